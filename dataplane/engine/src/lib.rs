@@ -1,0 +1,6 @@
+//! The pure DNS engine.
+pub mod counters;
+pub mod frame;
+pub mod limits;
+pub mod name;
+pub mod verdict;

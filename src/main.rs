@@ -1,0 +1,2 @@
+//! Starts RingDNS.
+fn main() {}
