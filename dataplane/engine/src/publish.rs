@@ -97,7 +97,7 @@ impl<T> Publisher<T> {
                     return;
                 }
                 Err(TryLockError::Poisoned(poisoned)) => {
-                    core::mem::swap(&mut **poisoned.into_inner(), &mut next);
+                    core::mem::swap(&mut *poisoned.into_inner(), &mut next);
                     return;
                 }
                 Err(TryLockError::WouldBlock) => pause(),
