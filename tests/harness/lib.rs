@@ -1,0 +1,1 @@
+//! What the outer tests share: namespaces, the server as a process, and its clients.

@@ -1,0 +1,48 @@
+//! The lists that the rules read: change the house here, on purpose and in review.
+
+/// Who may depend on which of the house's crates, by package name (design: arrows point one way).
+pub const ARROWS: &[(&str, &[&str])] = &[
+    ("ringdns-engine", &[]),
+    ("ringdns-ffi", &[]),
+    ("ringdns-hugepages", &[]),
+    ("ringdns-dataplane", &["ringdns-engine", "ringdns-ffi", "ringdns-hugepages"]),
+    ("ringdns-controlplane", &["ringdns-engine"]),
+    ("ringdns", &["ringdns-engine", "ringdns-dataplane", "ringdns-controlplane", "ringdns-hugepages"]),
+    ("ringdns-bench", &["ringdns-engine", "ringdns-dataplane"]),
+    // Runs the binary; links none of it, so that a test cannot lean on the code under test.
+    ("ringdns-tests", &[]),
+];
+
+/// The only packages that may depend on the asynchronous runtime and what stands on it.
+pub const RUNTIME_PACKAGES: &[&str] = &["ringdns-controlplane", "ringdns"];
+
+/// The runtime and the crates that bring it along.
+pub const RUNTIME_CRATES: &[&str] = &["tokio", "tokio-util", "tokio-stream", "warp", "hyper", "hyper-util", "tonic", "reqwest"];
+
+/// Where `ringdns_ffi` may be named.
+pub const FFI_PLACES: &[&str] = &["ffi/", "dataplane/src/dpdk/"];
+
+/// Where `unsafe` may stand: folders end in a slash, all else is one file.
+pub const UNSAFE_PLACES: &[&str] = &[
+    "ffi/",
+    "dataplane/src/dpdk/",
+    // The counting allocators: `GlobalAlloc` is an unsafe trait.
+    "dataplane/tests/allocations.rs",
+    "bench/src/alloc.rs",
+    // Maps huge pages.
+    "hugepages/src/region.rs",
+];
+
+/// The files that a packet passes through: no allocation, lock, log or panic outside their tests.
+pub const HOT_PATH: &[&str] = &[
+    "dataplane/engine/src/counters.rs",
+    "dataplane/engine/src/frame/mod.rs",
+    "dataplane/engine/src/serve.rs",
+    "dataplane/engine/src/verdict.rs",
+];
+
+/// Most lines of a file.
+pub const FILE_LINES_MAX: usize = 450;
+
+/// Most lines of a file that holds only tests.
+pub const TEST_FILE_LINES_MAX: usize = 600;
