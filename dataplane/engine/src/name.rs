@@ -85,10 +85,7 @@ impl WireName {
 
     /// The name without its leftmost label; the root has no parent.
     pub fn parent(&self) -> Option<WireName> {
-        match Labels(&self.0).split() {
-            Some((_, rest)) => Some(Self(rest.into())),
-            None => None,
-        }
+        Labels(&self.0).split().map(|(_, rest)| Self(rest.into()))
     }
 
     /// The name with one more label on the left.

@@ -13,18 +13,16 @@
 //! Checked with loom (`make loom`): see the tests below.
 
 #[cfg(not(loom))]
-use std::sync::{
-    Arc, Mutex, TryLockError,
-    atomic::{AtomicU64, Ordering},
-};
+use core::sync::atomic::{AtomicU64, Ordering};
+use std::sync::TryLockError;
+#[cfg(not(loom))]
+use std::sync::{Arc, Mutex};
 
 #[cfg(loom)]
 use loom::sync::{
     Arc, Mutex,
     atomic::{AtomicU64, Ordering},
 };
-#[cfg(loom)]
-use std::sync::TryLockError;
 
 use crate::snapshot::Snapshot;
 

@@ -1,32 +1,194 @@
-//! Interim signatures.
-#![allow(missing_docs, clippy::missing_docs_in_private_items, unused_variables, clippy::unimplemented)]
+//! The snapshot: everything that is served, immutable, under one root.
+//!
+//! ```text
+//! root ── 256 rows ── 256 shards each ── nodes
+//! ```
+//!
+//! Rows and shards are shared between generations: a change copies the root's row table, one row and one shard for each
+//! node that it touches, whatever the size of the zones. A node is found by the key of its name and its zone, see
+//! [`crate::hash`]; the same name may be in several zones that are nested in each other, as a different node in each.
+//! Every name between an apex and an owner is a node (an empty non-terminal, if it has no RRset), so that the closest
+//! encloser can be found by bisection.
+
+mod depths;
 pub mod edit;
+mod node;
+mod overlay;
+mod rdata;
+mod shard;
+
+use std::sync::Arc;
+
+pub(crate) use depths::{DepthSet, Depths};
+pub(crate) use node::{CUT, DNAME, RECORD_HEAD_BYTES, WILDCARD_CHILD};
+pub use node::{NodeView, RrsetView};
+
+use crate::hash::Seed;
 use crate::name::WireName;
-#[derive(Debug)]
-pub struct Snapshot;
+use crate::query::QueryName;
+use shard::Shard;
+
+/// Shards in a row, and rows in a root.
+const FAN_OUT: usize = 256;
+
+/// A row of shards; empty shards take no memory.
+#[derive(Clone, Debug)]
+struct Row([Option<Arc<Shard>>; FAN_OUT]);
+
+/// Totals over all zones.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Totals {
+    /// Nodes, empty non-terminals included.
+    names: u64,
+    /// RRsets.
+    rrsets: u64,
+    /// Bytes of the shards.
+    shard_bytes: u64,
+}
+
+/// Everything that is served at one moment.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// From which all hashes grow.
+    seed: Seed,
+    /// Number of commits before this one.
+    generation: u64,
+    /// False until every source has said all it knows.
+    complete: bool,
+    /// The rows of shards.
+    rows: Box<[Arc<Row>; FAN_OUT]>,
+    /// At which depths there are apexes.
+    apexes: DepthSet,
+    /// At which depths there are zone cuts.
+    cuts: DepthSet,
+    /// At which depths there are DNAME records.
+    dnames: DepthSet,
+    /// Totals over all zones.
+    totals: Totals,
+    /// The apexes in canonical order.
+    zones: Arc<Vec<WireName>>,
+}
+
 impl Snapshot {
-    pub fn empty() -> Snapshot { Snapshot }
-    pub fn generation(&self) -> u64 { 0 }
-    pub fn names(&self) -> u64 { 0 }
-    pub fn rrsets(&self) -> u64 { 0 }
-    pub fn memory_bytes(&self) -> u64 { 0 }
-    pub fn is_complete(&self) -> bool { false }
-    pub fn zones(&self) -> Vec<WireName> { vec![] }
-    pub fn node(&self, apex: &WireName, owner: &WireName) -> Option<NodeView<'_>> { None }
-    pub fn nodes(&self, apex: &WireName) -> impl Iterator<Item = NodeView<'_>> { std::iter::empty() }
-}
-#[derive(Clone, Copy, Debug)]
-pub struct NodeView<'a>(pub &'a ());
-impl<'a> NodeView<'a> {
-    pub fn owner(&self) -> WireName { unimplemented!() }
-    pub fn rrsets(&self) -> impl Iterator<Item = RrsetView<'a>> + use<'a> { std::iter::empty() }
-    pub fn rrset(&self, rtype: u16) -> Option<RrsetView<'a>> { None }
-}
-#[derive(Clone, Copy, Debug)]
-pub struct RrsetView<'a>(pub &'a ());
-impl<'a> RrsetView<'a> {
-    pub fn rtype(&self) -> u16 { 0 }
-    pub fn ttl(&self) -> u32 { 0 }
-    pub fn origin(&self) -> u8 { 0 }
-    pub fn rdatas(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> { std::iter::empty() }
+    /// Nothing yet: every query is answered with SERVFAIL, because the data are still to come.
+    pub fn empty() -> Self {
+        Self::with_seed(Seed::random())
+    }
+
+    /// An empty snapshot whose hashes grow from a given seed.
+    pub(crate) fn with_seed(seed: Seed) -> Self {
+        let row = Arc::new(Row([const { None }; FAN_OUT]));
+        Self {
+            seed,
+            generation: 0,
+            complete: false,
+            rows: Box::new(core::array::from_fn(|_| Arc::clone(&row))),
+            apexes: DepthSet::default(),
+            cuts: DepthSet::default(),
+            dnames: DepthSet::default(),
+            totals: Totals::default(),
+            zones: Arc::new(Vec::new()),
+        }
+    }
+
+    /// Number of commits before this snapshot.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Number of nodes, empty non-terminals included.
+    pub fn names(&self) -> u64 {
+        self.totals.names
+    }
+
+    /// Number of RRsets.
+    pub fn rrsets(&self) -> u64 {
+        self.totals.rrsets
+    }
+
+    /// Bytes of tables and records, shared ones included.
+    pub fn memory_bytes(&self) -> u64 {
+        self.totals.shard_bytes + (size_of::<Self>() + FAN_OUT * size_of::<Row>()) as u64
+    }
+
+    /// False while sources are still loading: a name that is missing may yet come.
+    pub fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// The apexes in canonical order.
+    pub fn zones(&self) -> Vec<WireName> {
+        self.zones.to_vec()
+    }
+
+    /// The node of a name in a zone.
+    pub fn node(&self, apex: &WireName, owner: &WireName) -> Option<NodeView<'_>> {
+        if !apex.contains(owner) {
+            return None;
+        }
+        let mut name = QueryName::default();
+        name.take(owner.as_bytes(), self.seed).ok()?;
+        self.find(&name, name.depth(), u8::try_from(apex.label_count()).ok()?)
+    }
+
+    /// All nodes of a zone, in no order. Goes through everything that is served.
+    pub fn nodes(&self, apex: &WireName) -> impl Iterator<Item = NodeView<'_>> {
+        let apex = apex.to_lowercase();
+        let depth = u8::try_from(apex.label_count()).unwrap_or(u8::MAX);
+        self.shards().flat_map(Shard::entries).filter_map(move |(_, node, _)| {
+            (node.apex_depth() == depth && apex.contains(&node.owner())).then_some(node)
+        })
+    }
+
+    /// The seed that keys must grow from.
+    #[inline]
+    pub(crate) fn seed(&self) -> Seed {
+        self.seed
+    }
+
+    /// At which depths there are apexes.
+    #[inline]
+    pub(crate) fn apexes(&self) -> &DepthSet {
+        &self.apexes
+    }
+
+    /// The depths of a zone's names, above and at a name, where a zone cut or a DNAME may turn the search.
+    #[inline]
+    pub(crate) fn turns(&self, apex_depth: usize, depth: usize) -> Depths {
+        self.cuts.between(apex_depth + 1, depth).or(self.dnames.between(apex_depth, depth))
+    }
+
+    /// The node of a name's suffix in the zone whose apex has `apex_depth` labels.
+    #[inline]
+    pub(crate) fn find(&self, name: &QueryName, depth: usize, apex_depth: u8) -> Option<NodeView<'_>> {
+        self.find_key(name.key(depth, apex_depth), name.suffix(depth), apex_depth)
+    }
+
+    /// The wildcard right below a name's suffix, in the zone whose apex has `apex_depth` labels.
+    #[inline]
+    pub(crate) fn find_wildcard(&self, name: &QueryName, depth: usize, apex_depth: u8) -> Option<NodeView<'_>> {
+        let encloser = name.suffix(depth);
+        let mut wildcard = [0; crate::limits::NAME_BYTES_MAX];
+        let (asterisk, rest) = wildcard.split_first_chunk_mut::<2>()?;
+        *asterisk = *b"\x01*";
+        rest.get_mut(..encloser.len())?.copy_from_slice(encloser);
+        self.find_key(name.wildcard_key(depth, apex_depth), wildcard.get(..encloser.len() + 2)?, apex_depth)
+    }
+
+    /// The node of a key and name.
+    #[inline]
+    fn find_key(&self, key: u64, name: &[u8], apex_depth: u8) -> Option<NodeView<'_>> {
+        self.shard(shard::place(key))?.find(key, name, apex_depth)
+    }
+
+    /// The shard at a place.
+    #[inline]
+    fn shard(&self, (row, column): (u8, u8)) -> Option<&Shard> {
+        self.rows.get(usize::from(row))?.0.get(usize::from(column))?.as_deref()
+    }
+
+    /// All shards that hold something.
+    fn shards(&self) -> impl Iterator<Item = &Shard> {
+        self.rows.iter().flat_map(|row| row.0.iter()).filter_map(Option::as_deref)
+    }
 }

@@ -1,0 +1,165 @@
+//! Queries: one gate that checks everything once, so that nobody behind it has to.
+
+mod edns;
+mod qname;
+
+pub use edns::Edns;
+pub use qname::QueryName;
+
+use crate::hash::Seed;
+use crate::verdict::Reason;
+
+/// Bytes of a DNS header (RFC 1035 section 4.1.1).
+pub const HEADER_BYTES: usize = 12;
+
+/// The QR bit of the header's flags.
+pub(crate) const FLAG_QR: u16 = 0x8000;
+/// The AA bit of the header's flags.
+pub(crate) const FLAG_AA: u16 = 0x0400;
+/// The TC bit of the header's flags.
+pub(crate) const FLAG_TC: u16 = 0x0200;
+/// The RD bit of the header's flags.
+pub(crate) const FLAG_RD: u16 = 0x0100;
+/// The CD bit of the header's flags.
+pub(crate) const FLAG_CD: u16 = 0x0010;
+/// The opcode of the header's flags; 0 is QUERY.
+pub(crate) const OPCODE_MASK: u16 = 0x7800;
+
+/// Why a message is not answered from the zones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// No answer at all.
+    Drop(Reason),
+    /// An answer with FORMERR.
+    Formerr(Reason),
+    /// An answer with NOTIMP: an opcode other than QUERY.
+    Notimp,
+}
+
+impl From<Reason> for Refusal {
+    fn from(reason: Reason) -> Self {
+        Refusal::Formerr(reason)
+    }
+}
+
+/// A query taken apart, in working memory that is reused for ever.
+#[derive(Default)]
+pub struct Query {
+    /// The question's name.
+    pub name: QueryName,
+    /// The flags of the header as they came.
+    pub flags: u16,
+    /// The type asked for.
+    pub qtype: u16,
+    /// The class asked for.
+    pub qclass: u16,
+    /// Where the question ends, in bytes from the start of the message.
+    pub question_end: usize,
+    /// What the OPT record said, if there was one.
+    pub edns: Option<Edns>,
+}
+
+impl Query {
+    /// Takes a message apart. What is in `self` afterwards is only meaningful after `Ok`.
+    #[inline]
+    pub fn parse(&mut self, message: &[u8], seed: Seed) -> Result<(), Refusal> {
+        let Some((header, body)) = message.split_first_chunk::<HEADER_BYTES>() else {
+            return Err(Refusal::Drop(Reason::DnsShort));
+        };
+        let [_, _, flags @ .., q1, q2, an1, an2, ns1, ns2, ar1, ar2] = *header;
+        self.flags = u16::from_be_bytes(flags);
+        if self.flags & FLAG_QR != 0 {
+            return Err(Refusal::Drop(Reason::DnsResponse));
+        }
+        if self.flags & OPCODE_MASK != 0 {
+            return Err(Refusal::Notimp);
+        }
+        // RFC 9619 section 4: a QUERY with a QDCOUNT other than 1 is to be answered with FORMERR.
+        if [q1, q2] != [0, 1] {
+            return Err(Reason::QuestionCount.into());
+        }
+        if [an1, an2, ns1, ns2] != [0; 4] {
+            return Err(Reason::SectionCounts.into());
+        }
+        let name_bytes = self.name.take(body, seed)?;
+        let Some((&[t1, t2, c1, c2], rest)) = body.get(name_bytes..).and_then(<[u8]>::split_first_chunk) else {
+            return Err(Reason::QuestionTruncated.into());
+        };
+        self.qtype = u16::from_be_bytes([t1, t2]);
+        self.qclass = u16::from_be_bytes([c1, c2]);
+        self.question_end = HEADER_BYTES + name_bytes + 4;
+        self.edns = edns::find(rest, u16::from_be_bytes([ar1, ar2]))?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rtype::types;
+
+    const PLAIN: &[u8] = b"\x12\x34\x01\x00\0\x01\0\0\0\0\0\0\x03www\x07Example\0\0\x01\0\x01";
+    const OPT: &[u8] = b"\0\0\x29\x04\xd0\0\0\x80\0\0\0";
+
+    fn parse(message: &[u8]) -> Result<Query, Refusal> {
+        let mut query = Query::default();
+        query.parse(message, Seed(7)).map(|()| query)
+    }
+
+    fn with_opt(opt: &[u8]) -> Vec<u8> {
+        let mut message = PLAIN.to_vec();
+        message[11] = 1;
+        message.extend_from_slice(opt);
+        message
+    }
+
+    #[test]
+    fn a_plain_query() {
+        let query = parse(PLAIN).unwrap();
+        assert_eq!((query.qtype, query.qclass, query.flags), (types::A, 1, FLAG_RD));
+        assert_eq!(query.question_end, PLAIN.len());
+        assert_eq!(query.name.bytes(), b"\x03www\x07example\0");
+        assert_eq!(query.edns, None);
+    }
+
+    #[test]
+    fn a_query_with_edns() {
+        let query = parse(&with_opt(OPT)).unwrap();
+        assert_eq!(query.edns, Some(Edns { udp_bytes: 1232, version: 0, dnssec_ok: true }));
+    }
+
+    #[test]
+    fn every_truncation_is_refused() {
+        let whole = with_opt(OPT);
+        for length in 0..whole.len() {
+            assert!(parse(&whole[..length]).is_err(), "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let change = |position: usize, value: u8| {
+            let mut message = PLAIN.to_vec();
+            message[position] = value;
+            message
+        };
+        let mut trailing = PLAIN.to_vec();
+        trailing.push(0);
+        for (message, refusal) in [
+            (PLAIN[..11].to_vec(), Refusal::Drop(Reason::DnsShort)),
+            (change(2, 0x81), Refusal::Drop(Reason::DnsResponse)),
+            (change(2, 0x28), Refusal::Notimp),
+            (change(5, 0), Refusal::Formerr(Reason::QuestionCount)),
+            (change(5, 2), Refusal::Formerr(Reason::QuestionCount)),
+            (change(7, 1), Refusal::Formerr(Reason::SectionCounts)),
+            (change(9, 1), Refusal::Formerr(Reason::SectionCounts)),
+            (change(11, 1), Refusal::Formerr(Reason::AdditionalMalformed)),
+            (change(12, 0xc0), Refusal::Formerr(Reason::NameCompressed)),
+            (PLAIN[..16].to_vec(), Refusal::Formerr(Reason::NameTruncated)),
+            (PLAIN[..26].to_vec(), Refusal::Formerr(Reason::QuestionTruncated)),
+            (trailing, Refusal::Formerr(Reason::TrailingBytes)),
+        ] {
+            assert_eq!(parse(&message).err(), Some(refusal), "{message:?}");
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! A name taken apart on the packet path: lower-cased, cut into labels, every suffix hashed.
+
+use crate::hash::{self, Seed};
+use crate::limits::{LABEL_BYTES_MAX, LABELS_MAX, NAME_BYTES_MAX};
+use crate::verdict::Reason;
+
+/// Bytes kept after the longest name so that eight can be read at each of its bytes.
+const PADDING: usize = 9;
+
+/// A name in working memory that is reused for ever: filled by [`QueryName::take`].
+///
+/// A suffix is named by its depth: its number of labels without the root label. Depth 0 is the root, depth
+/// [`QueryName::depth`] the whole name.
+pub struct QueryName {
+    /// The name in lower case, and stale bytes after it.
+    lower: [u8; NAME_BYTES_MAX + PADDING],
+    /// Bytes of the name, root label included.
+    length: usize,
+    /// Number of labels without the root label.
+    labels: usize,
+    /// Where each label starts, from left to right; the root label's place comes last.
+    starts: [u8; LABELS_MAX + 1],
+    /// Hash of each suffix, by depth.
+    hashes: [u64; LABELS_MAX + 1],
+}
+
+impl Default for QueryName {
+    fn default() -> Self {
+        Self {
+            lower: [0; NAME_BYTES_MAX + PADDING],
+            length: 1,
+            labels: 0,
+            starts: [0; LABELS_MAX + 1],
+            hashes: [0; LABELS_MAX + 1],
+        }
+    }
+}
+
+impl QueryName {
+    /// Takes the uncompressed name that starts `bytes`; returns its length in bytes, root label included.
+    #[inline]
+    pub fn take(&mut self, bytes: &[u8], seed: Seed) -> Result<usize, Reason> {
+        self.cut(bytes)?;
+        self.fold_case(bytes);
+        self.hash(seed);
+        Ok(self.length)
+    }
+
+    /// Finds where the labels start.
+    fn cut(&mut self, bytes: &[u8]) -> Result<(), Reason> {
+        let mut position = 0;
+        let mut labels = 0;
+        loop {
+            let Some(&octet) = bytes.get(position) else { return Err(Reason::NameTruncated) };
+            if let Some(start) = self.starts.get_mut(labels) {
+                // `position` is below NAME_BYTES_MAX, checked where it grows.
+                *start = u8::try_from(position).unwrap_or(u8::MAX);
+            }
+            match usize::from(octet) {
+                0 => break,
+                length if length <= LABEL_BYTES_MAX => position += 1 + length,
+                // RFC 1035 section 4.1.4 allows a pointer to a prior name only, and a question has none before it.
+                _ => return Err(Reason::NameCompressed),
+            }
+            labels += 1;
+            // RFC 1035 section 2.3.4: "names 255 octets or less"; the root label's octet is still to come.
+            if position >= NAME_BYTES_MAX {
+                return Err(Reason::NameTooLong);
+            }
+        }
+        self.length = position + 1;
+        self.labels = labels;
+        Ok(())
+    }
+
+    /// Copies the name in lower case, eight bytes at a time.
+    #[inline]
+    fn fold_case(&mut self, bytes: &[u8]) {
+        let mut source = bytes;
+        let mut target = self.lower.as_mut_slice();
+        let mut left = self.length;
+        while let (Some((from, from_rest)), Some((to, to_rest))) =
+            (source.split_first_chunk::<8>(), core::mem::take(&mut target).split_first_chunk_mut::<8>())
+        {
+            // Length octets stay: they are below 'A'.
+            *to = hash::lowercase8(u64::from_le_bytes(*from)).to_le_bytes();
+            left = left.saturating_sub(8);
+            if left == 0 {
+                return;
+            }
+            (source, target) = (from_rest, to_rest);
+        }
+        // The message ends within eight bytes of the name's end.
+        let done = self.length - left;
+        if let (Some(from), Some(to)) = (bytes.get(done..self.length), self.lower.get_mut(done..self.length)) {
+            to.copy_from_slice(from);
+            to.make_ascii_lowercase();
+        }
+    }
+
+    /// Hashes every suffix, from the root to the whole name.
+    #[inline]
+    fn hash(&mut self, seed: Seed) {
+        let mut hash = seed.0;
+        let mut end = self.length - 1;
+        if let Some(root) = self.hashes.first_mut() {
+            *root = hash;
+        }
+        let starts = self.starts.get(..self.labels).unwrap_or_default();
+        for (start, slot) in starts.iter().rev().zip(self.hashes.iter_mut().skip(1)) {
+            let start = usize::from(*start);
+            hash = hash::extend(hash, self.lower.get(start..).unwrap_or_default(), end - start);
+            *slot = hash;
+            end = start;
+        }
+    }
+
+    /// Number of labels, without the root label.
+    #[inline]
+    pub fn depth(&self) -> usize {
+        self.labels
+    }
+
+    /// The whole name in lower case.
+    #[inline]
+    pub fn bytes(&self) -> &[u8] {
+        self.lower.get(..self.length).unwrap_or_default()
+    }
+
+    /// Where the suffix of `depth` labels starts within the name, in bytes.
+    #[inline]
+    pub fn start(&self, depth: usize) -> usize {
+        let left = self.labels.saturating_sub(depth);
+        self.starts.get(left).map_or(0, |&start| usize::from(start))
+    }
+
+    /// The suffix of `depth` labels in lower case.
+    #[inline]
+    pub fn suffix(&self, depth: usize) -> &[u8] {
+        self.lower.get(self.start(depth)..self.length).unwrap_or_default()
+    }
+
+    /// The key of the suffix of `depth` labels in the zone whose apex has `apex_depth` labels.
+    #[inline]
+    pub fn key(&self, depth: usize, apex_depth: u8) -> u64 {
+        hash::key(self.hashes.get(depth).copied().unwrap_or_default(), apex_depth)
+    }
+
+    /// The key of the wildcard name right below the suffix of `depth` labels.
+    #[inline]
+    pub fn wildcard_key(&self, depth: usize, apex_depth: u8) -> u64 {
+        let suffix = self.hashes.get(depth).copied().unwrap_or_default();
+        hash::key(hash::extend(suffix, b"\x01*\0\0\0\0\0\0", 2), apex_depth)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SEED: Seed = Seed(42);
+
+    fn taken(bytes: &[u8]) -> QueryName {
+        let mut name = QueryName::default();
+        name.take(bytes, SEED).unwrap();
+        name
+    }
+
+    #[test]
+    fn suffixes_are_named_by_their_depth() {
+        let name = taken(b"\x03WwW\x07eXample\x03COM\0\x00\x01\x00\x01");
+        assert_eq!(name.depth(), 3);
+        assert_eq!(name.bytes(), b"\x03www\x07example\x03com\0");
+        assert_eq!(name.suffix(3), name.bytes());
+        assert_eq!(name.suffix(2), b"\x07example\x03com\0");
+        assert_eq!(name.suffix(0), b"\0");
+        assert_eq!(name.start(2), 4);
+    }
+
+    #[test]
+    fn a_suffix_has_the_key_of_the_same_name_alone() {
+        let whole = taken(b"\x03www\x07example\x03com\0");
+        let parent = taken(b"\x07EXAMPLE\x03com\0 anything");
+        assert_eq!(whole.key(2, 1), parent.key(2, 1));
+        assert_ne!(whole.key(2, 1), parent.key(2, 2));
+        assert_eq!(parent.wildcard_key(2, 2), taken(b"\x01*\x07example\x03com\0").key(3, 2));
+    }
+
+    #[test]
+    fn reuse_leaves_nothing_behind() {
+        let mut name = taken(b"\x14aaaaaaaaaaaaaaaaaaaa\x03com\0");
+        name.take(b"\x01b\0", SEED).unwrap();
+        assert_eq!(name.bytes(), b"\x01b\0");
+        assert_eq!(name.key(1, 0), taken(b"\x01B\0").key(1, 0));
+        name.take(b"\0", SEED).unwrap();
+        assert_eq!((name.depth(), name.bytes()), (0, &b"\0"[..]));
+    }
+
+    #[test]
+    fn names_of_every_length_up_to_the_longest() {
+        for length in 1..=63 {
+            for tail in 0..10 {
+                let mut bytes = vec![b'Q'; length + 1];
+                bytes[0] = u8::try_from(length).unwrap();
+                bytes.push(0);
+                let end = bytes.len();
+                bytes.resize(end + tail, b'T');
+                assert_eq!(taken(&bytes).bytes(), bytes[..end].to_ascii_lowercase());
+            }
+        }
+        let mut longest = b"\x01A".repeat(127);
+        longest.push(0);
+        assert_eq!(taken(&longest).depth(), 127);
+        assert_eq!(taken(&longest).bytes(), longest.to_ascii_lowercase());
+    }
+
+    #[test]
+    fn bad_names_are_refused_by_reason() {
+        let mut too_long = b"\x3f".to_vec();
+        too_long.extend([b'a'; 63]);
+        let mut too_long = too_long.repeat(4);
+        too_long.push(0);
+        for (bytes, reason) in [
+            (&b""[..], Reason::NameTruncated),
+            (b"\x03ww", Reason::NameTruncated),
+            (b"\x03www", Reason::NameTruncated),
+            (b"\x03www\xc0\x0c", Reason::NameCompressed),
+            (b"\xc0\x0c", Reason::NameCompressed),
+            (b"\x40a\0", Reason::NameCompressed),
+            (b"\x80a\0", Reason::NameCompressed),
+            (&too_long, Reason::NameTooLong),
+        ] {
+            assert_eq!(QueryName::default().take(bytes, SEED), Err(reason), "{bytes:?}");
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! Nodes as they lie in a shard's arena: encoded once when published, read in place on the packet path.
+//!
+//! ```text
+//! head   flags u8, apex depth u8, name length u8, RRsets u8, children u32, length of it all u32
+//! name   lower case, wire form, root label included
+//! RRsets, by type: type u16, records u16, TTL u32, record bytes u32, origin u8, three bytes unused
+//! records of each RRset, ready to copy: C0 0C, type, class IN, TTL, rdata length, rdata with names uncompressed
+//! ```
+//!
+//! Numbers outside of records are little-endian.
+
+use crate::name::WireName;
+use crate::rtype::types;
+
+/// The node is the apex of its zone.
+pub(crate) const APEX: u8 = 1;
+/// The node is a zone cut: NS records below the apex (RFC 9499: "zone cut").
+pub(crate) const CUT: u8 = 2;
+/// The node has a child `*`.
+pub(crate) const WILDCARD_CHILD: u8 = 4;
+/// The node has a DNAME record.
+pub(crate) const DNAME: u8 = 8;
+
+/// Bytes of a node's head.
+pub(super) const HEAD_BYTES: usize = 12;
+/// Bytes of an RRset's head.
+pub(super) const RRSET_HEAD_BYTES: usize = 16;
+/// Bytes of a record before its rdata when its owner is a compression pointer.
+pub(crate) const RECORD_HEAD_BYTES: usize = 12;
+
+/// A node of a zone in a snapshot: a name with its RRsets, or an empty non-terminal.
+#[derive(Clone, Copy)]
+pub struct NodeView<'a> {
+    /// The flags of the head.
+    flags: u8,
+    /// Number of labels of the zone's apex.
+    apex_depth: u8,
+    /// Number of names right below this one.
+    children: u32,
+    /// The owner in lower case.
+    name: &'a [u8],
+    /// The heads of the RRsets.
+    heads: &'a [u8],
+    /// The records of all RRsets, one after the other.
+    records: &'a [u8],
+}
+
+impl<'a> NodeView<'a> {
+    /// The node that starts `bytes`, and its length in bytes.
+    #[inline]
+    pub(super) fn decode(bytes: &'a [u8]) -> Option<(Self, usize)> {
+        let (&[flags, apex_depth, name_bytes, rrsets, c1, c2, c3, c4, l1, l2, l3, l4], _) =
+            bytes.split_first_chunk::<HEAD_BYTES>()?;
+        let length = usize::try_from(u32::from_le_bytes([l1, l2, l3, l4])).ok()?;
+        let (name, rest) = bytes.get(HEAD_BYTES..length)?.split_at_checked(usize::from(name_bytes))?;
+        let (heads, records) = rest.split_at_checked(usize::from(rrsets) * RRSET_HEAD_BYTES)?;
+        let children = u32::from_le_bytes([c1, c2, c3, c4]);
+        Some((Self { flags, apex_depth, children, name, heads, records }, length))
+    }
+
+    /// True where this is the node of `name` (in lower case) in the zone whose apex has `apex_depth` labels.
+    #[inline]
+    pub(super) fn is(&self, name: &[u8], apex_depth: u8) -> bool {
+        self.name == name && self.apex_depth == apex_depth
+    }
+
+    /// True where all of the given flags are set.
+    #[inline]
+    pub(crate) fn has(&self, flags: u8) -> bool {
+        self.flags & flags == flags
+    }
+
+    /// The flags of the head.
+    pub(super) fn flags(&self) -> u8 {
+        self.flags
+    }
+
+    /// Number of labels of the zone's apex.
+    pub(crate) fn apex_depth(&self) -> u8 {
+        self.apex_depth
+    }
+
+    /// Number of names right below this one.
+    pub(super) fn children(&self) -> u32 {
+        self.children
+    }
+
+    /// The owner in lower-case wire form.
+    pub(crate) fn name(&self) -> &'a [u8] {
+        self.name
+    }
+
+    /// The owner, in lower case.
+    pub fn owner(&self) -> WireName {
+        WireName::from_wire(self.name).unwrap_or_else(|_| WireName::root())
+    }
+
+    /// The RRsets by ascending type.
+    pub fn rrsets(&self) -> impl Iterator<Item = RrsetView<'a>> + use<'a> {
+        let mut records = self.records;
+        self.heads.chunks_exact(RRSET_HEAD_BYTES).map_while(move |head| {
+            let rrset = RrsetView::decode(head, records)?;
+            records = records.get(rrset.records.len()..)?;
+            Some(rrset)
+        })
+    }
+
+    /// The RRset of a type.
+    #[inline]
+    pub fn rrset(&self, rtype: u16) -> Option<RrsetView<'a>> {
+        self.rrsets().find(|rrset| rrset.rtype == rtype)
+    }
+
+    /// The CNAME record's RRset, unless there is none.
+    #[inline]
+    pub(crate) fn cname(&self) -> Option<RrsetView<'a>> {
+        self.rrset(types::CNAME)
+    }
+}
+
+/// An RRset of a node.
+#[derive(Clone, Copy)]
+pub struct RrsetView<'a> {
+    /// The type.
+    rtype: u16,
+    /// Number of records.
+    count: u16,
+    /// The TTL in seconds.
+    ttl: u32,
+    /// The source that it came from.
+    origin: u8,
+    /// The records, ready to copy.
+    records: &'a [u8],
+}
+
+impl<'a> RrsetView<'a> {
+    /// The RRset whose head is given, and whose records start `records`.
+    #[inline]
+    fn decode(head: &[u8], records: &'a [u8]) -> Option<Self> {
+        let (&[t1, t2, n1, n2, ttl1, ttl2, ttl3, ttl4, l1, l2, l3, l4, origin, ..], _) =
+            head.split_first_chunk::<RRSET_HEAD_BYTES>()?;
+        let length = usize::try_from(u32::from_le_bytes([l1, l2, l3, l4])).ok()?;
+        Some(Self {
+            rtype: u16::from_le_bytes([t1, t2]),
+            count: u16::from_le_bytes([n1, n2]),
+            ttl: u32::from_le_bytes([ttl1, ttl2, ttl3, ttl4]),
+            origin,
+            records: records.get(..length)?,
+        })
+    }
+
+    /// The type.
+    pub fn rtype(&self) -> u16 {
+        self.rtype
+    }
+
+    /// Number of records.
+    pub fn count(&self) -> u16 {
+        self.count
+    }
+
+    /// The TTL in seconds.
+    pub fn ttl(&self) -> u32 {
+        self.ttl
+    }
+
+    /// The source that it came from, as the editor was told.
+    pub fn origin(&self) -> u8 {
+        self.origin
+    }
+
+    /// The records in wire form, each with a pointer to the question's name as its owner.
+    #[inline]
+    pub(crate) fn records(&self) -> &'a [u8] {
+        self.records
+    }
+
+    /// The rdata of each record, names uncompressed.
+    pub fn rdatas(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        rdatas_of(self.records)
+    }
+}
+
+/// The rdata of each of some stored records.
+pub(super) fn rdatas_of(mut records: &[u8]) -> impl Iterator<Item = &[u8]> {
+    core::iter::from_fn(move || {
+        let (&[.., l1, l2], rest) = records.split_first_chunk::<RECORD_HEAD_BYTES>()?;
+        let (rdata, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes([l1, l2])))?;
+        records = rest;
+        Some(rdata)
+    })
+}

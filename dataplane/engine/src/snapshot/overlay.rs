@@ -1,0 +1,149 @@
+//! The nodes that an editor has touched, in a form that can be changed.
+
+use hashbrown::HashTable;
+
+use super::node::{HEAD_BYTES, NodeView, RRSET_HEAD_BYTES};
+use super::{Snapshot, shard};
+use crate::query::QueryName;
+
+/// A name in a zone, and its key.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    /// The key of name and zone.
+    pub key: u64,
+    /// Number of labels of the zone's apex.
+    pub apex_depth: u8,
+    /// The name in lower case.
+    pub name: &'a [u8],
+}
+
+impl<'a> Place<'a> {
+    /// The place of a name's suffix.
+    pub(super) fn of(name: &'a QueryName, depth: usize, apex_depth: u8) -> Self {
+        Self { key: name.key(depth, apex_depth), apex_depth, name: name.suffix(depth) }
+    }
+}
+
+/// An RRset that can be changed.
+#[derive(Clone)]
+pub(super) struct OpenRrset {
+    /// The type.
+    pub rtype: u16,
+    /// Number of records.
+    pub count: u16,
+    /// The TTL in seconds.
+    pub ttl: u32,
+    /// The source that it came from.
+    pub origin: u8,
+    /// The records as they will be stored.
+    pub records: Box<[u8]>,
+}
+
+/// A node that can be changed.
+pub(super) struct OpenNode {
+    /// The key of name and zone.
+    pub key: u64,
+    /// Number of labels of the zone's apex.
+    pub apex_depth: u8,
+    /// The flags of the node's head.
+    pub flags: u8,
+    /// False where the node does not exist, or not any more.
+    pub present: bool,
+    /// Number of names right below this one.
+    pub children: u32,
+    /// The name in lower case.
+    pub name: Box<[u8]>,
+    /// RRsets by ascending type.
+    pub rrsets: Vec<OpenRrset>,
+}
+
+impl OpenNode {
+    /// A node that does not exist yet.
+    fn absent(place: Place<'_>) -> Self {
+        Self {
+            key: place.key,
+            apex_depth: place.apex_depth,
+            flags: 0,
+            present: false,
+            children: 0,
+            name: place.name.into(),
+            rrsets: Vec::new(),
+        }
+    }
+
+    /// The changeable form of a node of a snapshot.
+    fn decode(place: Place<'_>, node: NodeView<'_>) -> Self {
+        let rrsets = node.rrsets().map(|rrset| OpenRrset {
+            rtype: rrset.rtype(),
+            count: rrset.count(),
+            ttl: rrset.ttl(),
+            origin: rrset.origin(),
+            records: rrset.records().into(),
+        });
+        Self {
+            flags: node.flags(),
+            present: true,
+            children: node.children(),
+            rrsets: rrsets.collect(),
+            ..Self::absent(place)
+        }
+    }
+
+    /// Appends the node as the packet path reads it; see [`super::node`].
+    pub(super) fn encode(&self, arena: &mut Vec<u8>) {
+        let records: usize = self.rrsets.iter().map(|rrset| rrset.records.len()).sum();
+        let length = HEAD_BYTES + self.name.len() + self.rrsets.len() * RRSET_HEAD_BYTES + records;
+        // The editor bounds names, RRsets of a node and bytes of an RRset, so that all lengths fit.
+        let byte = |number: usize| u8::try_from(number).unwrap_or(u8::MAX);
+        let word = |number: usize| u32::try_from(number).unwrap_or(u32::MAX).to_le_bytes();
+        arena.extend_from_slice(&[self.flags, self.apex_depth, byte(self.name.len()), byte(self.rrsets.len())]);
+        arena.extend_from_slice(&self.children.to_le_bytes());
+        arena.extend_from_slice(&word(length));
+        arena.extend_from_slice(&self.name);
+        for rrset in &self.rrsets {
+            arena.extend_from_slice(&rrset.rtype.to_le_bytes());
+            arena.extend_from_slice(&rrset.count.to_le_bytes());
+            arena.extend_from_slice(&rrset.ttl.to_le_bytes());
+            arena.extend_from_slice(&word(rrset.records.len()));
+            arena.extend_from_slice(&[rrset.origin, 0, 0, 0]);
+        }
+        for rrset in &self.rrsets {
+            arena.extend_from_slice(&rrset.records);
+        }
+    }
+}
+
+/// Touched nodes, found by key and name.
+#[derive(Default)]
+pub(super) struct Overlay(HashTable<OpenNode>);
+
+impl Overlay {
+    /// The touched node at a place.
+    pub(super) fn get(&self, place: Place<'_>) -> Option<&OpenNode> {
+        self.0.find(place.key, |node| node.apex_depth == place.apex_depth && *node.name == *place.name)
+    }
+
+    /// The node at a place, copied from the base where it was not touched before.
+    pub(super) fn open(&mut self, base: &Snapshot, place: Place<'_>) -> &mut OpenNode {
+        let same = |node: &OpenNode| node.apex_depth == place.apex_depth && *node.name == *place.name;
+        self.0
+            .entry(place.key, same, |node| node.key)
+            .or_insert_with(|| match base.find_key(place.key, place.name, place.apex_depth) {
+                Some(node) => OpenNode::decode(place, node),
+                None => OpenNode::absent(place),
+            })
+            .into_mut()
+    }
+
+    /// All touched nodes, those of the same shard next to each other.
+    pub(super) fn into_sorted(self) -> Vec<OpenNode> {
+        let mut nodes: Vec<OpenNode> = self.0.into_iter().collect();
+        nodes.sort_unstable_by_key(|node| shard::place(node.key));
+        nodes
+    }
+
+    /// All touched nodes.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &OpenNode> {
+        self.0.iter()
+    }
+}
