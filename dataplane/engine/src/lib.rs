@@ -1,5 +1,12 @@
 //! The pure DNS engine.
-#![warn(clippy::indexing_slicing, clippy::panic, clippy::unreachable, clippy::std_instead_of_core)]
+#![warn(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::std_instead_of_core
+)]
+mod additional;
+mod answer;
 pub mod counters;
 pub mod frame;
 mod hash;
@@ -11,3 +18,4 @@ pub mod rtype;
 pub mod serve;
 pub mod snapshot;
 pub mod verdict;
+mod writer;

@@ -36,4 +36,5 @@ pub const RRSET_RECORDS_MAX: usize = RRSET_BYTES_MAX / 12;
 
 const _: () = assert!(BURST_FRAMES_MAX.is_power_of_two());
 const _: () = assert!(LABELS_MAX * 2 < NAME_BYTES_MAX);
-const _: () = assert!(UDP_ANSWER_BYTES_MIN <= UDP_ANSWER_BYTES_DEFAULT && UDP_ANSWER_BYTES_DEFAULT <= UDP_ANSWER_BYTES_LIMIT);
+const _: () =
+    assert!(UDP_ANSWER_BYTES_MIN <= UDP_ANSWER_BYTES_DEFAULT && UDP_ANSWER_BYTES_DEFAULT <= UDP_ANSWER_BYTES_LIMIT);

@@ -64,7 +64,9 @@ impl WireName {
 
     /// The name that starts `bytes`, and what follows it.
     pub fn split_wire(bytes: &[u8]) -> Result<(Self, &[u8]), NameError> {
-        let (name, rest) = bytes.split_at_checked(name_length(bytes)?).ok_or(NameError::Truncated)?;
+        let (name, rest) = bytes
+            .split_at_checked(name_length(bytes)?)
+            .ok_or(NameError::Truncated)?;
         Ok((Self(name.into()), rest))
     }
 
@@ -100,7 +102,9 @@ impl WireName {
 
     /// True for the name itself and for every name below it.
     pub fn contains(&self, other: &WireName) -> bool {
-        let Some(surplus) = other.label_count().checked_sub(self.label_count()) else { return false };
+        let Some(surplus) = other.label_count().checked_sub(self.label_count()) else {
+            return false;
+        };
         let mut labels = Labels(&other.0);
         for _ in 0..surplus {
             labels.next();
@@ -181,7 +185,11 @@ impl FromStr for WireName {
         }
         if bytes.len() == label_start + 1 {
             // The text ended in a dot, or was empty.
-            return if label_start == 0 { Err(NameError::EmptyLabel) } else { Self::from_wire(&bytes) };
+            return if label_start == 0 {
+                Err(NameError::EmptyLabel)
+            } else {
+                Self::from_wire(&bytes)
+            };
         }
         close_label(&mut bytes, label_start)?;
         bytes.push(0);
@@ -300,7 +308,11 @@ mod tests {
             assert_eq!(name(text).to_string(), text);
             assert_eq!(WireName::from_wire(wire).unwrap(), name(text));
         }
-        assert_eq!(name("example").as_bytes(), b"\x07example\0", "the last dot may be missing");
+        assert_eq!(
+            name("example").as_bytes(),
+            b"\x07example\0",
+            "the last dot may be missing"
+        );
     }
 
     #[test]
@@ -336,8 +348,17 @@ mod tests {
 
     #[test]
     fn canonical_order_is_that_of_rfc_4034() {
-        let sorted = ["example.", "a.example.", "yljkjljk.a.example.", "Z.a.example.", "zABC.a.EXAMPLE.", "z.example.",
-            "\\001.z.example.", "*.z.example.", "\\200.z.example."];
+        let sorted = [
+            "example.",
+            "a.example.",
+            "yljkjljk.a.example.",
+            "Z.a.example.",
+            "zABC.a.EXAMPLE.",
+            "z.example.",
+            "\\001.z.example.",
+            "*.z.example.",
+            "\\200.z.example.",
+        ];
         for pair in sorted.windows(2) {
             assert!(name(pair[0]) < name(pair[1]), "{} < {}", pair[0], pair[1]);
         }

@@ -54,8 +54,15 @@ impl<T> Publisher<T> {
     /// Starts a publication with its first snapshot.
     pub fn new(first: T) -> Self {
         let current = Arc::new(first);
-        let shared = Shared { generation: AtomicU64::new(1), slot: Mutex::new(Arc::clone(&current)) };
-        Self { shared: Arc::new(shared), current, retired: Vec::new() }
+        let shared = Shared {
+            generation: AtomicU64::new(1),
+            slot: Mutex::new(Arc::clone(&current)),
+        };
+        Self {
+            shared: Arc::new(shared),
+            current,
+            retired: Vec::new(),
+        }
     }
 
     /// The published snapshot.
@@ -67,7 +74,11 @@ impl<T> Publisher<T> {
     pub fn reader(&self) -> Reader<T> {
         // NOTE: no publication can come between the two loads: publishing needs `&mut self`.
         let generation = self.shared.generation.load(Ordering::Acquire);
-        Reader { shared: Arc::clone(&self.shared), mine: Arc::clone(&self.current), generation }
+        Reader {
+            shared: Arc::clone(&self.shared),
+            mine: Arc::clone(&self.current),
+            generation,
+        }
     }
 
     /// Makes a snapshot the one that readers see from their next burst on, and frees what nobody holds any more.
@@ -223,7 +234,11 @@ mod tests {
         let mut idle = publisher.reader();
         publisher.publish(2);
         publisher.publish(3);
-        assert_eq!(publisher.reclaim(), 1, "generation 1 is held by the idle reader, 2 by nobody");
+        assert_eq!(
+            publisher.reclaim(),
+            1,
+            "generation 1 is held by the idle reader, 2 by nobody"
+        );
         assert_eq!(*idle.pin(), 3);
         assert_eq!(publisher.reclaim(), 0);
     }

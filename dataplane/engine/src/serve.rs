@@ -1,11 +1,263 @@
-//! Interim signatures.
-#![allow(missing_docs, clippy::missing_docs_in_private_items, unused_variables, clippy::unimplemented)]
-use crate::{counters::Counters, frame::FrameBuffer, limits::BURST_FRAMES_MAX, snapshot::Snapshot, verdict::Verdict};
-use std::net::IpAddr;
+//! A burst's way through the engine: every frame comes in once, and leaves with a [`Verdict`].
+//!
+//! Stage one takes all frames apart, stage two answers them. The names of a whole burst are hashed before the first is
+//! looked up, so that the lookups can overlap in memory.
+
+use core::net::IpAddr;
+
+use crate::answer::{self, Scratch};
+use crate::counters::Counters;
+use crate::frame::{Datagram, Frame, FrameBuffer, Request, Station, local, turn};
+use crate::limits::{BURST_FRAMES_MAX, UDP_ANSWER_BYTES_LIMIT, UDP_ANSWER_BYTES_MIN};
+use crate::query::{FLAG_CD, FLAG_RD, FLAG_TC, HEADER_BYTES, OPCODE_MASK, Query, Refusal};
+use crate::rtype::{CLASS_IN, rcode};
+use crate::snapshot::Snapshot;
+use crate::verdict::{Reason, Verdict};
+use crate::writer::{self, EdnsReply, OPT_BYTES, Writer};
+
+/// What a port serves.
 #[derive(Clone, Debug)]
-pub struct ServerConfig { pub mac: [u8; 6], pub addresses: Vec<IpAddr>, pub dns_port: u16, pub udp_answer_bytes_max: usize, pub answer_local: bool, pub vlan: Option<u16> }
-pub struct Server;
+pub struct ServerConfig {
+    /// The port's MAC address: frames to others are dropped, replies come from it.
+    pub mac: [u8; 6],
+    /// The addresses that queries are answered on.
+    pub addresses: Vec<IpAddr>,
+    /// The UDP port that queries are answered on.
+    pub dns_port: u16,
+    /// Most bytes of an answer over UDP, if the client takes as many: 512 to 4096.
+    pub udp_answer_bytes_max: usize,
+    /// True where no kernel does it: ARP, neighbour discovery and echo requests are answered here.
+    pub answer_local: bool,
+    /// The VLAN of the port's frames; nothing: frames without a tag.
+    pub vlan: Option<u16>,
+}
+
+/// The engine of one worker on one port. Allocates in [`Server::new`] and never again.
+pub struct Server {
+    /// What is taken for ours.
+    station: Station,
+    /// Most bytes of an answer over UDP.
+    udp_answer_bytes_max: usize,
+    /// One for each frame of a burst.
+    slots: Box<[Slot]>,
+    /// Working memory of one answer.
+    scratch: Scratch,
+}
+
+/// A frame between the stages.
+struct Slot {
+    /// What it is.
+    stage: Stage,
+    /// The query in it, where it is one.
+    query: Query,
+}
+
+/// What stage one found.
+#[derive(Clone, Copy)]
+enum Stage {
+    /// Not taken.
+    Decided(Verdict),
+    /// A query.
+    Query(Datagram),
+    /// A message that is refused.
+    Refused(Datagram, Refusal),
+    /// A request of another protocol.
+    Local(Request),
+}
+
 impl Server {
-    pub fn new(config: &ServerConfig) -> Server { Server }
-    pub fn serve_burst<F: FrameBuffer>(&mut self, frames: &mut [F], verdicts: &mut [Verdict; BURST_FRAMES_MAX], snapshot: &Snapshot, counters: &Counters) { unimplemented!() }
+    /// A server for one worker on one port.
+    pub fn new(config: &ServerConfig) -> Self {
+        let slot = || Slot {
+            stage: Stage::Decided(Verdict::Drop(Reason::FrameShort)),
+            query: Query::default(),
+        };
+        Self {
+            station: Station::new(config),
+            udp_answer_bytes_max: config
+                .udp_answer_bytes_max
+                .clamp(UDP_ANSWER_BYTES_MIN, UDP_ANSWER_BYTES_LIMIT),
+            slots: (0..BURST_FRAMES_MAX).map(|_| slot()).collect(),
+            scratch: Scratch::default(),
+        }
+    }
+
+    /// Takes a burst of at most [`BURST_FRAMES_MAX`] frames through the engine: `verdicts[i]` is that of `frames[i]`. A
+    /// frame to be sent as a reply has been turned round in place. Counts everything but what goes in and out.
+    #[inline]
+    pub fn serve_burst<F: FrameBuffer>(
+        &mut self,
+        frames: &mut [F],
+        verdicts: &mut [Verdict; BURST_FRAMES_MAX],
+        snapshot: &Snapshot,
+        counters: &Counters,
+    ) {
+        for (slot, frame) in self.slots.iter_mut().zip(frames.iter()) {
+            slot.stage = take_apart(&self.station, frame, &mut slot.query, snapshot);
+        }
+        let slots = self.slots.iter_mut();
+        for ((slot, frame), verdict) in slots.zip(frames.iter_mut()).zip(verdicts.iter_mut()) {
+            *verdict = match slot.stage {
+                Stage::Decided(verdict) => verdict,
+                Stage::Query(datagram) => {
+                    let room = message_room(frame, datagram);
+                    let reply = respond(
+                        &slot.query,
+                        room,
+                        self.udp_answer_bytes_max,
+                        snapshot,
+                        &mut self.scratch,
+                    );
+                    counters.truncated.add(u64::from(reply.truncated));
+                    send(&self.station, frame, datagram, reply, counters)
+                }
+                Stage::Refused(datagram, refusal) => match refuse(message_room(frame, datagram), refusal, counters) {
+                    Ok(reply) => send(&self.station, frame, datagram, reply, counters),
+                    Err(reason) => Verdict::Drop(reason),
+                },
+                Stage::Local(request) => reply_locally(&self.station, frame, request, counters),
+            };
+            if let Verdict::Drop(reason) | Verdict::Punt(reason) = *verdict {
+                counters.count(reason);
+            }
+        }
+    }
+}
+
+/// Stage one: finds out what a frame is, and takes the query in it apart.
+#[inline]
+fn take_apart<F: FrameBuffer>(station: &Station, frame: &F, query: &mut Query, snapshot: &Snapshot) -> Stage {
+    if !frame.is_whole() {
+        return Stage::Decided(Verdict::Drop(Reason::FrameScattered));
+    }
+    let bytes = frame.frame();
+    match station.classify(bytes) {
+        Err(verdict) => Stage::Decided(verdict),
+        Ok(Frame::Dns(datagram)) => {
+            let message = bytes.get(datagram.message()..datagram.end).unwrap_or_default();
+            match query.parse(message, snapshot.seed()) {
+                Ok(()) => Stage::Query(datagram),
+                Err(refusal) => Stage::Refused(datagram, refusal),
+            }
+        }
+        Ok(Frame::Local(request)) => Stage::Local(request),
+    }
+}
+
+/// The buffer from the start of the DNS message on.
+#[inline]
+fn message_room<F: FrameBuffer>(frame: &mut F, datagram: Datagram) -> &mut [u8] {
+    frame.room().get_mut(datagram.message()..).unwrap_or_default()
+}
+
+/// A message that was written over the query.
+#[derive(Clone, Copy, Debug)]
+struct Reply {
+    /// Its length in bytes.
+    length: usize,
+    /// Its response code, the extended bits included.
+    rcode: u16,
+    /// Whether it has the TC bit.
+    truncated: bool,
+}
+
+/// Stage two: writes the answer over the query.
+#[inline]
+fn respond(query: &Query, room: &mut [u8], udp_max: usize, snapshot: &Snapshot, scratch: &mut Scratch) -> Reply {
+    // RFC 6891 section 6.2.3: less than 512 is taken for 512.
+    let (limit, reserved) = match query.edns {
+        None => (UDP_ANSWER_BYTES_MIN, 0),
+        Some(edns) => (
+            usize::from(edns.udp_bytes).clamp(UDP_ANSWER_BYTES_MIN, udp_max),
+            OPT_BYTES,
+        ),
+    };
+    let limit = limit.min(room.len()).saturating_sub(reserved);
+    let edns = query.edns.map(|edns| EdnsReply::to(edns, udp_max));
+    let mut writer = Writer::new(room, query, limit);
+    let outcome = match query.edns {
+        // RFC 6891 section 6.1.3: a version that is not known is answered with BADVERS, and nothing else.
+        Some(edns) if edns.version != 0 => answer::Outcome {
+            rcode: rcode::BADVERS,
+            flags: 0,
+        },
+        _ if query.qclass != CLASS_IN => answer::Outcome {
+            rcode: rcode::REFUSED,
+            flags: 0,
+        },
+        _ => answer::answer(query, snapshot, scratch, &mut writer),
+    };
+    // RFC 1035 section 4.1.1: RD is copied; RFC 4035 section 3.1.6: CD is copied.
+    let flags = outcome.flags | (query.flags & (FLAG_RD | FLAG_CD));
+    let truncated = outcome.flags & FLAG_TC != 0;
+    Reply {
+        length: writer.finish(flags, outcome.rcode, edns),
+        rcode: outcome.rcode,
+        truncated,
+    }
+}
+
+/// Writes a bare header with a response code over a message that is not answered from the zones.
+fn refuse(room: &mut [u8], refusal: Refusal, counters: &Counters) -> Result<Reply, Reason> {
+    let rcode = match refusal {
+        Refusal::Drop(reason) => return Err(reason),
+        Refusal::Formerr(reason) => {
+            counters.count(reason);
+            rcode::FORMERR
+        }
+        Refusal::Notimp => rcode::NOTIMP,
+    };
+    let flags = room
+        .get(2..4)
+        .and_then(<[u8]>::first_chunk)
+        .map_or(0, |flags| u16::from_be_bytes(*flags));
+    let length = writer::refuse(room, flags & (OPCODE_MASK | FLAG_RD | FLAG_CD), rcode);
+    debug_assert_eq!(length, HEADER_BYTES);
+    Ok(Reply {
+        length,
+        rcode,
+        truncated: false,
+    })
+}
+
+/// Turns the frame of a reply round and counts it.
+#[inline]
+fn send<F: FrameBuffer>(
+    station: &Station,
+    frame: &mut F,
+    datagram: Datagram,
+    reply: Reply,
+    counters: &Counters,
+) -> Verdict {
+    let end = datagram.message() + reply.length;
+    turn::datagram(frame.room(), station.mac, datagram, end);
+    frame.set_len(end);
+    let family = if datagram.packet.is_ipv6 {
+        &counters.queries_ipv6
+    } else {
+        &counters.queries_ipv4
+    };
+    family.add(1);
+    counters.answered(reply.rcode);
+    Verdict::Reply
+}
+
+/// Answers a request of another protocol.
+fn reply_locally<F: FrameBuffer>(station: &Station, frame: &mut F, request: Request, counters: &Counters) -> Verdict {
+    let length = frame.frame().len();
+    let room = frame.room();
+    let (length, counter) = match request {
+        Request::Arp { start } => (
+            local::arp(room, station.mac, start).map(|()| length),
+            &counters.arp_replies,
+        ),
+        Request::Neighbour(packet) => (local::neighbour(room, station.mac, packet), &counters.neighbour_replies),
+        Request::Echo(packet) => (local::echo(room, station.mac, packet), &counters.echo_replies),
+    };
+    let Some(length) = length else {
+        return Verdict::Drop(Reason::ReplyRoom);
+    };
+    frame.set_len(length);
+    counter.add(1);
+    Verdict::Reply
 }

@@ -58,7 +58,7 @@ reasons! {
     // Ethernet
     FrameShort, Drop, "frame_short", "The frame ends inside its Ethernet, VLAN, ARP, IP or UDP header.";
     FrameScattered, Drop, "frame_scattered", "The frame spans several buffers, which this port was not set up for.";
-    OtherStation, Drop, "other_station", "The destination MAC address is neither the port's nor a group's.";
+    OtherStation, Drop, "other_station", "The frame is not addressed to the port's MAC address, or comes from a group address.";
     OtherVlan, Punt, "other_vlan", "The VLAN tag is not the port's, or there are several tags.";
     OtherEthertype, Punt, "other_ethertype", "The ethertype is none of IPv4, IPv6 and ARP.";
     OtherArp, Punt, "other_arp", "An ARP packet that asks for no served address.";
@@ -77,7 +77,7 @@ reasons! {
     IcmpChecksum, Drop, "icmp_checksum", "Wrong ICMP or ICMPv6 checksum.";
     IcmpMalformed, Drop, "icmp_malformed", "An echo or neighbour request that breaks its format's rules.";
     // UDP
-    UdpLength, Drop, "udp_length", "The UDP length disagrees with the IP length.";
+    UdpLength, Drop, "udp_length", "The UDP length is below that of its header, or above what the IP packet holds.";
     UdpChecksum, Drop, "udp_checksum", "Wrong UDP checksum, or none over IPv6.";
     SourcePort, Drop, "source_port", "The source port is 0, or that of a service that would answer back for ever.";
     OtherPort, Punt, "other_port", "UDP to a port that is not served.";

@@ -46,9 +46,17 @@ pub(super) fn find(mut section: &[u8], records: u16) -> Result<Option<Edns>, Rea
         }
         let [_, version, flags @ ..] = head.ttl.to_be_bytes();
         let dnssec_ok = u16::from_be_bytes(flags) & FLAG_DO != 0;
-        edns = Some(Edns { udp_bytes: head.class, version, dnssec_ok });
+        edns = Some(Edns {
+            udp_bytes: head.class,
+            version,
+            dnssec_ok,
+        });
     }
-    if section.is_empty() { Ok(edns) } else { Err(Reason::TrailingBytes) }
+    if section.is_empty() {
+        Ok(edns)
+    } else {
+        Err(Reason::TrailingBytes)
+    }
 }
 
 /// The record that starts a section: its head, its rdata, and what follows it.
@@ -82,7 +90,9 @@ fn owner_length(section: &[u8]) -> Option<usize> {
 /// True where the options fill the rdata exactly (RFC 6891 section 6.1.2). Unknown options are ignored.
 fn options_are_whole(mut rdata: &[u8]) -> bool {
     while let Some((&[_, _, l1, l2], rest)) = rdata.split_first_chunk::<4>() {
-        let Some(rest) = rest.get(usize::from(u16::from_be_bytes([l1, l2]))..) else { return false };
+        let Some(rest) = rest.get(usize::from(u16::from_be_bytes([l1, l2]))..) else {
+            return false;
+        };
         rdata = rest;
     }
     rdata.is_empty()
@@ -97,7 +107,11 @@ mod tests {
     #[test]
     fn an_opt_record_may_stand_anywhere() {
         let other = b"\x01a\xc0\x0c\0\x01\0\x01\0\0\0\0\0\x04\x01\x02\x03\x04";
-        let expected = Some(Edns { udp_bytes: 4096, version: 1, dnssec_ok: false });
+        let expected = Some(Edns {
+            udp_bytes: 4096,
+            version: 1,
+            dnssec_ok: false,
+        });
         assert_eq!(find(&[OPT, other].concat(), 2), Ok(expected));
         assert_eq!(find(&[other, OPT].concat(), 2), Ok(expected));
         assert_eq!(find(other, 1), Ok(None));
@@ -109,9 +123,21 @@ mod tests {
         for (section, records, reason) in [
             ([OPT, OPT].concat(), 2, Reason::OptMalformed),
             (b"\x01a\0\0\x29\x10\x00\0\0\0\0\0\0".to_vec(), 1, Reason::OptMalformed),
-            (b"\0\0\x29\x10\x00\0\0\0\0\0\x03\0\x03\0".to_vec(), 1, Reason::OptMalformed),
-            (b"\0\0\x29\x10\x00\0\0\0\0\0\x05\0\x03\0\x02a".to_vec(), 1, Reason::OptMalformed),
-            (b"\0\0\x29\x10\x00\0\0\0\0\0\x05\0\x03".to_vec(), 1, Reason::AdditionalMalformed),
+            (
+                b"\0\0\x29\x10\x00\0\0\0\0\0\x03\0\x03\0".to_vec(),
+                1,
+                Reason::OptMalformed,
+            ),
+            (
+                b"\0\0\x29\x10\x00\0\0\0\0\0\x05\0\x03\0\x02a".to_vec(),
+                1,
+                Reason::OptMalformed,
+            ),
+            (
+                b"\0\0\x29\x10\x00\0\0\0\0\0\x05\0\x03".to_vec(),
+                1,
+                Reason::AdditionalMalformed,
+            ),
             (OPT.to_vec(), 2, Reason::AdditionalMalformed),
             (OPT.to_vec(), 0, Reason::TrailingBytes),
             (b"\x41".to_vec(), 1, Reason::AdditionalMalformed),

@@ -73,7 +73,10 @@ pub struct Editor {
 impl Editor {
     /// Starts a transaction; costs the same for every size of snapshot.
     pub fn new(base: &Snapshot) -> Self {
-        Self { next: base.clone(), overlay: Overlay::default() }
+        Self {
+            next: base.clone(),
+            overlay: Overlay::default(),
+        }
     }
 
     /// Puts an RRset in the place of the one with the same owner and type, if there is one.
@@ -107,10 +110,14 @@ impl Editor {
 
     /// Removes an RRset, and the nodes that nothing is left of; false where it was not there.
     pub fn remove_rrset(&mut self, apex: &WireName, owner: &WireName, rtype: u16) -> bool {
-        let Ok((name, apex_depth)) = self.locate(apex, owner) else { return false };
+        let Ok((name, apex_depth)) = self.locate(apex, owner) else {
+            return false;
+        };
         let depth = name.depth();
         let node = self.overlay.open(&self.next, Place::of(&name, depth, apex_depth));
-        let Ok(index) = node.rrsets.binary_search_by_key(&rtype, |present| present.rtype) else { return false };
+        let Ok(index) = node.rrsets.binary_search_by_key(&rtype, |present| present.rtype) else {
+            return false;
+        };
         node.rrsets.remove(index);
         self.next.totals.rrsets -= 1;
         mark(&mut self.next, node, depth);
@@ -125,13 +132,16 @@ impl Editor {
 
     /// The RRsets of an owner, pending edits included.
     pub fn rrsets(&mut self, apex: &WireName, owner: &WireName) -> Vec<RrsetSpec> {
-        let Ok((name, apex_depth)) = self.locate(apex, owner) else { return Vec::new() };
+        let Ok((name, apex_depth)) = self.locate(apex, owner) else {
+            return Vec::new();
+        };
         let place = Place::of(&name, name.depth(), apex_depth);
         if let Some(node) = self.overlay.get(place) {
             return node.rrsets.iter().map(spec_of_open).collect();
         }
         let node = self.next.find(&name, name.depth(), apex_depth);
-        node.map(|node| node.rrsets().map(spec_of_view).collect()).unwrap_or_default()
+        node.map(|node| node.rrsets().map(spec_of_view).collect())
+            .unwrap_or_default()
     }
 
     /// Adds a zone without any record, unless it is there. Until it has an SOA record its answers are SERVFAIL.
@@ -139,8 +149,12 @@ impl Editor {
         if self.zone(apex).is_some() {
             return;
         }
-        let Some((name, apex_depth)) = self.take(apex) else { return };
-        let node = self.overlay.open(&self.next, Place::of(&name, name.depth(), apex_depth));
+        let Some((name, apex_depth)) = self.take(apex) else {
+            return;
+        };
+        let node = self
+            .overlay
+            .open(&self.next, Place::of(&name, name.depth(), apex_depth));
         node.present = true;
         node.flags = APEX;
         self.next.totals.names += 1;
@@ -166,7 +180,9 @@ impl Editor {
             if name.take(&owner, self.next.seed).is_err() {
                 continue;
             }
-            let node = self.overlay.open(&self.next, Place::of(&name, name.depth(), apex_depth));
+            let node = self
+                .overlay
+                .open(&self.next, Place::of(&name, name.depth(), apex_depth));
             if !node.present {
                 continue;
             }
@@ -195,8 +211,12 @@ impl Editor {
         for group in nodes.chunk_by(|first, second| shard::place(first.key) == shard::place(second.key)) {
             let Some(first) = group.first() else { continue };
             let (row, column) = shard::place(first.key);
-            let Some(row) = next.rows.get_mut(usize::from(row)) else { continue };
-            let Some(slot) = Arc::make_mut(row).0.get_mut(usize::from(column)) else { continue };
+            let Some(row) = next.rows.get_mut(usize::from(row)) else {
+                continue;
+            };
+            let Some(slot) = Arc::make_mut(row).0.get_mut(usize::from(column)) else {
+                continue;
+            };
             // A shard that is full stays as it is; four GiB of one shard are beyond every memory we run in.
             if let Ok(shard) = rebuild(slot.as_deref(), group) {
                 let bytes = |shard: Option<&Shard>| shard.map_or(0, Shard::memory_bytes);
@@ -261,7 +281,11 @@ impl Editor {
             _ if goes_with_cname(rtype) => false,
             _ => others.any(|other| other == types::CNAME),
         };
-        if conflict { Err(EditError::CnameAndOther) } else { Ok(()) }
+        if conflict {
+            Err(EditError::CnameAndOther)
+        } else {
+            Ok(())
+        }
     }
 
     /// Makes sure that a node and all between it and the apex exist (RFC 4592 section 2.2.2: empty non-terminals).
@@ -327,7 +351,9 @@ fn mark(next: &mut Snapshot, node: &mut OpenNode, depth: usize) {
 fn rebuild(old: Option<&Shard>, group: &[OpenNode]) -> Result<Option<Shard>, ShardFull> {
     let mut builder = ShardBuilder::default();
     let replaced = |tag: u32, name: &[u8], apex_depth: u8| {
-        group.iter().any(|node| shard::tag(node.key) == tag && node.apex_depth == apex_depth && *node.name == *name)
+        group
+            .iter()
+            .any(|node| shard::tag(node.key) == tag && node.apex_depth == apex_depth && *node.name == *name)
     };
     for (tag, node, bytes) in old.into_iter().flat_map(Shard::entries) {
         if !replaced(tag, node.name(), node.apex_depth()) {
@@ -353,5 +379,10 @@ fn spec_of_view(rrset: RrsetView<'_>) -> RrsetSpec {
 /// The specification that an RRset in editing was made from.
 fn spec_of_open(rrset: &OpenRrset) -> RrsetSpec {
     let rdatas = super::node::rdatas_of(&rrset.records).map(Vec::from).collect();
-    RrsetSpec { rtype: rrset.rtype, ttl: rrset.ttl, origin: rrset.origin, rdatas }
+    RrsetSpec {
+        rtype: rrset.rtype,
+        ttl: rrset.ttl,
+        origin: rrset.origin,
+        rdatas,
+    }
 }

@@ -40,11 +40,17 @@ fn check(rtype: u16, rdata: &[u8]) -> Result<(), EditError> {
     if rtype::rdata_length(rtype).is_some_and(|length| length != rdata.len()) {
         return Err(EditError::RdataMalformed);
     }
-    let Some(layout) = rtype::rdata_names(rtype) else { return Ok(()) };
+    let Some(layout) = rtype::rdata_names(rtype) else {
+        return Ok(());
+    };
     let mut rest = rdata.get(layout.prefix_bytes..).ok_or(EditError::RdataMalformed)?;
     for _ in 0..layout.names {
         let length = name::name_length(rest).map_err(|_| EditError::RdataMalformed)?;
         rest = rest.get(length..).ok_or(EditError::RdataMalformed)?;
     }
-    if rest.len() == layout.suffix_bytes { Ok(()) } else { Err(EditError::RdataMalformed) }
+    if rest.len() == layout.suffix_bytes {
+        Ok(())
+    } else {
+        Err(EditError::RdataMalformed)
+    }
 }

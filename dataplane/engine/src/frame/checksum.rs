@@ -1,0 +1,98 @@
+//! The Internet checksum (RFC 1071).
+
+/// A sum of 16-bit words in the order of the machine, as wide as it takes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sum(u64);
+
+impl Sum {
+    /// Adds bytes; an odd one at the end counts as if a zero followed. Only the last call may have an odd number.
+    #[inline]
+    pub(crate) fn add(self, bytes: &[u8]) -> Self {
+        // NOTE: RFC 1071 section 2(B) and (C): the sum may be taken in any byte order and in words of any width, so it is
+        // taken in the machine's order, four bytes at a time. 2^32 such words fit.
+        let mut sum = self.0;
+        let (words, tail) = bytes.as_chunks::<4>();
+        for word in words {
+            sum += u64::from(u32::from_ne_bytes(*word));
+        }
+        let mut last = [0; 4];
+        for (to, from) in last.iter_mut().zip(tail) {
+            *to = *from;
+        }
+        Self(sum + u64::from(u32::from_ne_bytes(last)))
+    }
+
+    /// Adds a 16-bit number.
+    #[inline]
+    pub(crate) fn add_u16(self, number: u16) -> Self {
+        Self(self.0 + u64::from(number.to_be()))
+    }
+
+    /// The checksum of all that was added, as it goes on the wire.
+    #[inline]
+    #[allow(clippy::cast_possible_truncation, reason = "three folds leave sixteen bits")]
+    pub(crate) fn finish(self) -> [u8; 2] {
+        let mut sum = self.0;
+        sum = (sum >> 32) + (sum & 0xffff_ffff);
+        sum = (sum >> 16) + (sum & 0xffff);
+        sum = (sum >> 16) + (sum & 0xffff);
+        sum = (sum >> 16) + (sum & 0xffff);
+        (!(sum as u16)).to_ne_bytes()
+    }
+
+    /// True where what was added includes a right checksum.
+    #[inline]
+    pub(crate) fn is_right(self) -> bool {
+        self.finish() == [0, 0]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Word by word, as RFC 1071 section 4.1 does it.
+    fn reference(bytes: &[u8]) -> [u8; 2] {
+        let mut sum = 0u32;
+        for pair in bytes.chunks(2) {
+            sum += u32::from(pair[0]) << 8 | u32::from(pair.get(1).copied().unwrap_or(0));
+        }
+        while sum >> 16 != 0 {
+            sum = (sum & 0xffff) + (sum >> 16);
+        }
+        (!u16::try_from(sum).unwrap()).to_be_bytes()
+    }
+
+    #[test]
+    fn equals_the_word_by_word_sum_at_every_length() {
+        let bytes: Vec<u8> = (0..1500u32).map(|n| u8::try_from(n * 97 % 256).unwrap()).collect();
+        for length in 0..bytes.len() {
+            assert_eq!(
+                Sum::default().add(&bytes[..length]).finish(),
+                reference(&bytes[..length]),
+                "{length}"
+            );
+        }
+        assert_eq!(Sum::default().add(&[0xff; 4000]).finish(), [0, 0]);
+    }
+
+    #[test]
+    fn parts_and_numbers_add_up() {
+        let whole = Sum::default().add(&[1, 2, 3, 4, 5, 6, 7]).finish();
+        assert_eq!(
+            Sum::default().add(&[1, 2]).add_u16(0x0304).add(&[5, 6, 7]).finish(),
+            whole
+        );
+    }
+
+    #[test]
+    fn a_right_checksum_is_seen() {
+        let mut header = *b"\x45\x00\x00\x73\x00\x00\x40\x00\x40\x11\x00\x00\xc0\xa8\x00\x01\xc0\xa8\x00\xc7";
+        let sum = Sum::default().add(&header).finish();
+        assert_eq!(sum, [0xb8, 0x61]);
+        header[10..12].copy_from_slice(&sum);
+        assert!(Sum::default().add(&header).is_right());
+        header[3] ^= 1;
+        assert!(!Sum::default().add(&header).is_right());
+    }
+}
