@@ -23,11 +23,12 @@ const FUNCTIONS: &[&str] = &[
     "rte_eal_init",
     "rte_eal_cleanup",
     "rte_strerror",
+    "rte_version",
     "rte_thread_register",
     "rte_thread_unregister",
     // devices
     "rte_dev_probe",
-    "rte_dev_remove",
+    "rte_eal_hotplug_remove",
     // buffers
     "rte_pktmbuf_pool_create",
     "rte_pktmbuf_free_bulk",
@@ -55,7 +56,13 @@ const FUNCTIONS: &[&str] = &[
 ];
 
 /// Constants, those of shim.h included.
-const CONSTANTS: &[&str] = &["RTE_MAX_LCORE", "RTE_ETH_NAME_MAX_LEN", "RINGDNS_.*"];
+const CONSTANTS: &[&str] = &[
+    "RTE_MAX_LCORE",
+    "RTE_ETH_NAME_MAX_LEN",
+    "RTE_ETH_MQ_RX_RSS",
+    "RTE_VER_YEAR",
+    "RINGDNS_.*",
+];
 
 /// Structs that are only ever seen through a pointer.
 const OPAQUE: &[&str] = &["rte_mempool", "rte_device"];

@@ -1,1 +1,48 @@
 //! Poll-mode workers and the NICs they serve.
+//!
+//! A worker is one thread on one CPU of its own. It owns one receive and one transmit queue of every port and goes round
+//! them for ever: take a burst of frames, have [`ringdns_engine::serve::Server`] turn the queries among them into replies
+//! in the same buffers, send those. It meets nobody else on that way: records come by
+//! [`ringdns_engine::publish::Reader`], figures leave by [`ringdns_engine::counters::Counters`], and the only thing it is
+//! ever told is to stop.
+//!
+//! Read in this order:
+//!
+//! 1. [`nic`]: the three calls that a worker makes to a network interface.
+//! 2. [`worker`]: the loop itself.
+//! 3. [`workers`]: the threads, started pinned and stopped together; [`idle`]: what they do while nothing arrives.
+//! 4. [`memnic`] and [`replay`]: interfaces in memory, so that all of the above is tested on any machine.
+//! 5. `dpdk` (with the feature of that name): the real interfaces, by safe wrappers over `ringdns-ffi`.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use ringdns_dataplane::{idle::Idle, memnic::MemNic, worker::Worker, workers::{Workers, available_cores}};
+//! use ringdns_engine::{publish::Publisher, serve::{Server, ServerConfig}, snapshot::Snapshot};
+//!
+//! let publisher = Publisher::new(Snapshot::empty());
+//! let (nic, _wire) = MemNic::new(256);
+//! let config = ServerConfig {
+//!     mac: [2, 0, 0, 0, 0, 1],
+//!     addresses: vec!["192.0.2.53".parse()?],
+//!     dns_port: 53,
+//!     udp_answer_bytes_max: 1232,
+//!     answer_local: true,
+//!     vlan: None,
+//! };
+//! let worker = Worker::new([(nic, Server::new(&config))], publisher.reader(), Arc::default(), Idle::Sleep);
+//!
+//! let workers = Workers::start(vec![(available_cores()[0], worker)])?;
+//! let ended = workers.join()?;
+//! assert_eq!(ended.len(), 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+#[cfg(feature = "dpdk")]
+pub mod dpdk;
+pub mod idle;
+pub mod limits;
+pub mod memnic;
+pub mod nic;
+pub mod replay;
+pub mod worker;
+pub mod workers;

@@ -15,9 +15,9 @@
 #include <rte_lcore.h>
 #include <rte_mbuf.h>
 #include <rte_mempool.h>
+#include <rte_version.h>
 
 /* Macros of more than a number, which bindgen cannot evaluate. */
-static const uint64_t RINGDNS_TX_OFFLOAD_MBUF_FAST_FREE = RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
 static const uint64_t RINGDNS_RSS_IP_UDP_TCP = RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_TCP;
 static const int32_t RINGDNS_SOCKET_ID_ANY = SOCKET_ID_ANY;
 static const uint16_t RINGDNS_HEADROOM_BYTES = RTE_PKTMBUF_HEADROOM;

@@ -1,0 +1,29 @@
+//! Bounds of the data plane, each with its unit in its name and the reason beside it.
+
+/// Receive descriptors of a queue of a physical NIC, unless its driver recommends another number: 100 us at 10 million
+/// frames a second, which is a nap of an idle worker with its timer slack.
+pub const RX_DESCRIPTORS: u16 = 1024;
+
+/// Most receive descriptors of a queue, whatever a driver recommends.
+pub const RX_DESCRIPTORS_MAX: usize = 4096;
+
+/// Transmit descriptors of a queue, unless the driver recommends another number.
+pub const TX_DESCRIPTORS: u16 = 1024;
+
+/// Most queue pairs of a port, which is most workers.
+pub const WORKERS_MAX: usize = 64;
+
+/// Smallest MTU: IPv6 demands it (RFC 8200 section 5).
+pub const MTU_BYTES_MIN: u16 = 1280;
+
+/// Largest MTU: the largest frame must fit one buffer.
+pub const MTU_BYTES_MAX: u16 = 9000;
+
+/// The usual MTU.
+pub const MTU_BYTES_DEFAULT: u16 = 1500;
+
+/// Buffers that a worker's mempool cache holds at most: DPDK allows 512; one refill serves four bursts.
+pub const MEMPOOL_CACHE_MBUFS: u32 = 256;
+
+const _: () = assert!(RX_DESCRIPTORS as usize <= RX_DESCRIPTORS_MAX);
+const _: () = assert!(MTU_BYTES_MIN <= MTU_BYTES_DEFAULT && MTU_BYTES_DEFAULT <= MTU_BYTES_MAX);

@@ -1,0 +1,28 @@
+//! What a worker needs of a network interface: three calls, each for a whole burst.
+
+use arrayvec::ArrayVec;
+use ringdns_engine::{frame::FrameBuffer, limits::BURST_FRAMES_MAX};
+
+/// The frames that are handled together. Lives as long as its worker and is filled anew for every poll.
+pub type Burst<Frame> = ArrayVec<Frame, BURST_FRAMES_MAX>;
+
+/// One receive queue and one transmit queue, used by one thread at a time.
+///
+/// Implemented by DPDK's ports ([`crate::dpdk`]) and, for tests and benches on any machine, by [`crate::memnic`] and
+/// [`crate::replay`]. None of the calls waits: what is not there or finds no room is left for the next call.
+pub trait Nic {
+    /// A frame in its buffer.
+    type Frame: FrameBuffer;
+
+    /// Called once by the thread that is going to poll, before anything else.
+    fn attach(&mut self) {}
+
+    /// Takes what has arrived and adds it to the burst, as far as both reach.
+    fn receive(&mut self, burst: &mut Burst<Self::Frame>);
+
+    /// Sends frames from the front of the burst and takes them out of it. What the queue refused stays, in order.
+    fn transmit(&mut self, burst: &mut Burst<Self::Frame>);
+
+    /// Gives the buffers of all frames back to where they came from; the burst is empty afterwards.
+    fn release(&mut self, burst: &mut Burst<Self::Frame>);
+}

@@ -1,0 +1,208 @@
+//! The poll loop: receive a burst, have the engine answer it, send the replies, give the rest back.
+//!
+//! ```text
+//!            +-> replies -> transmit, a few tries -> refused: counted, given back
+//! receive -> serve_burst -> punts   -> given back (the kernel path will take them here)
+//!            +-> drops   -> given back
+//! ```
+//!
+//! Nothing here allocates, locks, logs or panics, and no packet costs a system call; `tests/allocations.rs` counts.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ringdns_engine::counters::Counters;
+use ringdns_engine::frame::FrameBuffer;
+use ringdns_engine::limits::BURST_FRAMES_MAX;
+use ringdns_engine::publish::Reader;
+use ringdns_engine::serve::Server;
+use ringdns_engine::snapshot::Snapshot;
+use ringdns_engine::verdict::{Reason, Verdict};
+
+use crate::idle::{Idle, IdleWatch};
+use crate::nic::{Burst, Nic};
+
+/// Times that the rest of a burst is offered to a full transmit queue. A device that sends at all frees places within
+/// some microseconds; one that does not must not hold up what arrives meanwhile.
+pub const TRANSMIT_TRIES_MAX: usize = 16;
+
+/// Polls of all ports that a worker makes at most after it was told to stop: 64 bursts of 64 frames are more than a
+/// receive queue holds ([`crate::limits::RX_DESCRIPTORS_MAX`]), so a flood cannot keep a worker from ending.
+pub const STOP_POLLS_MAX: usize = 64;
+
+const _: () = assert!(STOP_POLLS_MAX * BURST_FRAMES_MAX >= crate::limits::RX_DESCRIPTORS_MAX);
+
+/// One port as its worker sees it: a queue pair and the engine's state for the port's addresses.
+struct Lane<N> {
+    /// Where frames come from and replies go to.
+    nic: N,
+    /// Answers them.
+    server: Server,
+}
+
+/// One worker: its queue pair of every port, its view of the records, its counters.
+pub struct Worker<N: Nic> {
+    /// The ports, in the order of the configuration.
+    lanes: Vec<Lane<N>>,
+    /// The published records.
+    reader: Reader<Snapshot>,
+    /// Written by this worker alone.
+    counters: Arc<Counters>,
+    /// What to do while nothing arrives.
+    idle: Idle,
+    /// The frames of one poll, by what becomes of them.
+    bursts: Bursts<N::Frame>,
+}
+
+impl<N: Nic> Worker<N> {
+    /// A worker for one queue pair of each port.
+    pub fn new(
+        ports: impl IntoIterator<Item = (N, Server)>,
+        reader: Reader<Snapshot>,
+        counters: Arc<Counters>,
+        idle: Idle,
+    ) -> Self {
+        let lanes = ports.into_iter().map(|(nic, server)| Lane { nic, server }).collect();
+        Self {
+            lanes,
+            reader,
+            counters,
+            idle,
+            bursts: Bursts::default(),
+        }
+    }
+
+    /// Polls until it is told to stop, then answers what has arrived already, and returns.
+    pub fn run(&mut self, stop: &AtomicBool) {
+        for lane in &mut self.lanes {
+            lane.nic.attach();
+        }
+        let mut idle = IdleWatch::new(self.idle);
+        while !stop.load(Ordering::Relaxed) {
+            let frames = self.poll();
+            idle.polled(frames);
+        }
+        for _ in 0..STOP_POLLS_MAX {
+            if self.poll() == 0 {
+                return;
+            }
+        }
+    }
+
+    /// Takes one burst from every port; returns the number of frames. Never waits.
+    #[inline]
+    pub fn poll(&mut self) -> usize {
+        let mut frames = 0;
+        for lane in &mut self.lanes {
+            frames += lane.poll(&mut self.bursts, &mut self.reader, &self.counters);
+        }
+        frames
+    }
+
+    /// The worker's counters.
+    pub fn counters(&self) -> &Arc<Counters> {
+        &self.counters
+    }
+
+    /// The ports' queue pairs, once the worker has ended.
+    pub fn into_nics(self) -> impl Iterator<Item = N> {
+        self.lanes.into_iter().map(|lane| lane.nic)
+    }
+}
+
+impl<N: Nic> Lane<N> {
+    /// Takes one burst from the port and deals with it; returns the number of frames.
+    fn poll(&mut self, bursts: &mut Bursts<N::Frame>, reader: &mut Reader<Snapshot>, counters: &Counters) -> usize {
+        self.nic.receive(&mut bursts.received);
+        counters.polls.add(1);
+        // NOTE: after the receive, so that a query sent after a publication was acknowledged sees it; and also where
+        // nothing arrived, so that an idle worker keeps no old generation alive.
+        let snapshot = reader.pin();
+        let frames = bursts.received.len();
+        if frames == 0 {
+            return 0;
+        }
+        counters.bursts.add(1);
+        counters.rx_frames.add(count(&bursts.received));
+        counters.rx_bytes.add(bytes(&bursts.received));
+        self.server
+            .serve_burst(&mut bursts.received, &mut bursts.verdicts, snapshot, counters);
+        bursts.sort();
+        self.transmit(&mut bursts.replies, counters);
+        self.nic.release(&mut bursts.punts);
+        self.nic.release(&mut bursts.drops);
+        frames
+    }
+
+    /// Sends the replies; what the queue goes on refusing is counted and given back.
+    fn transmit(&mut self, replies: &mut Burst<N::Frame>, counters: &Counters) {
+        let (offered_frames, offered_bytes) = (count(replies), bytes(replies));
+        for _ in 0..TRANSMIT_TRIES_MAX {
+            if replies.is_empty() {
+                break;
+            }
+            self.nic.transmit(replies);
+            if !replies.is_empty() {
+                core::hint::spin_loop();
+            }
+        }
+        let (refused_frames, refused_bytes) = (count(replies), bytes(replies));
+        counters.tx_frames.add(offered_frames.wrapping_sub(refused_frames));
+        counters.tx_bytes.add(offered_bytes.wrapping_sub(refused_bytes));
+        if refused_frames != 0 {
+            counters.count_many(Reason::TxRefused, refused_frames);
+            self.nic.release(replies);
+        }
+    }
+}
+
+/// The frames of one poll. All are empty between polls.
+struct Bursts<Frame> {
+    /// As they came.
+    received: Burst<Frame>,
+    /// What the engine says of each.
+    verdicts: [Verdict; BURST_FRAMES_MAX],
+    /// To be sent.
+    replies: Burst<Frame>,
+    /// For the kernel.
+    punts: Burst<Frame>,
+    /// For nobody.
+    drops: Burst<Frame>,
+}
+
+impl<Frame> Default for Bursts<Frame> {
+    fn default() -> Self {
+        Self {
+            received: Burst::new(),
+            verdicts: [Verdict::Reply; BURST_FRAMES_MAX],
+            replies: Burst::new(),
+            punts: Burst::new(),
+            drops: Burst::new(),
+        }
+    }
+}
+
+impl<Frame> Bursts<Frame> {
+    /// Takes the received frames apart by their verdicts.
+    fn sort(&mut self) {
+        for (frame, verdict) in self.received.drain(..).zip(&self.verdicts) {
+            let burst = match verdict {
+                Verdict::Reply => &mut self.replies,
+                Verdict::Punt(_) => &mut self.punts,
+                Verdict::Drop(_) => &mut self.drops,
+            };
+            // Each is as large as `received` and was empty: there is room. A frame that found none would free itself.
+            drop(burst.try_push(frame));
+        }
+    }
+}
+
+/// The number of frames, as counters take it.
+fn count<Frame>(burst: &Burst<Frame>) -> u64 {
+    burst.len() as u64
+}
+
+/// The bytes of all frames.
+fn bytes<Frame: FrameBuffer>(burst: &Burst<Frame>) -> u64 {
+    burst.iter().map(|frame| frame.frame().len() as u64).sum()
+}
