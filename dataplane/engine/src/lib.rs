@@ -1,10 +1,24 @@
-//! The pure DNS engine.
+//! The pure DNS engine of RingDNS: from a received frame to its reply, with no I/O, thread, lock or allocation on the way.
+//!
+//! Read it in this order:
+//!
+//! 1. [`serve`]: a burst of frames comes in, a burst of verdicts goes out.
+//! 2. [`frame`]: Ethernet, VLAN, IPv4, IPv6 and UDP; what is ours, and how a frame is turned round.
+//! 3. [`query`]: one gate that checks a message once, and the name taken apart.
+//! 4. `answer`, `additional`, `writer`: RFC 1034 section 4.3.2, and the bytes behind the question.
+//! 5. [`snapshot`]: everything that is served, immutable; [`snapshot::edit`] makes the next one.
+//! 6. [`publish`]: how workers come to see it.
+//!
+//! [`verdict`] lists every reason for which a frame is not simply answered, [`counters`] counts them, [`limits`] has every
+//! bound.
+#![forbid(unsafe_code)]
 #![warn(
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unreachable,
     clippy::std_instead_of_core
 )]
+
 mod additional;
 mod answer;
 pub mod counters;
@@ -17,5 +31,7 @@ pub mod query;
 pub mod rtype;
 pub mod serve;
 pub mod snapshot;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod verdict;
 mod writer;

@@ -166,14 +166,13 @@ mod loom_tests {
     struct Pair {
         first: u64,
         second: u64,
-        dropped_by_publisher: bool,
         foreign_drops: Arc<AtomicUsize>,
         publisher: loom::thread::ThreadId,
     }
 
     impl Drop for Pair {
         fn drop(&mut self) {
-            if self.dropped_by_publisher && loom::thread::current().id() != self.publisher {
+            if loom::thread::current().id() != self.publisher {
                 self.foreign_drops.fetch_add(1, Ordering::Relaxed);
             }
         }
@@ -183,7 +182,6 @@ mod loom_tests {
         Pair {
             first: value,
             second: value,
-            dropped_by_publisher: true,
             foreign_drops: Arc::clone(foreign_drops),
             publisher: loom::thread::current().id(),
         }
