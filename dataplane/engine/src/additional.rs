@@ -20,10 +20,7 @@ pub(crate) fn add(
     let Some(layout) = rtype::rdata_names(mention.rrset.rtype()).filter(|layout| layout.wants_addresses) else {
         return Ok(());
     };
-    let mut added = Added {
-        rrsets: [None; ADDED_RRSETS_MAX],
-        count: 0,
-    };
+    let mut added = Added { rrsets: [None; ADDED_RRSETS_MAX], count: 0 };
     let mut complete = Ok(());
     for rdata in mention.rrset.rdatas() {
         let Some((target, _)) = rdata.get(layout.prefix_bytes..).and_then(split_name) else {
@@ -57,9 +54,8 @@ fn addresses<'a>(snapshot: &'a Snapshot, mention: Mention<'a>, name: &QueryName)
     }
     // Below a zone cut a name has glue at most, and no wildcard stands for it.
     let cuts = snapshot.turns(usize::from(apex_depth), name.depth());
-    let is_glue = cuts
-        .into_iter()
-        .any(|depth| snapshot.find(name, depth, apex_depth).is_some_and(|node| node.has(CUT)));
+    let is_glue =
+        cuts.into_iter().any(|depth| snapshot.find(name, depth, apex_depth).is_some_and(|node| node.has(CUT)));
     if is_glue {
         return snapshot.find(name, name.depth(), apex_depth);
     }
@@ -83,13 +79,7 @@ impl<'a> Added<'a> {
     /// Takes note of an RRset; false where it is there already, or where there are enough.
     fn insert(&mut self, rrset: RrsetView<'a>) -> bool {
         let records = rrset.records();
-        if self
-            .rrsets
-            .iter()
-            .take(self.count)
-            .flatten()
-            .any(|&present| core::ptr::eq(present, records))
-        {
+        if self.rrsets.iter().take(self.count).flatten().any(|&present| core::ptr::eq(present, records)) {
             return false;
         }
         match self.rrsets.get_mut(self.count) {

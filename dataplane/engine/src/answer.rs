@@ -58,14 +58,7 @@ enum Step<'a> {
 /// Answers a query into a writer that stands behind the question.
 pub(crate) fn answer(query: &Query, snapshot: &Snapshot, scratch: &mut Scratch, writer: &mut Writer<'_>) -> Outcome {
     let Scratch { name, synthesized } = scratch;
-    let mut search = Search {
-        snapshot,
-        qtype: query.qtype,
-        writer,
-        synthesized,
-        flags: 0,
-        mention: None,
-    };
+    let mut search = Search { snapshot, qtype: query.qtype, writer, synthesized, flags: 0, mention: None };
     let mut step = search.first(&query.name);
     for _ in 0..CHAIN_STEPS_MAX {
         let target = match step {
@@ -87,21 +80,13 @@ pub(crate) fn answer(query: &Query, snapshot: &Snapshot, scratch: &mut Scratch, 
         step = search.step(name, Owner::Name(target), false);
     }
     // A chain that is too long ends where it is: the client may go on from there.
-    let rcode = if let Step::Done(rcode) = step {
-        rcode
-    } else {
-        rcode::NOERROR
-    };
+    let rcode = if let Step::Done(rcode) = step { rcode } else { rcode::NOERROR };
     if let Some(mention) = search.mention.filter(|_| search.flags & FLAG_TC == 0)
         && additional::add(snapshot, mention, name, search.writer).is_err()
     {
         search.flags |= FLAG_TC;
     }
-    let flags = if matches!(rcode, rcode::NOERROR | rcode::NXDOMAIN) {
-        search.flags
-    } else {
-        search.flags & FLAG_TC
-    };
+    let flags = if matches!(rcode, rcode::NOERROR | rcode::NXDOMAIN) { search.flags } else { search.flags & FLAG_TC };
     Outcome { rcode, flags }
 }
 
@@ -200,15 +185,10 @@ impl<'a> Search<'a, '_, '_> {
         let Some(soa) = zone.apex.rrset(types::SOA) else {
             return Step::Done(rcode::SERVFAIL);
         };
-        let minimum = soa
-            .rdatas()
-            .next()
-            .and_then(<[u8]>::last_chunk::<4>)
-            .map(|bytes| u32::from_be_bytes(*bytes));
+        let minimum = soa.rdatas().next().and_then(<[u8]>::last_chunk::<4>).map(|bytes| u32::from_be_bytes(*bytes));
         let ttl = soa.ttl().min(minimum.unwrap_or(u32::MAX));
         // Where it does not fit, TC is set; there is nothing else to do.
-        self.put(Section::Authority, Owner::Name(zone.apex.name()), soa, Some(ttl))
-            .ok();
+        self.put(Section::Authority, Owner::Name(zone.apex.name()), soa, Some(ttl)).ok();
         Step::Done(rcode)
     }
 
@@ -218,15 +198,9 @@ impl<'a> Search<'a, '_, '_> {
             self.flags &= !FLAG_AA;
         }
         if let Some(rrset) = cut.rrset(types::NS)
-            && self
-                .put(Section::Authority, Owner::Name(cut.name()), rrset, None)
-                .is_ok()
+            && self.put(Section::Authority, Owner::Name(cut.name()), rrset, None).is_ok()
         {
-            self.mention = Some(Mention {
-                rrset,
-                zone,
-                cut: Some(cut.name()),
-            });
+            self.mention = Some(Mention { rrset, zone, cut: Some(cut.name()) });
         }
         Step::Done(rcode::NOERROR)
     }
@@ -239,10 +213,7 @@ impl<'a> Search<'a, '_, '_> {
         let Some(target) = dname.rdatas().next() else {
             return Step::Done(rcode::SERVFAIL);
         };
-        if self
-            .put(Section::Answer, Owner::Name(node.name()), dname, None)
-            .is_err()
-        {
+        if self.put(Section::Answer, Owner::Name(node.name()), dname, None).is_err() {
             return Step::Done(rcode::NOERROR);
         }
         let prefix = name.bytes().len() - node.name().len();
@@ -356,10 +327,7 @@ struct SynthesizedName {
 
 impl Default for SynthesizedName {
     fn default() -> Self {
-        Self {
-            bytes: [0; NAME_BYTES_MAX],
-            length: 1,
-        }
+        Self { bytes: [0; NAME_BYTES_MAX], length: 1 }
     }
 }
 

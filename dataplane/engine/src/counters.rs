@@ -16,8 +16,7 @@ impl Counter {
     #[inline]
     pub fn add(&self, amount: u64) {
         // NOTE: load and store instead of fetch_add: there is one writer, and readers may see either value.
-        self.0
-            .store(self.0.load(Ordering::Relaxed).wrapping_add(amount), Ordering::Relaxed);
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(amount), Ordering::Relaxed);
     }
 
     /// The value now.

@@ -41,11 +41,7 @@ pub(crate) fn extend(mut suffix: u64, mut padded: &[u8], mut label_bytes: usize)
         if label_bytes <= 8 {
             // Bytes beyond the label are other labels, or nothing: they must not count.
             let unused_bits = (8 - label_bytes) * 8;
-            let kept = if label_bytes == 0 {
-                0
-            } else {
-                (value << unused_bits) >> unused_bits
-            };
+            let kept = if label_bytes == 0 { 0 } else { (value << unused_bits) >> unused_bits };
             return fold(suffix ^ kept);
         }
         suffix = fold(suffix ^ value);

@@ -12,12 +12,7 @@
 //! [`verdict`] lists every reason for which a frame is not simply answered, [`counters`] counts them, [`limits`] has every
 //! bound.
 #![forbid(unsafe_code)]
-#![warn(
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unreachable,
-    clippy::std_instead_of_core
-)]
+#![warn(clippy::indexing_slicing, clippy::panic, clippy::unreachable, clippy::std_instead_of_core)]
 
 mod additional;
 mod answer;

@@ -64,9 +64,7 @@ impl WireName {
 
     /// The name that starts `bytes`, and what follows it.
     pub fn split_wire(bytes: &[u8]) -> Result<(Self, &[u8]), NameError> {
-        let (name, rest) = bytes
-            .split_at_checked(name_length(bytes)?)
-            .ok_or(NameError::Truncated)?;
+        let (name, rest) = bytes.split_at_checked(name_length(bytes)?).ok_or(NameError::Truncated)?;
         Ok((Self(name.into()), rest))
     }
 
@@ -185,11 +183,7 @@ impl FromStr for WireName {
         }
         if bytes.len() == label_start + 1 {
             // The text ended in a dot, or was empty.
-            return if label_start == 0 {
-                Err(NameError::EmptyLabel)
-            } else {
-                Self::from_wire(&bytes)
-            };
+            return if label_start == 0 { Err(NameError::EmptyLabel) } else { Self::from_wire(&bytes) };
         }
         close_label(&mut bytes, label_start)?;
         bytes.push(0);
@@ -308,11 +302,7 @@ mod tests {
             assert_eq!(name(text).to_string(), text);
             assert_eq!(WireName::from_wire(wire).unwrap(), name(text));
         }
-        assert_eq!(
-            name("example").as_bytes(),
-            b"\x07example\0",
-            "the last dot may be missing"
-        );
+        assert_eq!(name("example").as_bytes(), b"\x07example\0", "the last dot may be missing");
     }
 
     #[test]

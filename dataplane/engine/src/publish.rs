@@ -54,15 +54,8 @@ impl<T> Publisher<T> {
     /// Starts a publication with its first snapshot.
     pub fn new(first: T) -> Self {
         let current = Arc::new(first);
-        let shared = Shared {
-            generation: AtomicU64::new(1),
-            slot: Mutex::new(Arc::clone(&current)),
-        };
-        Self {
-            shared: Arc::new(shared),
-            current,
-            retired: Vec::new(),
-        }
+        let shared = Shared { generation: AtomicU64::new(1), slot: Mutex::new(Arc::clone(&current)) };
+        Self { shared: Arc::new(shared), current, retired: Vec::new() }
     }
 
     /// The published snapshot.
@@ -74,11 +67,7 @@ impl<T> Publisher<T> {
     pub fn reader(&self) -> Reader<T> {
         // NOTE: no publication can come between the two loads: publishing needs `&mut self`.
         let generation = self.shared.generation.load(Ordering::Acquire);
-        Reader {
-            shared: Arc::clone(&self.shared),
-            mine: Arc::clone(&self.current),
-            generation,
-        }
+        Reader { shared: Arc::clone(&self.shared), mine: Arc::clone(&self.current), generation }
     }
 
     /// Makes a snapshot the one that readers see from their next burst on, and frees what nobody holds any more.
@@ -211,6 +200,23 @@ mod loom_tests {
             assert_eq!(foreign_drops.load(Ordering::Relaxed), 0, "a reader freed a snapshot");
         });
     }
+
+    #[test]
+    fn readers_in_each_other_s_way_catch_up_with_their_next_burst() {
+        loom::model(|| {
+            let mut publisher = Publisher::new(0u64);
+            let workers = [publisher.reader(), publisher.reader()].map(|mut reader| {
+                loom::thread::spawn(move || {
+                    let _ = *reader.pin();
+                    reader
+                })
+            });
+            publisher.publish(1);
+            for mut reader in workers.map(|worker| worker.join().unwrap()) {
+                assert_eq!(*reader.pin(), 1);
+            }
+        });
+    }
 }
 
 #[cfg(all(test, not(loom)))]
@@ -232,11 +238,7 @@ mod tests {
         let mut idle = publisher.reader();
         publisher.publish(2);
         publisher.publish(3);
-        assert_eq!(
-            publisher.reclaim(),
-            1,
-            "generation 1 is held by the idle reader, 2 by nobody"
-        );
+        assert_eq!(publisher.reclaim(), 1, "generation 1 is held by the idle reader, 2 by nobody");
         assert_eq!(*idle.pin(), 3);
         assert_eq!(publisher.reclaim(), 0);
     }

@@ -1,11 +1,7 @@
 //! Record types, classes and codes by number, and where names stand in rdata.
 
 /// Record types that the engine treats in some way of their own; all others are opaque (RFC 3597).
-#[allow(
-    missing_docs,
-    clippy::missing_docs_in_private_items,
-    reason = "the names are the RFCs' own"
-)]
+#[allow(missing_docs, clippy::missing_docs_in_private_items, reason = "the names are the RFCs' own")]
 pub mod types {
     pub const A: u16 = 1;
     pub const NS: u16 = 2;
@@ -37,11 +33,7 @@ pub mod types {
 pub const CLASS_IN: u16 = 1;
 
 /// Response codes that the engine gives (RFC 1035 section 4.1.1, RFC 6891 section 9).
-#[allow(
-    missing_docs,
-    clippy::missing_docs_in_private_items,
-    reason = "the names are the RFCs' own"
-)]
+#[allow(missing_docs, clippy::missing_docs_in_private_items, reason = "the names are the RFCs' own")]
 pub mod rcode {
     pub const NOERROR: u16 = 0;
     pub const FORMERR: u16 = 1;
@@ -80,13 +72,7 @@ pub(crate) const fn rdata_names(rtype: u16) -> Option<RdataNames> {
         types::DNAME => (0, 1, 0, false, false),
         _ => return None,
     };
-    Some(RdataNames {
-        prefix_bytes,
-        names,
-        suffix_bytes,
-        compressible,
-        wants_addresses,
-    })
+    Some(RdataNames { prefix_bytes, names, suffix_bytes, compressible, wants_addresses })
 }
 
 /// The rdata length that a type prescribes, if any.

@@ -68,15 +68,10 @@ enum Stage {
 impl Server {
     /// A server for one worker on one port.
     pub fn new(config: &ServerConfig) -> Self {
-        let slot = || Slot {
-            stage: Stage::Decided(Verdict::Drop(Reason::FrameShort)),
-            query: Query::default(),
-        };
+        let slot = || Slot { stage: Stage::Decided(Verdict::Drop(Reason::FrameShort)), query: Query::default() };
         Self {
             station: Station::new(config),
-            udp_answer_bytes_max: config
-                .udp_answer_bytes_max
-                .clamp(UDP_ANSWER_BYTES_MIN, UDP_ANSWER_BYTES_LIMIT),
+            udp_answer_bytes_max: config.udp_answer_bytes_max.clamp(UDP_ANSWER_BYTES_MIN, UDP_ANSWER_BYTES_LIMIT),
             slots: (0..BURST_FRAMES_MAX).map(|_| slot()).collect(),
             scratch: Scratch::default(),
         }
@@ -101,13 +96,7 @@ impl Server {
                 Stage::Decided(verdict) => verdict,
                 Stage::Query(datagram) => {
                     let room = message_room(frame, datagram);
-                    let reply = respond(
-                        &slot.query,
-                        room,
-                        self.udp_answer_bytes_max,
-                        snapshot,
-                        &mut self.scratch,
-                    );
+                    let reply = respond(&slot.query, room, self.udp_answer_bytes_max, snapshot, &mut self.scratch);
                     counters.truncated.add(u64::from(reply.truncated));
                     send(&self.station, frame, datagram, reply, counters)
                 }
@@ -167,34 +156,21 @@ fn respond(query: &Query, room: &mut [u8], udp_max: usize, snapshot: &Snapshot, 
     // RFC 6891 section 6.2.3: less than 512 is taken for 512.
     let (limit, reserved) = match query.edns {
         None => (UDP_ANSWER_BYTES_MIN, 0),
-        Some(edns) => (
-            usize::from(edns.udp_bytes).clamp(UDP_ANSWER_BYTES_MIN, udp_max),
-            OPT_BYTES,
-        ),
+        Some(edns) => (usize::from(edns.udp_bytes).clamp(UDP_ANSWER_BYTES_MIN, udp_max), OPT_BYTES),
     };
     let limit = limit.min(room.len()).saturating_sub(reserved);
     let edns = query.edns.map(|edns| EdnsReply::to(edns, udp_max));
     let mut writer = Writer::new(room, query, limit);
     let outcome = match query.edns {
         // RFC 6891 section 6.1.3: a version that is not known is answered with BADVERS, and nothing else.
-        Some(edns) if edns.version != 0 => answer::Outcome {
-            rcode: rcode::BADVERS,
-            flags: 0,
-        },
-        _ if query.qclass != CLASS_IN => answer::Outcome {
-            rcode: rcode::REFUSED,
-            flags: 0,
-        },
+        Some(edns) if edns.version != 0 => answer::Outcome { rcode: rcode::BADVERS, flags: 0 },
+        _ if query.qclass != CLASS_IN => answer::Outcome { rcode: rcode::REFUSED, flags: 0 },
         _ => answer::answer(query, snapshot, scratch, &mut writer),
     };
     // RFC 1035 section 4.1.1: RD is copied; RFC 4035 section 3.1.6: CD is copied.
     let flags = outcome.flags | (query.flags & (FLAG_RD | FLAG_CD));
     let truncated = outcome.flags & FLAG_TC != 0;
-    Reply {
-        length: writer.finish(flags, outcome.rcode, edns),
-        rcode: outcome.rcode,
-        truncated,
-    }
+    Reply { length: writer.finish(flags, outcome.rcode, edns), rcode: outcome.rcode, truncated }
 }
 
 /// Writes a bare header with a response code over a message that is not answered from the zones.
@@ -207,17 +183,10 @@ fn refuse(room: &mut [u8], refusal: Refusal, counters: &Counters) -> Result<Repl
         }
         Refusal::Notimp => rcode::NOTIMP,
     };
-    let flags = room
-        .get(2..4)
-        .and_then(<[u8]>::first_chunk)
-        .map_or(0, |flags| u16::from_be_bytes(*flags));
+    let flags = room.get(2..4).and_then(<[u8]>::first_chunk).map_or(0, |flags| u16::from_be_bytes(*flags));
     let length = writer::refuse(room, flags & (OPCODE_MASK | FLAG_RD | FLAG_CD), rcode);
     debug_assert_eq!(length, HEADER_BYTES);
-    Ok(Reply {
-        length,
-        rcode,
-        truncated: false,
-    })
+    Ok(Reply { length, rcode, truncated: false })
 }
 
 /// Turns the frame of a reply round and counts it.
@@ -232,11 +201,7 @@ fn send<F: FrameBuffer>(
     let end = datagram.message() + reply.length;
     turn::datagram(frame.room(), station.mac, datagram, end);
     frame.set_len(end);
-    let family = if datagram.packet.is_ipv6 {
-        &counters.queries_ipv6
-    } else {
-        &counters.queries_ipv4
-    };
+    let family = if datagram.packet.is_ipv6 { &counters.queries_ipv6 } else { &counters.queries_ipv4 };
     family.add(1);
     counters.answered(reply.rcode);
     Verdict::Reply
@@ -247,10 +212,7 @@ fn reply_locally<F: FrameBuffer>(station: &Station, frame: &mut F, request: Requ
     let length = frame.frame().len();
     let room = frame.room();
     let (length, counter) = match request {
-        Request::Arp { start } => (
-            local::arp(room, station.mac, start).map(|()| length),
-            &counters.arp_replies,
-        ),
+        Request::Arp { start } => (local::arp(room, station.mac, start).map(|()| length), &counters.arp_replies),
         Request::Neighbour(packet) => (local::neighbour(room, station.mac, packet), &counters.neighbour_replies),
         Request::Echo(packet) => (local::echo(room, station.mac, packet), &counters.echo_replies),
     };

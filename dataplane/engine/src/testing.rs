@@ -50,10 +50,7 @@ impl TestFrame {
     pub fn with_room(frame: &[u8], room: usize) -> Self {
         let mut bytes = frame.to_vec();
         bytes.resize(room.max(frame.len()), 0xee);
-        Self {
-            room: bytes,
-            length: frame.len(),
-        }
+        Self { room: bytes, length: frame.len() }
     }
 }
 
@@ -113,10 +110,7 @@ impl UdpFrame {
 
     /// From 2001:db8::1 to 2001:db8::53.
     pub fn ipv6() -> Self {
-        Self {
-            addresses: ("2001:db8::1".parse().unwrap(), "2001:db8::53".parse().unwrap()),
-            ..Self::ipv4()
-        }
+        Self { addresses: ("2001:db8::1".parse().unwrap(), "2001:db8::53".parse().unwrap()), ..Self::ipv4() }
     }
 
     /// The frame with a payload, all checksums right.
@@ -212,20 +206,12 @@ pub fn reply_message<'a>(reply: &'a [u8], query: &UdpFrame) -> &'a [u8] {
     }
     if is_ipv6 {
         assert_eq!(packet[..4], [0x60, 0, 0, 0]);
-        assert_eq!(
-            usize::from(u16::from_be_bytes([packet[4], packet[5]])),
-            packet.len() - 40,
-            "IPv6 payload length"
-        );
+        assert_eq!(usize::from(u16::from_be_bytes([packet[4], packet[5]])), packet.len() - 40, "IPv6 payload length");
         assert_eq!(packet[6..8], [17, 64]);
         packet = &packet[40..];
     } else {
         assert_eq!(packet[0], 0x45);
-        assert_eq!(
-            usize::from(u16::from_be_bytes([packet[2], packet[3]])),
-            packet.len(),
-            "IPv4 total length"
-        );
+        assert_eq!(usize::from(u16::from_be_bytes([packet[2], packet[3]])), packet.len(), "IPv4 total length");
         assert_eq!(checksum(&packet[..20]), [0, 0], "IPv4 header checksum");
         assert_eq!(packet[8..10], [64, 17]);
         packet = &packet[20..];
@@ -240,11 +226,7 @@ pub fn reply_message<'a>(reply: &'a [u8], query: &UdpFrame) -> &'a [u8] {
     assert_eq!(reply[at - addresses.len()..at], addresses, "addresses");
     assert_eq!(packet[..2], query.ports.1.to_be_bytes());
     assert_eq!(packet[2..4], query.ports.0.to_be_bytes());
-    assert_eq!(
-        usize::from(u16::from_be_bytes([packet[4], packet[5]])),
-        packet.len(),
-        "UDP length"
-    );
+    assert_eq!(usize::from(u16::from_be_bytes([packet[4], packet[5]])), packet.len(), "UDP length");
     assert_ne!(packet[6..8], [0, 0], "the UDP checksum is always filled in");
     assert_eq!(transport_checksum((server, client), 17, packet), [0, 0], "UDP checksum");
     &packet[8..]

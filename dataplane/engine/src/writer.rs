@@ -111,12 +111,6 @@ impl<'a> Writer<'a> {
         written
     }
 
-    /// Records of a section so far.
-    #[cfg(test)]
-    pub(crate) fn records(&self, section: Section) -> u16 {
-        self.counts.get(section as usize).copied().unwrap_or_default()
-    }
-
     /// Ends the message: OPT record, counts, flags. Returns its length in bytes.
     pub(crate) fn finish(mut self, flags: u16, rcode: u16, edns: Option<EdnsReply>) -> usize {
         if let Some(edns) = edns {
@@ -126,10 +120,7 @@ impl<'a> Writer<'a> {
             }
         }
         let [answers, authorities, additionals] = self.counts;
-        let header = Header {
-            flags: flags | FLAG_QR | (rcode & 0xf),
-            counts: [1, answers, authorities, additionals],
-        };
+        let header = Header { flags: flags | FLAG_QR | (rcode & 0xf), counts: [1, answers, authorities, additionals] };
         header.write(self.message);
         self.position
     }
@@ -148,10 +139,7 @@ impl<'a> Writer<'a> {
         if end > self.limit {
             return Err(Full);
         }
-        self.message
-            .get_mut(self.position..end)
-            .ok_or(Full)?
-            .copy_from_slice(bytes);
+        self.message.get_mut(self.position..end).ok_or(Full)?.copy_from_slice(bytes);
         self.position = end;
         Ok(())
     }
@@ -198,10 +186,7 @@ impl<'a> Writer<'a> {
     /// Fills in the length of the rdata that ends here.
     fn close_rdata(&mut self, length_at: usize) -> Result<(), Full> {
         let length = u16::try_from(self.position - length_at - 2).map_err(|_| Full)?;
-        self.message
-            .get_mut(length_at..length_at + 2)
-            .ok_or(Full)?
-            .copy_from_slice(&length.to_be_bytes());
+        self.message.get_mut(length_at..length_at + 2).ok_or(Full)?.copy_from_slice(&length.to_be_bytes());
         Ok(())
     }
 
@@ -237,10 +222,7 @@ impl<'a> Writer<'a> {
     fn written_at(&self, name: &[u8]) -> Option<usize> {
         let known = self.names.get(..self.names_count)?;
         // A name that is being written is remembered label by label: what stands at `position` is no name yet.
-        known
-            .iter()
-            .map(|&offset| usize::from(offset))
-            .find(|&offset| self.is_at(offset, name) == Some(true))
+        known.iter().map(|&offset| usize::from(offset)).find(|&offset| self.is_at(offset, name) == Some(true))
     }
 
     /// True where the name at an offset of the message equals `name`, case aside (RFC 4343 section 4.1: a pointer may
@@ -257,11 +239,7 @@ impl<'a> Writer<'a> {
             }
             let label_bytes = usize::from(length) + 1;
             let (mine, rest) = name.split_at_checked(label_bytes)?;
-            if !self
-                .message
-                .get(offset..offset + label_bytes)?
-                .eq_ignore_ascii_case(mine)
-            {
+            if !self.message.get(offset..offset + label_bytes)?.eq_ignore_ascii_case(mine) {
                 return Some(false);
             }
             if length == 0 {
@@ -296,10 +274,7 @@ pub(crate) struct EdnsReply {
 impl EdnsReply {
     /// The reply to a query's OPT record.
     pub(crate) fn to(edns: Edns, udp_bytes_max: usize) -> Self {
-        Self {
-            udp_bytes: u16::try_from(udp_bytes_max).unwrap_or(u16::MAX),
-            dnssec_ok: edns.dnssec_ok,
-        }
+        Self { udp_bytes: u16::try_from(udp_bytes_max).unwrap_or(u16::MAX), dnssec_ok: edns.dnssec_ok }
     }
 
     /// The record: root owner, type, payload size, extended response code, version 0, flags, no options.
@@ -338,10 +313,6 @@ impl Header {
 /// Turns a message that cannot be answered from the zones into a bare header with a response code: RFC 1035 asks for no
 /// question where none could be read. Returns the length in bytes.
 pub(crate) fn refuse(message: &mut [u8], flags: u16, rcode: u16) -> usize {
-    Header {
-        flags: flags | FLAG_QR | rcode,
-        counts: [0; 4],
-    }
-    .write(message);
+    Header { flags: flags | FLAG_QR | rcode, counts: [0; 4] }.write(message);
     HEADER_BYTES
 }

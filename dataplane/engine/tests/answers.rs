@@ -67,11 +67,7 @@ fn check(host: &mut Host, case: &Case) {
     let (qname, qtype) = case.question;
     let reply: Message = host.ask(&query(qname, qtype));
     let header = &reply.metadata;
-    let status = format!(
-        "{:?}{}",
-        header.response_code,
-        if header.authoritative { " AA" } else { "" }
-    );
+    let status = format!("{:?}{}", header.response_code, if header.authoritative { " AA" } else { "" });
     let label = format!("{qname} TYPE{qtype}");
     assert_eq!(status, case.status, "{label}");
     let sorted = |lines: &[&str]| {
@@ -93,24 +89,12 @@ fn check_all(cases: &[Case]) {
 
 /// A positive answer.
 const fn positive(question: (&'static str, u16), answer: &'static [&'static str]) -> Case {
-    Case {
-        question,
-        status: "NoError AA",
-        answer,
-        authority: &[],
-        additional: &[],
-    }
+    Case { question, status: "NoError AA", answer, authority: &[], additional: &[] }
 }
 
 /// A negative answer.
 const fn negative(question: (&'static str, u16), status: &'static str) -> Case {
-    Case {
-        question,
-        status,
-        answer: &[],
-        authority: &[SOA],
-        additional: &[],
-    }
+    Case { question, status, answer: &[], authority: &[SOA], additional: &[] }
 }
 
 #[test]
@@ -118,24 +102,15 @@ fn data_of_every_kind() {
     check_all(&[
         positive(("ns1.example.", types::A), &["ns1.example. 300 IN A 192.0.2.1"]),
         positive(("ns1.example.", types::AAAA), &["ns1.example. 300 IN AAAA 2001:db8::1"]),
-        positive(
-            ("web.example.", types::A),
-            &["web.example. 300 IN A 192.0.2.3", "web.example. 300 IN A 192.0.2.4"],
-        ),
+        positive(("web.example.", types::A), &["web.example. 300 IN A 192.0.2.3", "web.example. 300 IN A 192.0.2.4"]),
         positive(
             ("example.", types::SOA),
             &["example. 300 IN SOA ns1.example. hostmaster.example. 7 3600 900 604800 60"],
         ),
         positive(("example.", 16), &["example. 300 IN TXT v=spf1 -allsecond"]),
         positive(("example.", 257), &["example. 300 IN CAA 0 issue \"ca.example.net\""]),
-        positive(
-            ("1.2.0.example.", types::PTR),
-            &["1.2.0.example. 300 IN PTR web.example."],
-        ),
-        positive(
-            ("www.example.", types::CNAME),
-            &["www.example. 600 IN CNAME web.example."],
-        ),
+        positive(("1.2.0.example.", types::PTR), &["1.2.0.example. 300 IN PTR web.example."]),
+        positive(("www.example.", types::CNAME), &["www.example. 600 IN CNAME web.example."]),
     ]);
 }
 
@@ -145,23 +120,14 @@ fn addresses_of_mentioned_names_are_added() {
         Case {
             question: ("example.", types::NS),
             status: "NoError AA",
-            answer: &[
-                "example. 300 IN NS ns1.example.",
-                "example. 300 IN NS ns2.elsewhere.net.",
-            ],
+            answer: &["example. 300 IN NS ns1.example.", "example. 300 IN NS ns2.elsewhere.net."],
             authority: &[],
-            additional: &[
-                "ns1.example. 300 IN A 192.0.2.1",
-                "ns1.example. 300 IN AAAA 2001:db8::1",
-            ],
+            additional: &["ns1.example. 300 IN A 192.0.2.1", "ns1.example. 300 IN AAAA 2001:db8::1"],
         },
         Case {
             question: ("example.", types::MX),
             status: "NoError AA",
-            answer: &[
-                "example. 300 IN MX 10 mail.example.",
-                "example. 300 IN MX 20 mail.elsewhere.net.",
-            ],
+            answer: &["example. 300 IN MX 10 mail.example.", "example. 300 IN MX 20 mail.elsewhere.net."],
             authority: &[],
             additional: &["mail.example. 300 IN A 192.0.2.2"],
         },
@@ -181,16 +147,9 @@ fn aliases_are_chased() {
     check_all(&[
         positive(
             ("www.example.", types::A),
-            &[
-                WWW,
-                "web.example. 300 IN A 192.0.2.3",
-                "web.example. 300 IN A 192.0.2.4",
-            ],
+            &[WWW, "web.example. 300 IN A 192.0.2.3", "web.example. 300 IN A 192.0.2.4"],
         ),
-        positive(
-            ("out.example.", types::A),
-            &["out.example. 300 IN CNAME www.elsewhere.net."],
-        ),
+        positive(("out.example.", types::A), &["out.example. 300 IN CNAME www.elsewhere.net."]),
         Case {
             question: ("www.example.", types::AAAA),
             status: "NoError AA",
@@ -216,11 +175,7 @@ fn a_loop_of_aliases_ends() {
     let answers = text(&reply.answers);
     assert!(answers.contains(&"loop.example. 300 IN CNAME pool.example.".to_owned()));
     assert!(answers.contains(&"pool.example. 300 IN CNAME loop.example.".to_owned()));
-    assert!(
-        answers.len() <= ringdns_engine::limits::CHAIN_STEPS_MAX + 1,
-        "{} records",
-        answers.len()
-    );
+    assert!(answers.len() <= ringdns_engine::limits::CHAIN_STEPS_MAX + 1, "{} records", answers.len());
 }
 
 #[test]
@@ -242,10 +197,7 @@ fn names_that_do_not_exist_and_types_that_do_not() {
 fn wildcards_stand_for_names_below_their_closest_encloser() {
     check_all(&[
         positive(("x.wild.example.", types::A), &["x.wild.example. 300 IN A 192.0.2.9"]),
-        positive(
-            ("y.x.wild.example.", types::A),
-            &["y.x.wild.example. 300 IN A 192.0.2.9"],
-        ),
+        positive(("y.x.wild.example.", types::A), &["y.x.wild.example. 300 IN A 192.0.2.9"]),
         positive(("*.wild.example.", types::A), &["*.wild.example. 300 IN A 192.0.2.9"]),
         positive(("X.wild.example.", 16), &["X.wild.example. 300 IN TXT wild"]),
         negative(("x.wild.example.", types::AAAA), "NoError AA"),
@@ -266,22 +218,13 @@ fn wildcards_stand_for_names_below_their_closest_encloser() {
 
 #[test]
 fn zone_cuts_refer_with_glue() {
-    const NS: &[&str] = &[
-        "sub.example. 300 IN NS ns.sub.example.",
-        "sub.example. 300 IN NS ns1.example.",
-    ];
+    const NS: &[&str] = &["sub.example. 300 IN NS ns.sub.example.", "sub.example. 300 IN NS ns1.example."];
     const GLUE: &[&str] = &[
         "ns.sub.example. 300 IN A 192.0.2.20",
         "ns1.example. 300 IN A 192.0.2.1",
         "ns1.example. 300 IN AAAA 2001:db8::1",
     ];
-    let referral = |question| Case {
-        question,
-        status: "NoError",
-        answer: &[],
-        authority: NS,
-        additional: GLUE,
-    };
+    let referral = |question| Case { question, status: "NoError", answer: &[], authority: NS, additional: GLUE };
     check_all(&[
         referral(("sub.example.", types::A)),
         referral(("sub.example.", types::NS)),
@@ -306,11 +249,7 @@ fn dname_makes_aliases_of_the_names_below() {
     check_all(&[
         positive(
             ("x.d.example.", types::A),
-            &[
-                DNAME,
-                "x.d.example. 300 IN CNAME x.target.example.",
-                "x.target.example. 300 IN A 192.0.2.30",
-            ],
+            &[DNAME, "x.d.example. 300 IN CNAME x.target.example.", "x.target.example. 300 IN A 192.0.2.30"],
         ),
         Case {
             question: ("y.d.example.", types::A),
@@ -337,48 +276,12 @@ fn a_dname_whose_target_makes_too_long_a_name_is_yxdomain() {
 #[test]
 fn what_is_not_served_is_refused() {
     check_all(&[
-        Case {
-            question: ("com.", types::A),
-            status: "Refused",
-            answer: &[],
-            authority: &[],
-            additional: &[],
-        },
-        Case {
-            question: (".", types::NS),
-            status: "Refused",
-            answer: &[],
-            authority: &[],
-            additional: &[],
-        },
-        Case {
-            question: ("notexample.", types::A),
-            status: "Refused",
-            answer: &[],
-            authority: &[],
-            additional: &[],
-        },
-        Case {
-            question: ("example.", types::AXFR),
-            status: "Refused",
-            answer: &[],
-            authority: &[],
-            additional: &[],
-        },
-        Case {
-            question: ("example.", types::MAILB),
-            status: "NotImp",
-            answer: &[],
-            authority: &[],
-            additional: &[],
-        },
-        Case {
-            question: ("example.", types::OPT),
-            status: "FormErr",
-            answer: &[],
-            authority: &[],
-            additional: &[],
-        },
+        Case { question: ("com.", types::A), status: "Refused", answer: &[], authority: &[], additional: &[] },
+        Case { question: (".", types::NS), status: "Refused", answer: &[], authority: &[], additional: &[] },
+        Case { question: ("notexample.", types::A), status: "Refused", answer: &[], authority: &[], additional: &[] },
+        Case { question: ("example.", types::AXFR), status: "Refused", answer: &[], authority: &[], additional: &[] },
+        Case { question: ("example.", types::MAILB), status: "NotImp", answer: &[], authority: &[], additional: &[] },
+        Case { question: ("example.", types::OPT), status: "FormErr", answer: &[], authority: &[], additional: &[] },
     ]);
     let mut host = Host::new(snapshot(&[("example.", EXAMPLE)]));
     let mut chaos = query("web.example.", types::A);
@@ -405,15 +308,8 @@ fn unknown_types_are_opaque() {
     use ringdns_engine::snapshot::edit::{Editor, RrsetSpec};
     let mut editor = Editor::new(&snapshot(&[("example.", EXAMPLE)]));
     let rdata = b"\xc0\x0c\x00\x01 not a pointer".to_vec();
-    let rrset = RrsetSpec {
-        rtype: 65280,
-        ttl: 5,
-        origin: 0,
-        rdatas: vec![rdata.clone()],
-    };
-    editor
-        .put_rrset(&common::name("example."), &common::name("opaque.example."), &rrset)
-        .unwrap();
+    let rrset = RrsetSpec { rtype: 65280, ttl: 5, origin: 0, rdatas: vec![rdata.clone()] };
+    editor.put_rrset(&common::name("example."), &common::name("opaque.example."), &rrset).unwrap();
     let mut host = Host::new(editor.commit());
     let reply = host.ask_bytes(&query("opaque.example.", 65280)).unwrap();
     assert!(reply.ends_with(&rdata));
@@ -450,10 +346,7 @@ fn nested_zones_answer_for_themselves() {
 
 #[test]
 fn the_root_can_be_served() {
-    let mut host = Host::new(snapshot(&[(
-        ".",
-        "@ SOA a. b. 1 2 3 4 5\n@ NS a.\na. A 192.0.2.1\ncom. NS a.com.\n",
-    )]));
+    let mut host = Host::new(snapshot(&[(".", "@ SOA a. b. 1 2 3 4 5\n@ NS a.\na. A 192.0.2.1\ncom. NS a.com.\n")]));
     let reply = host.ask(&query("nothing.", types::A));
     assert_eq!(text(&reply.authorities), [". 5 IN SOA a. b. 1 2 3 4 5"]);
     let reply = host.ask(&query("example.com.", types::A));

@@ -24,12 +24,7 @@ use ringdns_engine::testing::query;
 const SOA: &[u8] = b"\x01a\0\x01b\0\0\0\0\x01\0\0\0\x02\0\0\0\x03\0\0\0\x04\0\0\0\x05";
 
 fn rrset(rtype: u16, rdatas: &[&[u8]]) -> RrsetSpec {
-    RrsetSpec {
-        rtype,
-        ttl: 60,
-        origin: 3,
-        rdatas: rdatas.iter().map(|rdata| rdata.to_vec()).collect(),
-    }
+    RrsetSpec { rtype, ttl: 60, origin: 3, rdatas: rdatas.iter().map(|rdata| rdata.to_vec()).collect() }
 }
 
 fn address(last: u8) -> RrsetSpec {
@@ -108,9 +103,7 @@ fn compare(snapshot: &Snapshot, model: &Model) {
 
 fn add_zone(editor: &mut Editor, model: &mut Model, zone: usize) {
     editor.add_zone(&name(APEXES[zone]));
-    editor
-        .put_rrset(&name(APEXES[zone]), &name(APEXES[zone]), &rrset(types::SOA, &[SOA]))
-        .unwrap();
+    editor.put_rrset(&name(APEXES[zone]), &name(APEXES[zone]), &rrset(types::SOA, &[SOA])).unwrap();
     model.entry(zone).or_default();
 }
 
@@ -190,10 +183,8 @@ proptest! {
 
 #[test]
 fn refused_edits_change_nothing() {
-    let mut editor = Editor::new(&snapshot(&[(
-        "example.",
-        "@ SOA a b 1 2 3 4 5\n@ NS a\nalias CNAME a\na A 192.0.2.1",
-    )]));
+    let mut editor =
+        Editor::new(&snapshot(&[("example.", "@ SOA a b 1 2 3 4 5\n@ NS a\nalias CNAME a\na A 192.0.2.1")]));
     let before = (
         editor.rrsets(&name("example."), &name("alias.example.")),
         editor.rrset(&name("example."), &name("a.example."), 1),
@@ -203,50 +194,18 @@ fn refused_edits_change_nothing() {
         ("a.other.", address(1), EditError::OutOfZone),
         ("alias.example.", address(1), EditError::CnameAndOther),
         ("a.example.", rrset(types::CNAME, &[b"\0"]), EditError::CnameAndOther),
-        (
-            "new.example.",
-            rrset(types::CNAME, &[b"\0", b"\x01a\0"]),
-            EditError::SeveralAliases,
-        ),
+        ("new.example.", rrset(types::CNAME, &[b"\0", b"\x01a\0"]), EditError::SeveralAliases),
         ("new.example.", rrset(types::A, &[]), EditError::Empty),
-        (
-            "new.example.",
-            rrset(types::A, &[b"\x01\x02\x03"]),
-            EditError::RdataMalformed,
-        ),
-        (
-            "new.example.",
-            rrset(types::AAAA, &[&[0; 4]]),
-            EditError::RdataMalformed,
-        ),
+        ("new.example.", rrset(types::A, &[b"\x01\x02\x03"]), EditError::RdataMalformed),
+        ("new.example.", rrset(types::AAAA, &[&[0; 4]]), EditError::RdataMalformed),
         ("new.example.", rrset(types::NS, &[b"\x01a"]), EditError::RdataMalformed),
-        (
-            "new.example.",
-            rrset(types::NS, &[b"\x01a\0\0"]),
-            EditError::RdataMalformed,
-        ),
+        ("new.example.", rrset(types::NS, &[b"\x01a\0\0"]), EditError::RdataMalformed),
         ("new.example.", rrset(types::MX, &[b"\0"]), EditError::RdataMalformed),
-        (
-            "new.example.",
-            rrset(types::SOA, &[b"\0\0\0"]),
-            EditError::RdataMalformed,
-        ),
-        (
-            "new.example.",
-            RrsetSpec {
-                rdatas: too_many,
-                ..address(1)
-            },
-            EditError::TooLarge,
-        ),
+        ("new.example.", rrset(types::SOA, &[b"\0\0\0"]), EditError::RdataMalformed),
+        ("new.example.", RrsetSpec { rdatas: too_many, ..address(1) }, EditError::TooLarge),
         ("new.example.", rrset(16, &[&vec![0; 65536]]), EditError::TooLarge),
     ] {
-        assert_eq!(
-            editor.put_rrset(&name("example."), &name(owner), &rrset),
-            Err(error),
-            "{owner} {}",
-            rrset.rtype
-        );
+        assert_eq!(editor.put_rrset(&name("example."), &name(owner), &rrset), Err(error), "{owner} {}", rrset.rtype);
     }
     let after = (
         editor.rrsets(&name("example."), &name("alias.example.")),
@@ -262,22 +221,10 @@ fn refused_edits_change_nothing() {
 fn what_was_put_is_given_back() {
     let mut editor = Editor::new(&snapshot(&[("example.", "@ SOA a b 1 2 3 4 5\n@ NS a")]));
     let apex = name("example.");
-    let spec = RrsetSpec {
-        rtype: 16,
-        ttl: 7,
-        origin: 9,
-        rdatas: vec![b"\x01x".to_vec(), b"\x01y".to_vec()],
-    };
-    let doubled = RrsetSpec {
-        rdatas: [spec.rdatas.clone(), spec.rdatas.clone()].concat(),
-        ..spec.clone()
-    };
+    let spec = RrsetSpec { rtype: 16, ttl: 7, origin: 9, rdatas: vec![b"\x01x".to_vec(), b"\x01y".to_vec()] };
+    let doubled = RrsetSpec { rdatas: [spec.rdatas.clone(), spec.rdatas.clone()].concat(), ..spec.clone() };
     editor.put_rrset(&apex, &name("T.example."), &doubled).unwrap();
-    assert_eq!(
-        editor.rrset(&apex, &name("t.example."), 16),
-        Some(spec.clone()),
-        "pending, equal records once"
-    );
+    assert_eq!(editor.rrset(&apex, &name("t.example."), 16), Some(spec.clone()), "pending, equal records once");
     let mut editor = Editor::new(&editor.commit());
     assert_eq!(editor.rrset(&apex, &name("t.EXAMPLE."), 16), Some(spec), "committed");
 }
@@ -286,18 +233,11 @@ fn what_was_put_is_given_back() {
 fn an_old_snapshot_stays_as_it_was() {
     let old = snapshot(&[("example.", "@ SOA a b 1 2 3 4 5\n@ NS a\na A 192.0.2.1")]);
     let mut editor = Editor::new(&old);
-    editor
-        .put_rrset(&name("example."), &name("a.example."), &address(2))
-        .unwrap();
+    editor.put_rrset(&name("example."), &name("a.example."), &address(2)).unwrap();
     editor.remove_rrset(&name("example."), &name("example."), types::NS);
     let new = editor.commit();
     assert_eq!(new.generation(), old.generation() + 1);
-    let last = |snapshot: Snapshot| {
-        Host::new(snapshot)
-            .ask_bytes(&query("a.example.", types::A))
-            .unwrap()
-            .pop()
-    };
+    let last = |snapshot: Snapshot| Host::new(snapshot).ask_bytes(&query("a.example.", types::A)).unwrap().pop();
     assert_eq!((last(old.clone()), last(new)), (Some(1), Some(2)));
     assert_eq!(old.rrsets(), 3);
 }
@@ -308,9 +248,7 @@ fn many_names_keep_their_addresses_through_changes() {
     let owner = |number: u32| name(&format!("host-{number}.example."));
     let spec = |number: u32| rrset(types::A, &[&Ipv4Addr::from(number).octets()]);
     for number in 0..20_000 {
-        editor
-            .put_rrset(&name("example."), &owner(number), &spec(number))
-            .unwrap();
+        editor.put_rrset(&name("example."), &owner(number), &spec(number)).unwrap();
     }
     let first = editor.commit();
     let mut editor = Editor::new(&first);
@@ -320,9 +258,7 @@ fn many_names_keep_their_addresses_through_changes() {
     let second = editor.commit();
     let mut host = Host::new(second);
     for number in 0..20_000u32 {
-        let reply = host
-            .ask_bytes(&query(&format!("HOST-{number}.example."), types::A))
-            .unwrap();
+        let reply = host.ask_bytes(&query(&format!("HOST-{number}.example."), types::A)).unwrap();
         if number % 3 == 0 {
             assert_eq!(reply[3] & 0xf, 3);
         } else {

@@ -34,22 +34,14 @@ fn an_answer_that_does_not_fit_is_truncated_by_whole_rrsets() {
     for count in (1..=100usize).step_by(3) {
         for size in [0, 100, 512, 600, 1232, 4096, 65535] {
             let qname = format!("n{count}.example.");
-            let message = if size == 0 {
-                query(&qname, 1)
-            } else {
-                query_edns(&qname, 1, size, false)
-            };
+            let message = if size == 0 { query(&qname, 1) } else { query_edns(&qname, 1, size, false) };
             let allowed = usize::from(size).clamp(512, 1232);
             let whole = message.len() + count * 16;
             let reply = host.ask_bytes(&message).unwrap();
             assert!(reply.len() <= allowed, "{qname} {size}: {} bytes", reply.len());
             let truncated = reply[2] & 2 != 0;
             assert_eq!(truncated, whole > allowed, "{qname} with {size} bytes");
-            assert_eq!(
-                usize::from(reply[7]),
-                if truncated { 0 } else { count },
-                "whole RRsets only"
-            );
+            assert_eq!(usize::from(reply[7]), if truncated { 0 } else { count }, "whole RRsets only");
             assert_eq!(reply[11], u8::from(size != 0), "the OPT record always comes back");
             assert_eq!(reply[3] & 0xf, 0);
         }
@@ -67,10 +59,7 @@ fn glue_that_does_not_fit_sets_tc_and_other_addresses_do_not() {
     let reply = host.ask(&query_edns("example.", types::MX, 1232, false));
     assert_eq!(reply.answers.len(), 40);
     assert!(reply.additionals.len() < 40);
-    assert!(
-        !reply.metadata.truncation,
-        "RFC 2181 section 9: TC is for what is required"
-    );
+    assert!(!reply.metadata.truncation, "RFC 2181 section 9: TC is for what is required");
 }
 
 #[test]
@@ -81,11 +70,7 @@ fn the_opt_record_says_what_we_take() {
         assert_eq!(reply[reply.len() - 11..], [0, 0, 41, 0x04, 0xd0, 0, 0, flags, 0, 0, 0]);
     }
     let reply = host.ask_bytes(&query("ns.example.", 1)).unwrap();
-    assert_eq!(
-        reply[10..12],
-        [0, 0],
-        "RFC 6891 section 6.1.1: none without one in the query"
-    );
+    assert_eq!(reply[10..12], [0, 0], "RFC 6891 section 6.1.1: none without one in the query");
 }
 
 #[test]
@@ -96,11 +81,7 @@ fn an_unknown_version_is_badvers() {
     message[version] = 1;
     let reply = host.ask_bytes(&message).unwrap();
     assert_eq!(reply[3] & 0xf, 0);
-    assert_eq!(
-        reply[reply.len() - 11..],
-        [0, 0, 41, 0x04, 0xd0, 1, 0, 0, 0, 0, 0],
-        "extended code 16, version 0"
-    );
+    assert_eq!(reply[reply.len() - 11..], [0, 0, 41, 0x04, 0xd0, 1, 0, 0, 0, 0, 0], "extended code 16, version 0");
     assert_eq!(reply[6..10], [0; 4], "no records");
     assert_eq!(host.counters.rcodes().find(|(code, _)| *code == 16), Some((16, 2)));
 }
@@ -124,9 +105,5 @@ fn names_in_answers_are_compressed() {
     let name_at_question = reply.windows(8).filter(|bytes| bytes == b"\x07example").count();
     assert_eq!(name_at_question, 1, "the zone's name is written once");
     let soa = host.ask_bytes(&query("missing.EXAMPLE.", types::A)).unwrap();
-    assert_eq!(
-        soa[soa.len() - 20 - 2..][..2],
-        [0xc0, 20],
-        "rname ends in a pointer into the question"
-    );
+    assert_eq!(soa[soa.len() - 20 - 2..][..2], [0xc0, 20], "rname ends in a pointer into the question");
 }

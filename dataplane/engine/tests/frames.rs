@@ -18,19 +18,13 @@ use ringdns_engine::testing::{
 use ringdns_engine::verdict::{Reason, Verdict};
 
 fn host() -> Host {
-    Host::new(snapshot(&[(
-        "example.",
-        "@ SOA ns hostmaster 1 2 3 4 5\n@ NS ns\nns A 192.0.2.1\n",
-    )]))
+    Host::new(snapshot(&[("example.", "@ SOA ns hostmaster 1 2 3 4 5\n@ NS ns\nns A 192.0.2.1\n")]))
 }
 
 fn host_with(change: impl FnOnce(&mut ServerConfig)) -> Host {
     let mut config = server_config();
     change(&mut config);
-    Host {
-        server: Server::new(&config),
-        ..host()
-    }
+    Host { server: Server::new(&config), ..host() }
 }
 
 fn question() -> Vec<u8> {
@@ -79,106 +73,97 @@ fn a_missing_checksum_is_allowed_over_ipv4_only() {
     let frame = UdpFrame::ipv4().build(&question());
     assert_eq!(host().frame(&changed(frame, 14 + 20 + 6, &[0, 0])).0, Verdict::Reply);
     let frame = UdpFrame::ipv6().build(&question());
-    assert_eq!(
-        host().frame(&changed(frame, 14 + 40 + 6, &[0, 0])).0,
-        Verdict::Drop(Reason::UdpChecksum)
-    );
+    assert_eq!(host().frame(&changed(frame, 14 + 40 + 6, &[0, 0])).0, Verdict::Drop(Reason::UdpChecksum));
+}
+
+/// Asserts that a frame has a verdict, and that it is counted under its reason and nowhere else.
+fn expect(frame: &[u8], verdict: Verdict) {
+    let mut host = host();
+    assert_eq!(host.frame(frame).0, verdict, "{frame:02x?}");
+    let (Verdict::Drop(reason) | Verdict::Punt(reason)) = verdict else { panic!() };
+    assert_eq!(host.counters.reason(reason), 1, "{reason:?} is counted");
+    let all: u64 = Reason::ALL.iter().map(|&reason| host.counters.reason(reason)).sum();
+    assert_eq!(all, 1, "nothing else is");
 }
 
 #[test]
-fn every_broken_frame_has_its_reason() {
-    let ipv4 = UdpFrame::ipv4().build(&question());
-    let ipv6 = UdpFrame::ipv6().build(&question());
-    let from = |source: &str| {
-        let mut path = if source.contains(':') {
-            UdpFrame::ipv6()
-        } else {
-            UdpFrame::ipv4()
-        };
-        path.addresses.0 = source.parse().unwrap();
-        path.build(&question())
-    };
-    let fragment = changed_ipv4(6, &[0x20, 0]);
-    let mut options = ethernet(None, false);
-    options.extend(&ipv4[14..34]);
-    options.extend([1, 1, 1, 1]);
-    options.extend(&ipv4[34..]);
+fn broken_ethernet_has_its_reason() {
+    let frame = UdpFrame::ipv4().build(&question());
+    for (at, bytes, verdict) in [
+        (0, &CLIENT_MAC[..], Verdict::Drop(Reason::OtherStation)),
+        (0, &[0xff; 6], Verdict::Drop(Reason::OtherStation)),
+        (6, &[0x01], Verdict::Drop(Reason::OtherStation)),
+        (12, &[0x88, 0xcc], Verdict::Punt(Reason::OtherEthertype)),
+    ] {
+        expect(&changed(frame.clone(), at, bytes), verdict);
+    }
+    let tagged = UdpFrame { vlan: Some(5), ..UdpFrame::ipv4() }.build(&question());
+    expect(&tagged, Verdict::Punt(Reason::OtherVlan));
+}
+
+#[test]
+fn broken_ipv4_has_its_reason() {
+    let frame = UdpFrame::ipv4().build(&question());
+    for (at, bytes, verdict) in [
+        (0, &[0x55][..], Verdict::Drop(Reason::Ipv4Header)),
+        (0, &[0x44], Verdict::Drop(Reason::Ipv4Header)),
+        (2, &[0xff, 0xff], Verdict::Drop(Reason::IpLength)),
+        (2, &[0, 19], Verdict::Drop(Reason::IpLength)),
+        (2, &[0, 27], Verdict::Drop(Reason::UdpLength)),
+        (6, &[0x20, 0], Verdict::Punt(Reason::Fragment)),
+        (6, &[0, 1], Verdict::Punt(Reason::Fragment)),
+        (9, &[6], Verdict::Punt(Reason::OtherProtocol)),
+        (16, &[192, 0, 2, 99], Verdict::Punt(Reason::OtherAddress)),
+    ] {
+        expect(&changed_ipv4(at, bytes), verdict);
+    }
+    expect(&changed(frame.clone(), 24, &[0, 0]), Verdict::Drop(Reason::Ipv4Checksum));
+    let mut options = [&ethernet(None, false), &frame[14..34], &[1, 1, 1, 1], &frame[34..]].concat();
     options[14] = 0x46;
     options[17] += 4;
-    let sources = [
-        from("127.0.0.1"),
-        from("0.0.0.0"),
-        from("224.0.0.251"),
-        from("255.255.255.255"),
-        from("192.0.2.53"),
-    ];
-    let sources6 = [from("::"), from("::1"), from("ff02::1"), from("2001:db8::53")];
-    let mut cases = vec![
-        (
-            changed(ipv4.clone(), 0, &CLIENT_MAC),
-            Verdict::Drop(Reason::OtherStation),
-        ),
-        (
-            changed(ipv4.clone(), 0, &[0xff; 6]),
-            Verdict::Drop(Reason::OtherStation),
-        ),
-        (changed(ipv4.clone(), 6, &[0x01]), Verdict::Drop(Reason::OtherStation)),
-        (
-            changed(ipv4.clone(), 12, &[0x88, 0xcc]),
-            Verdict::Punt(Reason::OtherEthertype),
-        ),
-        (
-            UdpFrame {
-                vlan: Some(5),
-                ..UdpFrame::ipv4()
-            }
-            .build(&question()),
-            Verdict::Punt(Reason::OtherVlan),
-        ),
-        (changed(ipv4.clone(), 14, &[0x55]), Verdict::Drop(Reason::Ipv4Header)),
-        (changed(ipv4.clone(), 14, &[0x44]), Verdict::Drop(Reason::Ipv4Header)),
-        (changed(ipv4.clone(), 24, &[0, 0]), Verdict::Drop(Reason::Ipv4Checksum)),
-        (changed_ipv4(2, &[0xff, 0xff]), Verdict::Drop(Reason::IpLength)),
-        (changed_ipv4(2, &[0, 19]), Verdict::Drop(Reason::IpLength)),
-        (options, Verdict::Punt(Reason::Ipv4Options)),
-        (fragment, Verdict::Punt(Reason::Fragment)),
-        (changed_ipv4(6, &[0, 1]), Verdict::Punt(Reason::Fragment)),
-        (changed_ipv4(16, &[192, 0, 2, 99]), Verdict::Punt(Reason::OtherAddress)),
-        (changed_ipv4(9, &[6]), Verdict::Punt(Reason::OtherProtocol)),
-        (changed_ipv4(2, &[0, 27]), Verdict::Drop(Reason::UdpLength)),
-        (changed(ipv6.clone(), 14, &[0x40]), Verdict::Drop(Reason::Ipv6Header)),
-        (
-            changed(ipv6.clone(), 18, &[0xff, 0xff]),
-            Verdict::Drop(Reason::IpLength),
-        ),
-        (changed(ipv6.clone(), 20, &[44]), Verdict::Punt(Reason::Fragment)),
-        (changed(ipv6.clone(), 20, &[0]), Verdict::Punt(Reason::Ipv6Extension)),
-        (changed(ipv6.clone(), 20, &[60]), Verdict::Punt(Reason::Ipv6Extension)),
-        (changed(ipv6.clone(), 20, &[6]), Verdict::Punt(Reason::OtherProtocol)),
-        (changed(ipv6.clone(), 53, &[0x99]), Verdict::Punt(Reason::OtherAddress)),
-        (changed(ipv4.clone(), 36, &[0, 54]), Verdict::Punt(Reason::OtherPort)),
-        (changed(ipv4.clone(), 34, &[0, 0]), Verdict::Drop(Reason::SourcePort)),
-        (changed(ipv4.clone(), 34, &[0, 7]), Verdict::Drop(Reason::SourcePort)),
-        (changed(ipv4.clone(), 38, &[0, 7]), Verdict::Drop(Reason::UdpLength)),
-        (changed(ipv4.clone(), 38, &[0xff, 0]), Verdict::Drop(Reason::UdpLength)),
-        (changed(ipv4.clone(), 45, &[0x77]), Verdict::Drop(Reason::UdpChecksum)),
-        (changed(ipv6.clone(), 70, &[0x77]), Verdict::Drop(Reason::UdpChecksum)),
-    ];
-    cases.extend(
-        sources
-            .into_iter()
-            .chain(sources6)
-            .map(|frame| (frame, Verdict::Drop(Reason::SourceAddress))),
-    );
-    for (frame, verdict) in cases {
-        let mut host = host();
-        assert_eq!(host.frame(&frame).0, verdict, "{frame:02x?}");
-        let (Verdict::Drop(reason) | Verdict::Punt(reason)) = verdict else {
-            panic!()
-        };
-        assert_eq!(host.counters.reason(reason), 1, "{reason:?} is counted");
-        let others: u64 = Reason::ALL.iter().map(|&reason| host.counters.reason(reason)).sum();
-        assert_eq!(others, 1, "nothing else is");
+    expect(&options, Verdict::Punt(Reason::Ipv4Options));
+}
+
+#[test]
+fn broken_ipv6_has_its_reason() {
+    let frame = UdpFrame::ipv6().build(&question());
+    for (at, bytes, verdict) in [
+        (14, &[0x40][..], Verdict::Drop(Reason::Ipv6Header)),
+        (18, &[0xff, 0xff], Verdict::Drop(Reason::IpLength)),
+        (20, &[44], Verdict::Punt(Reason::Fragment)),
+        (20, &[0], Verdict::Punt(Reason::Ipv6Extension)),
+        (20, &[60], Verdict::Punt(Reason::Ipv6Extension)),
+        (20, &[6], Verdict::Punt(Reason::OtherProtocol)),
+        (53, &[0x99], Verdict::Punt(Reason::OtherAddress)),
+        (70, &[0x77], Verdict::Drop(Reason::UdpChecksum)),
+    ] {
+        expect(&changed(frame.clone(), at, bytes), verdict);
+    }
+}
+
+#[test]
+fn broken_udp_has_its_reason() {
+    let frame = UdpFrame::ipv4().build(&question());
+    for (at, bytes, verdict) in [
+        (34, &[0, 0][..], Verdict::Drop(Reason::SourcePort)),
+        (34, &[0, 7], Verdict::Drop(Reason::SourcePort)),
+        (36, &[0, 54], Verdict::Punt(Reason::OtherPort)),
+        (38, &[0, 7], Verdict::Drop(Reason::UdpLength)),
+        (38, &[0xff, 0], Verdict::Drop(Reason::UdpLength)),
+        (45, &[0x77], Verdict::Drop(Reason::UdpChecksum)),
+    ] {
+        expect(&changed(frame.clone(), at, bytes), verdict);
+    }
+}
+
+#[test]
+fn sources_that_no_reply_could_reach_are_dropped() {
+    for source in
+        ["127.0.0.1", "0.0.0.0", "224.0.0.251", "255.255.255.255", "192.0.2.53", "::", "::1", "ff02::1", "2001:db8::53"]
+    {
+        let mut path = if source.contains(':') { UdpFrame::ipv6() } else { UdpFrame::ipv4() };
+        path.addresses.0 = source.parse().unwrap();
+        expect(&path.build(&question()), Verdict::Drop(Reason::SourceAddress));
     }
 }
 
@@ -227,15 +212,8 @@ fn arp_requests_for_served_addresses_are_answered() {
     .concat();
     assert_eq!(reply, expected);
     assert_eq!(host.counters.arp_replies.get(), 1);
-    assert_eq!(
-        host.frame(&changed(request.clone(), 41, &[54])).0,
-        Verdict::Punt(Reason::OtherArp)
-    );
-    assert_eq!(
-        host.frame(&changed(request.clone(), 21, &[2])).0,
-        Verdict::Punt(Reason::OtherArp),
-        "a reply"
-    );
+    assert_eq!(host.frame(&changed(request.clone(), 41, &[54])).0, Verdict::Punt(Reason::OtherArp));
+    assert_eq!(host.frame(&changed(request.clone(), 21, &[2])).0, Verdict::Punt(Reason::OtherArp), "a reply");
     assert_eq!(host.frame(&request[..41]).0, Verdict::Drop(Reason::FrameShort));
     let mut punting = host_with(|config| config.answer_local = false);
     assert_eq!(punting.frame(&request).0, Verdict::Punt(Reason::OtherArp));
@@ -260,21 +238,11 @@ fn neighbour_solicitations_are_answered() {
         let options = if source == "::" { &[][..] } else { &option };
         let (verdict, reply) = host.frame(&solicitation(source, "ff02::1:ff00:53", options, 255));
         assert_eq!(verdict, Verdict::Reply);
-        let to = if source == "::" {
-            [0x33, 0x33, 0, 0, 0, 1]
-        } else {
-            CLIENT_MAC
-        };
+        let to = if source == "::" { [0x33, 0x33, 0, 0, 0, 1] } else { CLIENT_MAC };
         assert_eq!(reply[..14], [&to[..], &SERVER_MAC, &[0x86, 0xdd]].concat());
         let addresses = ("2001:db8::53".parse().unwrap(), answered_to.parse().unwrap());
         let target: std::net::Ipv6Addr = "2001:db8::53".parse().unwrap();
-        let mut message = [
-            &[136, 0, 0, 0, flags, 0, 0, 0][..],
-            &target.octets(),
-            &[2, 1],
-            &SERVER_MAC,
-        ]
-        .concat();
+        let mut message = [&[136, 0, 0, 0, flags, 0, 0, 0][..], &target.octets(), &[2, 1], &SERVER_MAC].concat();
         let sum = transport_checksum(addresses, 58, &message);
         message[2..4].copy_from_slice(&sum);
         assert_eq!(reply[14..], ip(addresses, 58, 255, &message));
@@ -285,17 +253,9 @@ fn neighbour_solicitations_are_answered() {
     assert_eq!(host.frame(&forwarded).0, Verdict::Drop(Reason::IcmpMalformed));
     let empty_option = solicitation("2001:db8::1", "ff02::1:ff00:53", &[1, 0, 0, 0, 0, 0, 0, 0], 255);
     assert_eq!(host.frame(&empty_option).0, Verdict::Drop(Reason::IcmpMalformed));
-    let wrong_sum = changed(
-        solicitation("2001:db8::1", "ff02::1:ff00:53", &option, 255),
-        57,
-        &[0x99],
-    );
+    let wrong_sum = changed(solicitation("2001:db8::1", "ff02::1:ff00:53", &option, 255), 57, &[0x99]);
     assert_eq!(host.frame(&wrong_sum).0, Verdict::Drop(Reason::IcmpChecksum));
-    let other_target = changed(
-        solicitation("2001:db8::1", "ff02::1:ff00:53", &option, 255),
-        77,
-        &[0x54],
-    );
+    let other_target = changed(solicitation("2001:db8::1", "ff02::1:ff00:53", &option, 255), 77, &[0x54]);
     assert_eq!(host.frame(&other_target).0, Verdict::Punt(Reason::OtherAddress));
 }
 
@@ -306,20 +266,13 @@ fn echo_requests_are_answered() {
         let (client, server) = path.addresses;
         let echo = |kind: u8, addresses| {
             let mut message = [&[kind, 0, 0, 0, 0x12, 0x34, 0, 1][..], b"some odd data"].concat();
-            let sum = if protocol == 1 {
-                checksum(&message)
-            } else {
-                transport_checksum(addresses, 58, &message)
-            };
+            let sum = if protocol == 1 { checksum(&message) } else { transport_checksum(addresses, 58, &message) };
             message[2..4].copy_from_slice(&sum);
             message
         };
         let is_ipv6 = protocol == 58;
-        let request = [
-            ethernet(None, is_ipv6),
-            ip((client, server), protocol, 64, &echo(request, (client, server))),
-        ]
-        .concat();
+        let request =
+            [ethernet(None, is_ipv6), ip((client, server), protocol, 64, &echo(request, (client, server)))].concat();
         let (verdict, reply) = host.frame(&request);
         assert_eq!(verdict, Verdict::Reply);
         assert!(reply.ends_with(&echo(reply_kind, (server, client))), "{reply:02x?}");
@@ -356,8 +309,7 @@ fn frames_in_several_buffers_are_dropped_by_name() {
     let mut host = host();
     let mut frames = [Scattered(UdpFrame::ipv4().build(&question()))];
     let mut verdicts = [Verdict::Reply; BURST_FRAMES_MAX];
-    host.server
-        .serve_burst(&mut frames, &mut verdicts, &host.snapshot, &host.counters);
+    host.server.serve_burst(&mut frames, &mut verdicts, &host.snapshot, &host.counters);
     assert_eq!(verdicts[0], Verdict::Drop(Reason::FrameScattered));
 }
 
@@ -370,14 +322,12 @@ fn without_room_for_a_reply_the_answer_shrinks_or_the_frame_is_dropped() {
     let frame = UdpFrame::ipv4().build(&question());
     let mut frames = [TestFrame::with_room(&frame, frame.len() + 4)];
     let mut verdicts = [Verdict::Reply; BURST_FRAMES_MAX];
-    host.server
-        .serve_burst(&mut frames, &mut verdicts, &host.snapshot, &host.counters);
+    host.server.serve_burst(&mut frames, &mut verdicts, &host.snapshot, &host.counters);
     assert_eq!(verdicts[0], Verdict::Reply);
     assert_eq!(reply_message(frames[0].frame(), &UdpFrame::ipv4())[2] & 2, 2, "TC");
     let dad = solicitation("::", "ff02::1:ff00:53", &[], 255);
     let mut frames = [TestFrame::with_room(&dad, dad.len())];
-    host.server
-        .serve_burst(&mut frames, &mut verdicts, &host.snapshot, &host.counters);
+    host.server.serve_burst(&mut frames, &mut verdicts, &host.snapshot, &host.counters);
     assert_eq!(verdicts[0], Verdict::Drop(Reason::ReplyRoom));
 }
 
@@ -389,11 +339,7 @@ fn every_reason_of_a_message_is_reached() {
     assert_eq!(bytes(&whole[..11]), Err(Reason::DnsShort));
     assert_eq!(bytes(&changed(whole.clone(), 2, &[0x81])), Err(Reason::DnsResponse));
     let notimp = bytes(&changed(whole.clone(), 2, &[0x29])).unwrap();
-    assert_eq!(
-        notimp,
-        [&whole[..2], &[0xa9, 4], &[0; 8]].concat(),
-        "NOTIMP with opcode and RD"
-    );
+    assert_eq!(notimp, [&whole[..2], &[0xa9, 4], &[0; 8]].concat(), "NOTIMP with opcode and RD");
     let long = [&whole[..12], &[&[63; 64][..]; 4].concat(), &[0, 0, 1, 0, 1]].concat();
     for (message, reason) in [
         (changed(whole.clone(), 5, &[2]), Reason::QuestionCount),
@@ -403,28 +349,14 @@ fn every_reason_of_a_message_is_reached() {
         (long, Reason::NameTooLong),
         (whole[..whole.len() - 1].to_vec(), Reason::QuestionTruncated),
         (changed(whole.clone(), 11, &[1]), Reason::AdditionalMalformed),
-        (
-            [
-                &changed(whole.clone(), 11, &[1]),
-                &b"\x01a\0\0\x29\x04\xd0\0\0\0\0\0\0"[..],
-            ]
-            .concat(),
-            Reason::OptMalformed,
-        ),
+        ([&changed(whole.clone(), 11, &[1]), &b"\x01a\0\0\x29\x04\xd0\0\0\0\0\0\0"[..]].concat(), Reason::OptMalformed),
         ([&whole[..], &[0]].concat(), Reason::TrailingBytes),
     ] {
         let reply = bytes(&message).unwrap();
         assert_eq!(reply[3] & 0xf, 1, "{reason:?} is answered with FORMERR");
         assert_eq!(reply[4..], [0; 8], "a bare header");
     }
-    for reason in Reason::ALL
-        .iter()
-        .filter(|reason| reason.fate() == ringdns_engine::verdict::Fate::Formerr)
-    {
-        assert_eq!(
-            host.counters.reason(*reason),
-            2,
-            "{reason:?}: once over IPv4 and once over IPv6"
-        );
+    for reason in Reason::ALL.iter().filter(|reason| reason.fate() == ringdns_engine::verdict::Fate::Formerr) {
+        assert_eq!(host.counters.reason(*reason), 2, "{reason:?}: once over IPv4 and once over IPv6");
     }
 }

@@ -26,9 +26,7 @@ fn host() -> Host {
 fn counted(counters: &Counters) -> u64 {
     let answers: u64 = counters.rcodes().map(|(_, number)| number).sum();
     let local = counters.arp_replies.get() + counters.neighbour_replies.get() + counters.echo_replies.get();
-    let silent = Reason::ALL
-        .iter()
-        .filter(|reason| reason.fate() != ringdns_engine::verdict::Fate::Formerr);
+    let silent = Reason::ALL.iter().filter(|reason| reason.fate() != ringdns_engine::verdict::Fate::Formerr);
     answers + local + silent.map(|&reason| counters.reason(reason)).sum::<u64>()
 }
 
@@ -54,13 +52,7 @@ fn messages_cut_off_at_every_length() {
 #[test]
 fn pointer_loops_are_refused() {
     let mut host = host();
-    for name in [
-        &b"\xc0\x0c"[..],
-        b"\x01a\xc0\x0c",
-        b"\xc0\x00",
-        b"\xff\xff",
-        b"\x01a\xc0\x0e\xc0\x0c",
-    ] {
+    for name in [&b"\xc0\x0c"[..], b"\x01a\xc0\x0c", b"\xc0\x00", b"\xff\xff", b"\x01a\xc0\x0e\xc0\x0c"] {
         let message = [b"\x12\x34\0\0\0\x01\0\0\0\0\0\0", name, b"\0\x01\0\x01"].concat();
         assert_eq!(host.ask_bytes(&message).unwrap()[3] & 0xf, 1, "{name:?}");
     }
@@ -73,11 +65,7 @@ fn the_longest_names_cost_few_probes_and_are_answered() {
     let deep = format!("{}example.", "a.".repeat(123));
     assert_eq!(host.ask_bytes(&query(&deep, 1)).unwrap()[3] & 0xf, 3);
     let below_wildcard = format!("{}w.example.", "b.".repeat(122));
-    assert_eq!(
-        host.ask_bytes(&query(&below_wildcard, 1)).unwrap()[7],
-        2,
-        "CNAME and address"
-    );
+    assert_eq!(host.ask_bytes(&query(&below_wildcard, 1)).unwrap()[7], 2, "CNAME and address");
 }
 
 proptest! {

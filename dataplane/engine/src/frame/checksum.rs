@@ -67,11 +67,7 @@ mod tests {
     fn equals_the_word_by_word_sum_at_every_length() {
         let bytes: Vec<u8> = (0..1500u32).map(|n| u8::try_from(n * 97 % 256).unwrap()).collect();
         for length in 0..bytes.len() {
-            assert_eq!(
-                Sum::default().add(&bytes[..length]).finish(),
-                reference(&bytes[..length]),
-                "{length}"
-            );
+            assert_eq!(Sum::default().add(&bytes[..length]).finish(), reference(&bytes[..length]), "{length}");
         }
         assert_eq!(Sum::default().add(&[0xff; 4000]).finish(), [0, 0]);
     }
@@ -79,10 +75,7 @@ mod tests {
     #[test]
     fn parts_and_numbers_add_up() {
         let whole = Sum::default().add(&[1, 2, 3, 4, 5, 6, 7]).finish();
-        assert_eq!(
-            Sum::default().add(&[1, 2]).add_u16(0x0304).add(&[5, 6, 7]).finish(),
-            whole
-        );
+        assert_eq!(Sum::default().add(&[1, 2]).add_u16(0x0304).add(&[5, 6, 7]).finish(), whole);
     }
 
     #[test]

@@ -33,28 +33,7 @@ impl Station {
         let Some((header, payload)) = frame.get(ip..).and_then(<[u8]>::split_first_chunk::<IPV4_BYTES>) else {
             return discard(Reason::FrameShort);
         };
-        let &[
-            version,
-            _,
-            l1,
-            l2,
-            _,
-            _,
-            f1,
-            f2,
-            _,
-            protocol,
-            _,
-            _,
-            s1,
-            s2,
-            s3,
-            s4,
-            d1,
-            d2,
-            d3,
-            d4,
-        ] = header;
+        let &[version, _, l1, l2, _, _, f1, f2, _, protocol, _, _, s1, s2, s3, s4, d1, d2, d3, d4] = header;
         if version >> 4 != 4 || version & 0xf < 5 {
             return discard(Reason::Ipv4Header);
         }
@@ -82,12 +61,7 @@ impl Station {
         if !can_reply_ipv4([s1, s2, s3, s4]) || [s1, s2, s3, s4] == [d1, d2, d3, d4] {
             return discard(Reason::SourceAddress);
         }
-        let packet = Packet {
-            is_ipv6: false,
-            ip,
-            payload: ip + IPV4_BYTES,
-            end: ip + length,
-        };
+        let packet = Packet { is_ipv6: false, ip, payload: ip + IPV4_BYTES, end: ip + length };
         match protocol {
             UDP => self.classify_udp(frame, packet),
             ICMP if self.takes(frame, packet, ECHO_REQUEST) => {
@@ -111,12 +85,7 @@ impl Station {
             return discard(Reason::Ipv6Header);
         }
         let length = usize::from(u16::from_be_bytes([l1, l2]));
-        let packet = Packet {
-            is_ipv6: true,
-            ip,
-            payload: ip + IPV6_BYTES,
-            end: ip + IPV6_BYTES + length,
-        };
+        let packet = Packet { is_ipv6: true, ip, payload: ip + IPV6_BYTES, end: ip + IPV6_BYTES + length };
         let is_served = self.serves_ipv6(destination);
         if is_served && length > payload.len() {
             return discard(Reason::IpLength);
@@ -180,10 +149,7 @@ impl Station {
         {
             return discard(Reason::UdpChecksum);
         }
-        Ok(Frame::Dns(Datagram {
-            packet,
-            end: packet.payload + datagram.len(),
-        }))
+        Ok(Frame::Dns(Datagram { packet, end: packet.payload + datagram.len() }))
     }
 
     /// A neighbour solicitation, by the rules of RFC 4861 section 7.1.1.
@@ -222,16 +188,8 @@ fn check_icmp(frame: &[u8], packet: Packet) -> Classified<()> {
     if message.len() < 8 {
         return discard(Reason::IcmpMalformed);
     }
-    let sum = if packet.is_ipv6 {
-        pseudo_header(frame, packet, message.len())
-    } else {
-        Sum::default()
-    };
-    if sum.add(message).is_right() {
-        Ok(())
-    } else {
-        discard(Reason::IcmpChecksum)
-    }
+    let sum = if packet.is_ipv6 { pseudo_header(frame, packet, message.len()) } else { Sum::default() };
+    if sum.add(message).is_right() { Ok(()) } else { discard(Reason::IcmpChecksum) }
 }
 
 /// The sum of a packet's pseudo-header for a payload of `length` bytes (RFC 768, RFC 8200 section 8.1).
@@ -243,10 +201,7 @@ pub(super) fn pseudo_header(frame: &[u8], packet: Packet, length: usize) -> Sum 
     let addresses = frame.get(start..start + address_bytes).unwrap_or_default();
     // A frame is shorter than 64 KiB.
     let length = u16::try_from(length).unwrap_or(u16::MAX);
-    Sum::default()
-        .add(addresses)
-        .add_u16(u16::from(protocol))
-        .add_u16(length)
+    Sum::default().add(addresses).add_u16(u16::from(protocol)).add_u16(length)
 }
 
 /// False for source addresses that no reply can be sent to (RFC 1122 section 3.2.1.3).

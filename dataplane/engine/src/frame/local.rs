@@ -42,10 +42,7 @@ pub(crate) fn echo(room: &mut [u8], mac: [u8; 6], packet: Packet) -> Option<usiz
 /// Turns a neighbour solicitation into an advertisement (RFC 4861 section 7.2.4). Returns the length of the frame;
 /// nothing where the buffer has no room for it.
 pub(crate) fn neighbour(room: &mut [u8], mac: [u8; 6], packet: Packet) -> Option<usize> {
-    let packet = Packet {
-        end: packet.payload + ADVERTISEMENT_BYTES,
-        ..packet
-    };
+    let packet = Packet { end: packet.payload + ADVERTISEMENT_BYTES, ..packet };
     let message = chunk_at::<ADVERTISEMENT_BYTES>(room, packet.payload)?;
     let target: [u8; 16] = *message.get(8..)?.first_chunk()?;
     let source: [u8; 16] = *chunk_at(room, packet.ip + 8)?;
@@ -75,11 +72,7 @@ fn seal(room: &mut [u8], packet: Packet, kind: u8) -> Option<usize> {
     let [first, _, c1, c2] = chunk_at::<4>(room, packet.payload)?;
     (*first, *c1, *c2) = (kind, 0, 0);
     let length = packet.end - packet.payload;
-    let sum = if packet.is_ipv6 {
-        pseudo_header(room, packet, length)
-    } else {
-        Sum::default()
-    };
+    let sum = if packet.is_ipv6 { pseudo_header(room, packet, length) } else { Sum::default() };
     let checksum = sum.add(room.get(packet.payload..packet.end)?).finish();
     let [_, _, c1, c2] = chunk_at::<4>(room, packet.payload)?;
     [*c1, *c2] = checksum;

@@ -179,15 +179,9 @@ impl Station {
     #[inline]
     fn untag(&self, ethertype: [u8; 2], frame: &[u8]) -> Classified<([u8; 2], usize)> {
         if ethertype != ETHERTYPE_VLAN {
-            return if self.vlan.is_none() {
-                Ok((ethertype, ETHERNET_BYTES))
-            } else {
-                punt(Reason::OtherVlan)
-            };
+            return if self.vlan.is_none() { Ok((ethertype, ETHERNET_BYTES)) } else { punt(Reason::OtherVlan) };
         }
-        let tag = frame
-            .get(ETHERNET_BYTES..)
-            .and_then(<[u8]>::first_chunk::<VLAN_TAG_BYTES>);
+        let tag = frame.get(ETHERNET_BYTES..).and_then(<[u8]>::first_chunk::<VLAN_TAG_BYTES>);
         let Some(&[v1, v2, t1, t2]) = tag else {
             return discard(Reason::FrameShort);
         };

@@ -21,9 +21,7 @@ pub(crate) fn datagram(room: &mut [u8], mac: [u8; 6], datagram: Datagram, end: u
         [*l1, *l2] = u16::try_from(length).unwrap_or(u16::MAX).to_be_bytes();
         (*c1, *c2) = (0, 0);
     }
-    let sum = pseudo_header(room, packet, length)
-        .add(room.get(packet.payload..end).unwrap_or_default())
-        .finish();
+    let sum = pseudo_header(room, packet, length).add(room.get(packet.payload..end).unwrap_or_default()).finish();
     if let Some([.., c1, c2]) = chunk_at::<UDP_BYTES>(room, packet.payload) {
         // RFC 768: a computed checksum of zero is sent as all ones.
         [*c1, *c2] = if sum == [0, 0] { [0xff, 0xff] } else { sum };
@@ -57,28 +55,7 @@ fn ipv4(room: &mut [u8], packet: Packet) {
     let Some(header) = chunk_at::<IPV4_BYTES>(room, packet.ip) else {
         return;
     };
-    let [
-        _,
-        tos,
-        l1,
-        l2,
-        i1,
-        i2,
-        f1,
-        f2,
-        ttl,
-        _,
-        c1,
-        c2,
-        s1,
-        s2,
-        s3,
-        s4,
-        d1,
-        d2,
-        d3,
-        d4,
-    ] = header;
+    let [_, tos, l1, l2, i1, i2, f1, f2, ttl, _, c1, c2, s1, s2, s3, s4, d1, d2, d3, d4] = header;
     let length = packet.end - packet.ip;
     [*l1, *l2] = u16::try_from(length).unwrap_or(u16::MAX).to_be_bytes();
     // RFC 6864 section 4.1: a packet that is not and may not be fragmented needs no identification.
@@ -97,9 +74,7 @@ fn ipv4(room: &mut [u8], packet: Packet) {
 #[inline]
 fn ipv6(room: &mut [u8], packet: Packet) {
     if let Some(head) = chunk_at::<8>(room, packet.ip) {
-        let [l1, l2] = u16::try_from(packet.end - packet.payload)
-            .unwrap_or(u16::MAX)
-            .to_be_bytes();
+        let [l1, l2] = u16::try_from(packet.end - packet.payload).unwrap_or(u16::MAX).to_be_bytes();
         let [.., next_header, _] = *head;
         *head = [0x60, 0, 0, 0, l1, l2, next_header, HOPS];
     }

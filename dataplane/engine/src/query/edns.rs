@@ -46,17 +46,9 @@ pub(super) fn find(mut section: &[u8], records: u16) -> Result<Option<Edns>, Rea
         }
         let [_, version, flags @ ..] = head.ttl.to_be_bytes();
         let dnssec_ok = u16::from_be_bytes(flags) & FLAG_DO != 0;
-        edns = Some(Edns {
-            udp_bytes: head.class,
-            version,
-            dnssec_ok,
-        });
+        edns = Some(Edns { udp_bytes: head.class, version, dnssec_ok });
     }
-    if section.is_empty() {
-        Ok(edns)
-    } else {
-        Err(Reason::TrailingBytes)
-    }
+    if section.is_empty() { Ok(edns) } else { Err(Reason::TrailingBytes) }
 }
 
 /// The record that starts a section: its head, its rdata, and what follows it.
@@ -107,11 +99,7 @@ mod tests {
     #[test]
     fn an_opt_record_may_stand_anywhere() {
         let other = b"\x01a\xc0\x0c\0\x01\0\x01\0\0\0\0\0\x04\x01\x02\x03\x04";
-        let expected = Some(Edns {
-            udp_bytes: 4096,
-            version: 1,
-            dnssec_ok: false,
-        });
+        let expected = Some(Edns { udp_bytes: 4096, version: 1, dnssec_ok: false });
         assert_eq!(find(&[OPT, other].concat(), 2), Ok(expected));
         assert_eq!(find(&[other, OPT].concat(), 2), Ok(expected));
         assert_eq!(find(other, 1), Ok(None));
@@ -123,21 +111,9 @@ mod tests {
         for (section, records, reason) in [
             ([OPT, OPT].concat(), 2, Reason::OptMalformed),
             (b"\x01a\0\0\x29\x10\x00\0\0\0\0\0\0".to_vec(), 1, Reason::OptMalformed),
-            (
-                b"\0\0\x29\x10\x00\0\0\0\0\0\x03\0\x03\0".to_vec(),
-                1,
-                Reason::OptMalformed,
-            ),
-            (
-                b"\0\0\x29\x10\x00\0\0\0\0\0\x05\0\x03\0\x02a".to_vec(),
-                1,
-                Reason::OptMalformed,
-            ),
-            (
-                b"\0\0\x29\x10\x00\0\0\0\0\0\x05\0\x03".to_vec(),
-                1,
-                Reason::AdditionalMalformed,
-            ),
+            (b"\0\0\x29\x10\x00\0\0\0\0\0\x03\0\x03\0".to_vec(), 1, Reason::OptMalformed),
+            (b"\0\0\x29\x10\x00\0\0\0\0\0\x05\0\x03\0\x02a".to_vec(), 1, Reason::OptMalformed),
+            (b"\0\0\x29\x10\x00\0\0\0\0\0\x05\0\x03".to_vec(), 1, Reason::AdditionalMalformed),
             (OPT.to_vec(), 2, Reason::AdditionalMalformed),
             (OPT.to_vec(), 0, Reason::TrailingBytes),
             (b"\x41".to_vec(), 1, Reason::AdditionalMalformed),

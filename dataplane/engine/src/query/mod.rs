@@ -125,14 +125,7 @@ mod tests {
     #[test]
     fn a_query_with_edns() {
         let query = parse(&with_opt(OPT)).unwrap();
-        assert_eq!(
-            query.edns,
-            Some(Edns {
-                udp_bytes: 1232,
-                version: 0,
-                dnssec_ok: true
-            })
-        );
+        assert_eq!(query.edns, Some(Edns { udp_bytes: 1232, version: 0, dnssec_ok: true }));
     }
 
     #[test]

@@ -81,10 +81,9 @@ impl QueryName {
         let mut source = bytes;
         let mut target = self.lower.as_mut_slice();
         let mut left = self.length;
-        while let (Some((from, from_rest)), Some((to, to_rest))) = (
-            source.split_first_chunk::<8>(),
-            core::mem::take(&mut target).split_first_chunk_mut::<8>(),
-        ) {
+        while let (Some((from, from_rest)), Some((to, to_rest))) =
+            (source.split_first_chunk::<8>(), core::mem::take(&mut target).split_first_chunk_mut::<8>())
+        {
             // Length octets stay: they are below 'A'.
             *to = hash::lowercase8(u64::from_le_bytes(*from)).to_le_bytes();
             left = left.saturating_sub(8);

@@ -13,10 +13,7 @@ pub(crate) struct DepthSet {
 
 impl Default for DepthSet {
     fn default() -> Self {
-        Self {
-            counts: [0; LABELS_MAX + 1],
-            mask: 0,
-        }
+        Self { counts: [0; LABELS_MAX + 1], mask: 0 }
     }
 }
 

@@ -73,10 +73,7 @@ pub struct Editor {
 impl Editor {
     /// Starts a transaction; costs the same for every size of snapshot.
     pub fn new(base: &Snapshot) -> Self {
-        Self {
-            next: base.clone(),
-            overlay: Overlay::default(),
-        }
+        Self { next: base.clone(), overlay: Overlay::default() }
     }
 
     /// Puts an RRset in the place of the one with the same owner and type, if there is one.
@@ -87,13 +84,8 @@ impl Editor {
         self.create(&name, apex_depth);
         let depth = name.depth();
         let node = self.overlay.open(&self.next, Place::of(&name, depth, apex_depth));
-        let rrset = OpenRrset {
-            rtype: rrset.rtype,
-            count,
-            ttl: rrset.ttl,
-            origin: rrset.origin,
-            records: records.into(),
-        };
+        let rrset =
+            OpenRrset { rtype: rrset.rtype, count, ttl: rrset.ttl, origin: rrset.origin, records: records.into() };
         match node.rrsets.binary_search_by_key(&rrset.rtype, |present| present.rtype) {
             Ok(index) => {
                 if let Some(slot) = node.rrsets.get_mut(index) {
@@ -140,8 +132,7 @@ impl Editor {
             return node.rrsets.iter().map(spec_of_open).collect();
         }
         let node = self.next.find(&name, name.depth(), apex_depth);
-        node.map(|node| node.rrsets().map(spec_of_view).collect())
-            .unwrap_or_default()
+        node.map(|node| node.rrsets().map(spec_of_view).collect()).unwrap_or_default()
     }
 
     /// Adds a zone without any record, unless it is there. Until it has an SOA record its answers are SERVFAIL.
@@ -152,9 +143,7 @@ impl Editor {
         let Some((name, apex_depth)) = self.take(apex) else {
             return;
         };
-        let node = self
-            .overlay
-            .open(&self.next, Place::of(&name, name.depth(), apex_depth));
+        let node = self.overlay.open(&self.next, Place::of(&name, name.depth(), apex_depth));
         node.present = true;
         node.flags = APEX;
         self.next.totals.names += 1;
@@ -180,9 +169,7 @@ impl Editor {
             if name.take(&owner, self.next.seed).is_err() {
                 continue;
             }
-            let node = self
-                .overlay
-                .open(&self.next, Place::of(&name, name.depth(), apex_depth));
+            let node = self.overlay.open(&self.next, Place::of(&name, name.depth(), apex_depth));
             if !node.present {
                 continue;
             }
@@ -281,11 +268,7 @@ impl Editor {
             _ if goes_with_cname(rtype) => false,
             _ => others.any(|other| other == types::CNAME),
         };
-        if conflict {
-            Err(EditError::CnameAndOther)
-        } else {
-            Ok(())
-        }
+        if conflict { Err(EditError::CnameAndOther) } else { Ok(()) }
     }
 
     /// Makes sure that a node and all between it and the apex exist (RFC 4592 section 2.2.2: empty non-terminals).
@@ -334,10 +317,9 @@ fn is_wildcard(name: &QueryName, depth: usize) -> bool {
 fn mark(next: &mut Snapshot, node: &mut OpenNode, depth: usize) {
     let has = |rtype: u16| node.rrsets.iter().any(|rrset| rrset.rtype == rtype);
     let is_apex = node.flags & APEX != 0;
-    for (flag, holds, set) in [
-        (CUT, has(types::NS) && !is_apex, &mut next.cuts),
-        (DNAME, has(types::DNAME), &mut next.dnames),
-    ] {
+    for (flag, holds, set) in
+        [(CUT, has(types::NS) && !is_apex, &mut next.cuts), (DNAME, has(types::DNAME), &mut next.dnames)]
+    {
         match (node.flags & flag != 0, holds) {
             (false, true) => set.add(depth),
             (true, false) => set.remove(depth),
@@ -351,9 +333,7 @@ fn mark(next: &mut Snapshot, node: &mut OpenNode, depth: usize) {
 fn rebuild(old: Option<&Shard>, group: &[OpenNode]) -> Result<Option<Shard>, ShardFull> {
     let mut builder = ShardBuilder::default();
     let replaced = |tag: u32, name: &[u8], apex_depth: u8| {
-        group
-            .iter()
-            .any(|node| shard::tag(node.key) == tag && node.apex_depth == apex_depth && *node.name == *name)
+        group.iter().any(|node| shard::tag(node.key) == tag && node.apex_depth == apex_depth && *node.name == *name)
     };
     for (tag, node, bytes) in old.into_iter().flat_map(Shard::entries) {
         if !replaced(tag, node.name(), node.apex_depth()) {
@@ -379,10 +359,5 @@ fn spec_of_view(rrset: RrsetView<'_>) -> RrsetSpec {
 /// The specification that an RRset in editing was made from.
 fn spec_of_open(rrset: &OpenRrset) -> RrsetSpec {
     let rdatas = super::node::rdatas_of(&rrset.records).map(Vec::from).collect();
-    RrsetSpec {
-        rtype: rrset.rtype,
-        ttl: rrset.ttl,
-        origin: rrset.origin,
-        rdatas,
-    }
+    RrsetSpec { rtype: rrset.rtype, ttl: rrset.ttl, origin: rrset.origin, rdatas }
 }

@@ -155,9 +155,7 @@ impl Snapshot {
     /// The depths of a zone's names, above and at a name, where a zone cut or a DNAME may turn the search.
     #[inline]
     pub(crate) fn turns(&self, apex_depth: usize, depth: usize) -> Depths {
-        self.cuts
-            .between(apex_depth + 1, depth)
-            .or(self.dnames.between(apex_depth, depth))
+        self.cuts.between(apex_depth + 1, depth).or(self.dnames.between(apex_depth, depth))
     }
 
     /// The node of a name's suffix in the zone whose apex has `apex_depth` labels.
@@ -174,11 +172,7 @@ impl Snapshot {
         let (asterisk, rest) = wildcard.split_first_chunk_mut::<2>()?;
         *asterisk = *b"\x01*";
         rest.get_mut(..encloser.len())?.copy_from_slice(encloser);
-        self.find_key(
-            name.wildcard_key(depth, apex_depth),
-            wildcard.get(..encloser.len() + 2)?,
-            apex_depth,
-        )
+        self.find_key(name.wildcard_key(depth, apex_depth), wildcard.get(..encloser.len() + 2)?, apex_depth)
     }
 
     /// The node of a key and name.
@@ -195,9 +189,6 @@ impl Snapshot {
 
     /// All shards that hold something.
     fn shards(&self) -> impl Iterator<Item = &Shard> {
-        self.rows
-            .iter()
-            .flat_map(|row| row.0.iter())
-            .filter_map(Option::as_deref)
+        self.rows.iter().flat_map(|row| row.0.iter()).filter_map(Option::as_deref)
     }
 }

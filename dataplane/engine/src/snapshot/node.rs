@@ -52,22 +52,10 @@ impl<'a> NodeView<'a> {
         let (&[flags, apex_depth, name_bytes, rrsets, c1, c2, c3, c4, l1, l2, l3, l4], _) =
             bytes.split_first_chunk::<HEAD_BYTES>()?;
         let length = usize::try_from(u32::from_le_bytes([l1, l2, l3, l4])).ok()?;
-        let (name, rest) = bytes
-            .get(HEAD_BYTES..length)?
-            .split_at_checked(usize::from(name_bytes))?;
+        let (name, rest) = bytes.get(HEAD_BYTES..length)?.split_at_checked(usize::from(name_bytes))?;
         let (heads, records) = rest.split_at_checked(usize::from(rrsets) * RRSET_HEAD_BYTES)?;
         let children = u32::from_le_bytes([c1, c2, c3, c4]);
-        Some((
-            Self {
-                flags,
-                apex_depth,
-                children,
-                name,
-                heads,
-                records,
-            },
-            length,
-        ))
+        Some((Self { flags, apex_depth, children, name, heads, records }, length))
     }
 
     /// True where this is the node of `name` (in lower case) in the zone whose apex has `apex_depth` labels.

@@ -20,11 +20,7 @@ pub(super) struct Place<'a> {
 impl<'a> Place<'a> {
     /// The place of a name's suffix.
     pub(super) fn of(name: &'a QueryName, depth: usize, apex_depth: u8) -> Self {
-        Self {
-            key: name.key(depth, apex_depth),
-            apex_depth,
-            name: name.suffix(depth),
-        }
+        Self { key: name.key(depth, apex_depth), apex_depth, name: name.suffix(depth) }
     }
 }
 
@@ -100,12 +96,7 @@ impl OpenNode {
         // The editor bounds names, RRsets of a node and bytes of an RRset, so that all lengths fit.
         let byte = |number: usize| u8::try_from(number).unwrap_or(u8::MAX);
         let word = |number: usize| u32::try_from(number).unwrap_or(u32::MAX).to_le_bytes();
-        arena.extend_from_slice(&[
-            self.flags,
-            self.apex_depth,
-            byte(self.name.len()),
-            byte(self.rrsets.len()),
-        ]);
+        arena.extend_from_slice(&[self.flags, self.apex_depth, byte(self.name.len()), byte(self.rrsets.len())]);
         arena.extend_from_slice(&self.children.to_le_bytes());
         arena.extend_from_slice(&word(length));
         arena.extend_from_slice(&self.name);
@@ -129,9 +120,7 @@ pub(super) struct Overlay(HashTable<OpenNode>);
 impl Overlay {
     /// The touched node at a place.
     pub(super) fn get(&self, place: Place<'_>) -> Option<&OpenNode> {
-        self.0.find(place.key, |node| {
-            node.apex_depth == place.apex_depth && *node.name == *place.name
-        })
+        self.0.find(place.key, |node| node.apex_depth == place.apex_depth && *node.name == *place.name)
     }
 
     /// The node at a place, copied from the base where it was not touched before.

@@ -48,9 +48,5 @@ fn check(rtype: u16, rdata: &[u8]) -> Result<(), EditError> {
         let length = name::name_length(rest).map_err(|_| EditError::RdataMalformed)?;
         rest = rest.get(length..).ok_or(EditError::RdataMalformed)?;
     }
-    if rest.len() == layout.suffix_bytes {
-        Ok(())
-    } else {
-        Err(EditError::RdataMalformed)
-    }
+    if rest.len() == layout.suffix_bytes { Ok(()) } else { Err(EditError::RdataMalformed) }
 }

@@ -117,9 +117,6 @@ impl ShardBuilder {
                 *slot = (u64::from(tag) << 32) | (u64::from(start) + 1);
             }
         }
-        Some(Shard {
-            slots: table,
-            arena: self.arena.into_boxed_slice(),
-        })
+        Some(Shard { slots: table, arena: self.arena.into_boxed_slice() })
     }
 }

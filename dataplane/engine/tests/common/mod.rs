@@ -43,38 +43,24 @@ pub fn add_zone(editor: &mut Editor, origin: &str, text: &str) {
     // hickory-proto cannot read DNAME records: they are taken out, owner and target relative to the origin.
     let (dnames, others): (Vec<&str>, Vec<&str>) = text.lines().partition(|line| line.contains(" DNAME "));
     let text = format!("$TTL 300\n{}\n", others.join("\n"));
-    let (_, rrsets) = Parser::new(text, None, Some(Name::from_str(origin).unwrap()))
-        .parse()
-        .unwrap();
+    let (_, rrsets) = Parser::new(text, None, Some(Name::from_str(origin).unwrap())).parse().unwrap();
     editor.add_zone(&name(origin));
     for line in dnames {
         let (owner, target) = line.split_once(" DNAME ").unwrap();
         let absolute = |text: &str| name(&format!("{}.{origin}", text.trim()));
         let rdatas = vec![absolute(target).as_bytes().to_vec()];
-        let rrset = RrsetSpec {
-            rtype: 39,
-            ttl: 300,
-            origin: 0,
-            rdatas,
-        };
+        let rrset = RrsetSpec { rtype: 39, ttl: 300, origin: 0, rdatas };
         editor.put_rrset(&name(origin), &absolute(owner), &rrset).unwrap();
     }
     for rrset in rrsets.values() {
         let owner = name(&rrset.name().to_string());
-        editor
-            .put_rrset(&name(origin), &owner, &spec(rrset.records_without_rrsigs()))
-            .unwrap();
+        editor.put_rrset(&name(origin), &owner, &spec(rrset.records_without_rrsigs())).unwrap();
     }
 }
 
 /// The records of one RRset as the editor takes them.
 fn spec<'a>(records: impl Iterator<Item = &'a Record>) -> RrsetSpec {
-    let mut spec = RrsetSpec {
-        rtype: 0,
-        ttl: 0,
-        origin: 0,
-        rdatas: Vec::new(),
-    };
+    let mut spec = RrsetSpec { rtype: 0, ttl: 0, origin: 0, rdatas: Vec::new() };
     for record in records {
         spec.rtype = record.record_type().into();
         spec.ttl = record.ttl;
@@ -100,19 +86,14 @@ pub struct Host {
 impl Host {
     /// A host for a snapshot.
     pub fn new(snapshot: Snapshot) -> Self {
-        Self {
-            server: Server::new(&server_config()),
-            snapshot,
-            counters: Counters::default(),
-        }
+        Self { server: Server::new(&server_config()), snapshot, counters: Counters::default() }
     }
 
     /// Takes one frame through the engine; gives the verdict and the frame afterwards.
     pub fn frame(&mut self, frame: &[u8]) -> (Verdict, Vec<u8>) {
         let mut frames = [TestFrame::new(frame)];
         let mut verdicts = [Verdict::Drop(Reason::TxRefused); BURST_FRAMES_MAX];
-        self.server
-            .serve_burst(&mut frames, &mut verdicts, &self.snapshot, &self.counters);
+        self.server.serve_burst(&mut frames, &mut verdicts, &self.snapshot, &self.counters);
         (verdicts[0], frames[0].frame().to_vec())
     }
 
