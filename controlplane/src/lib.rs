@@ -1,1 +1,29 @@
-//! See Cargo.toml.
+//! The control plane of RingDNS: it keeps the published snapshot true to its sources.
+//!
+//! ```text
+//! sources (store | zone files) -> merge -> model -> compile -> publish
+//! ```
+//!
+//! Read [`cycle`] first: everything that changes what is served goes through it. Then [`source`] and the two sources
+//! ([`store`], [`zonefile`]), [`merge`], and [`api`], which reads the served snapshot and writes to the store.
+
+pub mod api;
+pub mod canonical;
+mod check;
+pub mod config;
+mod control;
+mod cycle;
+pub mod logging;
+mod merge;
+mod metrics;
+pub mod model;
+pub mod source;
+pub mod state;
+pub mod store;
+pub mod text;
+pub mod zonefile;
+
+pub use check::{CheckError, Checked, check_config};
+pub use control::{BuildInfo, ControlPlane, ReloadError, StartError};
+pub use merge::Refusal;
+pub use zonefile::source::Reload;

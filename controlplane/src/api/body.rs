@@ -1,0 +1,253 @@
+//! Request bodies: JSON to writes, each mistake named with its field.
+
+use ringdns_engine::name::WireName;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::error::ApiError;
+use crate::model::{Rrset, TTL_SECONDS_MAX};
+use crate::store::{SoaFields, ZoneFields};
+use crate::text::lexer::Token;
+use crate::text::{name, rdata, rtype};
+
+/// Body of a PUT of an RRset.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RrsetBody {
+    /// TTL in seconds.
+    ttl: Option<Value>,
+    /// Rdata in presentation form.
+    records: Option<Value>,
+}
+
+/// Body of a POST of an RRset.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewRrsetBody {
+    /// The owner.
+    owner: Option<Value>,
+    /// The type.
+    #[serde(rename = "type")]
+    rtype: Option<Value>,
+    /// TTL in seconds.
+    ttl: Option<Value>,
+    /// Rdata in presentation form.
+    records: Option<Value>,
+}
+
+/// Body of a PUT of a zone.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ZoneBody {
+    /// TTL in seconds of the SOA and NS records.
+    ttl: Option<Value>,
+    /// Fields of the SOA record.
+    soa: Option<SoaBody>,
+    /// Name servers.
+    ns: Option<Value>,
+}
+
+/// Fields of an SOA record.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SoaBody {
+    /// Primary name server.
+    mname: Option<Value>,
+    /// Mailbox of whoever is responsible.
+    rname: Option<Value>,
+    /// Version of the zone.
+    serial: Option<Value>,
+    /// Seconds between two looks of a secondary server.
+    refresh: Option<Value>,
+    /// Seconds after a failed one.
+    retry: Option<Value>,
+    /// Seconds after which a secondary server gives up.
+    expire: Option<Value>,
+    /// Negative TTL in seconds.
+    minimum: Option<Value>,
+}
+
+/// Reads JSON.
+fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, ApiError> {
+    use serde_json::error::Category;
+    serde_json::from_slice(body).map_err(|error| match error.classify() {
+        Category::Data => {
+            // serde names the field between backquotes.
+            let field = error.to_string().split('`').nth(1).unwrap_or_default().to_owned();
+            let field = Some(field).filter(|_| error.to_string().starts_with("unknown field"));
+            let code = if field.is_some() { "unknown_field" } else { "invalid_body" };
+            ApiError { field, ..ApiError::new(422, code, error.to_string()) }
+                .remedy("GET /api/v1/openapi.json shows the body")
+        }
+        _ => ApiError::new(400, "malformed_json", error.to_string()).remedy("send a JSON object"),
+    })
+}
+
+/// The RRset that a PUT's body says.
+pub(super) fn rrset(body: &[u8], apex: &WireName, owner: WireName, rtype: u16) -> Result<Rrset, ApiError> {
+    let RrsetBody { ttl, records } = parse(body)?;
+    build(apex, owner, rtype, ttl.as_ref(), records.as_ref())
+}
+
+/// The RRset that a POST's body says.
+pub(super) fn new_rrset(body: &[u8], apex: &WireName) -> Result<Rrset, ApiError> {
+    let NewRrsetBody { owner, rtype, ttl, records } = parse(body)?;
+    let text = |value: &Option<Value>, field: &str| match value {
+        Some(Value::String(text)) => Ok(text.clone()),
+        Some(_) => Err(ApiError::invalid(field, "invalid_field", "it is no string")),
+        None => Err(ApiError::invalid(field, "missing_field", "it is missing")),
+    };
+    let owner = self::owner(&text(&owner, "owner")?, apex)?;
+    let rtype = self::rtype(&text(&rtype, "type")?)?;
+    build(apex, owner, rtype, ttl.as_ref(), records.as_ref())
+}
+
+/// An RRset from its parts.
+fn build(
+    apex: &WireName,
+    owner: WireName,
+    rtype: u16,
+    ttl: Option<&Value>,
+    records: Option<&Value>,
+) -> Result<Rrset, ApiError> {
+    let ttl = self::ttl(ttl.ok_or_else(|| ApiError::invalid("ttl", "missing_field", "it is missing"))?)?;
+    let missing = || ApiError::invalid("records", "missing_field", "it is missing");
+    let Value::Array(records) = records.ok_or_else(missing)? else {
+        return Err(ApiError::invalid("records", "invalid_field", "it is no list of strings"));
+    };
+    let mut rdatas = Vec::with_capacity(records.len());
+    for (index, record) in records.iter().enumerate() {
+        let field = format!("records[{index}]");
+        let Value::String(text) = record else {
+            return Err(ApiError::invalid(field, "invalid_field", "it is no string"));
+        };
+        rdatas.push(read_rdata(rtype, text, apex, &field)?);
+    }
+    Ok(Rrset { owner, rtype, ttl, rdatas })
+}
+
+/// Reads one record's rdata. `@` is the apex; other names must be absolute, so that a forgotten dot cannot make
+/// `www.example.org.example.org.`
+fn read_rdata(rtype: u16, text: &str, apex: &WireName, field: &str) -> Result<Vec<u8>, ApiError> {
+    let strict = rdata::parse_line(rtype, text, None);
+    let at = |text: &str| text.split_ascii_whitespace().any(|word| word == "@");
+    match strict {
+        Ok(rdata) => Ok(rdata),
+        Err(_) if at(text) && rdata::parse_line(rtype, &absolute(text, apex), None).is_ok() => {
+            rdata::parse_line(rtype, &absolute(text, apex), None)
+                .map_err(|error| ApiError::invalid(field, "invalid_record", error.to_string()))
+        }
+        Err(error) => Err(ApiError::invalid(field, "invalid_record", error.to_string())),
+    }
+}
+
+/// Text with the apex in place of every `@`.
+fn absolute(text: &str, apex: &WireName) -> String {
+    let apex = apex.to_string();
+    let words: Vec<&str> =
+        text.split_ascii_whitespace().map(|word| if word == "@" { apex.as_str() } else { word }).collect();
+    words.join(" ")
+}
+
+/// The zone's fields that a PUT's body says; an empty body says nothing.
+pub(super) fn zone(body: &[u8]) -> Result<ZoneFields, ApiError> {
+    if body.trim_ascii().is_empty() {
+        return Ok(ZoneFields::default());
+    }
+    let ZoneBody { ttl, soa, ns } = parse(body)?;
+    let soa = soa.unwrap_or_default();
+    let number = |value: &Option<Value>, field: &str, max: u32| match value {
+        Some(value) => whole(value, field, max).map(Some),
+        None => Ok(None),
+    };
+    let name = |value: &Option<Value>, field: &str| value.as_ref().map(|value| json_name(value, field)).transpose();
+    let ns = match &ns {
+        None => None,
+        Some(Value::Array(names)) if !names.is_empty() => {
+            let names = names.iter().enumerate().map(|(index, value)| json_name(value, &format!("ns[{index}]")));
+            Some(names.collect::<Result<_, _>>()?)
+        }
+        Some(_) => return Err(ApiError::invalid("ns", "invalid_field", "it is no list of one name or more")),
+    };
+    Ok(ZoneFields {
+        ttl: ttl.as_ref().map(self::ttl).transpose()?,
+        soa: SoaFields {
+            mname: name(&soa.mname, "soa.mname")?,
+            rname: name(&soa.rname, "soa.rname")?,
+            numbers: [
+                number(&soa.serial, "soa.serial", u32::MAX)?,
+                number(&soa.refresh, "soa.refresh", TTL_SECONDS_MAX)?,
+                number(&soa.retry, "soa.retry", TTL_SECONDS_MAX)?,
+                number(&soa.expire, "soa.expire", TTL_SECONDS_MAX)?,
+                number(&soa.minimum, "soa.minimum", TTL_SECONDS_MAX)?,
+            ],
+        },
+        ns,
+    })
+}
+
+/// A TTL.
+fn ttl(value: &Value) -> Result<u32, ApiError> {
+    whole(value, "ttl", TTL_SECONDS_MAX)
+}
+
+/// A whole number from 0 to `max`.
+fn whole(value: &Value, field: &str, max: u32) -> Result<u32, ApiError> {
+    let number = value.as_u64().and_then(|number| u32::try_from(number).ok()).filter(|&number| number <= max);
+    let code = if field == "ttl" { "ttl_out_of_bounds" } else { "out_of_bounds" };
+    number.ok_or_else(|| ApiError::invalid(field, code, format!("{value} is no whole number from 0 to {max}")))
+}
+
+/// An absolute name.
+fn json_name(value: &Value, field: &str) -> Result<WireName, ApiError> {
+    let Value::String(text) = value else {
+        return Err(ApiError::invalid(field, "invalid_field", "it is no string"));
+    };
+    let token = Token { text: text.as_bytes(), quoted: false };
+    name::parse(&token, None).map_err(|error| ApiError::invalid(field, "invalid_name", error.to_string()))
+}
+
+/// The zone of a path. The dot at its end may be missing.
+pub(super) fn apex(text: &str) -> Result<WireName, ApiError> {
+    if !text.is_ascii() {
+        return Err(ApiError::invalid("zone", "invalid_name", format!("\"{text}\" has characters beyond ASCII"))
+            .remedy("write its A-label form (xn--...)"));
+    }
+    let name: Result<WireName, _> = text.parse();
+    name.map(|name| name.to_lowercase())
+        .map_err(|error| ApiError::invalid("zone", "invalid_name", format!("\"{text}\" is no domain name: {error}")))
+}
+
+/// The owner that a text means in a zone: `@` is the apex; with a dot at its end a name is absolute; without, it is
+/// absolute where it is the zone's name or ends with it, and relative to the zone otherwise.
+pub(super) fn owner(text: &str, apex: &WireName) -> Result<WireName, ApiError> {
+    let invalid = |message: String| ApiError::invalid("owner", "invalid_name", message);
+    if text == "@" {
+        return Ok(apex.clone());
+    }
+    if !text.is_ascii() {
+        return Err(
+            invalid(format!("\"{text}\" has characters beyond ASCII")).remedy("write its A-label form (xn--...)")
+        );
+    }
+    let malformed = |error| invalid(format!("\"{text}\" is no domain name: {error}"));
+    let written: WireName = text.parse().map_err(malformed)?;
+    let owner = if name::ends_in_dot(text) || apex.contains(&written) {
+        written
+    } else {
+        name::join(&written, apex).map_err(malformed)?
+    };
+    if !apex.contains(&owner) {
+        return Err(ApiError::invalid("owner", "out_of_zone", format!("{owner} is not in zone {apex}"))
+            .remedy("write a name relative to the zone, or an absolute one that ends with the zone's name"));
+    }
+    Ok(owner.to_lowercase())
+}
+
+/// The type that a text means.
+pub(super) fn rtype(text: &str) -> Result<u16, ApiError> {
+    rtype::parse(text).ok_or_else(|| {
+        ApiError::invalid("type", "unknown_type", format!("\"{text}\" is no record type"))
+            .remedy("write a mnemonic such as AAAA, or TYPE65280")
+    })
+}

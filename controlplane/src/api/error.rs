@@ -1,0 +1,121 @@
+//! Errors of the API: a status code, a code for programs, and words for people.
+
+use std::borrow::Cow;
+
+use serde_json::json;
+
+use crate::store::WriteError;
+
+/// Name and value of a header.
+pub type Header = (&'static str, String);
+
+/// Why a request gets no more than this.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiError {
+    /// HTTP status code.
+    pub status: u16,
+    /// Constant word for programs.
+    pub code: &'static str,
+    /// What is wrong.
+    pub message: String,
+    /// The field of the body, the path or the query that is wrong.
+    pub field: Option<String>,
+    /// What to do about it.
+    pub remedy: Option<Cow<'static, str>>,
+    /// A header that belongs to the status code. In a box: errors are returned by value all over the API.
+    pub header: Option<Box<Header>>,
+}
+
+impl ApiError {
+    /// An error without field, remedy and header.
+    pub fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into(), field: None, remedy: None, header: None }
+    }
+
+    /// 422: understood, and wrong.
+    pub fn invalid(field: impl Into<String>, code: &'static str, message: impl Into<String>) -> Self {
+        Self { field: Some(field.into()), ..Self::new(422, code, message) }
+    }
+
+    /// Adds a header.
+    pub fn header(self, name: &'static str, value: impl Into<String>) -> Self {
+        Self { header: Some(Box::new((name, value.into()))), ..self }
+    }
+
+    /// Adds what to do about it.
+    pub fn remedy(self, remedy: impl Into<Cow<'static, str>>) -> Self {
+        Self { remedy: Some(remedy.into()), ..self }
+    }
+
+    /// The body.
+    pub fn to_json(&self) -> String {
+        let mut error = json!({ "status": self.status, "code": self.code, "message": self.message });
+        if let Some(object) = error.as_object_mut() {
+            if let Some(field) = &self.field {
+                object.insert("field".to_owned(), json!(field));
+            }
+            if let Some(remedy) = &self.remedy {
+                object.insert("remedy".to_owned(), json!(remedy));
+            }
+        }
+        json!({ "error": error }).to_string()
+    }
+
+    /// No such route.
+    pub fn route_not_found() -> Self {
+        Self::new(404, "not_found", "no such resource").remedy("GET /api/v1/openapi.json lists every route")
+    }
+
+    /// No such zone.
+    pub fn zone_not_found(zone: impl std::fmt::Display) -> Self {
+        Self::new(404, "zone_not_found", format!("zone {zone} does not exist"))
+            .remedy("create it with PUT /api/v1/zones/{zone}")
+    }
+
+    /// No such RRset.
+    pub fn rrset_not_found() -> Self {
+        Self::new(404, "rrset_not_found", "the RRset does not exist")
+    }
+
+    /// A zone that a zone file serves.
+    pub fn zone_read_only(zone: impl std::fmt::Display, path: impl std::fmt::Display) -> Self {
+        Self::new(409, "zone_read_only", format!("zone {zone} is served from zone file {path}"))
+            .remedy("edit the file and send the process SIGHUP, or remove its [[zone_file]] from the configuration")
+    }
+
+    /// Too early or too late.
+    pub fn unavailable(message: &str) -> Self {
+        Self::new(503, "unavailable", message)
+            .remedy("try again when GET /ready answers 200")
+            .header("retry-after", "1")
+    }
+}
+
+impl From<WriteError> for ApiError {
+    fn from(error: WriteError) -> Self {
+        use crate::model::RrsetError;
+        let message = error.to_string();
+        match error {
+            WriteError::ZoneNotFound => Self::new(404, "zone_not_found", "the zone does not exist in the store")
+                .remedy("create it with PUT /api/v1/zones/{zone}"),
+            WriteError::RrsetNotFound => Self::rrset_not_found(),
+            WriteError::Exists => Self::new(409, "rrset_exists", message)
+                .remedy("replace it with PUT /api/v1/zones/{zone}/rrsets/{owner}/{type}"),
+            WriteError::CnameAndOther => Self::invalid("type", "cname_and_other", message)
+                .remedy("delete the other RRsets of the owner first, or choose another owner"),
+            WriteError::OutOfZone => Self::invalid("owner", "out_of_zone", message),
+            WriteError::ApexNeeded => {
+                Self::new(409, "apex_needed", message).remedy("replace the RRset with PUT, or delete the zone")
+            }
+            WriteError::Rrset(RrsetError::Ttl) => Self::invalid("ttl", "ttl_out_of_bounds", message),
+            WriteError::Rrset(RrsetError::NoData) => Self::invalid("type", "type_not_storable", message),
+            WriteError::Rrset(RrsetError::SoaBelowApex) => Self::invalid("owner", "soa_below_apex", message),
+            WriteError::Rrset(RrsetError::TooLarge) => Self::invalid("records", "rrset_too_large", message),
+            WriteError::Rrset(_) => Self::invalid("records", "invalid_records", message),
+            WriteError::NotServed(_) => Self::new(409, "not_served", message)
+                .remedy("another source serves data that the records cannot stand beside"),
+            WriteError::Storage(_) => Self::new(503, "store_failed", message).remedy("see the log, and check the disk"),
+            WriteError::Unavailable => Self::unavailable(&message),
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Readiness and status: have all sources been read, do the workers poll, and what is odd.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use ringdns_engine::counters::Counters;
+use serde_json::{Value, json};
+
+use super::{Answer, Context};
+
+/// How long a worker may poll nothing before it counts as stalled. A worker polls every 50 microseconds at the least.
+const STALLED_AFTER: Duration = Duration::from_secs(3);
+
+/// How often the workers are looked at.
+pub(crate) const LOOK_INTERVAL: Duration = Duration::from_millis(250);
+
+/// What was seen of a worker.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    /// Its polls when they last rose.
+    polls: u64,
+    /// When they last rose; never before the first poll.
+    rose: Option<Instant>,
+}
+
+/// Watches whether the workers poll.
+#[derive(Debug)]
+pub(crate) struct Workers {
+    /// What the workers count.
+    counters: Vec<Arc<Counters>>,
+    /// What was seen of each.
+    seen: Mutex<Vec<Seen>>,
+}
+
+impl Workers {
+    /// Workers that were not looked at yet.
+    pub(crate) fn new(counters: Vec<Arc<Counters>>) -> Self {
+        let seen = vec![Seen { polls: 0, rose: None }; counters.len()];
+        Self { counters, seen: Mutex::new(seen) }
+    }
+
+    /// Looks at every worker; called at intervals.
+    pub(crate) fn look(&self) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        for (seen, counters) in seen.iter_mut().zip(&self.counters) {
+            let polls = counters.polls.get();
+            if polls != seen.polls {
+                *seen = Seen { polls, rose: Some(Instant::now()) };
+            }
+        }
+    }
+
+    /// Whether each worker polls.
+    fn polling(&self) -> Vec<bool> {
+        self.look();
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.iter().map(|seen| seen.rose.is_some_and(|rose| rose.elapsed() < STALLED_AFTER)).collect()
+    }
+}
+
+/// `/ready`
+pub(super) fn answer(context: &Context) -> Answer {
+    let mut missing = Vec::new();
+    for source in context.state.sources.iter().filter(|source| !source.is_synced()) {
+        missing.push(format!("source {} has not been read", source.name));
+    }
+    let polling = context.workers.polling();
+    for (worker, _) in polling.iter().enumerate().filter(|(_, polling)| !**polling) {
+        missing.push(format!("worker {worker} does not poll its ports"));
+    }
+    let failed: Vec<Value> = (context.state.zone_files().into_iter())
+        .filter_map(|file| {
+            let error = file.error?;
+            Some(json!({
+                "zone": file.zone.to_string(),
+                "path": file.path,
+                "served": if file.records.is_some() { "as it was before" } else { "SERVFAIL" },
+                "error": error,
+            }))
+        })
+        .collect();
+    let ready = missing.is_empty();
+    let workers: Vec<Value> =
+        polling.iter().enumerate().map(|(worker, polling)| json!({ "worker": worker, "polling": polling })).collect();
+    let body = json!({
+        "ready": ready, "missing": missing, "sources": sources(context), "workers": workers,
+        "zone_files_failed": failed,
+    });
+    Answer::json(if ready { 200 } else { 503 }, &body)
+}
+
+/// The state of each source.
+fn sources(context: &Context) -> Vec<Value> {
+    (context.state.sources.iter())
+        .map(|source| json!({ "name": source.name, "synced": source.is_synced(), "age_seconds": source.age_seconds() }))
+        .collect()
+}
+
+/// `/api/v1/status`
+pub(super) fn status(context: &Context) -> Value {
+    let served = context.state.served();
+    let times = context.state.publish_times();
+    json!({
+        "version": context.build.version,
+        "commit": context.build.commit,
+        "dpdk": context.build.dpdk,
+        "synced": context.state.is_synced(),
+        "sources": sources(context),
+        "workers": context.workers.counters.len(),
+        "snapshot": {
+            "generation": served.snapshot.generation(),
+            "zones": served.zones.len(),
+            "names": served.snapshot.names(),
+            "rrsets": served.snapshot.rrsets(),
+            "memory_bytes": served.snapshot.memory_bytes(),
+            "last_publish_seconds": times.last_seconds,
+        },
+        "shadowed_rrsets": context.state.losers.load(Ordering::Relaxed),
+        "refused_changes": context.state.refusals.load(Ordering::Relaxed),
+    })
+}

@@ -1,0 +1,191 @@
+//! The configuration file as written: the raw, versioned spec. Nothing is checked here but syntax, types and key names;
+//! [`Config`](super::Config) is what comes out of it.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+/// The version that a file without `version` has.
+const VERSION: u32 = 1;
+
+/// A file of any version that this program reads.
+#[derive(Debug)]
+pub enum Spec {
+    /// The first version.
+    V1(Box<V1>),
+}
+
+/// Why text is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum SpecError {
+    /// No TOML, an unknown key, or a value of the wrong type.
+    #[error("{0}")]
+    Toml(Box<toml::de::Error>),
+    /// Written for another version of RingDNS.
+    #[error("version {found} of the configuration format is unknown; this RingDNS reads version {VERSION}")]
+    Version {
+        /// What the file says.
+        found: u32,
+        /// Where it says so, in bytes.
+        span: std::ops::Range<usize>,
+    },
+}
+
+impl From<toml::de::Error> for SpecError {
+    fn from(error: toml::de::Error) -> Self {
+        SpecError::Toml(Box::new(error))
+    }
+}
+
+/// Looks at the version alone, so that a newer file is refused for that and not for its first new key.
+#[derive(Deserialize)]
+struct Versioned {
+    /// The format's version.
+    version: Option<Spanned<u32>>,
+}
+
+impl Spec {
+    /// Reads text.
+    pub fn parse(text: &str) -> Result<Self, SpecError> {
+        let versioned: Versioned = toml::from_str(text)?;
+        match versioned.version {
+            Some(version) if *version.get_ref() != VERSION => {
+                Err(SpecError::Version { found: *version.get_ref(), span: version.span() })
+            }
+            _ => Ok(Spec::V1(Box::new(toml::from_str(text)?))),
+        }
+    }
+}
+
+/// Version 1 of the file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct V1 {
+    /// The format's version: 1.
+    pub version: Option<u32>,
+    /// How queries are answered.
+    pub dns: Dns,
+    /// The packet threads.
+    pub workers: Workers,
+    /// DPDK's environment.
+    pub eal: Eal,
+    /// The ports that queries come in by.
+    pub port: Vec<Spanned<Port>>,
+    /// The embedded store.
+    pub store: Store,
+    /// Zone files to serve.
+    pub zone_file: Vec<Spanned<ZoneFile>>,
+    /// The admin API.
+    pub admin: Admin,
+    /// Logs.
+    pub log: Log,
+}
+
+/// `[dns]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Dns {
+    /// Largest answer over UDP in bytes.
+    pub udp_answer_bytes_max: Option<Spanned<i64>>,
+}
+
+/// `[workers]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Workers {
+    /// CPU ids, one worker each.
+    pub cores: Option<Spanned<Vec<i64>>>,
+    /// What a worker does while no frames come.
+    pub idle: Option<Spanned<String>>,
+}
+
+/// `[eal]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Eal {
+    /// True: packet buffers in hugepages.
+    pub hugepages: Option<bool>,
+    /// Memory for packet buffers in MiB.
+    pub memory_mib: Option<Spanned<i64>>,
+}
+
+/// `[[port]]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Port {
+    /// DPDK device arguments, or a PCI address.
+    pub device: Spanned<String>,
+    /// Served addresses.
+    pub addresses: Spanned<Vec<Spanned<IpAddr>>>,
+    /// UDP port.
+    pub dns_port: Option<Spanned<i64>>,
+    /// VLAN id of the port's frames.
+    pub vlan: Option<Spanned<i64>>,
+    /// Largest IP packet in bytes.
+    pub mtu: Option<Spanned<i64>>,
+}
+
+/// `[store]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Store {
+    /// The store's file.
+    pub path: Option<Spanned<PathBuf>>,
+}
+
+/// `[[zone_file]]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ZoneFile {
+    /// The zone's name.
+    pub zone: Spanned<String>,
+    /// The zone file.
+    pub path: Spanned<PathBuf>,
+}
+
+/// `[admin]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Admin {
+    /// Address and TCP port of the API.
+    pub listen: Option<Spanned<SocketAddr>>,
+    /// A file whose first line is the token that writes need.
+    pub token_file: Option<Spanned<PathBuf>>,
+    /// The token itself.
+    pub token: Option<Spanned<String>>,
+}
+
+/// `[log]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// A level, or a filter by target.
+    pub level: Option<Spanned<String>>,
+    /// `text` or `json`.
+    pub format: Option<Spanned<String>>,
+}
+
+/// Every key that a file can have, as `table.key`; the test of `conf/example.toml` reads it.
+pub const KEYS: &[&str] = &[
+    "version",
+    "dns.udp_answer_bytes_max",
+    "workers.cores",
+    "workers.idle",
+    "eal.hugepages",
+    "eal.memory_mib",
+    "port.device",
+    "port.addresses",
+    "port.dns_port",
+    "port.vlan",
+    "port.mtu",
+    "store.path",
+    "zone_file.zone",
+    "zone_file.path",
+    "admin.listen",
+    "admin.token_file",
+    "admin.token",
+    "log.level",
+    "log.format",
+];

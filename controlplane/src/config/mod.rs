@@ -1,0 +1,168 @@
+//! The configuration: a versioned file ([`file`]) that becomes a validated value ([`Config`]).
+
+pub mod file;
+mod problem;
+mod validate;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use ringdns_engine::name::WireName;
+
+pub use problem::{ConfigError, Problem};
+
+/// Everything that an operator decides, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The file that it was read from.
+    pub path: PathBuf,
+    /// How queries are answered.
+    pub dns: DnsConfig,
+    /// The packet threads.
+    pub workers: WorkersConfig,
+    /// DPDK's environment.
+    pub eal: EalConfig,
+    /// The ports that queries come in by; at least one.
+    pub ports: Vec<PortConfig>,
+    /// The embedded store.
+    pub store: StoreConfig,
+    /// Zone files to serve; no zone twice.
+    pub zone_files: Vec<ZoneFileConfig>,
+    /// The admin API.
+    pub admin: AdminConfig,
+    /// Logs.
+    pub log: LogConfig,
+}
+
+/// How queries are answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DnsConfig {
+    /// Largest answer over UDP in bytes.
+    pub udp_answer_bytes_max: usize,
+}
+
+/// The packet threads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkersConfig {
+    /// CPU ids, one worker each, none twice; empty: the last online core.
+    pub cores: Vec<usize>,
+    /// What a worker does while no frames come.
+    pub idle: Idle,
+}
+
+/// What a worker does while no frames come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Idle {
+    /// Polls for ever.
+    Busy,
+    /// Sleeps for 50 microseconds after idle polls.
+    Sleep,
+}
+
+/// DPDK's environment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EalConfig {
+    /// Packet buffers in hugepages.
+    pub hugepages: bool,
+    /// Memory for packet buffers in MiB.
+    pub memory_mib: u32,
+}
+
+/// A port that queries come in by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortConfig {
+    /// DPDK device arguments of a virtual device, or a PCI address.
+    pub device: String,
+    /// Served addresses; at least one, none twice.
+    pub addresses: Vec<IpAddr>,
+    /// UDP port of the service.
+    pub dns_port: u16,
+    /// VLAN id of the port's frames; none: untagged.
+    pub vlan: Option<u16>,
+    /// Largest IP packet in bytes; none: the device's own.
+    pub mtu: Option<u16>,
+}
+
+/// The embedded store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreConfig {
+    /// The store's file.
+    pub path: PathBuf,
+}
+
+/// A zone file to serve.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ZoneFileConfig {
+    /// The zone's name.
+    pub zone: WireName,
+    /// The zone file.
+    pub path: PathBuf,
+}
+
+/// The admin API.
+#[derive(Clone, Debug)]
+pub struct AdminConfig {
+    /// Address and TCP port of the API.
+    pub listen: SocketAddr,
+    /// What writes need; none: every write is refused.
+    pub token: Option<Token>,
+}
+
+/// The secret of the admin API. Never shown.
+#[derive(Clone)]
+pub struct Token(String);
+
+impl Token {
+    /// Takes a secret that was checked.
+    pub fn new(secret: impl Into<String>) -> Self {
+        Self(secret.into())
+    }
+
+    /// True for the same secret; takes as long for any guess of the same length.
+    pub fn matches(&self, guess: &[u8]) -> bool {
+        use subtle::ConstantTimeEq as _;
+        self.0.as_bytes().ct_eq(guess).into()
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(..)")
+    }
+}
+
+/// Logs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogConfig {
+    /// A level, or a filter by target in the notation of `tracing_subscriber::EnvFilter`.
+    pub level: String,
+    /// How lines look.
+    pub format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Config {
+    /// Reads and checks a file; reports every problem of it.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| ConfigError::Unreadable { path: path.to_path_buf(), error })?;
+        Self::parse(path, &text)
+    }
+
+    /// Checks text as if it had been read from `path`, which relative paths in it are relative to.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        validate::validate(path, text)
+    }
+}

@@ -1,0 +1,217 @@
+//! Puts the parts together: opens the store, starts the cycle, the sources and the API, and ends them in order.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use ringdns_engine::counters::Counters;
+use ringdns_engine::publish::Publisher;
+use tokio::runtime::Runtime;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::api::{self, Context, ready};
+use crate::config::Config;
+use crate::cycle::Cycle;
+use crate::metrics::Metrics;
+use crate::source::{self, Sink, Source};
+use crate::state::{State, ZoneFileState};
+use crate::store::{OpenError, Store, StoreSource};
+use crate::zonefile::source::{Reload, ReloadRequest, ZoneFiles};
+
+/// Threads of the runtime. The control plane waits for files and sockets; its heavy work has threads of its own.
+const RUNTIME_THREADS: usize = 2;
+
+/// How long requests that are under way may take once the end has come.
+const DRAIN_SECONDS: u64 = 10;
+
+/// The sources in order of priority: the first wins.
+const SOURCES: [&str; 2] = ["store", "zone_files"];
+
+/// What the program was built from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BuildInfo {
+    /// Version of RingDNS.
+    pub version: String,
+    /// Commit that it was built from.
+    pub commit: String,
+    /// Version of DPDK that it runs with.
+    pub dpdk: String,
+}
+
+/// Why the control plane did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// The admin API's address.
+    #[error(
+        "admin.listen: {address} cannot be listened on: {error}; stop what else listens there (ss -ltnp), or set another address"
+    )]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// Threads.
+    #[error("a thread of the control plane cannot be started: {0}; raise the limit of processes (ulimit -u)")]
+    Thread(std::io::Error),
+}
+
+/// Why zone files were not read again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the control plane is shutting down, or the zone files have not been read for the first time yet")]
+pub struct ReloadError;
+
+/// A running control plane.
+#[derive(Debug)]
+pub struct ControlPlane {
+    /// Where its tasks run.
+    runtime: Runtime,
+    /// Where the API listens.
+    address: SocketAddr,
+    /// Tells the API to stop.
+    stop: oneshot::Sender<()>,
+    /// Ends when the API has stopped.
+    served: tokio::task::JoinHandle<()>,
+    /// Asks for a reload of zone files.
+    reloads: mpsc::Sender<ReloadRequest>,
+    /// Gives the publisher back when every source is gone.
+    cycle: JoinHandle<Publisher>,
+    /// What others see.
+    state: Arc<State>,
+}
+
+impl ControlPlane {
+    /// Starts everything. Returns once the store is open and the API listens; zones are read after that, and `/ready`
+    /// tells when they are.
+    ///
+    /// The control plane's threads inherit the CPU affinity of the caller: call it from a thread that keeps off the
+    /// workers' cores, where there are others.
+    pub fn start(
+        config: &Config,
+        counters: Vec<Arc<Counters>>,
+        publisher: Publisher,
+        build: BuildInfo,
+    ) -> Result<Self, StartError> {
+        let store = Store::open(&config.store.path)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(RUNTIME_THREADS)
+            .thread_name("ringdns-control")
+            .enable_all()
+            .build()
+            .map_err(StartError::Thread)?;
+        let listener = listen(&runtime, config.admin.listen)?;
+        let address = listener.local_addr().map_err(|error| listen_error(config.admin.listen, error))?;
+
+        let files = config.zone_files.iter().map(|file| ZoneFileState {
+            zone: file.zone.clone(),
+            path: file.path.clone(),
+            records: None,
+            error: None,
+        });
+        let state = Arc::new(State::new(Arc::clone(publisher.current()), &SOURCES, files.collect()));
+        let (events, waiting) = source::queue();
+        let cycle = Cycle::new(publisher, waiting, Arc::clone(&state));
+        let cycle = spawn_cycle(cycle, &runtime)?;
+
+        let (store, writer) = StoreSource::new(store, Arc::clone(&state));
+        let (reloads, requests) = mpsc::channel(1);
+        let zone_files = ZoneFiles::new(&config.zone_files, requests, Arc::clone(&state));
+        spawn_source(&runtime, SOURCES[0], store, Sink::new(0, events.clone()));
+        spawn_source(&runtime, SOURCES[1], zone_files, Sink::new(1, events));
+
+        let workers = Arc::new(ready::Workers::new(counters.clone()));
+        spawn_look(&runtime, &workers);
+        let context = Arc::new(Context {
+            metrics: Metrics::new(counters, Arc::clone(&state), build.clone()),
+            state: Arc::clone(&state),
+            store: writer,
+            token: config.admin.token.clone(),
+            zone_files: config.zone_files.clone(),
+            workers,
+            build,
+            lists: Context::lists(),
+        });
+        let (stop, stopped) = oneshot::channel();
+        let stopped = async move { drop(stopped.await) };
+        let served = runtime.spawn(api::serve(listener, context, stopped));
+        tracing::info!(%address, "admin API listens");
+        Ok(Self { runtime, address, stop, served, reloads, cycle, state })
+    }
+
+    /// Where the API listens: the port is the one that was given, or a free one where 0 was given.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// True once every source has been read.
+    pub fn is_synced(&self) -> bool {
+        self.state.is_synced()
+    }
+
+    /// Reads the zone files again; what changed is published at once. A file with mistakes leaves its zone as it is.
+    pub fn reload(&self) -> Result<Reload, ReloadError> {
+        let (done, report) = oneshot::channel();
+        self.reloads.blocking_send(done).map_err(|_| ReloadError)?;
+        report.blocking_recv().map_err(|_| ReloadError)
+    }
+
+    /// Stops in order: no new requests, the requests that are under way are answered, the sources end, the store is
+    /// closed, the cycle publishes what is left. Gives the publisher back, so that its snapshots outlive the workers.
+    pub fn shutdown(self) -> Option<Publisher> {
+        let Self { runtime, stop, served, reloads, cycle, .. } = self;
+        // The API may have ended by itself.
+        let _ = stop.send(());
+        runtime.block_on(async {
+            if tokio::time::timeout(Duration::from_secs(DRAIN_SECONDS), served).await.is_err() {
+                tracing::warn!(seconds = DRAIN_SECONDS, "requests were still under way at the end");
+            }
+        });
+        drop(reloads);
+        let publisher = cycle.join().ok();
+        runtime.shutdown_timeout(Duration::from_secs(DRAIN_SECONDS));
+        tracing::info!("control plane has ended");
+        publisher
+    }
+}
+
+/// Binds the API's address.
+fn listen(runtime: &Runtime, address: SocketAddr) -> Result<tokio::net::TcpListener, StartError> {
+    runtime.block_on(tokio::net::TcpListener::bind(address)).map_err(|error| listen_error(address, error))
+}
+
+/// The address that could not be bound.
+fn listen_error(address: SocketAddr, error: std::io::Error) -> StartError {
+    StartError::Listen { address, error }
+}
+
+/// Starts the cycle's thread.
+fn spawn_cycle(cycle: Cycle, runtime: &Runtime) -> Result<JoinHandle<Publisher>, StartError> {
+    let handle = runtime.handle().clone();
+    let builder = std::thread::Builder::new().name("ringdns-cycle".to_owned());
+    builder.spawn(move || cycle.run(&handle)).map_err(StartError::Thread)
+}
+
+/// Starts a source; one that fails is told in the log, and what it said stays served.
+fn spawn_source<S: Source>(runtime: &Runtime, name: &'static str, source: S, sink: Sink) {
+    runtime.spawn(async move {
+        if let Err(error) = source.run(sink).await {
+            tracing::error!(source = name, "the source ended: {error}; what it said before stays served");
+        }
+    });
+}
+
+/// Looks at the workers at intervals, as long as anybody can ask.
+fn spawn_look(runtime: &Runtime, workers: &Arc<ready::Workers>) {
+    let workers = Arc::downgrade(workers);
+    runtime.spawn(async move {
+        while let Some(workers) = workers.upgrade() {
+            workers.look();
+            drop(workers);
+            tokio::time::sleep(ready::LOOK_INTERVAL).await;
+        }
+    });
+}

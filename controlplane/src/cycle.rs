@@ -1,0 +1,136 @@
+//! The cycle: takes what the sources say, merges it, compiles a snapshot and publishes it. One thread owns the publisher
+//! and the merge; everything that waits is taken in one go, so a burst of writes costs one publication.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use ringdns_engine::publish::Publisher;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+use crate::merge::{Merge, Refusal, Transaction};
+use crate::source::{Batch, Event, Published};
+use crate::state::{Served, State};
+
+/// Most changes that one publication takes: bounds how long the first waits for the last. A zone counts as one.
+const CHANGES_PER_CYCLE_MAX: usize = 10_000;
+
+/// How often retired snapshots are looked at while nothing changes, in milliseconds.
+const RECLAIM_INTERVAL_MS: u64 = 500;
+
+/// Refusals that are logged one by one in a publication; the rest is counted.
+const REFUSALS_LOGGED_MAX: usize = 10;
+
+/// The cycle's own state.
+pub(crate) struct Cycle {
+    /// Where snapshots go.
+    publisher: Publisher,
+    /// What the sources say.
+    events: mpsc::Receiver<Event>,
+    /// What is known beyond the snapshot.
+    merge: Merge,
+    /// What others see.
+    state: Arc<State>,
+}
+
+/// Who is told when a publication is out.
+struct Waiting {
+    /// Told when.
+    done: oneshot::Sender<Published>,
+    /// What could not be taken of its batch.
+    refusals: Vec<Refusal>,
+}
+
+impl Cycle {
+    /// A cycle that has not published anything.
+    pub(crate) fn new(publisher: Publisher, events: mpsc::Receiver<Event>, state: Arc<State>) -> Self {
+        Self { publisher, events, merge: Merge::default(), state }
+    }
+
+    /// Runs on a thread of its own until every source is gone; gives the publisher back.
+    ///
+    /// Compiling is processor work that can take seconds: a task would hold up the others of its runtime thread.
+    pub(crate) fn run(mut self, runtime: &Handle) -> Publisher {
+        let interval = Duration::from_millis(RECLAIM_INTERVAL_MS);
+        loop {
+            let next = runtime.block_on(async { timeout(interval, self.events.recv()).await });
+            match next {
+                Ok(Some(event)) => self.turn(event),
+                Ok(None) => return self.publisher,
+                Err(_) => drop(self.publisher.reclaim()),
+            }
+        }
+    }
+
+    /// One publication: an event and what waits behind it.
+    fn turn(&mut self, first: Event) {
+        let started = Instant::now();
+        let mut transaction = Transaction::new(self.publisher.current());
+        let mut waiting = Vec::new();
+        let mut synced = Vec::new();
+        let mut changes = 0;
+        let mut next = Some(first);
+        while let Some(event) = next.take() {
+            match event {
+                Event::Batch(batch) => {
+                    changes += batch.changes.len();
+                    self.take(batch, &mut transaction, &mut waiting);
+                }
+                Event::Synced { origin } => synced.push(origin),
+            }
+            if changes < CHANGES_PER_CYCLE_MAX {
+                next = self.events.try_recv().ok();
+            }
+        }
+        let is_synced =
+            |(origin, source): (u8, &crate::state::SourceState)| source.is_synced() || synced.contains(&origin);
+        transaction.set_complete((0u8..).zip(&self.state.sources).all(is_synced));
+        self.publisher.publish(transaction.commit());
+        self.tell(started.elapsed(), changes, &synced, waiting);
+    }
+
+    /// Merges one batch.
+    fn take(&mut self, batch: Batch, transaction: &mut Transaction, waiting: &mut Vec<Waiting>) {
+        let mut refusals = Vec::new();
+        for change in batch.changes {
+            self.merge.apply(batch.origin, change, transaction, &mut refusals);
+        }
+        let source = self.state.sources.get(usize::from(batch.origin));
+        if let Some(source) = source {
+            source.note_batch();
+        }
+        let name = source.map_or("unknown", |source| source.name);
+        for refusal in refusals.iter().take(REFUSALS_LOGGED_MAX) {
+            tracing::error!(source = name, "not served: {refusal}");
+        }
+        if let Some(rest) = refusals.len().checked_sub(REFUSALS_LOGGED_MAX).filter(|&rest| rest > 0) {
+            tracing::error!(source = name, "{rest} more RRsets are not served");
+        }
+        self.state.refusals.fetch_add(refusals.len() as u64, Ordering::Relaxed);
+        if let Some(done) = batch.done {
+            waiting.push(Waiting { done, refusals });
+        }
+    }
+
+    /// Tells everybody of a publication.
+    fn tell(&self, took: Duration, changes: usize, synced: &[u8], waiting: Vec<Waiting>) {
+        let snapshot = Arc::clone(self.publisher.current());
+        let generation = snapshot.generation();
+        let (names, rrsets) = (snapshot.names(), snapshot.rrsets());
+        self.state.note_served(Served { snapshot, zones: self.merge.zones() }, took);
+        self.state.losers.store(self.merge.losers() as u64, Ordering::Relaxed);
+        for &origin in synced {
+            if let Some(source) = self.state.sources.get(usize::from(origin)) {
+                source.note_synced();
+                tracing::info!(source = source.name, names, rrsets, "source is synced");
+            }
+        }
+        tracing::debug!(generation, changes, names, rrsets, took_us = took.as_micros(), "published");
+        for Waiting { done, refusals } in waiting {
+            // A writer that no longer waits has been answered otherwise.
+            let _ = done.send(Published { generation, refusals });
+        }
+    }
+}

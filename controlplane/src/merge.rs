@@ -1,0 +1,300 @@
+//! Merge: several sources may say something of the same owner; the one with the highest priority is served, and what the
+//! others said is remembered and served again when the winner goes.
+//!
+//! Priority is the source's number, the lowest first. What is served stands in the snapshot together with its source's
+//! number, so only the losers of a conflict need memory here, and zones of one source cost nothing.
+//!
+//! At one owner the candidates are taken in order of priority; each is served unless its type is taken already or cannot
+//! stand beside one that is (CNAME). So the result depends on what the sources say, never on who said it first.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
+use std::sync::Arc;
+
+use ringdns_engine::name::WireName;
+use ringdns_engine::snapshot::Snapshot;
+use ringdns_engine::snapshot::edit::{EditError, Editor, RrsetSpec};
+
+use crate::model::{Change, Rrset, exclude_each_other};
+use crate::text::rtype;
+
+/// A change that the snapshot could not take. It spoils nothing but itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The zone.
+    pub apex: WireName,
+    /// The owner.
+    pub owner: WireName,
+    /// The type.
+    pub rtype: u16,
+    /// Why.
+    pub error: EditError,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} of zone {}: {}", self.owner, rtype::show(self.rtype), self.apex, self.error)
+    }
+}
+
+/// An editor on a snapshot that can be looked at as a whole in between.
+pub(crate) struct Transaction {
+    /// The snapshot that `editor` started from.
+    base: Snapshot,
+    /// Edits since then.
+    editor: Editor,
+    /// True where `editor` differs from `base`.
+    dirty: bool,
+}
+
+impl Transaction {
+    /// Starts on a snapshot.
+    pub(crate) fn new(base: &Snapshot) -> Self {
+        Self { base: base.clone(), editor: Editor::new(base), dirty: false }
+    }
+
+    /// Says whether every source has told all it knows.
+    pub(crate) fn set_complete(&mut self, complete: bool) {
+        self.editor.set_complete(complete);
+    }
+
+    /// The result.
+    pub(crate) fn commit(self) -> Snapshot {
+        self.editor.commit()
+    }
+
+    /// Everything as it is now.
+    fn settled(&mut self) -> &Snapshot {
+        if self.dirty {
+            let fresh = Editor::new(&self.base);
+            self.base = std::mem::replace(&mut self.editor, fresh).commit();
+            self.editor = Editor::new(&self.base);
+            self.dirty = false;
+        }
+        &self.base
+    }
+
+    /// The editor, for a change.
+    fn edit(&mut self) -> &mut Editor {
+        self.dirty = true;
+        &mut self.editor
+    }
+}
+
+/// RRsets of one owner that are not served.
+type Losers = HashMap<WireName, Vec<RrsetSpec>>;
+
+/// What is known beyond the snapshot.
+// std's HashMap is hashbrown with a hash that strangers cannot aim at; the crate itself would add nothing here.
+#[derive(Debug, Default)]
+pub(crate) struct Merge {
+    /// The zones and the sources that have them, in order of priority; shared with readers until it changes.
+    zones: Arc<BTreeMap<WireName, Vec<u8>>>,
+    /// By apex and owner: what lost against a source of higher priority.
+    losers: HashMap<WireName, Losers>,
+    /// RRsets in `losers`.
+    losers_count: usize,
+}
+
+impl Merge {
+    /// The zones and the sources that have them, in canonical order.
+    pub(crate) fn zones(&self) -> Arc<BTreeMap<WireName, Vec<u8>>> {
+        Arc::clone(&self.zones)
+    }
+
+    /// RRsets that are remembered and not served.
+    pub(crate) fn losers(&self) -> usize {
+        self.losers_count
+    }
+
+    /// Applies what a source says.
+    pub(crate) fn apply(
+        &mut self,
+        origin: u8,
+        change: Change,
+        transaction: &mut Transaction,
+        refusals: &mut Vec<Refusal>,
+    ) {
+        let mut scene = Scene { merge: self, transaction, origin, refusals };
+        match change {
+            Change::AddZone(apex) => scene.add_zone(&apex),
+            Change::RemoveZone(apex) => scene.remove_zone(&apex),
+            Change::ReplaceZone { apex, rrsets } => scene.replace_zone(&apex, rrsets),
+            Change::Put { apex, rrset } => scene.put(&apex, rrset),
+            Change::Remove { apex, owner, rtype } => scene.remove(&apex, &owner, rtype),
+        }
+    }
+}
+
+/// One source's change being applied.
+struct Scene<'a> {
+    /// What is known beyond the snapshot.
+    merge: &'a mut Merge,
+    /// The snapshot being made.
+    transaction: &'a mut Transaction,
+    /// The source.
+    origin: u8,
+    /// What could not be taken.
+    refusals: &'a mut Vec<Refusal>,
+}
+
+impl Scene<'_> {
+    /// Notes that the source has a zone.
+    fn add_zone(&mut self, apex: &WireName) {
+        if self.merge.zones.get(apex).is_some_and(|origins| origins.contains(&self.origin)) {
+            return;
+        }
+        let origins = Arc::make_mut(&mut self.merge.zones).entry(apex.clone()).or_default();
+        origins.push(self.origin);
+        origins.sort_unstable();
+        self.transaction.edit().add_zone(apex);
+    }
+
+    /// Takes everything of the source out of a zone, and the zone where no other source has it.
+    fn remove_zone(&mut self, apex: &WireName) {
+        if !self.merge.zones.get(apex).is_some_and(|origins| origins.contains(&self.origin)) {
+            return;
+        }
+        let zones = Arc::make_mut(&mut self.merge.zones);
+        if zones.get(apex).is_some_and(|origins| origins.len() == 1) {
+            // The only source of a zone loses against nobody, so there are no losers here.
+            zones.remove(apex);
+            self.transaction.edit().remove_zone(apex);
+            return;
+        }
+        if let Some(origins) = zones.get_mut(apex) {
+            origins.retain(|origin| *origin != self.origin);
+        }
+        let owners: HashSet<WireName> = self.own_rrsets(apex).into_iter().map(|(owner, _)| owner).collect();
+        let origin = self.origin;
+        for owner in owners {
+            self.settle(apex, &owner, |candidates| candidates.retain(|candidate| candidate.origin != origin));
+        }
+    }
+
+    /// Makes what the source has in a zone equal to a list; what is the same already is not touched.
+    fn replace_zone(&mut self, apex: &WireName, rrsets: Vec<Rrset>) {
+        self.add_zone(apex);
+        let present = self.own_rrsets(apex);
+        if !present.is_empty() {
+            let named: HashSet<(&WireName, u16)> = rrsets.iter().map(|rrset| (&rrset.owner, rrset.rtype)).collect();
+            for (owner, rtype) in &present {
+                if !named.contains(&(owner, *rtype)) {
+                    self.remove(apex, owner, *rtype);
+                }
+            }
+        }
+        for rrset in rrsets {
+            if present.is_empty() || !self.is_served_already(apex, &rrset) {
+                self.put(apex, rrset);
+            }
+        }
+    }
+
+    /// True where the settled snapshot has this very RRset of this source.
+    fn is_served_already(&self, apex: &WireName, rrset: &Rrset) -> bool {
+        let node = self.transaction.base.node(apex, &rrset.owner);
+        node.and_then(|node| node.rrset(rrset.rtype)).is_some_and(|view| {
+            view.origin() == self.origin && view.ttl() == rrset.ttl && view.rdatas().eq(rrset.rdatas.iter())
+        })
+    }
+
+    /// Owner and type of every RRset of the source in a zone, served or not. Goes through the whole zone.
+    fn own_rrsets(&mut self, apex: &WireName) -> Vec<(WireName, u16)> {
+        let origin = self.origin;
+        let mut found = Vec::new();
+        for node in self.transaction.settled().nodes(apex) {
+            let own = node.rrsets().filter(|rrset| rrset.origin() == origin);
+            found.extend(own.map(|rrset| (node.owner(), rrset.rtype())));
+        }
+        for (owner, losers) in self.merge.losers.get(apex).into_iter().flatten() {
+            let own = losers.iter().filter(|loser| loser.origin == origin);
+            found.extend(own.map(|loser| (owner.clone(), loser.rtype)));
+        }
+        found
+    }
+
+    /// Takes an RRset of the source.
+    fn put(&mut self, apex: &WireName, rrset: Rrset) {
+        let Rrset { owner, rtype, ttl, rdatas } = rrset;
+        let spec = RrsetSpec { rtype, ttl, origin: self.origin, rdatas };
+        let Some(origins) = self.merge.zones.get(apex).filter(|origins| origins.contains(&self.origin)) else {
+            return self.refuse(apex, &owner, rtype, EditError::NoZone);
+        };
+        if origins.len() == 1 {
+            if let Err(error) = self.transaction.edit().put_rrset(apex, &owner, &spec) {
+                self.refuse(apex, &owner, rtype, error);
+            }
+            return;
+        }
+        let mut beside_itself = false;
+        self.settle(apex, &owner, |candidates| {
+            let mut own = candidates.iter().filter(|candidate| candidate.origin == spec.origin);
+            beside_itself = own.any(|candidate| exclude_each_other(candidate.rtype, rtype));
+            if !beside_itself {
+                candidates.retain(|candidate| (candidate.origin, candidate.rtype) != (spec.origin, rtype));
+                candidates.push(spec);
+            }
+        });
+        if beside_itself {
+            self.refuse(apex, &owner, rtype, EditError::CnameAndOther);
+        }
+    }
+
+    /// Forgets an RRset of the source.
+    fn remove(&mut self, apex: &WireName, owner: &WireName, rtype: u16) {
+        let Some(origins) = self.merge.zones.get(apex).filter(|origins| origins.contains(&self.origin)) else { return };
+        if origins.len() == 1 {
+            self.transaction.edit().remove_rrset(apex, owner, rtype);
+            return;
+        }
+        let origin = self.origin;
+        self.settle(apex, owner, |candidates| {
+            candidates.retain(|candidate| (candidate.origin, candidate.rtype) != (origin, rtype));
+        });
+    }
+
+    /// Changes the candidates of an owner and makes the snapshot serve those that win.
+    fn settle(&mut self, apex: &WireName, owner: &WireName, change: impl FnOnce(&mut Vec<RrsetSpec>)) {
+        let before = self.transaction.editor.rrsets(apex, owner);
+        let mut candidates = before.clone();
+        if let Some(losers) = self.merge.losers.get_mut(apex).and_then(|losers| losers.remove(owner)) {
+            self.merge.losers_count -= losers.len();
+            candidates.extend(losers);
+        }
+        change(&mut candidates);
+        let (winners, losers) = elect(candidates);
+        for spec in &before {
+            if !winners.iter().any(|winner| winner.rtype == spec.rtype) {
+                self.transaction.edit().remove_rrset(apex, owner, spec.rtype);
+            }
+        }
+        for winner in winners.iter().filter(|winner| !before.contains(winner)) {
+            if let Err(error) = self.transaction.edit().put_rrset(apex, owner, winner) {
+                self.refuse(apex, owner, winner.rtype, error);
+            }
+        }
+        if !losers.is_empty() {
+            self.merge.losers_count += losers.len();
+            self.merge.losers.entry(apex.clone()).or_default().insert(owner.clone(), losers);
+        }
+    }
+
+    /// Notes a change that could not be taken.
+    fn refuse(&mut self, apex: &WireName, owner: &WireName, rtype: u16, error: EditError) {
+        self.refusals.push(Refusal { apex: apex.clone(), owner: owner.clone(), rtype, error });
+    }
+}
+
+/// Divides the candidates of one owner into those that are served and those that are not.
+fn elect(mut candidates: Vec<RrsetSpec>) -> (Vec<RrsetSpec>, Vec<RrsetSpec>) {
+    candidates.sort_by_key(|candidate| (candidate.origin, candidate.rtype));
+    let mut winners: Vec<RrsetSpec> = Vec::new();
+    let mut losers = Vec::new();
+    for candidate in candidates {
+        let stands_back =
+            |winner: &RrsetSpec| winner.rtype == candidate.rtype || exclude_each_other(winner.rtype, candidate.rtype);
+        if winners.iter().any(stands_back) { losers.push(candidate) } else { winners.push(candidate) }
+    }
+    (winners, losers)
+}

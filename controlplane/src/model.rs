@@ -1,0 +1,123 @@
+//! What sources say: zones and RRsets, and changes to them.
+
+use std::collections::HashSet;
+
+use ringdns_engine::limits::{RRSET_BYTES_MAX, RRSET_RECORDS_MAX};
+use ringdns_engine::name::WireName;
+
+use crate::text::rtype;
+
+/// Largest TTL in seconds (RFC 2181 section 8).
+pub const TTL_SECONDS_MAX: u32 = i32::MAX as u32;
+
+/// An RRset of a zone that is known from the context.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rrset {
+    /// The owner name.
+    pub owner: WireName,
+    /// The type.
+    pub rtype: u16,
+    /// The TTL in seconds.
+    pub ttl: u32,
+    /// The rdata of each record in wire form, names uncompressed.
+    pub rdatas: Vec<Vec<u8>>,
+}
+
+/// Why an RRset cannot be served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RrsetError {
+    /// No records.
+    #[error("an RRset needs at least one record")]
+    Empty,
+    /// Too many or too large.
+    #[error("the RRset is larger than a DNS message over TCP can carry ({RRSET_BYTES_MAX} bytes)")]
+    TooLarge,
+    /// Several records of a type of which an owner has one.
+    #[error("an owner has one record of this type at most")]
+    Several,
+    /// Beyond the bound of RFC 2181.
+    #[error("the TTL is above {TTL_SECONDS_MAX} (RFC 2181 section 8)")]
+    Ttl,
+    /// A type that only queries and messages have.
+    #[error("records of this type cannot be stored: it is for queries or messages only (RFC 6895)")]
+    NoData,
+    /// An SOA record below the apex.
+    #[error("an SOA record stands at the zone's apex only")]
+    SoaBelowApex,
+}
+
+impl Rrset {
+    /// Removes repeated records (RFC 2181 section 5) and checks what needs no other RRset to be checked.
+    pub fn normalise(&mut self, apex: &WireName) -> Result<(), RrsetError> {
+        if !rtype::is_data(self.rtype) {
+            return Err(RrsetError::NoData);
+        }
+        if self.rtype == rtype::SOA && self.owner != *apex {
+            return Err(RrsetError::SoaBelowApex);
+        }
+        if self.ttl > TTL_SECONDS_MAX {
+            return Err(RrsetError::Ttl);
+        }
+        if self.rdatas.len() > 1 {
+            let mut seen = HashSet::new();
+            let first: Vec<bool> = self.rdatas.iter().map(|rdata| seen.insert(rdata.as_slice())).collect();
+            let mut first = first.into_iter();
+            self.rdatas.retain(|_| first.next().unwrap_or(true));
+        }
+        /// Alias of a subtree; one per owner like CNAME (RFC 6672 section 2.4).
+        const DNAME: u16 = 39;
+        match self.rdatas.len() {
+            0 => Err(RrsetError::Empty),
+            2.. if matches!(self.rtype, rtype::SOA | rtype::CNAME | DNAME) => Err(RrsetError::Several),
+            count if count > RRSET_RECORDS_MAX || self.bytes() > RRSET_BYTES_MAX => Err(RrsetError::TooLarge),
+            _ => Ok(()),
+        }
+    }
+
+    /// Bytes that the records take in a message: compressed owner, type, class, TTL, length and rdata each.
+    fn bytes(&self) -> usize {
+        self.rdatas.iter().map(|rdata| rdata.len() + 12).sum()
+    }
+}
+
+/// True where two types cannot have the same owner (RFC 2181 section 10.1; RFC 4035 section 2.5 for the exceptions).
+pub fn exclude_each_other(first: u16, second: u16) -> bool {
+    /// Signature.
+    const RRSIG: u16 = 46;
+    /// Denial of existence.
+    const NSEC: u16 = 47;
+    let beside_cname = |other| !matches!(other, rtype::CNAME | RRSIG | NSEC);
+    (first == rtype::CNAME && beside_cname(second)) || (second == rtype::CNAME && beside_cname(first))
+}
+
+/// One thing that a source says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// The source has a zone; its records follow.
+    AddZone(WireName),
+    /// The source has a zone no longer, nor anything in it.
+    RemoveZone(WireName),
+    /// What the source has in a zone, all of it: what is not named here is gone. The zone is added where it was missing.
+    ReplaceZone {
+        /// The zone.
+        apex: WireName,
+        /// Its RRsets.
+        rrsets: Vec<Rrset>,
+    },
+    /// The source has an RRset, in place of any that it had before with this owner and type.
+    Put {
+        /// The zone.
+        apex: WireName,
+        /// The RRset.
+        rrset: Rrset,
+    },
+    /// The source has an RRset no longer.
+    Remove {
+        /// The zone.
+        apex: WireName,
+        /// The owner name.
+        owner: WireName,
+        /// The type.
+        rtype: u16,
+    },
+}

@@ -1,0 +1,186 @@
+//! What the cycle and the sources let others see: the served snapshot, the zones, the state of each source, and counts.
+//! Written by them, read by the API, by readiness and by metrics.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use ringdns_engine::name::WireName;
+use ringdns_engine::snapshot::Snapshot;
+
+/// Upper bounds in seconds of the buckets of the publication histogram.
+pub(crate) const PUBLISH_SECONDS_BUCKETS: [f64; 12] =
+    [0.000_1, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0, 5.0, f64::MAX];
+
+/// What is served, and who says so.
+#[derive(Clone, Debug)]
+pub struct Served {
+    /// The published snapshot.
+    pub snapshot: Arc<Snapshot>,
+    /// The zones and the numbers of the sources that have them, in canonical order.
+    pub zones: Arc<BTreeMap<WireName, Vec<u8>>>,
+}
+
+/// What others see of a source.
+#[derive(Debug)]
+pub struct SourceState {
+    /// Its name: `store`, `zone_files`.
+    pub name: &'static str,
+    /// Everything that it had when it started is served.
+    synced: AtomicBool,
+    /// Batches that it handed over.
+    batches: AtomicU64,
+    /// When its last batch was published, in milliseconds since 1970; 0: never.
+    changed_ms: AtomicU64,
+}
+
+impl SourceState {
+    /// A source that has not said anything yet.
+    pub(crate) fn new(name: &'static str) -> Self {
+        Self { name, synced: AtomicBool::new(false), batches: AtomicU64::new(0), changed_ms: AtomicU64::new(0) }
+    }
+
+    /// True once everything that it had when it started is served.
+    pub fn is_synced(&self) -> bool {
+        self.synced.load(Ordering::Acquire)
+    }
+
+    /// Batches that it handed over.
+    pub fn batches(&self) -> u64 {
+        self.batches.load(Ordering::Relaxed)
+    }
+
+    /// Seconds since its last change was published; nothing before the first.
+    pub fn age_seconds(&self) -> Option<f64> {
+        match self.changed_ms.load(Ordering::Relaxed) {
+            0 => None,
+            then => Some(Duration::from_millis(now_ms().saturating_sub(then)).as_secs_f64()),
+        }
+    }
+
+    /// Notes a published batch; written by the cycle alone.
+    pub(crate) fn note_batch(&self) {
+        self.batches.fetch_add(1, Ordering::Relaxed);
+        self.changed_ms.store(now_ms(), Ordering::Relaxed);
+    }
+
+    /// Notes that the source is synced; written by the cycle alone.
+    pub(crate) fn note_synced(&self) {
+        self.synced.store(true, Ordering::Release);
+    }
+}
+
+/// The state of a zone file.
+#[derive(Clone, Debug)]
+pub struct ZoneFileState {
+    /// The zone.
+    pub zone: WireName,
+    /// The file.
+    pub path: PathBuf,
+    /// Records of the last load that went well; nothing before it.
+    pub records: Option<u64>,
+    /// What is wrong with the file as it was read last; nothing where it was taken.
+    pub error: Option<String>,
+}
+
+/// How long publications took.
+#[derive(Clone, Debug, Default)]
+pub struct PublishTimes {
+    /// Number by bucket.
+    pub buckets: [u64; PUBLISH_SECONDS_BUCKETS.len()],
+    /// Sum in seconds.
+    pub sum_seconds: f64,
+    /// The last one in seconds.
+    pub last_seconds: f64,
+    /// Number of publications.
+    pub count: u64,
+}
+
+/// Everything that others see.
+#[derive(Debug)]
+pub struct State {
+    /// What is served.
+    served: RwLock<Served>,
+    /// The sources in order of priority.
+    pub sources: Vec<SourceState>,
+    /// The zone files in the order of the configuration.
+    zone_files: Mutex<Vec<ZoneFileState>>,
+    /// How long publications took.
+    publish_times: Mutex<PublishTimes>,
+    /// Changes that the snapshot could not take.
+    pub(crate) refusals: AtomicU64,
+    /// RRsets that are remembered and not served.
+    pub(crate) losers: AtomicU64,
+    /// Durable commits of the store.
+    pub(crate) store_commits: AtomicU64,
+    /// Writes that those commits held.
+    pub(crate) store_writes: AtomicU64,
+}
+
+impl State {
+    /// Starts with what the publisher was made with.
+    pub fn new(snapshot: Arc<Snapshot>, sources: &[&'static str], zone_files: Vec<ZoneFileState>) -> Self {
+        Self {
+            served: RwLock::new(Served { snapshot, zones: Arc::default() }),
+            sources: sources.iter().map(|name| SourceState::new(name)).collect(),
+            zone_files: Mutex::new(zone_files),
+            publish_times: Mutex::default(),
+            refusals: AtomicU64::new(0),
+            losers: AtomicU64::new(0),
+            store_commits: AtomicU64::new(0),
+            store_writes: AtomicU64::new(0),
+        }
+    }
+
+    /// What is served now.
+    pub fn served(&self) -> Served {
+        self.served.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes a publication; written by the cycle alone.
+    pub(crate) fn note_served(&self, served: Served, took: Duration) {
+        *self.served.write().unwrap_or_else(PoisonError::into_inner) = served;
+        let mut times = self.publish_times.lock().unwrap_or_else(PoisonError::into_inner);
+        let seconds = took.as_secs_f64();
+        let bucket = PUBLISH_SECONDS_BUCKETS.iter().position(|&bound| seconds <= bound).unwrap_or(0);
+        if let Some(count) = times.buckets.get_mut(bucket) {
+            *count += 1;
+        }
+        times.sum_seconds += seconds;
+        times.last_seconds = seconds;
+        times.count += 1;
+    }
+
+    /// How long publications took.
+    pub fn publish_times(&self) -> PublishTimes {
+        self.publish_times.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// True once every source has told all that it had.
+    pub fn is_synced(&self) -> bool {
+        self.sources.iter().all(SourceState::is_synced)
+    }
+
+    /// The zone files.
+    pub fn zone_files(&self) -> Vec<ZoneFileState> {
+        self.zone_files.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes what became of a zone file.
+    pub(crate) fn note_zone_file(&self, index: usize, outcome: Result<u64, String>) {
+        let mut files = self.zone_files.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(file) = files.get_mut(index) else { return };
+        match outcome {
+            Ok(records) => (file.records, file.error) = (Some(records), None),
+            Err(error) => file.error = Some(error),
+        }
+    }
+}
+
+/// Milliseconds since 1970; 0 on a machine whose clock is before that.
+pub(crate) fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,115 @@
+//! The embedded store: one redb file with zones and RRsets, the source that needs nothing else on the machine.
+//!
+//! A write is acknowledged when it is on disk (fsync) and served. Writes that wait at the same time share one transaction
+//! and one publication.
+
+mod schema;
+pub mod source;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+pub use schema::FORMAT_VERSION;
+pub(crate) use source::{StoreHandle, StoreSource};
+pub(crate) use write::split_soa;
+pub use write::{Outcome, SoaFields, Write, WriteError, ZoneFields};
+
+/// Memory for pages of the file, in bytes. Reads happen at start only, so little is enough.
+const CACHE_BYTES: usize = 64 << 20;
+
+/// Why the store cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The directory is missing and cannot be made.
+    #[error("store.path: directory {} cannot be created: {error}; create it, and give it to the user that runs RingDNS", path.display())]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// Another process has the file open.
+    #[error("store.path: {} is in use by another process; stop the other RingDNS, or set store.path to another file", path.display())]
+    Locked {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file may not be opened.
+    #[error("store.path: {} cannot be opened: {error}; check its owner and permissions, and the disk", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: String,
+    },
+    /// The file is damaged or something else.
+    #[error("store.path: {} is damaged or no store of RingDNS ({error}); put a backup in its place, or move it away to start with an empty store", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: String,
+    },
+    /// The file was written by a newer RingDNS.
+    #[error("store.path: {} has format {found}, and this RingDNS knows formats up to {FORMAT_VERSION}; install the newer RingDNS again, or set store.path to another file", path.display())]
+    TooNew {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: u64,
+    },
+}
+
+/// An open store.
+#[derive(Debug)]
+pub struct Store {
+    /// The file.
+    path: PathBuf,
+    /// The open database.
+    database: redb::Database,
+}
+
+impl Store {
+    /// Opens a store, or makes an empty one where there is none. Blocks.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
+        if let Some(directory) = directory {
+            std::fs::create_dir_all(directory)
+                .map_err(|error| OpenError::Directory { path: directory.to_path_buf(), error })?;
+        }
+        // NOTE: redb asserts some of what it reads; a damaged file is to end in a message all the same.
+        let opened = std::panic::catch_unwind(|| {
+            let database = redb::Database::builder().set_cache_size(CACHE_BYTES).create(path)?;
+            let version = schema::prepare(&database)?;
+            Ok::<_, redb::Error>((database, version))
+        });
+        let damaged = |error: String| OpenError::Damaged { path: path.to_path_buf(), error };
+        match opened {
+            Ok(Ok((_, found))) if found > FORMAT_VERSION => Err(OpenError::TooNew { path: path.to_path_buf(), found }),
+            Ok(Ok((database, _))) => Ok(Self { path: path.to_path_buf(), database }),
+            Ok(Err(error)) => Err(open_error(path, error)),
+            Err(_) => Err(damaged("its structure breaks the database's rules".to_owned())),
+        }
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// Tells apart what an operator would act on differently.
+fn open_error(path: &Path, error: redb::Error) -> OpenError {
+    use std::io::ErrorKind;
+    let path = path.to_path_buf();
+    match error {
+        redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch => OpenError::Locked { path },
+        redb::Error::Io(io) if !matches!(io.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof) => {
+            OpenError::Unreadable { path, error: io.to_string() }
+        }
+        error => OpenError::Damaged { path, error: error.to_string() },
+    }
+}

@@ -1,0 +1,354 @@
+//! What can be written, checked and carried out in a transaction. Every check comes before the first change, so that a
+//! refused write leaves nothing behind in a transaction that others share.
+
+use redb::{ReadableTable as _, Table};
+use ringdns_engine::name::WireName;
+
+use super::schema::{after, owner_key, rrset_key, rrset_value, split_rrset_value};
+use crate::canonical::name_key;
+use crate::model::{Change, Rrset, RrsetError, exclude_each_other};
+use crate::text::rtype;
+
+/// TTL in seconds of a new zone's own records.
+const TTL_SECONDS_DEFAULT: u32 = 3600;
+
+/// One write.
+#[derive(Clone, Debug)]
+pub enum Write {
+    /// Makes a zone, or changes its SOA and NS records.
+    PutZone {
+        /// The zone.
+        apex: WireName,
+        /// What its records should say.
+        fields: Box<ZoneFields>,
+    },
+    /// Removes a zone with everything in it.
+    DeleteZone {
+        /// The zone.
+        apex: WireName,
+    },
+    /// Makes or replaces an RRset.
+    PutRrset {
+        /// The zone.
+        apex: WireName,
+        /// The RRset.
+        rrset: Rrset,
+        /// True: it must not exist yet.
+        new: bool,
+    },
+    /// Removes an RRset.
+    DeleteRrset {
+        /// The zone.
+        apex: WireName,
+        /// The owner.
+        owner: WireName,
+        /// The type.
+        rtype: u16,
+    },
+}
+
+impl Write {
+    /// Zone and owner that the write is about.
+    pub(super) fn target(&self) -> (WireName, WireName) {
+        match self {
+            Write::PutZone { apex, .. } | Write::DeleteZone { apex } => (apex.clone(), apex.clone()),
+            Write::PutRrset { apex, rrset, .. } => (apex.clone(), rrset.owner.clone()),
+            Write::DeleteRrset { apex, owner, .. } => (apex.clone(), owner.clone()),
+        }
+    }
+}
+
+/// What a zone's SOA and NS records should say; what is not given stays as it is, or gets a default in a new zone.
+#[derive(Clone, Debug, Default)]
+pub struct ZoneFields {
+    /// TTL in seconds of both.
+    pub ttl: Option<u32>,
+    /// Fields of the SOA record.
+    pub soa: SoaFields,
+    /// Name servers.
+    pub ns: Option<Vec<WireName>>,
+}
+
+/// Fields of an SOA record (RFC 1035 section 3.3.13).
+#[derive(Clone, Debug, Default)]
+pub struct SoaFields {
+    /// Primary name server.
+    pub mname: Option<WireName>,
+    /// Mailbox of whoever is responsible.
+    pub rname: Option<WireName>,
+    /// Serial, refresh, retry, expire, minimum.
+    pub numbers: [Option<u32>; 5],
+}
+
+/// Serial, refresh, retry, expire, minimum of a new zone. The minimum is the negative TTL: what is created is seen soon.
+const SOA_NUMBERS_DEFAULT: [u32; 5] = [1, 3600, 600, 604_800, 60];
+
+/// What a write did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was not there before.
+    Created,
+    /// It was there before.
+    Replaced,
+    /// It is there no longer.
+    Deleted,
+}
+
+/// Why a write was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WriteError {
+    /// No such zone in the store.
+    #[error("the store has no such zone")]
+    ZoneNotFound,
+    /// No such RRset in the store.
+    #[error("the store has no such RRset")]
+    RrsetNotFound,
+    /// It exists, and was to be made.
+    #[error("the RRset exists")]
+    Exists,
+    /// A CNAME beside other data.
+    #[error("a CNAME record cannot stand beside other records of its owner (RFC 2181 section 10.1)")]
+    CnameAndOther,
+    /// The owner is not in the zone.
+    #[error("the owner is not in the zone")]
+    OutOfZone,
+    /// The zone cannot be without it.
+    #[error("a zone has its SOA and NS records as long as it exists")]
+    ApexNeeded,
+    /// The RRset itself.
+    #[error(transparent)]
+    Rrset(#[from] RrsetError),
+    /// It is on disk, and the snapshot could not take it.
+    #[error("stored, but not served: {0}")]
+    NotServed(String),
+    /// The file.
+    #[error("the store's file cannot be written: {0}")]
+    Storage(String),
+    /// The program ends, or has not read the store yet.
+    #[error("the store takes no writes now")]
+    Unavailable,
+}
+
+impl<E: Into<redb::Error>> From<Failed<E>> for WriteError {
+    fn from(Failed(error): Failed<E>) -> Self {
+        WriteError::Storage(error.into().to_string())
+    }
+}
+
+/// Any of redb's errors, on its way to [`WriteError::Storage`].
+struct Failed<E>(E);
+
+/// Turns redb's errors into ours.
+trait Stored<T> {
+    /// The value, or [`WriteError::Storage`].
+    fn stored(self) -> Result<T, WriteError>;
+}
+
+impl<T, E: Into<redb::Error>> Stored<T> for Result<T, E> {
+    fn stored(self) -> Result<T, WriteError> {
+        self.map_err(|error| Failed(error).into())
+    }
+}
+
+/// The tables of an open write transaction.
+pub(super) struct Tables<'t> {
+    /// The zones.
+    pub(super) zones: Table<'t, &'static [u8], &'static [u8]>,
+    /// The RRsets.
+    pub(super) rrsets: Table<'t, &'static [u8], &'static [u8]>,
+}
+
+impl Tables<'_> {
+    /// Carries out a write; gives what became of it and what the cycle has to know.
+    pub(super) fn apply(&mut self, write: Write) -> Result<(Outcome, Vec<Change>), WriteError> {
+        let mut changes = Vec::new();
+        let outcome = match write {
+            Write::PutZone { apex, fields } => self.put_zone(&apex, &fields, &mut changes),
+            Write::DeleteZone { apex } => self.delete_zone(&apex, &mut changes),
+            Write::PutRrset { apex, rrset, new } => self.put_rrset(&apex, rrset, new, &mut changes),
+            Write::DeleteRrset { apex, owner, rtype } => self.delete_rrset(&apex, &owner, rtype, &mut changes),
+        }?;
+        Ok((outcome, changes))
+    }
+
+    /// True where the store has a zone.
+    fn has_zone(&self, apex: &WireName) -> Result<bool, WriteError> {
+        Ok(self.zones.get(name_key(apex).as_slice()).stored()?.is_some())
+    }
+
+    /// An RRset of the store.
+    fn rrset(&self, apex: &WireName, owner: &WireName, rtype: u16) -> Result<Option<Rrset>, WriteError> {
+        let value = self.rrsets.get(rrset_key(apex, owner, rtype).as_slice()).stored()?;
+        let parts = value.and_then(|value| split_rrset_value(value.value()));
+        Ok(parts.map(|(ttl, rdatas)| Rrset { owner: owner.clone(), rtype, ttl, rdatas }))
+    }
+
+    /// Writes an RRset that was checked.
+    fn insert(&mut self, apex: &WireName, rrset: Rrset, changes: &mut Vec<Change>) -> Result<(), WriteError> {
+        let key = rrset_key(apex, &rrset.owner, rrset.rtype);
+        self.rrsets.insert(key.as_slice(), rrset_value(&rrset).as_slice()).stored()?;
+        changes.push(Change::Put { apex: apex.clone(), rrset });
+        Ok(())
+    }
+
+    /// See [`Write::PutZone`].
+    fn put_zone(
+        &mut self,
+        apex: &WireName,
+        fields: &ZoneFields,
+        changes: &mut Vec<Change>,
+    ) -> Result<Outcome, WriteError> {
+        let exists = self.has_zone(apex)?;
+        let soa = self.rrset(apex, apex, rtype::SOA)?;
+        let ns = self.rrset(apex, apex, rtype::NS)?;
+        let (mut new_soa, mut new_ns) = zone_records(apex, fields, soa.as_ref(), ns.as_ref());
+        new_soa.normalise(apex)?;
+        new_ns.normalise(apex)?;
+        if exists && soa.as_ref() == Some(&new_soa) && ns.as_ref() == Some(&new_ns) {
+            return Ok(Outcome::Replaced);
+        }
+        if !exists {
+            self.zones.insert(name_key(apex).as_slice(), [].as_slice()).stored()?;
+            changes.push(Change::AddZone(apex.clone()));
+        }
+        self.insert(apex, new_soa, changes)?;
+        if ns.as_ref() != Some(&new_ns) {
+            self.insert(apex, new_ns, changes)?;
+        }
+        if exists && fields.soa.numbers[0].is_none() {
+            self.bump_serial(apex, changes)?;
+        }
+        Ok(if exists { Outcome::Replaced } else { Outcome::Created })
+    }
+
+    /// See [`Write::DeleteZone`].
+    fn delete_zone(&mut self, apex: &WireName, changes: &mut Vec<Change>) -> Result<Outcome, WriteError> {
+        let prefix = name_key(apex);
+        if self.zones.remove(prefix.as_slice()).stored()?.is_none() {
+            return Err(WriteError::ZoneNotFound);
+        }
+        self.rrsets.retain_in(prefix.as_slice()..after(&prefix).as_slice(), |_, _| false).stored()?;
+        changes.push(Change::RemoveZone(apex.clone()));
+        Ok(Outcome::Deleted)
+    }
+
+    /// See [`Write::PutRrset`].
+    fn put_rrset(
+        &mut self,
+        apex: &WireName,
+        mut rrset: Rrset,
+        new: bool,
+        changes: &mut Vec<Change>,
+    ) -> Result<Outcome, WriteError> {
+        if !self.has_zone(apex)? {
+            return Err(WriteError::ZoneNotFound);
+        }
+        if !apex.contains(&rrset.owner) {
+            return Err(WriteError::OutOfZone);
+        }
+        rrset.normalise(apex)?;
+        let before = self.rrset(apex, &rrset.owner, rrset.rtype)?;
+        if new && before.is_some() {
+            return Err(WriteError::Exists);
+        }
+        if before.as_ref() == Some(&rrset) {
+            return Ok(Outcome::Replaced);
+        }
+        if self.has_excluding(apex, &rrset)? {
+            return Err(WriteError::CnameAndOther);
+        }
+        let is_soa = rrset.rtype == rtype::SOA;
+        self.insert(apex, rrset, changes)?;
+        if !is_soa {
+            self.bump_serial(apex, changes)?;
+        }
+        Ok(if before.is_some() { Outcome::Replaced } else { Outcome::Created })
+    }
+
+    /// True where the owner has an RRset that cannot stand beside this one.
+    fn has_excluding(&self, apex: &WireName, rrset: &Rrset) -> Result<bool, WriteError> {
+        let prefix = owner_key(apex, &rrset.owner);
+        let last = [prefix.as_slice(), &[0xff, 0xff]].concat();
+        for entry in self.rrsets.range(prefix.as_slice()..=last.as_slice()).stored()? {
+            let (key, _) = entry.stored()?;
+            let rtype = key.value().last_chunk().map(|&bytes| u16::from_be_bytes(bytes));
+            if rtype.is_some_and(|rtype| exclude_each_other(rtype, rrset.rtype)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// See [`Write::DeleteRrset`].
+    fn delete_rrset(
+        &mut self,
+        apex: &WireName,
+        owner: &WireName,
+        rtype: u16,
+        changes: &mut Vec<Change>,
+    ) -> Result<Outcome, WriteError> {
+        if !self.has_zone(apex)? {
+            return Err(WriteError::ZoneNotFound);
+        }
+        let key = rrset_key(apex, owner, rtype);
+        if owner == apex && matches!(rtype, rtype::SOA | rtype::NS) {
+            return Err(WriteError::ApexNeeded);
+        }
+        if self.rrsets.remove(key.as_slice()).stored()?.is_none() {
+            return Err(WriteError::RrsetNotFound);
+        }
+        changes.push(Change::Remove { apex: apex.clone(), owner: owner.clone(), rtype });
+        self.bump_serial(apex, changes)?;
+        Ok(Outcome::Deleted)
+    }
+
+    /// Adds one to the zone's serial, in the arithmetic of RFC 1982.
+    fn bump_serial(&mut self, apex: &WireName, changes: &mut Vec<Change>) -> Result<(), WriteError> {
+        let Some(mut soa) = self.rrset(apex, apex, rtype::SOA)? else { return Ok(()) };
+        // The serial is the first of five numbers that end the rdata.
+        let numbers = soa.rdatas.first_mut().and_then(|rdata| rdata.last_chunk_mut::<20>());
+        if let Some((serial, _)) = numbers.and_then(|numbers| numbers.split_first_chunk_mut::<4>()) {
+            *serial = u32::from_be_bytes(*serial).wrapping_add(1).to_be_bytes();
+        }
+        self.insert(apex, soa, changes)
+    }
+}
+
+/// The SOA and NS records that a zone should have.
+fn zone_records(apex: &WireName, fields: &ZoneFields, soa: Option<&Rrset>, ns: Option<&Rrset>) -> (Rrset, Rrset) {
+    let child = |label: &[u8]| apex.child(label).unwrap_or_else(|_| apex.clone());
+    let servers: Vec<Vec<u8>> = match (&fields.ns, ns) {
+        (Some(names), _) => names.iter().map(|name| name.as_bytes().to_vec()).collect(),
+        (None, Some(ns)) => ns.rdatas.clone(),
+        (None, None) => vec![child(b"ns").as_bytes().to_vec()],
+    };
+    let before = soa.and_then(|soa| split_soa(soa.rdatas.first()?));
+    let (mname, rname, numbers) = before.unwrap_or_else(|| {
+        let mname = servers.first().and_then(|name| WireName::from_wire(name).ok());
+        (mname.unwrap_or_else(|| child(b"ns")), child(b"hostmaster"), SOA_NUMBERS_DEFAULT)
+    });
+    let mname = fields.soa.mname.as_ref().unwrap_or(&mname);
+    let rname = fields.soa.rname.as_ref().unwrap_or(&rname);
+    let mut rdata = [mname.as_bytes(), rname.as_bytes()].concat();
+    for (given, before) in fields.soa.numbers.iter().zip(numbers) {
+        rdata.extend_from_slice(&given.unwrap_or(before).to_be_bytes());
+    }
+    let ttl =
+        |before: Option<&Rrset>| fields.ttl.unwrap_or_else(|| before.map_or(TTL_SECONDS_DEFAULT, |rrset| rrset.ttl));
+    (
+        Rrset { owner: apex.clone(), rtype: rtype::SOA, ttl: ttl(soa), rdatas: vec![rdata] },
+        Rrset { owner: apex.clone(), rtype: rtype::NS, ttl: ttl(ns), rdatas: servers },
+    )
+}
+
+/// The fields of an SOA record's rdata; nothing where it is none.
+pub(crate) fn split_soa(rdata: &[u8]) -> Option<(WireName, WireName, [u32; 5])> {
+    let (mname, rest) = WireName::split_wire(rdata).ok()?;
+    let (rname, rest) = WireName::split_wire(rest).ok()?;
+    let mut numbers = [0; 5];
+    let mut chunks = rest.chunks_exact(4);
+    for number in &mut numbers {
+        *number = u32::from_be_bytes(chunks.next()?.try_into().ok()?);
+    }
+    chunks.next().is_none().then_some((mname, rname, numbers))
+}

@@ -1,0 +1,271 @@
+//! From the text of a zone file to its records: directives, owners, TTLs, classes and types (RFC 1035 section 5, RFC 2308
+//! section 4 for `$TTL`). Rdata is read by [`crate::text::rdata`].
+
+use std::path::{Path, PathBuf};
+
+use ringdns_engine::name::WireName;
+
+use super::Problem;
+use crate::text::lexer::{Entry, LexError, Lexer, Token};
+use crate::text::rdata::{self, RdataError};
+use crate::text::{name, rtype, seconds};
+
+/// How deep files may include files.
+const INCLUDE_DEPTH_MAX: usize = 16;
+
+/// Largest file in bytes: it is read as a whole.
+const FILE_BYTES_MAX: u64 = 8 << 30;
+
+/// Records between two lines of the log that tell how far a load is.
+const PROGRESS_RECORDS: u64 = 500_000;
+
+/// A record as it stands in a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// The owner name.
+    pub owner: WireName,
+    /// The type.
+    pub rtype: u16,
+    /// The TTL in seconds.
+    pub ttl: u32,
+    /// The rdata in wire form.
+    pub rdata: Vec<u8>,
+}
+
+/// Who takes the records of a zone file and what is wrong with it.
+pub trait Take {
+    /// Takes a record and where it stands.
+    fn record(&mut self, record: Record, file: &Path, line: usize);
+
+    /// Takes a problem.
+    fn problem(&mut self, problem: Problem);
+}
+
+/// Why an entry is no record.
+#[derive(Debug, thiserror::Error)]
+enum EntryError {
+    /// Text that cannot be cut into tokens.
+    #[error(transparent)]
+    Lex(#[from] LexError),
+    /// An owner, origin or included name that is none.
+    #[error(transparent)]
+    Name(#[from] name::NameTextError),
+    /// Rdata that is none.
+    #[error(transparent)]
+    Rdata(#[from] RdataError),
+    /// The first record of a file has no owner.
+    #[error("the line starts with a blank, and no record before it names an owner")]
+    NoOwner,
+    /// Nothing says how long the record may be kept.
+    #[error("the record has no TTL and none is known yet; put $TTL at the top of the file")]
+    NoTtl,
+    /// A type that nobody knows.
+    #[error("\"{0}\" is no record type; unknown types are written TYPE65280, with rdata \\# <length> <digits>")]
+    Type(String),
+    /// A record without a type.
+    #[error("the record ends before its type")]
+    NoType,
+    /// Another class than IN.
+    #[error("class {0} is not served; every record is of class IN")]
+    Class(String),
+    /// A `$` that starts nothing known.
+    #[error("\"{0}\" is no directive; $ORIGIN, $TTL and $INCLUDE are")]
+    Directive(String),
+    /// A directive with the wrong number of arguments, or arguments of the wrong kind.
+    #[error("write it as: {0}")]
+    Usage(&'static str),
+    /// An included file that cannot be read.
+    #[error("{} cannot be included: {error}", path.display())]
+    Include {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: String,
+    },
+}
+
+/// What entries inherit from those before them.
+#[derive(Clone, Debug)]
+struct Context {
+    /// What relative names are relative to.
+    origin: WireName,
+    /// Owner of the record before.
+    owner: Option<WireName>,
+}
+
+/// Reads a file and those that it includes.
+struct Reader<'a, T> {
+    /// Who takes the records.
+    zone: &'a mut T,
+    /// The files that are being read, the outermost first.
+    open: Vec<PathBuf>,
+    /// What `$TTL` says, or the SOA record where nothing else does.
+    ttl_default: Option<u32>,
+    /// The last TTL that a record stated.
+    ttl_stated: Option<u32>,
+    /// Records read so far.
+    records: u64,
+}
+
+/// Reads a zone file into `zone`.
+pub fn read_file(path: &Path, apex: &WireName, zone: &mut impl Take) {
+    let mut reader = Reader { zone, open: Vec::new(), ttl_default: None, ttl_stated: None, records: 0 };
+    let context = Context { origin: apex.clone(), owner: None };
+    if let Err(EntryError::Include { path, error }) = reader.file(path, context) {
+        let message = format!("cannot be read: {error}; correct the path in the configuration or create the file");
+        reader.zone.problem(Problem { file: path, line: 0, record: String::new(), message });
+    }
+}
+
+/// Reads a zone's text as if it stood in `path`.
+pub fn read_text(text: &[u8], path: &Path, apex: &WireName, zone: &mut impl Take) {
+    let mut reader = Reader { zone, open: Vec::new(), ttl_default: None, ttl_stated: None, records: 0 };
+    reader.text(text, path, Context { origin: apex.clone(), owner: None });
+}
+
+impl<T: Take> Reader<'_, T> {
+    /// Reads one file; an error tells why it was not even opened.
+    fn file(&mut self, path: &Path, context: Context) -> Result<(), EntryError> {
+        let fail = |error: String| EntryError::Include { path: path.to_path_buf(), error };
+        let canonical = path.canonicalize().map_err(|error| fail(error.to_string()))?;
+        if self.open.contains(&canonical) {
+            return Err(fail("the file includes itself".to_owned()));
+        }
+        if self.open.len() > INCLUDE_DEPTH_MAX {
+            return Err(fail(format!("files include files more than {INCLUDE_DEPTH_MAX} deep")));
+        }
+        let length = std::fs::metadata(&canonical).map_err(|error| fail(error.to_string()))?.len();
+        if length > FILE_BYTES_MAX {
+            return Err(fail(format!("{length} bytes are more than the {FILE_BYTES_MAX} that are read")));
+        }
+        let text = std::fs::read(&canonical).map_err(|error| fail(error.to_string()))?;
+        self.open.push(canonical);
+        self.text(&text, path, context);
+        self.open.pop();
+        Ok(())
+    }
+
+    /// Reads entries to the end of a text.
+    fn text(&mut self, text: &[u8], path: &Path, mut context: Context) {
+        let mut lexer = Lexer::new(text);
+        let mut tokens = Vec::new();
+        loop {
+            let (line, outcome) = match lexer.next_entry(&mut tokens) {
+                Ok(None) => return,
+                Ok(Some(entry)) => (entry.line, self.entry(entry, &tokens, path, &mut context)),
+                Err((line, error)) => (line, Err(error.into())),
+            };
+            if let Err(error) = outcome {
+                let record = tokens.iter().take(4).map(Token::shown).collect::<Vec<_>>().join(" ");
+                self.zone.problem(Problem { file: path.to_path_buf(), line, record, message: error.to_string() });
+            }
+        }
+    }
+
+    /// Reads one entry.
+    fn entry(
+        &mut self,
+        entry: Entry,
+        tokens: &[Token<'_>],
+        path: &Path,
+        context: &mut Context,
+    ) -> Result<(), EntryError> {
+        match tokens {
+            [first, rest @ ..] if !first.quoted && first.text.starts_with(b"$") && !entry.starts_blank => {
+                self.directive(first, rest, path, context)
+            }
+            [first, rest @ ..] if !entry.starts_blank => {
+                // The owner holds for the lines after it even where the rest of this one is wrong.
+                let owner = name::parse(first, Some(&context.origin))?;
+                context.owner = Some(owner);
+                self.record(entry.line, rest, path, context)
+            }
+            _ => self.record(entry.line, tokens, path, context),
+        }
+    }
+
+    /// Obeys a directive.
+    fn directive(
+        &mut self,
+        word: &Token<'_>,
+        arguments: &[Token<'_>],
+        path: &Path,
+        context: &mut Context,
+    ) -> Result<(), EntryError> {
+        if word.is("$ORIGIN") {
+            let [argument] = arguments else { return Err(EntryError::Usage("$ORIGIN <domain name>")) };
+            context.origin = name::parse(argument, Some(&context.origin))?;
+        } else if word.is("$TTL") {
+            const USAGE: EntryError = EntryError::Usage("$TTL <seconds>");
+            let [argument] = arguments else { return Err(USAGE) };
+            self.ttl_default = Some(seconds(argument).ok_or(USAGE)?);
+        } else if word.is("$INCLUDE") {
+            let (file, origin) = match arguments {
+                [file] => (file, context.origin.clone()),
+                [file, origin] => (file, name::parse(origin, Some(&context.origin))?),
+                _ => return Err(EntryError::Usage("$INCLUDE <file> [<domain name>]")),
+            };
+            let included = path.parent().unwrap_or(Path::new("")).join(file.shown());
+            // RFC 1035 section 5.1: "a $INCLUDE entry never changes the relative origin of the parent file".
+            self.file(&included, Context { origin, owner: context.owner.clone() })?;
+        } else {
+            return Err(EntryError::Directive(word.shown()));
+        }
+        Ok(())
+    }
+
+    /// Reads a record from what follows its owner.
+    fn record(&mut self, line: usize, tokens: &[Token<'_>], path: &Path, context: &Context) -> Result<(), EntryError> {
+        let owner = context.owner.clone().ok_or(EntryError::NoOwner)?;
+        let (ttl, rtype, fields) = head(tokens)?;
+        let rdata = rdata::parse(rtype, fields, Some(&context.origin))?;
+        let ttl = self.ttl(ttl, rtype, &rdata)?;
+        self.zone.record(Record { owner, rtype, ttl, rdata }, path, line);
+        self.records += 1;
+        if self.records.is_multiple_of(PROGRESS_RECORDS) {
+            tracing::info!(file = %path.display(), records = self.records, "reading zone file");
+        }
+        Ok(())
+    }
+
+    /// The TTL of a record: its own, that of `$TTL`, that of the record before, or for a start the SOA record's minimum.
+    fn ttl(&mut self, stated: Option<u32>, rtype: u16, rdata: &[u8]) -> Result<u32, EntryError> {
+        if let Some(ttl) = stated {
+            self.ttl_stated = stated;
+            return Ok(ttl);
+        }
+        if let Some(ttl) = self.ttl_default.or(self.ttl_stated) {
+            return Ok(ttl);
+        }
+        match rdata.last_chunk() {
+            Some(&minimum) if rtype == rtype::SOA => {
+                let minimum = u32::from_be_bytes(minimum);
+                self.ttl_default = Some(minimum);
+                Ok(minimum)
+            }
+            _ => Err(EntryError::NoTtl),
+        }
+    }
+}
+
+/// TTL if there is one, type, and the tokens after it; TTL and class may come in either order.
+fn head<'t, 'a>(tokens: &'t [Token<'a>]) -> Result<(Option<u32>, u16, &'t [Token<'a>]), EntryError> {
+    let mut ttl = None;
+    let mut class = false;
+    let mut rest = tokens;
+    loop {
+        let [word, tail @ ..] = rest else { return Err(EntryError::NoType) };
+        let text = str::from_utf8(word.text).ok().filter(|_| !word.quoted);
+        let text = text.ok_or_else(|| EntryError::Type(word.shown()))?;
+        match (seconds(word), rtype::is_internet(text)) {
+            (Some(value), _) if ttl.is_none() => ttl = Some(value),
+            (_, Some(true)) if !class => class = true,
+            (_, Some(false)) => return Err(EntryError::Class(word.shown())),
+            _ => {
+                let rtype = rtype::parse(text).ok_or_else(|| EntryError::Type(word.shown()))?;
+                return Ok((ttl, rtype, tail));
+            }
+        }
+        rest = tail;
+    }
+}

@@ -1,0 +1,155 @@
+//! What the integration tests share: a running control plane on a free port, and a small HTTP client.
+#![allow(dead_code, reason = "each test binary uses some of it")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "what a test cannot set up ends it")]
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ringdns_controlplane::config::Config;
+use ringdns_controlplane::{BuildInfo, ControlPlane};
+use ringdns_engine::counters::Counters;
+use ringdns_engine::publish::{Publisher, Reader};
+use ringdns_engine::snapshot::Snapshot;
+use serde_json::Value;
+
+/// The token of the tests.
+pub const TOKEN: &str = "0123456789abcdef";
+
+/// A running control plane.
+pub struct Server {
+    /// It.
+    pub plane: Option<ControlPlane>,
+    /// What a worker would see.
+    pub reader: Reader,
+    /// What one worker counts.
+    pub counters: Arc<Counters>,
+    /// Where the API listens.
+    pub address: SocketAddr,
+}
+
+/// Configuration text with the store in a directory and the API on a free port.
+pub fn config_text(directory: &Path, more: &str) -> String {
+    format!(
+        "[[port]]\ndevice = \"net_null0\"\naddresses = [\"192.0.2.53\"]\n\
+         [store]\npath = \"{}/ringdns.redb\"\n[admin]\nlisten = \"127.0.0.1:0\"\ntoken = \"{TOKEN}\"\n{more}",
+        directory.display()
+    )
+}
+
+impl Server {
+    /// Starts with a store in a directory, and waits until it is synced.
+    pub fn start(directory: &Path, more: &str) -> Self {
+        let server = Self::start_unsynced(directory, more);
+        wait_until("the sources are synced", || server.plane().is_synced());
+        server
+    }
+
+    /// Starts with a store in a directory.
+    pub fn start_unsynced(directory: &Path, more: &str) -> Self {
+        let path = directory.join("ringdns.toml");
+        let config = Config::parse(&path, &config_text(directory, more)).unwrap();
+        let publisher = Publisher::new(Snapshot::empty());
+        let reader = publisher.reader();
+        let counters = Arc::new(Counters::default());
+        let build = BuildInfo { version: "1.2.3".into(), commit: "abc".into(), dpdk: "22.11".into() };
+        let plane = ControlPlane::start(&config, vec![Arc::clone(&counters)], publisher, build).unwrap();
+        let address = plane.address();
+        Self { plane: Some(plane), reader, counters, address }
+    }
+
+    /// The control plane.
+    pub fn plane(&self) -> &ControlPlane {
+        self.plane.as_ref().unwrap()
+    }
+
+    /// Ends it.
+    pub fn stop(mut self) {
+        assert!(self.plane.take().unwrap().shutdown().is_some(), "the cycle's thread ended badly");
+    }
+
+    /// A request with the token and a JSON body; status and JSON.
+    pub fn json(&self, method: &str, path: &str, body: &str) -> (u16, Value) {
+        let reply = self.request(method, path, &[("authorization", &format!("Bearer {TOKEN}"))], body);
+        let value = if reply.body.is_empty() { Value::Null } else { serde_json::from_str(&reply.body).unwrap() };
+        (reply.status, value)
+    }
+
+    /// A request that reads.
+    pub fn get(&self, path: &str) -> (u16, Value) {
+        let reply = self.request("GET", path, &[], "");
+        (reply.status, serde_json::from_str(&reply.body).unwrap())
+    }
+
+    /// A request with headers; a body is sent as JSON unless the headers say otherwise.
+    pub fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
+        let mut text = format!("{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n");
+        for (name, value) in headers {
+            text.push_str(&format!("{name}: {value}\r\n"));
+        }
+        if !body.is_empty() {
+            if !headers.iter().any(|(name, _)| *name == "content-type") {
+                text.push_str("content-type: application/json\r\n");
+            }
+            text.push_str(&format!("content-length: {}\r\n", body.len()));
+        }
+        self.raw(&format!("{text}\r\n{body}"))
+    }
+
+    /// Bytes as they are.
+    pub fn raw(&self, request: &str) -> Reply {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        // A server that refuses a body may close before all of it is sent.
+        let _ = stream.write_all(request.as_bytes());
+        let mut bytes = Vec::new();
+        let _ = stream.read_to_end(&mut bytes);
+        Reply::parse(&String::from_utf8(bytes).unwrap())
+    }
+}
+
+/// An HTTP response.
+#[derive(Debug)]
+pub struct Reply {
+    /// Status code.
+    pub status: u16,
+    /// Headers, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: String,
+}
+
+impl Reply {
+    /// Takes a response apart.
+    fn parse(text: &str) -> Self {
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no response: {text:?}"));
+        let mut lines = head.lines();
+        let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+        let headers = lines
+            .filter_map(|line| line.split_once(": "))
+            .map(|(name, value)| (name.to_lowercase(), value.to_owned()))
+            .collect();
+        Self { status, headers, body: body.to_owned() }
+    }
+
+    /// The value of a header.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The body as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+/// Waits for something; fails after a time.
+pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !done() {
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
