@@ -28,10 +28,7 @@ fn ping_arp_and_neighbour_discovery_are_answered_without_a_kernel_path() {
     }
     let after = counts(&server.metrics());
     let [arp, neighbour, echo] = std::array::from_fn(|index| after[index] - before[index]);
-    assert!(
-        arp >= 1 && neighbour >= 1,
-        "{arp} ARP replies, {neighbour} neighbour advertisements"
-    );
+    assert!(arp >= 1 && neighbour >= 1, "{arp} ARP replies, {neighbour} neighbour advertisements");
     assert_eq!(echo, 8, "echo replies");
 }
 
@@ -63,8 +60,5 @@ fn queries_are_answered_between_network_namespaces() {
     }
     server.put_rrset("example.org.", "www", "A", 60, &["203.0.113.2"]);
     let _entered = client.enter();
-    assert_eq!(
-        dig(SERVED4, "www.example.org", "A").answer,
-        ["www.example.org. 60 IN A 203.0.113.2"]
-    );
+    assert_eq!(dig(SERVED4, "www.example.org", "A").answer, ["www.example.org. 60 IN A 203.0.113.2"]);
 }

@@ -54,27 +54,16 @@ fn dnsperf_loses_nothing_and_gets_the_expected_answers() {
         let finished = finish(&mut dnsperf, TIME_MAX);
         assert!(finished.status.success(), "{}", finished.stderr);
         let asked = QUESTIONS * ROUNDS;
-        let report = finished
-            .stdout
-            .split("Statistics:")
-            .nth(1)
-            .expect("dnsperf's statistics");
+        let report = finished.stdout.split("Statistics:").nth(1).expect("dnsperf's statistics");
         assert!(report.contains("Queries lost:         0 (0.00%)"), "{report}");
         assert_eq!(number_after(report, "Queries completed:"), asked, "{report}");
         let counts = rcodes_by_kind(&finished.stdout);
-        let expected = BTreeMap::from([
-            (("name", "NOERROR"), asked * 3 / 5),
-            (("missing", "NXDOMAIN"), asked * 2 / 5),
-        ]);
+        let expected = BTreeMap::from([(("name", "NOERROR"), asked * 3 / 5), (("missing", "NXDOMAIN"), asked * 2 / 5)]);
         assert_eq!(counts, expected, "{report}");
         let after = server.metrics();
         for (rcode, share) in [("NOERROR", 3), ("NXDOMAIN", 2)] {
             let grown = after.answers(rcode) - before.answers(rcode);
-            assert_eq!(
-                grown,
-                (asked * share / 5) as u64,
-                "/metrics and dnsperf disagree on {rcode}"
-            );
+            assert_eq!(grown, (asked * share / 5) as u64, "/metrics and dnsperf disagree on {rcode}");
         }
     }
 }
@@ -86,11 +75,7 @@ fn rcodes_by_kind(output: &str) -> BTreeMap<(&'static str, &str), usize> {
         let Some((rcode, question)) = line.strip_prefix("> ").and_then(|answer| answer.split_once(' ')) else {
             continue;
         };
-        let kind = if question.starts_with("name") {
-            "name"
-        } else {
-            "missing"
-        };
+        let kind = if question.starts_with("name") { "name" } else { "missing" };
         *counts.entry((kind, rcode)).or_default() += 1;
     }
     counts
@@ -98,12 +83,6 @@ fn rcodes_by_kind(output: &str) -> BTreeMap<(&'static str, &str), usize> {
 
 /// The number after a title in dnsperf's report.
 fn number_after(report: &str, title: &str) -> usize {
-    let rest = report
-        .split(title)
-        .nth(1)
-        .unwrap_or_else(|| panic!("no {title} in {report}"));
-    rest.split_whitespace()
-        .next()
-        .and_then(|number| number.parse().ok())
-        .expect("a number")
+    let rest = report.split(title).nth(1).unwrap_or_else(|| panic!("no {title} in {report}"));
+    rest.split_whitespace().next().and_then(|number| number.parse().ok()).expect("a number")
 }

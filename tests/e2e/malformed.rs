@@ -23,11 +23,7 @@ pub fn start(setup: &mut Setup) -> Server {
 
 /// A question that has an answer.
 pub fn question() -> Question {
-    Question {
-        owner: "www.example.org.".to_owned(),
-        rtype: 1,
-        edns_bytes: Some(1232),
-    }
+    Question { owner: "www.example.org.".to_owned(), rtype: 1, edns_bytes: Some(1232) }
 }
 
 /// Valid traffic is answered over both families.
@@ -78,16 +74,8 @@ fn count_cases() -> Vec<Case> {
         ("two questions", counting([2, 0, 0, 0], &www), "question_count"),
         ("65,535 questions", counting([0xffff, 0, 0, 0], &[]), "question_count"),
         ("an answer in a query", counting([1, 1, 0, 0], &[]), "section_counts"),
-        (
-            "an authority record in a query",
-            counting([1, 0, 1, 0], &[]),
-            "section_counts",
-        ),
-        (
-            "a record that is not there",
-            counting([1, 0, 0, 1], &[]),
-            "additional_malformed",
-        ),
+        ("an authority record in a query", counting([1, 0, 1, 0], &[]), "section_counts"),
+        ("a record that is not there", counting([1, 0, 0, 1], &[]), "additional_malformed"),
         ("bytes after the end", counting([1, 0, 0, 0], &[0]), "trailing_bytes"),
         ("a response", response, "dns_response"),
     ]
@@ -103,16 +91,8 @@ fn opt_cases() -> Vec<Case> {
     vec![
         ("OPT owned by a name", with(1, &owned), "opt_malformed"),
         ("two OPT records", with(2, &opt(&[0, 0]).repeat(2)), "opt_malformed"),
-        (
-            "OPT longer than the message",
-            with(1, &opt(&[0, 9])),
-            "additional_malformed",
-        ),
-        (
-            "an option longer than OPT",
-            with(1, &opt(&[0, 4, 0, 3, 0, 9])),
-            "opt_malformed",
-        ),
+        ("OPT longer than the message", with(1, &opt(&[0, 9])), "additional_malformed"),
+        ("an option longer than OPT", with(1, &opt(&[0, 4, 0, 3, 0, 9])), "opt_malformed"),
     ]
 }
 
@@ -129,11 +109,7 @@ fn malformed_messages_are_each_counted_under_their_reason() {
             let answer = udp::exchange(&socket, &message, SILENCE);
             if let Some(answer) = answer {
                 let rcode = answer.get(3).map(|flags| flags & 15);
-                assert_eq!(
-                    (answer.get(..2), rcode),
-                    (Some(&[0x12, 0x34][..]), Some(1)),
-                    "{what}: FORMERR or nothing"
-                );
+                assert_eq!((answer.get(..2), rcode), (Some(&[0x12, 0x34][..]), Some(1)), "{what}: FORMERR or nothing");
             }
             wait_for(&format!("{what} to be counted as {reason}"), COUNT_TIME_MAX, || {
                 (server.metrics().reason(reason) == before.reason(reason) + 1).then_some(())
@@ -161,11 +137,8 @@ fn a_query_cut_at_every_length_is_counted_and_harms_nothing() {
         let socket = udp::socket(address);
         let before = server.metrics();
         for bytes in 0..query.len() {
-            let answer = udp::exchange(
-                &socket,
-                &query[..bytes],
-                if bytes < 12 { Duration::from_millis(1) } else { SILENCE },
-            );
+            let answer =
+                udp::exchange(&socket, &query[..bytes], if bytes < 12 { Duration::from_millis(1) } else { SILENCE });
             assert_eq!(answer.is_some(), bytes >= 12, "cut to {bytes} bytes");
         }
         for part in [0, 12, 29, 33] {

@@ -43,23 +43,12 @@ fn changed_ipv4(frame: &[u8], change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
 fn ethernet_cases(v4: &Way, good: &[u8]) -> Vec<Case> {
     let tagged = |tag: [u8; 4]| changed(good, |frame| insert(frame, 12, &tag));
     let twice_tagged = changed(&tagged([0x81, 0, 0, 5]), |frame| insert(frame, 12, &[0x88, 0xa8, 0, 6]));
-    let other_station = Way {
-        destination_mac: [2, 0, 0, 0, 0, 0x77],
-        ..*v4
-    };
+    let other_station = Way { destination_mac: [2, 0, 0, 0, 0, 0x77], ..*v4 };
     vec![
         ("an Ethernet header alone", good[..14].to_vec(), "frame_short"),
-        (
-            "cut in the VLAN tag",
-            [&good[..12], &[0x81, 0, 0]].concat(),
-            "frame_short",
-        ),
+        ("cut in the VLAN tag", [&good[..12], &[0x81, 0, 0]].concat(), "frame_short"),
         ("cut in the IPv4 header", good[..24].to_vec(), "frame_short"),
-        (
-            "for another station",
-            other_station.frame(&question().to_wire(1)),
-            "other_station",
-        ),
+        ("for another station", other_station.frame(&question().to_wire(1)), "other_station"),
         ("in VLAN 5", tagged([0x81, 0, 0, 5]), "other_vlan"),
         ("in two VLANs", twice_tagged, "other_vlan"),
         (
@@ -86,17 +75,8 @@ fn arp_for(way: &Way, target: [u8; 4]) -> Vec<u8> {
 fn ipv4_cases(v4: &Way, good: &[u8]) -> Vec<Case> {
     let ip = ETHERNET_BYTES;
     let query = question().to_wire(1);
-    let from = |source: [u8; 4]| {
-        Way {
-            source: IpAddr::V4(Ipv4Addr::from(source)),
-            ..*v4
-        }
-        .frame(&query)
-    };
-    let other_address = Way {
-        destination: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 99)),
-        ..*v4
-    };
+    let from = |source: [u8; 4]| Way { source: IpAddr::V4(Ipv4Addr::from(source)), ..*v4 }.frame(&query);
+    let other_address = Way { destination: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 99)), ..*v4 };
     let options = changed(good, |frame| {
         // One word of no-operation options: header length 6, total length 4 more.
         frame[ip] = 0x46;
@@ -111,34 +91,14 @@ fn ipv4_cases(v4: &Way, good: &[u8]) -> Vec<Case> {
         })
     };
     vec![
-        (
-            "of IP version 5",
-            changed_ipv4(good, |frame| frame[ip] = 0x55),
-            "ipv4_header",
-        ),
-        (
-            "with a header of 16 bytes",
-            changed_ipv4(good, |frame| frame[ip] = 0x44),
-            "ipv4_header",
-        ),
-        (
-            "with a wrong header checksum",
-            changed(good, |frame| frame[ip + 10] ^= 1),
-            "ipv4_checksum",
-        ),
+        ("of IP version 5", changed_ipv4(good, |frame| frame[ip] = 0x55), "ipv4_header"),
+        ("with a header of 16 bytes", changed_ipv4(good, |frame| frame[ip] = 0x44), "ipv4_header"),
+        ("with a wrong header checksum", changed(good, |frame| frame[ip + 10] ^= 1), "ipv4_checksum"),
         ("longer than the frame", length(1400), "ip_length"),
         ("shorter than its header", length(19), "ip_length"),
         ("with options", options, "ipv4_options"),
-        (
-            "a first fragment",
-            changed_ipv4(good, |frame| frame[ip + 6] = 0x20),
-            "fragment",
-        ),
-        (
-            "a later fragment",
-            changed_ipv4(good, |frame| frame[ip + 6..ip + 8].copy_from_slice(&[0, 9])),
-            "fragment",
-        ),
+        ("a first fragment", changed_ipv4(good, |frame| frame[ip + 6] = 0x20), "fragment"),
+        ("a later fragment", changed_ipv4(good, |frame| frame[ip + 6..ip + 8].copy_from_slice(&[0, 9])), "fragment"),
         ("for another address", other_address.frame(&query), "other_address"),
         ("TCP", v4.packet(6, &[0; 20]), "other_protocol"),
         ("from loopback", from([127, 0, 0, 1]), "source_address"),
@@ -154,45 +114,20 @@ fn ipv6_cases(v6: &Way, good: &[u8]) -> Vec<Case> {
     let query = question().to_wire(1);
     let hop_by_hop = [&[17, 0, 1, 4, 0, 0, 0, 0], &good[ip + 40..]].concat();
     let fragment = [&[17, 0, 0, 1, 0, 0, 0, 9], &good[ip + 40..]].concat();
-    let from = |source: &str| {
-        Way {
-            source: source.parse().expect("an address"),
-            ..*v6
-        }
-        .frame(&query)
-    };
-    let other_address = Way {
-        destination: "2001:db8:53::99".parse().expect("an address"),
-        ..*v6
-    };
+    let from = |source: &str| Way { source: source.parse().expect("an address"), ..*v6 }.frame(&query);
+    let other_address = Way { destination: "2001:db8:53::99".parse().expect("an address"), ..*v6 };
     vec![
-        (
-            "of IP version 7",
-            changed(good, |frame| frame[ip] = 0x70),
-            "ipv6_header",
-        ),
+        ("of IP version 7", changed(good, |frame| frame[ip] = 0x70), "ipv6_header"),
         ("cut in the IPv6 header", good[..ip + 30].to_vec(), "frame_short"),
-        (
-            "longer than the frame (v6)",
-            changed(good, |frame| frame[ip + 4] = 5),
-            "ip_length",
-        ),
+        ("longer than the frame (v6)", changed(good, |frame| frame[ip + 4] = 5), "ip_length"),
         ("with hop-by-hop options", v6.packet(0, &hop_by_hop), "ipv6_extension"),
         ("a fragment (v6)", v6.packet(44, &fragment), "fragment"),
         ("for another address (v6)", other_address.frame(&query), "other_address"),
         ("from a group (v6)", from("ff02::1"), "source_address"),
         ("from loopback (v6)", from("::1"), "source_address"),
         ("from nowhere (v6)", from("::"), "source_address"),
-        (
-            "without UDP checksum (v6)",
-            changed(good, |frame| frame[ip + 46..ip + 48].fill(0)),
-            "udp_checksum",
-        ),
-        (
-            "with a wrong UDP checksum (v6)",
-            changed(good, |frame| frame[ip + 46] ^= 1),
-            "udp_checksum",
-        ),
+        ("without UDP checksum (v6)", changed(good, |frame| frame[ip + 46..ip + 48].fill(0)), "udp_checksum"),
+        ("with a wrong UDP checksum (v6)", changed(good, |frame| frame[ip + 46] ^= 1), "udp_checksum"),
     ]
 }
 
@@ -206,27 +141,11 @@ fn transport_cases(v4: &Way, good: &[u8]) -> Vec<Case> {
     let bad_echo = changed(&echo, |echo| echo[2] ^= 1);
     let length = |bytes: u8| changed(good, |frame| frame[udp + 4..udp + 6].copy_from_slice(&[0, bytes]));
     vec![
-        (
-            "with a wrong UDP checksum",
-            changed(good, |frame| frame[udp + 6] ^= 1),
-            "udp_checksum",
-        ),
+        ("with a wrong UDP checksum", changed(good, |frame| frame[udp + 6] ^= 1), "udp_checksum"),
         ("with a UDP length beyond the packet", length(250), "udp_length"),
         ("with a UDP length below its header", length(7), "udp_length"),
-        (
-            "from port 0",
-            Way { source_port: 0, ..*v4 }.frame(&query),
-            "source_port",
-        ),
-        (
-            "to another port",
-            Way {
-                destination_port: 5300,
-                ..*v4
-            }
-            .frame(&query),
-            "other_port",
-        ),
+        ("from port 0", Way { source_port: 0, ..*v4 }.frame(&query), "source_port"),
+        ("to another port", Way { destination_port: 5300, ..*v4 }.frame(&query), "other_port"),
         ("echo with a wrong checksum", v4.packet(1, &bad_echo), "icmp_checksum"),
         ("echo cut in its header", v4.packet(1, &echo[..5]), "icmp_malformed"),
     ]
@@ -239,13 +158,8 @@ fn malformed_frames_are_each_counted_under_their_reason() {
     let server = start(&mut setup);
     assert_answers();
     let neighbour = run("ip", &["neighbour", "show", &SERVED4.to_string(), "dev", TAP]);
-    let destination_mac = parse_mac(
-        neighbour
-            .split("lladdr ")
-            .nth(1)
-            .and_then(|rest| rest.split(' ').next())
-            .expect("a MAC"),
-    );
+    let destination_mac =
+        parse_mac(neighbour.split("lladdr ").nth(1).and_then(|rest| rest.split(' ').next()).expect("a MAC"));
     let v4 = Way {
         source_mac: mac_address(TAP),
         destination_mac,
@@ -254,11 +168,7 @@ fn malformed_frames_are_each_counted_under_their_reason() {
         source_port: 40_000,
         destination_port: 53,
     };
-    let v6 = Way {
-        source: "2001:db8:53::1".parse().expect("an address"),
-        destination: SERVED6,
-        ..v4
-    };
+    let v6 = Way { source: "2001:db8:53::1".parse().expect("an address"), destination: SERVED6, ..v4 };
     let (good4, good6) = (v4.frame(&question().to_wire(1)), v6.frame(&question().to_wire(1)));
     let socket = PacketSocket::open(TAP);
 
@@ -269,12 +179,8 @@ fn malformed_frames_are_each_counted_under_their_reason() {
         (server.metrics().answers("NOERROR") == before.answers("NOERROR") + 2 * COPIES).then_some(())
     });
 
-    let cases = [
-        ethernet_cases(&v4, &good4),
-        ipv4_cases(&v4, &good4),
-        ipv6_cases(&v6, &good6),
-        transport_cases(&v4, &good4),
-    ];
+    let cases =
+        [ethernet_cases(&v4, &good4), ipv4_cases(&v4, &good4), ipv6_cases(&v6, &good6), transport_cases(&v4, &good4)];
     let mut failures = Vec::new();
     for (what, frame, reason) in cases.concat() {
         let before = server.metrics();

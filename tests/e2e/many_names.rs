@@ -40,9 +40,7 @@ fn rdata(index: usize) -> Vec<u8> {
     if is_ipv4(index) {
         Ipv4Addr::from_bits((198 << 24 | 18 << 16) + number).octets().to_vec()
     } else {
-        Ipv6Addr::from_bits((0x2001_0db8 << 96) + u128::from(number))
-            .octets()
-            .to_vec()
+        Ipv6Addr::from_bits((0x2001_0db8 << 96) + u128::from(number)).octets().to_vec()
     }
 }
 
@@ -53,10 +51,7 @@ fn zone() -> String {
         let rdata = rdata(index);
         let (rtype, address) = match <[u8; 4]>::try_from(rdata.as_slice()) {
             Ok(octets) => ("A", Ipv4Addr::from(octets).to_string()),
-            Err(_) => (
-                "AAAA",
-                Ipv6Addr::from(<[u8; 16]>::try_from(rdata).expect("sixteen bytes")).to_string(),
-            ),
+            Err(_) => ("AAAA", Ipv6Addr::from(<[u8; 16]>::try_from(rdata).expect("sixteen bytes")).to_string()),
         };
         writeln!(lines, "{} IN {rtype} {address}", owner(index)).expect("a string takes it");
     }
@@ -83,25 +78,11 @@ fn a_hundred_thousand_names_are_each_answered_with_their_own_address() {
             let answer = Answer::parse(answer).expect("a message");
             assert_eq!(answer.answer.len(), 1, "{}\n{answer}", owner(index));
             let record = &answer.answer[0];
-            assert_eq!(
-                (&record.owner, &record.rdata),
-                (&owner(index), &rdata(index)),
-                "{}\n{answer}",
-                owner(index)
-            );
+            assert_eq!((&record.owner, &record.rdata), (&owner(index), &rdata(index)), "{}\n{answer}", owner(index));
             assert!(answer.authoritative && !answer.truncated, "{answer}");
         });
-        println!(
-            "{} names asked at {address} in {:?}, {} of them more than once",
-            indices.len(),
-            run.time,
-            run.resent
-        );
-        assert!(
-            run.resent < indices.len() / 100,
-            "{} questions were lost on the way",
-            run.resent
-        );
+        println!("{} names asked at {address} in {:?}, {} of them more than once", indices.len(), run.time, run.resent);
+        assert!(run.resent < indices.len() / 100, "{} questions were lost on the way", run.resent);
     }
     assert!(server.metrics().answers("NOERROR") - before.answers("NOERROR") >= NAMES as u64);
 }

@@ -28,50 +28,21 @@ fn records_put_by_rest_are_answered_over_ipv4_and_ipv6() {
         assert_eq!((answer.rcode.as_str(), answer.flags.contains("aa")), ("NOERROR", true));
         let mut records = answer.answer;
         records.sort();
-        assert_eq!(
-            records,
-            [
-                "www.example.org. 60 IN A 203.0.113.1",
-                "www.example.org. 60 IN A 203.0.113.2"
-            ]
-        );
+        assert_eq!(records, ["www.example.org. 60 IN A 203.0.113.1", "www.example.org. 60 IN A 203.0.113.2"]);
         for (owner, rtype, record) in [
             ("www.example.org", "AAAA", "www.example.org. 61 IN AAAA 2001:db8::1"),
             ("example.org", "MX", "example.org. 62 IN MX 10 mail.example.org."),
-            (
-                "text.example.org",
-                "TXT",
-                "text.example.org. 64 IN TXT \"one\" \"two words\"",
-            ),
-            (
-                "_sip._udp.example.org",
-                "SRV",
-                "_sip._udp.example.org. 66 IN SRV 1 2 5060 www.example.org.",
-            ),
-            (
-                "example.org",
-                "CAA",
-                "example.org. 67 IN CAA 0 issue \"ca.example.net\"",
-            ),
-            (
-                "odd.example.org",
-                "TYPE65400",
-                "odd.example.org. 68 IN TYPE65400 \\# 3 010203",
-            ),
+            ("text.example.org", "TXT", "text.example.org. 64 IN TXT \"one\" \"two words\""),
+            ("_sip._udp.example.org", "SRV", "_sip._udp.example.org. 66 IN SRV 1 2 5060 www.example.org."),
+            ("example.org", "CAA", "example.org. 67 IN CAA 0 issue \"ca.example.net\""),
+            ("odd.example.org", "TYPE65400", "odd.example.org. 68 IN TYPE65400 \\# 3 010203"),
             ("x.y.apps.example.org", "A", "x.y.apps.example.org. 69 IN A 203.0.113.9"),
         ] {
             let answer = dig(address, owner, rtype);
-            assert_eq!(
-                (answer.rcode.as_str(), answer.answer),
-                ("NOERROR", vec![record.to_owned()]),
-                "{owner} {rtype}"
-            );
+            assert_eq!((answer.rcode.as_str(), answer.answer), ("NOERROR", vec![record.to_owned()]), "{owner} {rtype}");
         }
         let chased = dig(address, "alias.example.org", "AAAA").answer;
-        let expected = [
-            "alias.example.org. 65 IN CNAME www.example.org.",
-            "www.example.org. 61 IN AAAA 2001:db8::1",
-        ];
+        let expected = ["alias.example.org. 65 IN CNAME www.example.org.", "www.example.org. 61 IN AAAA 2001:db8::1"];
         assert_eq!(chased, expected);
     }
 }
@@ -85,16 +56,10 @@ fn answers_follow_changes_and_deletions() {
     server.put_rrset(ZONE, "www", "A", 60, &["203.0.113.1"]);
     let serial = || serial_of(&dig(SERVED4, "example.org", "SOA").answer[0]);
     let serial_before = serial();
-    assert_eq!(
-        dig(SERVED4, "www.example.org", "A").answer,
-        ["www.example.org. 60 IN A 203.0.113.1"]
-    );
+    assert_eq!(dig(SERVED4, "www.example.org", "A").answer, ["www.example.org. 60 IN A 203.0.113.1"]);
     server.put_rrset(ZONE, "www", "A", 30, &["203.0.113.2"]);
     for address in [SERVED4, SERVED6] {
-        assert_eq!(
-            dig(address, "www.example.org", "A").answer,
-            ["www.example.org. 30 IN A 203.0.113.2"]
-        );
+        assert_eq!(dig(address, "www.example.org", "A").answer, ["www.example.org. 30 IN A 203.0.113.2"]);
     }
     assert_ne!(serial(), serial_before, "a change raises the serial");
     server.delete_rrset(ZONE, "www", "A");
@@ -131,11 +96,7 @@ fn absences_carry_the_soa_and_other_names_are_refused() {
     }
     for owner in ["example.net", "org", "notexample.org"] {
         let answer = dig(SERVED6, owner, "A");
-        assert_eq!(
-            (answer.rcode.as_str(), answer.authority.len()),
-            ("REFUSED", 0),
-            "{owner}"
-        );
+        assert_eq!((answer.rcode.as_str(), answer.authority.len()), ("REFUSED", 0), "{owner}");
         assert!(!answer.flags.contains("aa"), "{owner}");
     }
 }
@@ -166,10 +127,7 @@ fn sigterm_ends_with_success_and_records_survive_the_restart() {
     let status = server.stop();
     assert_eq!(status.code(), Some(0), "{status}");
     let _restarted = setup.start();
-    assert_eq!(
-        dig(SERVED4, "www.example.org", "A").answer,
-        ["www.example.org. 60 IN A 203.0.113.1"]
-    );
+    assert_eq!(dig(SERVED4, "www.example.org", "A").answer, ["www.example.org. 60 IN A 203.0.113.1"]);
 }
 
 #[test]

@@ -16,11 +16,7 @@ const TIME_MAX: Duration = Duration::from_secs(30);
 /// Checks that a start failed and said all of these words, without a panic.
 fn assert_refused(finished: &Finished, words: &[&str]) {
     let said = format!("{}{}", finished.stdout, finished.stderr);
-    assert!(
-        finished.status.code().is_some_and(|code| code != 0),
-        "{}: {said}",
-        finished.status
-    );
+    assert!(finished.status.code().is_some_and(|code| code != 0), "{}: {said}", finished.status);
     assert!(!said.contains("panicked"), "{said}");
     for word in words {
         assert!(said.contains(word), "the message lacks {word:?}:\n{said}");
@@ -32,19 +28,10 @@ fn an_unknown_key_is_refused_with_its_place() {
     let _turn = turn();
     let mut setup = Setup::new();
     setup.more = "[log]\nlevle = \"info\"\n".to_owned();
-    let line = fs::read_to_string(setup.write_config())
-        .expect("a configuration")
-        .lines()
-        .count();
-    assert_refused(
-        &setup.run_to_end(TIME_MAX),
-        &["levle", "ringdns.toml", &line.to_string()],
-    );
+    let line = fs::read_to_string(setup.write_config()).expect("a configuration").lines().count();
+    assert_refused(&setup.run_to_end(TIME_MAX), &["levle", "ringdns.toml", &line.to_string()]);
     let mut check = Command::new(binary());
-    assert_refused(
-        &finish(check.arg("check-config").arg(setup.path("ringdns.toml")), TIME_MAX),
-        &["levle"],
-    );
+    assert_refused(&finish(check.arg("check-config").arg(setup.path("ringdns.toml")), TIME_MAX), &["levle"]);
 }
 
 #[test]
@@ -94,10 +81,7 @@ fn a_store_in_use_is_refused() {
 fn missing_hugepages_are_refused_with_the_remedy() {
     let _turn = turn();
     let memory = fs::read_to_string("/proc/meminfo").expect("/proc");
-    let reserved = memory
-        .lines()
-        .find_map(|line| line.strip_prefix("HugePages_Total:"))
-        .map_or("0", str::trim);
+    let reserved = memory.lines().find_map(|line| line.strip_prefix("HugePages_Total:")).map_or("0", str::trim);
     if reserved != "0" {
         println!("{reserved} huge pages are reserved here: nothing to refuse");
         return;
@@ -111,10 +95,7 @@ fn missing_hugepages_are_refused_with_the_remedy() {
 fn a_broken_zone_file_is_named_with_its_line() {
     let _turn = turn();
     let mut setup = Setup::new();
-    setup.write_zone(
-        "file.example.",
-        &crate::zone_text("file.example.", 1, "bad IN A not-an-address\n"),
-    );
+    setup.write_zone("file.example.", &crate::zone_text("file.example.", 1, "bad IN A not-an-address\n"));
     let config = setup.write_config();
     let mut check = Command::new(binary());
     assert_refused(

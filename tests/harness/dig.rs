@@ -34,9 +34,7 @@ pub fn dig_with(server: IpAddr, owner: &str, rtype: &str, options: &[&str]) -> A
     let server = format!("@{server}");
     let mut command = Command::new("dig");
     // No cookie: it is an option of its own that a test may add. No IDN: names are as written.
-    command
-        .args([&server, owner, rtype, "+nocookie", "+noidnout", "+time=2", "+tries=3"])
-        .args(options);
+    command.args([&server, owner, rtype, "+nocookie", "+noidnout", "+time=2", "+tries=3"]).args(options);
     let finished = finish(&mut command, TIME_MAX);
     parse(&finished.stdout).unwrap_or_else(|| panic!("no answer to {command:?}:\n{}", finished.stdout))
 }
@@ -74,9 +72,6 @@ mod tests {
         let text = ";; Got answer:\n;; ->>HEADER<<- opcode: QUERY, status: NXDOMAIN, id: 1\n;; flags: qr aa; QUERY: 1\n\n;; QUESTION SECTION:\n;a.\t\tIN\tA\n\n;; AUTHORITY SECTION:\na.\t\t300\tIN\tSOA\tb. c.\n\n;; Query time: 0\n";
         let answer = parse(text).expect("an answer");
         assert_eq!((answer.rcode.as_str(), answer.flags.as_str()), ("NXDOMAIN", "qr aa"));
-        assert_eq!(
-            (answer.answer.len(), answer.authority),
-            (0, vec!["a. 300 IN SOA b. c.".to_owned()])
-        );
+        assert_eq!((answer.answer.len(), answer.authority), (0, vec!["a. 300 IN SOA b. c.".to_owned()]));
     }
 }

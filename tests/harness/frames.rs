@@ -106,9 +106,7 @@ pub fn set_ipv4_checksum(header: &mut [u8]) {
 
 /// The Internet checksum (RFC 1071) as it stands in a header.
 pub fn checksum(bytes: &[u8]) -> u16 {
-    let words = bytes
-        .chunks(2)
-        .map(|pair| u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0)));
+    let words = bytes.chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0)));
     let mut sum: u32 = words.sum();
     while sum > 0xffff {
         sum = (sum & 0xffff) + (sum >> 16);
@@ -130,16 +128,9 @@ pub struct PacketSocket {
 impl PacketSocket {
     /// Opens it.
     pub fn open(interface: &str) -> PacketSocket {
-        let kind = (
-            AddressFamily::Packet,
-            SockType::Raw,
-            SockFlag::SOCK_CLOEXEC,
-            SockProtocol::EthAll,
-        );
+        let kind = (AddressFamily::Packet, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::EthAll);
         let socket = socket(kind.0, kind.1, kind.2, kind.3).expect("a packet socket: the outer tests run as root");
-        let mut links = getifaddrs()
-            .expect("interfaces")
-            .filter(|link| link.interface_name == interface);
+        let mut links = getifaddrs().expect("interfaces").filter(|link| link.interface_name == interface);
         let address = links
             .find_map(|link| link.address?.as_link_addr().copied())
             .unwrap_or_else(|| panic!("no interface {interface}"));
@@ -163,10 +154,6 @@ mod tests {
     fn checksums_verify_to_zero() {
         let header = ipv4_header(Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(192, 0, 2, 53), 17, 100);
         assert_eq!(checksum(&header), 0);
-        assert_eq!(
-            checksum(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]),
-            0x220d,
-            "RFC 1071 section 3"
-        );
+        assert_eq!(checksum(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]), 0x220d, "RFC 1071 section 3");
     }
 }

@@ -40,10 +40,7 @@ pub fn request(
         head.push_str(&format!("Authorization: Bearer {token}\r\n"));
     }
     if let Some(body) = body {
-        head.push_str(&format!(
-            "Content-Type: application/json\r\nContent-Length: {}\r\n",
-            body.len()
-        ));
+        head.push_str(&format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len()));
     }
     stream.write_all(format!("{head}\r\n{}", body.unwrap_or_default()).as_bytes())?;
     let mut answer = Vec::new();
@@ -57,16 +54,8 @@ fn parse(text: &str) -> Option<Response> {
     let (status_line, headers) = head.split_once("\r\n").unwrap_or((head, ""));
     let status = status_line.split(' ').nth(1)?.parse().ok()?;
     let is_chunked = headers.to_ascii_lowercase().contains("transfer-encoding: chunked");
-    let body = if is_chunked {
-        join_chunks(body)?
-    } else {
-        body.to_owned()
-    };
-    Some(Response {
-        status,
-        headers: headers.to_owned(),
-        body,
-    })
+    let body = if is_chunked { join_chunks(body)? } else { body.to_owned() };
+    Some(Response { status, headers: headers.to_owned(), body })
 }
 
 /// Puts a chunked body together.

@@ -39,10 +39,7 @@ pub struct Turn {
 pub fn turn() -> Turn {
     // A scenario that failed poisons the lock; the next one starts afresh all the same.
     let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    Turn {
-        _entered: Namespace::new().enter(),
-        _turn: turn,
-    }
+    Turn { _entered: Namespace::new().enter(), _turn: turn }
 }
 
 /// Waits until the condition gives a value; panics with the description when the time is over.

@@ -27,10 +27,7 @@ pub fn address_client(interface: &str) {
 
 /// A veth pair: `server_end` in this namespace without any address, `client_end` in the other one, addressed.
 pub fn veth_pair(server_end: &str, client_end: &str, client: &Namespace) {
-    run(
-        "ip",
-        &["link", "add", server_end, "type", "veth", "peer", "name", client_end],
-    );
+    run("ip", &["link", "add", server_end, "type", "veth", "peer", "name", client_end]);
     // The kernel sees the frames too and must stay silent: no IPv6, no ARP.
     let silent = format!("/proc/sys/net/ipv6/conf/{server_end}/disable_ipv6");
     std::fs::write(silent, "1").expect("a writable setting");
@@ -38,21 +35,14 @@ pub fn veth_pair(server_end: &str, client_end: &str, client: &Namespace) {
     run("ip", &["link", "set", client_end, "netns", &client.path()]);
     let _entered = client.enter();
     // A veth's sender leaves checksums partial, which only another kernel would complete.
-    run(
-        "ethtool",
-        &["-K", client_end, "tx", "off", "tso", "off", "gso", "off", "gro", "off"],
-    );
+    run("ethtool", &["-K", client_end, "tx", "off", "tso", "off", "gso", "off", "gro", "off"]);
     address_client(client_end);
 }
 
 /// The MAC address of an interface of this namespace.
 pub fn mac_address(interface: &str) -> [u8; 6] {
     let shown = run("ip", &["-oneline", "link", "show", interface]);
-    let text = shown
-        .split("link/ether ")
-        .nth(1)
-        .and_then(|rest| rest.split(' ').next())
-        .expect("an Ethernet address");
+    let text = shown.split("link/ether ").nth(1).and_then(|rest| rest.split(' ').next()).expect("an Ethernet address");
     parse_mac(text)
 }
 

@@ -20,11 +20,7 @@ pub struct Question {
 impl Question {
     /// A question without EDNS.
     pub fn new(owner: &str, rtype: u16) -> Question {
-        Question {
-            owner: owner.to_owned(),
-            rtype,
-            edns_bytes: None,
-        }
+        Question { owner: owner.to_owned(), rtype, edns_bytes: None }
     }
 
     /// The query message.
@@ -60,12 +56,7 @@ impl fmt::Display for Question {
 pub fn name_to_wire(name: &str) -> Vec<u8> {
     let mut wire = Vec::with_capacity(name.len() + 2);
     for label in name.split('.').filter(|label| !label.is_empty()) {
-        wire.push(
-            u8::try_from(label.len())
-                .ok()
-                .filter(|&bytes| bytes < 64)
-                .expect("a label below 64 bytes"),
-        );
+        wire.push(u8::try_from(label.len()).ok().filter(|&bytes| bytes < 64).expect("a label below 64 bytes"));
         wire.extend(label.as_bytes());
     }
     wire.push(0);
@@ -130,10 +121,7 @@ impl Answer {
     pub fn answer_rrsets(&self) -> Vec<Vec<Rr>> {
         let mut rrsets: Vec<Vec<Rr>> = Vec::new();
         for rr in &self.answer {
-            match rrsets
-                .iter_mut()
-                .find(|rrset| rrset[0].owner == rr.owner && rrset[0].rtype == rr.rtype)
-            {
+            match rrsets.iter_mut().find(|rrset| rrset[0].owner == rr.owner && rrset[0].rtype == rr.rtype) {
                 Some(rrset) => rrset.push(rr.clone()),
                 None => rrsets.push(vec![rr.clone()]),
             }
@@ -157,33 +145,17 @@ fn to_rrs(records: &[Record]) -> Vec<Rr> {
 
 impl fmt::Display for Rr {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            formatter,
-            "{} {} TYPE{} \\# {} ",
-            self.owner,
-            self.ttl,
-            self.rtype,
-            self.rdata.len()
-        )?;
+        write!(formatter, "{} {} TYPE{} \\# {} ", self.owner, self.ttl, self.rtype, self.rdata.len())?;
         self.rdata.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
     }
 }
 
 impl fmt::Display for Answer {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Answer {
-            rcode,
-            authoritative,
-            truncated,
-            has_edns,
-            ..
-        } = self;
+        let Answer { rcode, authoritative, truncated, has_edns, .. } = self;
         writeln!(formatter, "  {rcode} aa={authoritative} tc={truncated} edns={has_edns}")?;
-        for (title, rrs) in [
-            ("answer", &self.answer),
-            ("authority", &self.authority),
-            ("additional", &self.additional),
-        ] {
+        for (title, rrs) in [("answer", &self.answer), ("authority", &self.authority), ("additional", &self.additional)]
+        {
             for rr in rrs {
                 writeln!(formatter, "  {title}: {rr}")?;
             }
@@ -198,11 +170,7 @@ mod tests {
 
     #[test]
     fn a_query_is_understood_by_hickory() {
-        let question = Question {
-            owner: "WwW.example.org.".to_owned(),
-            rtype: 28,
-            edns_bytes: Some(1232),
-        };
+        let question = Question { owner: "WwW.example.org.".to_owned(), rtype: 28, edns_bytes: Some(1232) };
         let message = Message::from_vec(&question.to_wire(7)).expect("a message");
         assert_eq!(message.queries[0].to_string(), "WwW.example.org. IN AAAA");
         assert_eq!(message.edns.map(|edns| edns.max_payload()), Some(1232));

@@ -16,9 +16,7 @@ impl Metrics {
             let (series, value) = line.rsplit_once(' ')?;
             Some((series.to_owned(), value.parse().ok()?))
         });
-        Metrics {
-            samples: samples.collect(),
-        }
+        Metrics { samples: samples.collect() }
     }
 
     /// Sum of all series of a name that carry all of the labels (`rcode="NOERROR"`).
@@ -26,9 +24,7 @@ impl Metrics {
         let matching = self.samples.iter().filter(|(series, _)| {
             let (series_name, series_labels) = series.split_once('{').unwrap_or((series, ""));
             series_name == name
-                && labels
-                    .iter()
-                    .all(|label| series_labels.trim_end_matches('}').split(',').any(|l| l == *label))
+                && labels.iter().all(|label| series_labels.trim_end_matches('}').split(',').any(|l| l == *label))
         });
         let sum: f64 = matching.map(|(_, value)| value).sum();
         #[expect(
@@ -42,19 +38,14 @@ impl Metrics {
     /// How often a worker counted a reason, whether it led to a drop, to the kernel path or to FORMERR.
     pub fn reason(&self, reason: &str) -> u64 {
         let label = format!("reason=\"{reason}\"");
-        let names: BTreeSet<&str> = self
-            .reason_series()
-            .map(|series| series.split('{').next().unwrap_or(series))
-            .collect();
+        let names: BTreeSet<&str> =
+            self.reason_series().map(|series| series.split('{').next().unwrap_or(series)).collect();
         names.iter().map(|name| self.sum(name, &[&label])).sum()
     }
 
     /// The series that carry a reason, whatever their name.
     fn reason_series(&self) -> impl Iterator<Item = &str> {
-        self.samples
-            .keys()
-            .map(String::as_str)
-            .filter(|series| series.contains("reason=\""))
+        self.samples.keys().map(String::as_str).filter(|series| series.contains("reason=\""))
     }
 
     /// Answers with a response code.

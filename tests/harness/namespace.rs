@@ -28,9 +28,7 @@ impl Namespace {
     pub fn new() -> Namespace {
         let former = File::open(OWN).expect("/proc");
         unshare(CloneFlags::CLONE_NEWNET).expect("a new network namespace: the outer tests run as root");
-        let namespace = Namespace {
-            handle: File::open(OWN).expect("/proc"),
-        };
+        let namespace = Namespace { handle: File::open(OWN).expect("/proc") };
         run("ip", &["link", "set", "lo", "up"]);
         setns(&former, CloneFlags::CLONE_NEWNET).expect("the former namespace");
         namespace

@@ -25,22 +25,13 @@ pub struct Finished {
 /// Runs a helper that must succeed and returns what it wrote.
 pub fn run(program: &str, arguments: &[&str]) -> String {
     let finished = finish(Command::new(program).args(arguments), HELPER_TIME_MAX);
-    assert!(
-        finished.status.success(),
-        "{program} {}: {}",
-        arguments.join(" "),
-        finished.stderr
-    );
+    assert!(finished.status.success(), "{program} {}: {}", arguments.join(" "), finished.stderr);
     finished.stdout
 }
 
 /// Runs a command to its end; kills it and panics when the time is over.
 pub fn finish(command: &mut Command, time_max: Duration) -> Finished {
-    let child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn();
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let mut child = child.unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let stdout = collect(child.stdout.take());
     let stderr = collect(child.stderr.take());

@@ -49,10 +49,7 @@ pub struct Setup {
 impl Setup {
     /// A TAP device and an empty store.
     pub fn new() -> Setup {
-        let folder = tempfile::Builder::new()
-            .prefix("ringdns-test.")
-            .tempdir()
-            .expect("a folder for the test");
+        let folder = tempfile::Builder::new().prefix("ringdns-test.").tempdir().expect("a folder for the test");
         Setup {
             folder,
             device: format!("net_tap0,iface={TAP}"),
@@ -85,13 +82,7 @@ impl Setup {
 
     /// The configuration.
     fn config(&self) -> String {
-        let Setup {
-            device,
-            eal,
-            admin,
-            more,
-            ..
-        } = self;
+        let Setup { device, eal, admin, more, .. } = self;
         let (v4, v6) = (addresses::SERVED4, addresses::SERVED6);
         let zones: String = self
             .zones
@@ -118,24 +109,11 @@ impl Setup {
     pub fn spawn(&self) -> Server {
         let config = self.write_config();
         let log = self.path("log");
-        let file = File::options()
-            .create(true)
-            .append(true)
-            .open(&log)
-            .expect("a writable folder");
+        let file = File::options().create(true).append(true).open(&log).expect("a writable folder");
         let errors = file.try_clone().expect("a second handle");
         let mut command = command(&config);
-        let child = command
-            .stdin(Stdio::null())
-            .stdout(file)
-            .stderr(errors)
-            .spawn()
-            .expect("setpriv of util-linux");
-        Server {
-            child: Some(child),
-            log,
-            admin: self.admin,
-        }
+        let child = command.stdin(Stdio::null()).stdout(file).stderr(errors).spawn().expect("setpriv of util-linux");
+        Server { child: Some(child), log, admin: self.admin }
     }
 
     /// Runs the server to its end, which must come by itself within the time.
@@ -153,11 +131,7 @@ impl Default for Setup {
 /// The server with a configuration. It dies with the thread that started it, even if that is killed.
 fn command(config: &Path) -> Command {
     let mut command = Command::new("setpriv");
-    command
-        .args(["--pdeathsig", "KILL"])
-        .arg(binary())
-        .args(["run", "--config"])
-        .arg(config);
+    command.args(["--pdeathsig", "KILL"]).arg(binary()).args(["run", "--config"]).arg(config);
     command
 }
 
@@ -165,11 +139,7 @@ fn command(config: &Path) -> Command {
 pub fn binary() -> PathBuf {
     let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/release/ringdns");
     let binary = std::env::var_os("RINGDNS_BIN").map_or(built, PathBuf::from);
-    assert!(
-        binary.exists(),
-        "there is no {}: run make build, or set RINGDNS_BIN",
-        binary.display()
-    );
+    assert!(binary.exists(), "there is no {}: run make build, or set RINGDNS_BIN", binary.display());
     binary
 }
 
@@ -191,15 +161,8 @@ impl Server {
 
     /// Something once it is ready; panics if it has ended.
     fn readiness(&mut self) -> Option<()> {
-        let ended = self
-            .child
-            .as_mut()
-            .and_then(|child| child.try_wait().expect("a child of ours"));
-        assert!(
-            ended.is_none(),
-            "the server ended while starting ({ended:?}):\n{}",
-            self.log()
-        );
+        let ended = self.child.as_mut().and_then(|child| child.try_wait().expect("a child of ours"));
+        assert!(ended.is_none(), "the server ended while starting ({ended:?}):\n{}", self.log());
         let response = self.try_request("GET", "/ready", None)?;
         (response.status == 200).then_some(())
     }

@@ -50,10 +50,7 @@ fn receive(socket: &UdpSocket) -> Option<Vec<u8>> {
     match socket.recv(&mut buffer) {
         Ok(bytes) => Some(buffer[..bytes].to_vec()),
         Err(error)
-            if matches!(
-                error.kind(),
-                ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::ConnectionRefused
-            ) =>
+            if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::ConnectionRefused) =>
         {
             None
         }
@@ -91,20 +88,14 @@ pub fn ask_all(
     while next < questions || !outstanding.is_empty() {
         while next < questions && outstanding.len() < window {
             socket.send(&query(next, id(next))).expect("a sent datagram");
-            outstanding.push_back(Outstanding {
-                index: next,
-                sent: Instant::now(),
-                sends: 1,
-            });
+            outstanding.push_back(Outstanding { index: next, sent: Instant::now(), sends: 1 });
             next += 1;
         }
         match socket.recv(&mut buffer) {
             Ok(bytes) => {
                 let answer = &buffer[..bytes];
                 let answer_id = answer.first_chunk().map(|bytes| u16::from_be_bytes(*bytes));
-                let place = outstanding
-                    .iter()
-                    .position(|outstanding| Some(id(outstanding.index)) == answer_id);
+                let place = outstanding.iter().position(|outstanding| Some(id(outstanding.index)) == answer_id);
                 // Without a place: the answer to the first copy of a question that was sent twice.
                 if let Some(done) = place.and_then(|place| outstanding.remove(place)) {
                     check(done.index, answer);
@@ -113,21 +104,12 @@ pub fn ask_all(
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
             Err(error) => panic!("receiving: {error}"),
         }
-        for late in outstanding
-            .iter_mut()
-            .filter(|outstanding| outstanding.sent.elapsed() > ANSWER_TIME_MAX)
-        {
-            assert!(
-                late.sends < SENDS_MAX,
-                "question {} has no answer after {SENDS_MAX} tries",
-                late.index
-            );
+        for late in outstanding.iter_mut().filter(|outstanding| outstanding.sent.elapsed() > ANSWER_TIME_MAX) {
+            assert!(late.sends < SENDS_MAX, "question {} has no answer after {SENDS_MAX} tries", late.index);
             run.resent += usize::from(late.sends == 1);
             late.sends += 1;
             late.sent = Instant::now();
-            socket
-                .send(&query(late.index, id(late.index)))
-                .expect("a sent datagram");
+            socket.send(&query(late.index, id(late.index))).expect("a sent datagram");
         }
     }
     run.time = start.elapsed();

@@ -15,24 +15,13 @@ pub fn manifests(tree: &Tree) -> Vec<Violation> {
         };
         let Some((_, allowed)) = ARROWS.iter().find(|(name, _)| *name == package) else {
             let message = format!("package {package} has no arrows: add it to ARROWS in tests/tidy/lists.rs");
-            violations.push(Violation {
-                path: path.to_owned(),
-                line: 1,
-                message,
-            });
+            violations.push(Violation { path: path.to_owned(), line: 1, message });
             continue;
         };
-        for dependency in dependencies
-            .iter()
-            .filter(|name| name.starts_with("ringdns") && **name != package)
-        {
+        for dependency in dependencies.iter().filter(|name| name.starts_with("ringdns") && **name != package) {
             if !allowed.contains(&dependency.as_str()) {
                 let message = format!("{package} may not depend on {dependency}: move the shared code below both");
-                violations.push(Violation {
-                    path: path.to_owned(),
-                    line: line_naming(text, dependency),
-                    message,
-                });
+                violations.push(Violation { path: path.to_owned(), line: line_naming(text, dependency), message });
             }
         }
     }
@@ -46,11 +35,7 @@ pub fn ffi_users(tree: &Tree) -> Vec<Violation> {
         let code = code_only(text);
         for (byte, _) in words(&code).filter(|(_, word)| *word == "ringdns_ffi") {
             let message = "ringdns_ffi is named outside dataplane/src/dpdk: wrap what you need there".to_owned();
-            violations.push(Violation {
-                path: path.to_owned(),
-                line: line_of(&code, byte),
-                message,
-            });
+            violations.push(Violation { path: path.to_owned(), line: line_of(&code, byte), message });
         }
     }
     violations
@@ -66,16 +51,9 @@ pub fn runtime_users(tree: &Tree) -> Vec<Violation> {
         if RUNTIME_PACKAGES.contains(&package.as_str()) {
             continue;
         }
-        for dependency in dependencies
-            .iter()
-            .filter(|name| RUNTIME_CRATES.contains(&name.as_str()))
-        {
+        for dependency in dependencies.iter().filter(|name| RUNTIME_CRATES.contains(&name.as_str())) {
             let message = format!("{package} depends on {dependency}: asynchronous code belongs in controlplane/");
-            violations.push(Violation {
-                path: path.to_owned(),
-                line: line_naming(text, dependency),
-                message,
-            });
+            violations.push(Violation { path: path.to_owned(), line: line_naming(text, dependency), message });
         }
     }
     violations
@@ -105,9 +83,7 @@ fn dependency_names(table: &Table) -> Vec<String> {
 
 /// The first line that starts with the name, for pointing at it.
 fn line_naming(text: &str, name: &str) -> usize {
-    text.lines()
-        .position(|line| line.starts_with(name))
-        .map_or(1, |index| index + 1)
+    text.lines().position(|line| line.starts_with(name)).map_or(1, |index| index + 1)
 }
 
 #[cfg(test)]
@@ -121,12 +97,7 @@ mod tests {
 
     #[test]
     fn an_arrow_against_the_table_is_seen_in_every_table() {
-        for kind in [
-            "dependencies",
-            "dev-dependencies",
-            "build-dependencies",
-            "target.'cfg(unix)'.dependencies",
-        ] {
+        for kind in ["dependencies", "dev-dependencies", "build-dependencies", "target.'cfg(unix)'.dependencies"] {
             let text = manifest("ringdns-engine", kind, "ringdns-dataplane.workspace = true");
             let found = manifests(&Tree::of(&[("x/Cargo.toml", &text)]));
             assert_eq!(found.len(), 1, "{kind}");
@@ -136,11 +107,8 @@ mod tests {
 
     #[test]
     fn a_renamed_arrow_is_seen() {
-        let text = manifest(
-            "ringdns-controlplane",
-            "dependencies",
-            "raw = { package = \"ringdns-ffi\", path = \"../ffi\" }",
-        );
+        let text =
+            manifest("ringdns-controlplane", "dependencies", "raw = { package = \"ringdns-ffi\", path = \"../ffi\" }");
         assert_eq!(manifests(&Tree::of(&[("x/Cargo.toml", &text)])).len(), 1);
     }
 
@@ -165,9 +133,6 @@ mod tests {
     fn tokio_in_the_data_plane_is_seen() {
         let bad = manifest("ringdns-dataplane", "dependencies", "tokio = \"1\"");
         let good = manifest("ringdns-controlplane", "dependencies", "tokio = \"1\"");
-        assert_eq!(
-            runtime_users(&Tree::of(&[("a/Cargo.toml", &bad), ("b/Cargo.toml", &good)])).len(),
-            1
-        );
+        assert_eq!(runtime_users(&Tree::of(&[("a/Cargo.toml", &bad), ("b/Cargo.toml", &good)])).len(), 1);
     }
 }

@@ -9,20 +9,13 @@ use crate::tree::{Tree, Violation};
 /// Both licences, each with words that only its text has.
 const LICENCES: &[(&str, &str)] = &[
     ("LICENSE-MIT", "Permission is hereby granted, free of charge"),
-    (
-        "LICENSE-APACHE",
-        "TERMS AND CONDITIONS FOR USE, REPRODUCTION, AND DISTRIBUTION",
-    ),
+    ("LICENSE-APACHE", "TERMS AND CONDITIONS FOR USE, REPRODUCTION, AND DISTRIBUTION"),
 ];
 
 /// Licence files that are missing or hold something else.
 pub fn licences(tree: &Tree) -> Vec<Violation> {
-    let wrong = LICENCES
-        .iter()
-        .filter(|(path, words)| !tree.text(path).is_some_and(|text| text.contains(words)));
-    wrong
-        .map(|(path, _)| violation(path, 1, "not there, or not that licence's text: put it back".to_owned()))
-        .collect()
+    let wrong = LICENCES.iter().filter(|(path, words)| !tree.text(path).is_some_and(|text| text.contains(words)));
+    wrong.map(|(path, _)| violation(path, 1, "not there, or not that licence's text: put it back".to_owned())).collect()
 }
 
 /// Relative links that lead nowhere.
@@ -31,15 +24,8 @@ pub fn links(tree: &Tree) -> Vec<Violation> {
     for (path, text) in tree.ending(".md") {
         for (line, target) in relative_links(text) {
             let resolved = resolve(path, target);
-            if !resolved
-                .as_deref()
-                .is_some_and(|file| file.is_empty() || tree.holds(file))
-            {
-                violations.push(violation(
-                    path,
-                    line,
-                    format!("the link to {target} leads nowhere: correct it"),
-                ));
+            if !resolved.as_deref().is_some_and(|file| file.is_empty() || tree.holds(file)) {
+                violations.push(violation(path, line, format!("the link to {target} leads nowhere: correct it")));
             }
         }
     }
@@ -52,11 +38,7 @@ pub fn snippets(tree: &Tree) -> Vec<Violation> {
     for (path, text) in tree.ending(".md") {
         for (line, snippet) in toml_snippets(text) {
             if let Err(error) = snippet.parse::<Table>() {
-                violations.push(violation(
-                    path,
-                    line,
-                    format!("this TOML does not parse: {}", error.message()),
-                ));
+                violations.push(violation(path, line, format!("this TOML does not parse: {}", error.message())));
             }
         }
     }
@@ -107,10 +89,7 @@ fn toml_snippets(text: &str) -> Vec<(usize, String)> {
     let mut lines = text.lines().enumerate();
     while let Some((index, line)) = lines.next() {
         if let Some(language) = line.trim_start().strip_prefix("```") {
-            let inside = lines
-                .by_ref()
-                .map(|(_, line)| line)
-                .take_while(|line| !line.trim_start().starts_with("```"));
+            let inside = lines.by_ref().map(|(_, line)| line).take_while(|line| !line.trim_start().starts_with("```"));
             let block: Vec<&str> = inside.collect();
             if language.trim() == "toml" {
                 snippets.push((index + 1, block.join("\n")));
@@ -122,11 +101,7 @@ fn toml_snippets(text: &str) -> Vec<(usize, String)> {
 
 /// One violation of these rules.
 fn violation(path: &str, line: usize, message: String) -> Violation {
-    Violation {
-        path: path.to_owned(),
-        line,
-        message,
-    }
+    Violation { path: path.to_owned(), line, message }
 }
 
 #[cfg(test)]
@@ -142,10 +117,7 @@ mod tests {
     fn dead_links_are_seen_and_live_ones_are_not() {
         let text = "[a](b.md) [c](../src/) [d](#e) [f](https://g)\n`[h](i)`\n```\n[j](k)\n```\n[l](gone.md#m)\n[n](../../out.md)\n";
         let tree = Tree::of(&[("docs/a.md", text), ("docs/b.md", ""), ("src/main.rs", "")]);
-        assert_eq!(
-            links(&tree).iter().map(|violation| violation.line).collect::<Vec<_>>(),
-            [6, 7]
-        );
+        assert_eq!(links(&tree).iter().map(|violation| violation.line).collect::<Vec<_>>(), [6, 7]);
     }
 
     #[test]

@@ -34,12 +34,7 @@ pub fn banned(tree: &Tree) -> Vec<Violation> {
 fn missing_of(tree: &Tree, list: &[&str]) -> Vec<Violation> {
     let gone = list.iter().filter(|path| tree.text(path).is_none());
     let message = "listed in HOT_PATH (tests/tidy/lists.rs) but not there: correct the list";
-    gone.map(|path| Violation {
-        path: (*path).to_owned(),
-        line: 1,
-        message: message.to_owned(),
-    })
-    .collect()
+    gone.map(|path| Violation { path: (*path).to_owned(), line: 1, message: message.to_owned() }).collect()
 }
 
 /// [`banned`] for any list.
@@ -50,11 +45,7 @@ fn banned_in(tree: &Tree, list: &[&str]) -> Vec<Violation> {
         for banned in BANNED {
             for byte in occurrences(&code, banned) {
                 let message = format!("`{banned}` on the hot path: do it when publishing or in Server::new's file");
-                violations.push(Violation {
-                    path: (*path).to_owned(),
-                    line: line_of(&code, byte),
-                    message,
-                });
+                violations.push(Violation { path: (*path).to_owned(), line: line_of(&code, byte), message });
             }
         }
     }
@@ -70,10 +61,7 @@ fn occurrences(code: &str, banned: &str) -> Vec<usize> {
         let after = word_ends && code[byte + banned.len()..].starts_with(is_word);
         before || after
     };
-    code.match_indices(banned)
-        .map(|(byte, _)| byte)
-        .filter(|&byte| !joined(byte))
-        .collect()
+    code.match_indices(banned).map(|(byte, _)| byte).filter(|&byte| !joined(byte)).collect()
 }
 
 #[cfg(test)]
@@ -86,11 +74,7 @@ mod tests {
             let text =
                 format!("fn f() {{\n    a{banned};\n}}\n").replace(&format!("a{banned}"), &format!("a {banned}"));
             let found = banned_in(&Tree::of(&[("hot.rs", &text)]), &["hot.rs"]);
-            assert_eq!(
-                found.iter().map(|violation| violation.line).collect::<Vec<_>>(),
-                [2],
-                "{banned}"
-            );
+            assert_eq!(found.iter().map(|violation| violation.line).collect::<Vec<_>>(), [2], "{banned}");
         }
     }
 

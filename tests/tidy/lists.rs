@@ -5,20 +5,9 @@ pub const ARROWS: &[(&str, &[&str])] = &[
     ("ringdns-engine", &[]),
     ("ringdns-ffi", &[]),
     ("ringdns-hugepages", &[]),
-    (
-        "ringdns-dataplane",
-        &["ringdns-engine", "ringdns-ffi", "ringdns-hugepages"],
-    ),
+    ("ringdns-dataplane", &["ringdns-engine", "ringdns-ffi", "ringdns-hugepages"]),
     ("ringdns-controlplane", &["ringdns-engine"]),
-    (
-        "ringdns",
-        &[
-            "ringdns-engine",
-            "ringdns-dataplane",
-            "ringdns-controlplane",
-            "ringdns-hugepages",
-        ],
-    ),
+    ("ringdns", &["ringdns-engine", "ringdns-dataplane", "ringdns-controlplane", "ringdns-hugepages"]),
     ("ringdns-bench", &["ringdns-engine", "ringdns-dataplane"]),
     // Runs the binary; links none of it, so that a test cannot lean on the code under test.
     ("ringdns-tests", &[]),
@@ -28,16 +17,8 @@ pub const ARROWS: &[(&str, &[&str])] = &[
 pub const RUNTIME_PACKAGES: &[&str] = &["ringdns-controlplane", "ringdns"];
 
 /// The runtime and the crates that bring it along.
-pub const RUNTIME_CRATES: &[&str] = &[
-    "tokio",
-    "tokio-util",
-    "tokio-stream",
-    "warp",
-    "hyper",
-    "hyper-util",
-    "tonic",
-    "reqwest",
-];
+pub const RUNTIME_CRATES: &[&str] =
+    &["tokio", "tokio-util", "tokio-stream", "warp", "hyper", "hyper-util", "tonic", "reqwest"];
 
 /// Where `ringdns_ffi` may be named.
 pub const FFI_PLACES: &[&str] = &["ffi/", "dataplane/src/dpdk/"];

@@ -13,32 +13,16 @@ pub fn untested(tree: &Tree) -> Vec<Violation> {
     };
     let reasons = listed(text);
     if reasons.is_empty() {
-        return vec![violation(
-            1,
-            "no line of `reasons! {` was understood: correct tests/tidy/reasons.rs",
-        )];
+        return vec![violation(1, "no line of `reasons! {` was understood: correct tests/tidy/reasons.rs")];
     }
-    let tests: String = tree
-        .ending(".rs")
-        .filter(|(path, _)| !path.contains("/tidy/"))
-        .map(test_text)
-        .collect();
+    let tests: String = tree.ending(".rs").filter(|(path, _)| !path.contains("/tidy/")).map(test_text).collect();
     let untested = reasons.iter().filter(|reason| {
         let variant = format!("Reason::{}", reason.variant);
         let label = format!("\"{}\"", reason.label);
-        !tests
-            .split(&variant)
-            .skip(1)
-            .any(|after| !after.starts_with(char::is_alphanumeric))
-            && !tests.contains(&label)
+        !tests.split(&variant).skip(1).any(|after| !after.starts_with(char::is_alphanumeric)) && !tests.contains(&label)
     });
     untested
-        .map(|reason| {
-            violation(
-                reason.line,
-                &format!("no test names Reason::{}: write one", reason.variant),
-            )
-        })
+        .map(|reason| violation(reason.line, &format!("no test names Reason::{}: write one", reason.variant)))
         .collect()
 }
 
@@ -60,11 +44,7 @@ fn listed<'a>(text: &'a str) -> Vec<Listed<'a>> {
     let parse = |(index, line): (usize, &'a str)| {
         let mut parts = line.trim().strip_suffix(';')?.split(", ");
         let (variant, label) = (parts.next()?, parts.nth(1)?.trim_matches('"'));
-        Some(Listed {
-            variant,
-            label,
-            line: first_line + index,
-        })
+        Some(Listed { variant, label, line: first_line + index })
     };
     block.lines().enumerate().filter_map(parse).collect()
 }
@@ -83,11 +63,7 @@ fn test_text((path, text): (&str, &str)) -> String {
 
 /// One violation in the list.
 fn violation(line: usize, message: &str) -> Violation {
-    Violation {
-        path: LIST.to_owned(),
-        line,
-        message: message.to_owned(),
-    }
+    Violation { path: LIST.to_owned(), line, message: message.to_owned() }
 }
 
 #[cfg(test)]
@@ -99,18 +75,12 @@ mod tests {
 
     /// The reasons that the rule misses in a tree with one more file.
     fn missed(path: &str, text: &str) -> Vec<usize> {
-        untested(&Tree::of(&[(LIST, REASONS), (path, text)]))
-            .iter()
-            .map(|violation| violation.line)
-            .collect()
+        untested(&Tree::of(&[(LIST, REASONS), (path, text)])).iter().map(|violation| violation.line).collect()
     }
 
     #[test]
     fn a_reason_without_test_is_seen() {
-        assert_eq!(
-            missed("a/src/b.rs", "fn f() { Reason::Frame; Reason::FrameShort; }"),
-            [5, 6]
-        );
+        assert_eq!(missed("a/src/b.rs", "fn f() { Reason::Frame; Reason::FrameShort; }"), [5, 6]);
     }
 
     #[test]

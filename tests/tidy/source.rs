@@ -33,11 +33,7 @@ fn opaque_bytes(rest: &str, before: &str) -> usize {
     if rest.starts_with('r') && !in_word {
         return raw_string_bytes(rest);
     }
-    if rest.starts_with('\'') {
-        character_bytes(rest)
-    } else {
-        0
-    }
+    if rest.starts_with('\'') { character_bytes(rest) } else { 0 }
 }
 
 /// Bytes of a block comment, nested ones included.
@@ -82,9 +78,7 @@ fn raw_string_bytes(rest: &str) -> usize {
     }
     let close = format!("\"{}", "#".repeat(hashes));
     let body = 2 + hashes;
-    rest[body..]
-        .find(&close)
-        .map_or(rest.len(), |at| body + at + close.len())
+    rest[body..].find(&close).map_or(rest.len(), |at| body + at + close.len())
 }
 
 /// Bytes of a character literal; 0 where the quote starts a lifetime.
@@ -169,10 +163,7 @@ mod tests {
     fn comments_and_literals_are_no_code() {
         let text = "a(); // unsafe\n/* b /* c */ d */ e(\"pa\\\"nic!\", r#\"f\"g\"#, 'x', '\\'', &'life h);";
         let code = code_only(text);
-        assert_eq!(
-            words(&code).map(|(_, word)| word).collect::<Vec<_>>(),
-            ["a", "e", "life", "h"]
-        );
+        assert_eq!(words(&code).map(|(_, word)| word).collect::<Vec<_>>(), ["a", "e", "life", "h"]);
         assert_eq!(code.lines().count(), text.lines().count());
     }
 
@@ -180,10 +171,7 @@ mod tests {
     fn test_modules_are_blanked_and_other_conditions_stay() {
         let code = "fn a() {}\n#[cfg(all(test, not(loom)))]\nmod t { fn b() { {} } }\n#[cfg(not(test))]\nfn c() {}\n";
         let kept = without_tests(code);
-        assert!(
-            kept.contains("fn a") && kept.contains("fn c") && !kept.contains("fn b"),
-            "{kept}"
-        );
+        assert!(kept.contains("fn a") && kept.contains("fn c") && !kept.contains("fn b"), "{kept}");
     }
 
     #[test]

@@ -34,9 +34,7 @@ pub struct Tree {
 impl Tree {
     /// The repository that this test was built from.
     pub fn repository() -> Tree {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .parent()
-            .expect("tests/ has a parent");
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ has a parent");
         let mut files = BTreeMap::new();
         read_folder(root, root, &mut files);
         assert!(files.contains_key("Cargo.toml"), "no repository at {}", root.display());
@@ -46,12 +44,7 @@ impl Tree {
     /// A made-up tree.
     #[cfg(test)]
     pub fn of(files: &[(&str, &str)]) -> Tree {
-        Tree {
-            files: files
-                .iter()
-                .map(|(path, text)| ((*path).to_owned(), (*text).to_owned()))
-                .collect(),
-        }
+        Tree { files: files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect() }
     }
 
     /// The text of one file.
@@ -67,10 +60,7 @@ impl Tree {
 
     /// The files whose path ends so, with their text.
     pub fn ending(&self, suffix: &'static str) -> impl Iterator<Item = (&str, &str)> {
-        self.files
-            .iter()
-            .filter(move |(path, _)| path.ends_with(suffix))
-            .map(|(path, text)| (&**path, &**text))
+        self.files.iter().filter(move |(path, _)| path.ends_with(suffix)).map(|(path, text)| (&**path, &**text))
     }
 }
 
@@ -84,11 +74,7 @@ fn read_folder(root: &Path, folder: &Path, files: &mut BTreeMap<String, String>)
                 read_folder(root, &path, files);
             }
         } else if let Ok(text) = fs::read_to_string(&path) {
-            let relative = path
-                .strip_prefix(root)
-                .expect("below the root")
-                .to_string_lossy()
-                .into_owned();
+            let relative = path.strip_prefix(root).expect("below the root").to_string_lossy().into_owned();
             files.insert(relative, text);
         }
     }
@@ -96,11 +82,5 @@ fn read_folder(root: &Path, folder: &Path, files: &mut BTreeMap<String, String>)
 
 /// Whether a path stands in one of the places of a list: folders end in a slash.
 pub fn in_places(path: &str, places: &[&str]) -> bool {
-    places.iter().any(|place| {
-        if place.ends_with('/') {
-            path.starts_with(place)
-        } else {
-            path == *place
-        }
-    })
+    places.iter().any(|place| if place.ends_with('/') { path.starts_with(place) } else { path == *place })
 }

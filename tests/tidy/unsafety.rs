@@ -8,9 +8,7 @@ use crate::tree::{Tree, Violation, in_places};
 pub fn places(tree: &Tree) -> Vec<Violation> {
     let outside = tree.ending(".rs").filter(|(path, _)| !in_places(path, UNSAFE_PLACES));
     let remedy = "unsafe may not stand here: wrap it in one of UNSAFE_PLACES (tests/tidy/lists.rs)";
-    outside
-        .flat_map(|(path, text)| unsafe_lines(text).map(move |line| violation(path, line, remedy)))
-        .collect()
+    outside.flat_map(|(path, text)| unsafe_lines(text).map(move |line| violation(path, line, remedy))).collect()
 }
 
 /// `unsafe` without a SAFETY comment above it or on its line; an unsafe function may say so in its documentation.
@@ -29,10 +27,8 @@ pub fn arguments(tree: &Tree) -> Vec<Violation> {
 /// The lines where the word stands as code.
 fn unsafe_lines(text: &str) -> impl Iterator<Item = usize> + use<> {
     let code = code_only(text);
-    let lines: Vec<usize> = words(&code)
-        .filter(|(_, word)| *word == "unsafe")
-        .map(|(byte, _)| line_of(&code, byte))
-        .collect();
+    let lines: Vec<usize> =
+        words(&code).filter(|(_, word)| *word == "unsafe").map(|(byte, _)| line_of(&code, byte)).collect();
     lines.into_iter()
 }
 
@@ -55,11 +51,7 @@ fn continues(text: &str) -> bool {
 
 /// One violation of these rules.
 fn violation(path: &str, line: usize, message: &str) -> Violation {
-    Violation {
-        path: path.to_owned(),
-        line,
-        message: message.to_owned(),
-    }
+    Violation { path: path.to_owned(), line, message: message.to_owned() }
 }
 
 #[cfg(test)]
@@ -72,10 +64,7 @@ mod tests {
         let tree = Tree::of(&[("dataplane/engine/src/a.rs", text), ("ffi/src/lib.rs", text)]);
         let found = places(&tree);
         assert_eq!(found.len(), 1);
-        assert_eq!(
-            (found[0].path.as_str(), found[0].line),
-            ("dataplane/engine/src/a.rs", 3)
-        );
+        assert_eq!((found[0].path.as_str(), found[0].line), ("dataplane/engine/src/a.rs", 3));
     }
 
     #[test]

@@ -1,0 +1,65 @@
+//! Questions about a generated zone: what is there, what is not, and what lies between.
+
+use harness::message::Question;
+use harness::rng::Rng;
+
+use crate::zone::{APEX, Zone};
+
+/// Types that are asked: those of the zone, and some that no name has.
+const TYPES: &[u16] = &[1, 2, 5, 6, 12, 15, 16, 28, 33, 43, 257, 65_280, 99, 65_281];
+
+/// The commonest types, asked more often.
+const COMMON_TYPES: &[u16] = &[1, 28, 15, 16];
+
+/// UDP sizes that EDNS offers.
+const EDNS_BYTES: &[u16] = &[512, 700, 1_232, 1_400, 4_096];
+
+/// Makes so many questions.
+pub fn generate(zone: &Zone, questions: usize, rng: &mut Rng) -> Vec<Question> {
+    let owners = zone.owners();
+    let question = |rng: &mut Rng| {
+        let relative = owner(zone, &owners, rng);
+        let absolute = match relative.as_str() {
+            "@" => APEX.to_owned(),
+            relative if relative.ends_with('.') => relative.to_owned(),
+            relative => format!("{relative}.{APEX}"),
+        };
+        let types = if rng.once_in(2) { COMMON_TYPES } else { TYPES };
+        Question {
+            owner: random_case(&absolute, rng),
+            rtype: *rng.one_of(types),
+            edns_bytes: (!rng.once_in(4)).then(|| *rng.one_of(EDNS_BYTES)),
+        }
+    };
+    (0..questions).map(|_| question(rng)).collect()
+}
+
+/// A name to ask for, relative to the apex.
+fn owner(zone: &Zone, owners: &[String], rng: &mut Rng) -> String {
+    let existing = rng.one_of(owners).clone();
+    match rng.below(16) {
+        0..6 => existing,
+        6 => "@".to_owned(),
+        // The name above: often an empty non-terminal.
+        7 => existing.split_once('.').map_or(existing.clone(), |(_, parent)| parent.to_owned()),
+        8 if existing != "@" => format!("missing{}.{existing}", rng.below(100)),
+        9 => format!("missing{}", rng.below(1_000)),
+        10 => rng.one_of(&zone.cuts).clone(),
+        11 => format!("a.b{}.{}", rng.below(10), rng.one_of(&zone.cuts)),
+        12 => format!("any{}.{}", rng.below(100), rng.one_of(&zone.wildcards)),
+        13 => format!("x.y{}.{}", rng.below(100), rng.one_of(&zone.wildcards)),
+        // Where the wildcard does not reach: beside the empty non-terminal, and below an existing name.
+        14 => format!(
+            "{}.{}",
+            rng.one_of(&["empty", "no.empty", "no.here", "no.deep.empty", "*", "a.*"]),
+            rng.one_of(&zone.wildcards)
+        ),
+        _ if rng.once_in(3) => "outside.example.".to_owned(),
+        _ => format!("large{}", rng.below(12)),
+    }
+}
+
+/// The same name in random case (draft "0x20"): answers must not depend on it.
+fn random_case(name: &str, rng: &mut Rng) -> String {
+    name.chars().map(|c| if rng.once_in(4) { c.to_ascii_uppercase() } else { c }).collect()
+}

@@ -1,0 +1,108 @@
+//! Other authoritative servers on the loopback of this namespace.
+
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use harness::message::{Answer, Question};
+use harness::{Setup, udp, wait_for};
+
+use crate::zone::APEX;
+
+/// Where it listens.
+const PORT: u16 = 5300;
+
+/// Longest from the start to the first answer.
+const START_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// Which server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// NSD of NLnet Labs.
+    Nsd,
+    /// Knot DNS of CZ.NIC.
+    Knot,
+}
+
+/// A running reference server; killed when dropped.
+pub struct Reference {
+    /// The process.
+    child: Child,
+}
+
+impl Reference {
+    /// Starts it on the zone file of the setup and waits for its first answer.
+    pub fn start(program: Program, setup: &Setup) -> Reference {
+        let folder = setup.path("reference");
+        fs::create_dir(&folder).expect("a writable folder");
+        let zone_file = setup.path(&format!("{APEX}zone"));
+        let (name, config, arguments) = match program {
+            Program::Nsd => ("nsd", nsd_config(&folder, &zone_file), ["-d", "-c"].as_slice()),
+            Program::Knot => ("knotd", knot_config(&folder, &zone_file), ["-c"].as_slice()),
+        };
+        let config_file = folder.join("config");
+        fs::write(&config_file, config).expect("a writable folder");
+        let log = folder.join("log");
+        let output = File::create(&log).expect("a writable folder");
+        let errors = output.try_clone().expect("a second handle");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/reference-server");
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL"]).arg(script).arg(name).args(arguments).arg(config_file);
+        let child = command.stdin(Stdio::null()).stdout(output).stderr(errors).spawn().expect("setpriv of util-linux");
+        let mut reference = Reference { child };
+        wait_for(&format!("{name} to answer"), START_TIME_MAX, || reference.readiness(&log));
+        reference
+    }
+
+    /// Where it answers.
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, PORT))
+    }
+
+    /// Something once it answers from the zone; panics if it has ended.
+    fn readiness(&mut self, log: &PathBuf) -> Option<()> {
+        let ended = self.child.try_wait().expect("a child of ours");
+        assert!(ended.is_none(), "{ended:?}: {}", fs::read_to_string(log).unwrap_or_default());
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        socket.connect(self.address()).expect("a loopback");
+        let query = Question::new(APEX, 6).to_wire(1);
+        // A port nobody listens on yet makes the next call fail.
+        let _ = socket.send(&query);
+        let answer = udp::exchange(&socket, &query, Duration::from_millis(200))?;
+        (Answer::parse(&answer).ok()?.answer.len() == 1).then_some(())
+    }
+}
+
+impl Drop for Reference {
+    fn drop(&mut self) {
+        // Both end quickly on SIGTERM; NSD's children end with it.
+        harness::process::signal(&self.child, nix::sys::signal::Signal::SIGTERM);
+        if harness::process::wait(&mut self.child, Duration::from_secs(5)).is_none() {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+/// NSD without privileges to drop, files elsewhere, rate limits or a control socket.
+fn nsd_config(folder: &Path, zone_file: &Path) -> String {
+    let (folder, zone_file) = (folder.display(), zone_file.display());
+    format!(
+        "server:\n  ip-address: 127.0.0.1@{PORT}\n  server-count: 1\n  username: \"\"\n  chroot: \"\"\n  database: \"\"\n  \
+         zonesdir: \"{folder}\"\n  pidfile: \"{folder}/pid\"\n  xfrdfile: \"{folder}/xfrd\"\n  zonelistfile: \"{folder}/zones\"\n  \
+         xfrdir: \"{folder}\"\n  ipv4-edns-size: 4096\n  rrl-ratelimit: 0\n  minimal-responses: yes\n  \
+         hide-version: yes\nremote-control:\n  control-enable: no\nzone:\n  name: {APEX}\n  zonefile: \"{zone_file}\"\n"
+    )
+}
+
+/// Knot with its files in the folder.
+fn knot_config(folder: &Path, zone_file: &Path) -> String {
+    let (folder, zone_file) = (folder.display(), zone_file.display());
+    format!(
+        "server:\n  listen: 127.0.0.1@{PORT}\n  rundir: \"{folder}\"\n  udp-workers: 1\n  tcp-workers: 1\n  \
+         background-workers: 1\n  udp-max-payload: 4096\ndatabase:\n  storage: \"{folder}\"\nlog:\n  - target: stdout\n    \
+         any: info\nzone:\n  - domain: {APEX}\n    file: \"{zone_file}\"\n    storage: \"{folder}\"\n    semantic-checks: off\n"
+    )
+}
