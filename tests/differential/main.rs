@@ -9,12 +9,15 @@ mod questions;
 mod reference;
 mod zone;
 
+use std::collections::BTreeMap;
+
 use harness::link::addresses::SERVED4;
 use harness::message::{Answer, Question};
 use harness::rng::Rng;
 use harness::{Setup, turn, udp};
 
 use compare::differences;
+use explained::Pair;
 use reference::{Program, Reference};
 
 /// What the zone and the questions are made from; change it to look elsewhere.
@@ -49,27 +52,36 @@ fn compare_with(program: Program) {
         let reference = Reference::start(program, &setup);
         let _server = setup.start();
         let mut unequal = Vec::new();
-        let mut explained = 0;
+        let mut explained: BTreeMap<&str, usize> = BTreeMap::new();
         for (index, question) in questions.iter().enumerate() {
             let query = question.to_wire(u16::try_from(index).expect("few questions"));
-            let ours = udp::ask((SERVED4, 53).into(), &query);
+            let wire = udp::ask((SERVED4, 53).into(), &query);
             assert_eq!(
-                question_bytes(&ours, &query),
+                question_bytes(&wire, &query),
                 question_bytes(&query, &query),
                 "the question comes back as it was sent"
             );
-            let (ours, theirs) = (parse(question, &ours), parse(question, &udp::ask(reference.address(), &query)));
+            let their_wire = udp::ask(reference.address(), &query);
+            let (ours, theirs) = (parse(question, &wire), parse(question, &their_wire));
             let differences = differences(&ours, &theirs);
+            let pair = Pair {
+                program,
+                question,
+                ours: (&ours, wire.len()),
+                theirs: (&theirs, their_wire.len()),
+                differences: &differences,
+            };
             if differences.is_empty() {
                 continue;
             }
-            if explained::clause(program, question, &ours, &theirs, &differences).is_some() {
-                explained += 1;
-            } else {
-                unequal.push(format!("{question}: {}\n ours\n{ours} {program:?}\n{theirs}", differences.join(", ")));
+            match explained::clause(&pair) {
+                Some(clause) => *explained.entry(clause).or_default() += 1,
+                None => {
+                    unequal.push(format!("{question}: {}\n ours\n{ours} {program:?}\n{theirs}", differences.join(", ")))
+                }
             }
         }
-        println!("seed {seed}: {} questions, {explained} explained differences from {program:?}", questions.len());
+        println!("seed {seed}: {} questions, explained differences from {program:?}: {explained:?}", questions.len());
         let shown = unequal.iter().take(SHOWN_MAX).cloned().collect::<Vec<_>>().join("\n");
         assert!(unequal.is_empty(), "seed {seed}: {} of {} answers differ:\n{shown}", unequal.len(), questions.len());
     }

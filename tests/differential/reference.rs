@@ -11,9 +11,6 @@ use harness::{Setup, udp, wait_for};
 
 use crate::zone::APEX;
 
-/// Where it listens.
-const PORT: u16 = 5300;
-
 /// Longest from the start to the first answer.
 const START_TIME_MAX: Duration = Duration::from_secs(30);
 
@@ -26,8 +23,20 @@ pub enum Program {
     Knot,
 }
 
+impl Program {
+    /// Where it listens.
+    fn port(self) -> u16 {
+        match self {
+            Program::Nsd => 5300,
+            Program::Knot => 5301,
+        }
+    }
+}
+
 /// A running reference server; killed when dropped.
 pub struct Reference {
+    /// Which one.
+    program: Program,
     /// The process.
     child: Child,
 }
@@ -35,7 +44,7 @@ pub struct Reference {
 impl Reference {
     /// Starts it on the zone file of the setup and waits for its first answer.
     pub fn start(program: Program, setup: &Setup) -> Reference {
-        let folder = setup.path("reference");
+        let folder = setup.path(&format!("{program:?}"));
         fs::create_dir(&folder).expect("a writable folder");
         let zone_file = setup.path(&format!("{APEX}zone"));
         let (name, config, arguments) = match program {
@@ -51,14 +60,14 @@ impl Reference {
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL"]).arg(script).arg(name).args(arguments).arg(config_file);
         let child = command.stdin(Stdio::null()).stdout(output).stderr(errors).spawn().expect("setpriv of util-linux");
-        let mut reference = Reference { child };
+        let mut reference = Reference { program, child };
         wait_for(&format!("{name} to answer"), START_TIME_MAX, || reference.readiness(&log));
         reference
     }
 
     /// Where it answers.
     pub fn address(&self) -> SocketAddr {
-        SocketAddr::from((Ipv4Addr::LOCALHOST, PORT))
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.program.port()))
     }
 
     /// Something once it answers from the zone; panics if it has ended.
@@ -68,8 +77,6 @@ impl Reference {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         socket.connect(self.address()).expect("a loopback");
         let query = Question::new(APEX, 6).to_wire(1);
-        // A port nobody listens on yet makes the next call fail.
-        let _ = socket.send(&query);
         let answer = udp::exchange(&socket, &query, Duration::from_millis(200))?;
         (Answer::parse(&answer).ok()?.answer.len() == 1).then_some(())
     }
@@ -88,9 +95,10 @@ impl Drop for Reference {
 
 /// NSD without privileges to drop, files elsewhere, rate limits or a control socket.
 fn nsd_config(folder: &Path, zone_file: &Path) -> String {
+    let port = Program::Nsd.port();
     let (folder, zone_file) = (folder.display(), zone_file.display());
     format!(
-        "server:\n  ip-address: 127.0.0.1@{PORT}\n  server-count: 1\n  username: \"\"\n  chroot: \"\"\n  database: \"\"\n  \
+        "server:\n  ip-address: 127.0.0.1@{port}\n  server-count: 1\n  username: \"\"\n  chroot: \"\"\n  database: \"\"\n  \
          zonesdir: \"{folder}\"\n  pidfile: \"{folder}/pid\"\n  xfrdfile: \"{folder}/xfrd\"\n  zonelistfile: \"{folder}/zones\"\n  \
          xfrdir: \"{folder}\"\n  ipv4-edns-size: 4096\n  rrl-ratelimit: 0\n  minimal-responses: yes\n  \
          hide-version: yes\nremote-control:\n  control-enable: no\nzone:\n  name: {APEX}\n  zonefile: \"{zone_file}\"\n"
@@ -99,9 +107,10 @@ fn nsd_config(folder: &Path, zone_file: &Path) -> String {
 
 /// Knot with its files in the folder.
 fn knot_config(folder: &Path, zone_file: &Path) -> String {
+    let port = Program::Knot.port();
     let (folder, zone_file) = (folder.display(), zone_file.display());
     format!(
-        "server:\n  listen: 127.0.0.1@{PORT}\n  rundir: \"{folder}\"\n  udp-workers: 1\n  tcp-workers: 1\n  \
+        "server:\n  listen: 127.0.0.1@{port}\n  rundir: \"{folder}\"\n  udp-workers: 1\n  tcp-workers: 1\n  \
          background-workers: 1\n  udp-max-payload: 4096\ndatabase:\n  storage: \"{folder}\"\nlog:\n  - target: stdout\n    \
          any: info\nzone:\n  - domain: {APEX}\n    file: \"{zone_file}\"\n    storage: \"{folder}\"\n    semantic-checks: off\n"
     )

@@ -149,7 +149,7 @@ fn add_hosts(zone: &mut Zone, rng: &mut Rng) {
             zone.add(&owner, "CAA", &["0 issuewild \";\"".to_owned()]);
         }
         if rng.once_in(5) {
-            zone.add(&owner, "TYPE65280", &[format!("\\# 4 {:08x}", rng.below(1 << 31)), "\\# 0".to_owned()]);
+            zone.add(&owner, "TYPE65280", &[format!("\\# 4 {:08x}", rng.below(1 << 31)), "\\# 1 00".to_owned()]);
         }
     }
 }

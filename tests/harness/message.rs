@@ -138,9 +138,29 @@ fn to_rrs(records: &[Record]) -> Vec<Rr> {
         rtype: record.record_type().into(),
         class: record.dns_class.into(),
         ttl: record.ttl,
-        rdata: record.data.to_bytes().expect("rdata that was just decoded"),
+        rdata: canonical_rdata(
+            record.record_type().into(),
+            record.data.to_bytes().expect("rdata that was just decoded"),
+        ),
     };
     records.iter().map(to_rr).collect()
+}
+
+/// Rdata with its names in lower case: compression against the question's name gives them its case.
+fn canonical_rdata(rtype: u16, mut rdata: Vec<u8>) -> Vec<u8> {
+    let names = match rtype {
+        // NS, CNAME, PTR, DNAME: one name.
+        2 | 5 | 12 | 39 => 0..rdata.len(),
+        // SOA: two names, five numbers.
+        6 => 0..rdata.len().saturating_sub(20),
+        // MX: a preference first; SRV: three numbers.
+        15 => 2..rdata.len(),
+        33 => 6..rdata.len(),
+        _ => 0..0,
+    };
+    // Lengths of labels are below the letters.
+    rdata.get_mut(names).unwrap_or_default().make_ascii_lowercase();
+    rdata
 }
 
 impl fmt::Display for Rr {

@@ -25,8 +25,14 @@ pub fn socket(server: IpAddr) -> UdpSocket {
 /// Sends a payload and returns the next datagram; none when nothing comes within the time.
 pub fn exchange(socket: &UdpSocket, payload: &[u8], time_max: Duration) -> Option<Vec<u8>> {
     socket.set_read_timeout(Some(time_max)).expect("a time");
-    socket.send(payload).expect("a sent datagram");
-    receive(socket)
+    match socket.send(payload) {
+        // What became of an earlier datagram: nobody listens.
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => None,
+        sent => {
+            sent.expect("a sent datagram");
+            receive(socket)
+        }
+    }
 }
 
 /// Sends a query until its answer comes, a bounded number of times; panics without.
