@@ -18,9 +18,12 @@ pub struct Pair<'a> {
     pub differences: &'a [&'static str],
 }
 
+/// What recognises a difference, and what allows it.
+type Clause = (fn(&Pair) -> bool, &'static str);
+
 /// Why the two may differ; none where they may not.
 pub fn clause(pair: &Pair) -> Option<&'static str> {
-    let clauses: [(fn(&Pair) -> bool, &str); 2] = [
+    let clauses: [Clause; 2] = [
         (
             optional_additional,
             "RFC 1034 section 4.3.2 step 6: what else is useful may be added; NSD is run without (minimal-responses)",

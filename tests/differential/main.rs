@@ -77,7 +77,8 @@ fn compare_with(program: Program) {
             match explained::clause(&pair) {
                 Some(clause) => *explained.entry(clause).or_default() += 1,
                 None => {
-                    unequal.push(format!("{question}: {}\n ours\n{ours} {program:?}\n{theirs}", differences.join(", ")))
+                    let parts = differences.join(", ");
+                    unequal.push(format!("{question}: {parts}\n ours\n{ours} {program:?}\n{theirs}"));
                 }
             }
         }
