@@ -1,2 +1,11 @@
-//! Starts RingDNS.
-fn main() {}
+//! Wires RingDNS together. What there is to read is in the crates; see ARCHITECTURE.md.
+
+mod cli;
+mod preflight;
+mod run;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}
