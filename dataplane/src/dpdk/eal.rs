@@ -11,9 +11,9 @@ use std::thread::{self, JoinHandle};
 
 use ringdns_ffi as ffi;
 
-use super::cpus::{housekeeping_cores, set_affinity};
 use super::device::Device;
 use super::error::{DpdkError, LogCapture, describe_errno};
+use super::threads::{housekeeping_cores, set_affinity};
 
 /// What the EAL is started with.
 #[derive(Clone, Debug)]

@@ -26,7 +26,6 @@
 //! - `pool-outlives-mbufs`: a pool is freed only when all its buffers are in it; one that lacks some is left to the end
 //!   of the process, and the EAL's memory with it.
 
-mod cpus;
 mod device;
 mod eal;
 mod error;
@@ -34,8 +33,8 @@ mod mbuf;
 mod mempool;
 mod port;
 mod queue;
+mod threads;
 
-pub use cpus::keep_off_cores;
 pub use device::Device;
 pub use eal::{Eal, EalOptions};
 pub use error::{DeviceProblem, DpdkError};
@@ -43,3 +42,4 @@ pub use mbuf::Mbuf;
 pub use mempool::Mempool;
 pub use port::{Link, Port, PortOptions, PortStatistics};
 pub use queue::PortQueue;
+pub use threads::prepare_control_threads;

@@ -244,21 +244,12 @@ impl PortShared {
     fn queue_depths(&self, info: &ffi::rte_eth_dev_info) -> Result<(u16, u16), DpdkError> {
         let recommended = |ring_size: u16, default: u16| if ring_size == 0 { default } else { ring_size };
         let most = u16::try_from(RX_DESCRIPTORS_MAX).unwrap_or(u16::MAX);
-        let mut rx = recommended(info.default_rxportconf.ring_size, self.rx_descriptors()).min(most);
+        let mut rx = recommended(info.default_rxportconf.ring_size, RX_DESCRIPTORS).min(most);
         let mut tx = recommended(info.default_txportconf.ring_size, TX_DESCRIPTORS).min(most);
         // SAFETY: the port exists; both numbers are moved into the device's bounds.
         let ret = unsafe { ffi::rte_eth_dev_adjust_nb_rx_tx_desc(self.id, &raw mut rx, &raw mut tx) };
         self.check("rte_eth_dev_adjust_nb_rx_tx_desc", ret)?;
         Ok((rx, tx))
-    }
-
-    /// Receive descriptors to ask for where the driver recommends none.
-    fn rx_descriptors(&self) -> u16 {
-        match self.device.driver() {
-            // Its "descriptors" are the iovecs of one readv, which the kernel copies anew for every single frame.
-            Some("net_tap" | "net_tun") => TAP_RX_DESCRIPTORS,
-            _ => RX_DESCRIPTORS,
-        }
     }
 
     /// A pool, the receive queue that fills its buffers, and the transmit queue beside it.
@@ -365,9 +356,6 @@ impl Drop for PortShared {
         log.end();
     }
 }
-
-/// Receive descriptors of a TAP device: a frame takes one buffer, so a few are plenty.
-const TAP_RX_DESCRIPTORS: u16 = 64;
 
 /// Buffers of a queue pair.
 fn pool_mbufs(rx: u16, tx: u16) -> u32 {

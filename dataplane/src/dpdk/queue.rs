@@ -9,6 +9,7 @@ use ringdns_ffi as ffi;
 use super::eal::Eal;
 use super::mbuf::Mbuf;
 use super::port::PortShared;
+use super::threads;
 use crate::nic::{Burst, Nic};
 
 /// A receive and a transmit queue. There is one for each pair (`one-owner`), to be used by one thread at a time.
@@ -38,6 +39,7 @@ impl Nic for PortQueue {
 
     fn attach(&mut self) {
         Registration::of_this_thread(self.port.eal());
+        threads::take_driver_signals();
     }
 
     #[inline]
