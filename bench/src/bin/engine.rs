@@ -1,0 +1,154 @@
+//! The engine alone: nanoseconds a query from frame to turned frame, without any I/O. Every answer's address is checked
+//! in a first round.
+//!
+//! `engine [NAMES...]`: sizes of the zone, 1000 and 1000000 unless given. `engine --count NAMES QUERIES` answers that many
+//! queries and prints nothing: for counting instructions.
+
+use std::error::Error;
+use std::hint::black_box;
+use std::time::Instant;
+
+use ringdns_bench::report::{Figure, publish};
+use ringdns_bench::zone;
+use ringdns_engine::counters::Counters;
+use ringdns_engine::frame::FrameBuffer;
+use ringdns_engine::limits::BURST_FRAMES_MAX;
+use ringdns_engine::serve::Server;
+use ringdns_engine::snapshot::Snapshot;
+use ringdns_engine::testing::server_config;
+use ringdns_engine::verdict::{Reason, Verdict};
+
+/// Distinct frames of a run.
+const FRAMES: usize = 262_144;
+/// Frames of a burst.
+const BURST: usize = 32;
+/// Rounds over all frames; the median is reported.
+const ROUNDS: usize = 7;
+
+/// A receive buffer as a NIC has it.
+#[derive(Clone)]
+struct Buffer {
+    /// Room of the buffer.
+    room: [u8; 2048],
+    /// Bytes of the frame.
+    length: usize,
+}
+
+impl FrameBuffer for Buffer {
+    fn frame(&self) -> &[u8] {
+        &self.room[..self.length]
+    }
+    fn room(&mut self) -> &mut [u8] {
+        &mut self.room
+    }
+    fn set_len(&mut self, len: usize) {
+        self.length = len;
+    }
+}
+
+/// A server with its ring of buffers.
+struct Bench {
+    /// The engine.
+    server: Server,
+    /// What is served.
+    snapshot: Snapshot,
+    /// What is counted.
+    counters: Counters,
+    /// Recycled receive buffers.
+    ring: Vec<Buffer>,
+}
+
+impl Bench {
+    /// A bench for a zone.
+    fn new(snapshot: Snapshot) -> Self {
+        let ring = vec![Buffer { room: [0; 2048], length: 0 }; 1024];
+        Self { server: Server::new(&server_config()), snapshot, counters: Counters::default(), ring }
+    }
+
+    /// Receives and serves all frames, burst by burst; each reply goes to `check` with its frame's number.
+    fn round(&mut self, frames: &[Vec<u8>], serve: bool, mut check: impl FnMut(usize, &[u8])) {
+        let mut verdicts = [Verdict::Drop(Reason::FrameShort); BURST_FRAMES_MAX];
+        for (index, burst) in frames.chunks(BURST).enumerate() {
+            let start = index * BURST % self.ring.len();
+            let buffers = &mut self.ring[start..start + burst.len()];
+            for (buffer, frame) in buffers.iter_mut().zip(burst) {
+                buffer.room[..frame.len()].copy_from_slice(frame);
+                buffer.length = frame.len();
+            }
+            if serve {
+                self.server.serve_burst(buffers, &mut verdicts, &self.snapshot, &self.counters);
+            }
+            for (offset, buffer) in buffers.iter().enumerate() {
+                check(index * BURST + offset, buffer.frame());
+            }
+        }
+    }
+
+    /// The median nanoseconds a frame over some rounds.
+    fn nanoseconds(&mut self, frames: &[Vec<u8>], serve: bool) -> f64 {
+        let mut rounds: Vec<f64> = (0..ROUNDS)
+            .map(|_| {
+                let start = Instant::now();
+                self.round(frames, serve, |_, reply| {
+                    black_box(reply.len());
+                });
+                start.elapsed().as_secs_f64() * 1e9 / frames.len() as f64
+            })
+            .collect();
+        rounds.sort_by(f64::total_cmp);
+        rounds[ROUNDS / 2]
+    }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [flag, names, queries] = arguments.as_slice()
+        && flag == "--count"
+    {
+        let names: u64 = names.parse()?;
+        let frames = zone::frames(queries.parse()?, names, true);
+        Bench::new(zone::snapshot(names)?).round(&frames, true, |_, _| {});
+        return Ok(());
+    }
+    let sizes: Vec<u64> = arguments.iter().map(|size| size.parse()).collect::<Result<_, _>>()?;
+    let sizes = if sizes.is_empty() { vec![1_000, 1_000_000] } else { sizes };
+    let mut figures = Vec::new();
+    for names in sizes {
+        measure(names, &mut figures)?;
+    }
+    publish("engine", &figures)?;
+    Ok(())
+}
+
+/// Measures one size of zone.
+fn measure(names: u64, figures: &mut Vec<Figure>) -> Result<(), Box<dyn Error>> {
+    let start = Instant::now();
+    let snapshot = zone::snapshot(names)?;
+    let build_seconds = start.elapsed().as_secs_f64();
+    let bytes = snapshot.memory_bytes() as f64;
+    let hits = zone::frames(FRAMES, names, true);
+    let misses = zone::frames(FRAMES, names, false);
+    let mut bench = Bench::new(snapshot);
+    let mut wrong = 0;
+    bench.round(&hits, true, |index, reply| wrong += usize::from(reply[42 + 7] != 1 || !reply.ends_with(&expected(&hits[index], names))));
+    bench.round(&misses, true, |_, reply| wrong += usize::from(reply[42 + 3] & 0xf != 3));
+    if wrong > 0 {
+        return Err(format!("{wrong} wrong answers").into());
+    }
+    let conditions = format!("{names} names, {FRAMES} frames, bursts of {BURST}");
+    let mut add = |name: &str, value: f64, unit: &'static str| {
+        figures.push(Figure { name: name.to_owned(), value, unit, conditions: conditions.clone() });
+    };
+    add("frame copy alone", bench.nanoseconds(&hits, false), "ns/frame");
+    add("hit", bench.nanoseconds(&hits, true), "ns/query");
+    add("NXDOMAIN", bench.nanoseconds(&misses, true), "ns/query");
+    add("records compiled", (names as f64) / build_seconds, "records/s");
+    add("memory", bytes / names as f64, "bytes/name");
+    Ok(())
+}
+
+/// The address that a frame asks for, read from its name.
+fn expected(frame: &[u8], _names: u64) -> [u8; 4] {
+    let digits = std::str::from_utf8(&frame[42 + 12 + 2..42 + 12 + 11]).unwrap_or("0");
+    zone::address(digits.parse().unwrap_or(u64::MAX))
+}

@@ -1,0 +1,75 @@
+//! Zones of any size with names that differ early and late, and the frames that ask for them.
+
+use ringdns_engine::name::WireName;
+use ringdns_engine::rtype::types;
+use ringdns_engine::snapshot::Snapshot;
+use ringdns_engine::snapshot::edit::{EditError, Editor, RrsetSpec};
+use ringdns_engine::testing::{UdpFrame, query};
+
+/// The zone of all benches.
+pub const APEX: &str = "bench.example.";
+
+/// Names of one commit while a zone is built: what is in editing takes several times the memory of what is stored.
+const COMMIT_NAMES: u64 = 1_000_000;
+
+/// A name of the zone. `host-00000000` and the apex make 25 bytes of text up to 99,999,999.
+pub fn owner(number: u64) -> String {
+    format!("h{number:09}.{APEX}")
+}
+
+/// The address of a name.
+pub fn address(number: u64) -> [u8; 4] {
+    let [.., a, b, c] = number.to_be_bytes();
+    [10, a, b, c]
+}
+
+/// A snapshot with `names` names of one A record each.
+///
+/// # Errors
+/// None for the names made here.
+pub fn snapshot(names: u64) -> Result<Snapshot, EditError> {
+    let apex: WireName = APEX.parse().map_err(|_| EditError::NoZone)?;
+    let mut editor = Editor::new(&Snapshot::empty());
+    editor.add_zone(&apex);
+    let soa = b"\x02ns\x05bench\x07example\0\x02ns\x05bench\x07example\0\0\0\0\x01\0\0\x0e\x10\0\0\x03\x84\0\x09\x3a\x80\0\0\0\x3c";
+    let soa = RrsetSpec { rtype: types::SOA, ttl: 3600, origin: 0, rdatas: vec![soa.to_vec()] };
+    editor.put_rrset(&apex, &apex, &soa)?;
+    for number in 0..names {
+        let owner: WireName = owner(number).parse().map_err(|_| EditError::OutOfZone)?;
+        let rrset = RrsetSpec { rtype: types::A, ttl: 300, origin: 0, rdatas: vec![address(number).to_vec()] };
+        editor.put_rrset(&apex, &owner, &rrset)?;
+        if number % COMMIT_NAMES == COMMIT_NAMES - 1 {
+            editor = Editor::new(&editor.commit());
+        }
+    }
+    editor.set_complete(true);
+    Ok(editor.commit())
+}
+
+/// A generator of well-spread numbers (SplitMix64), the same in every run.
+#[derive(Clone, Debug)]
+pub struct Numbers(pub u64);
+
+impl Numbers {
+    /// The next number.
+    pub fn draw(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+}
+
+/// Frames that ask for random names of a zone: those that exist, or names below the apex that do not.
+pub fn frames(count: usize, names: u64, hits: bool) -> Vec<Vec<u8>> {
+    let mut numbers = Numbers(7);
+    let path = UdpFrame::ipv4();
+    (0..count)
+        .map(|_| {
+            let number = numbers.draw();
+            let qname = if hits { owner(number % names) } else { format!("x{:09}.{APEX}", number % 1_000_000_000) };
+            path.build(&query(&qname, types::A))
+        })
+        .collect()
+}
