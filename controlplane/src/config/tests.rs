@@ -1,1 +1,254 @@
+//! Configurations that are right and wrong.
 
+use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt as _;
+
+use super::file::KEYS;
+use super::*;
+
+/// The least that works.
+const PORT: &str = "[[port]]\ndevice = \"net_tap0\"\naddresses = [\"192.0.2.53\"]\n";
+
+/// Reads text as if it stood in /etc/ringdns/ringdns.toml.
+fn parse(text: &str) -> Result<Config, ConfigError> {
+    Config::parse(Path::new("/etc/ringdns/ringdns.toml"), text)
+}
+
+/// The problems of text that follows a port, one line each, without the file's name; lines count from the text's first.
+fn problems(text: &str) -> String {
+    let text = format!("{text}\n{PORT}");
+    parse(&text).unwrap_err().to_string().replace("/etc/ringdns/ringdns.toml:", "")
+}
+
+#[test]
+fn a_port_is_enough() {
+    let config = parse(PORT).unwrap();
+    assert_eq!(config.dns.udp_answer_bytes_max, 1232);
+    assert_eq!(config.workers, WorkersConfig { cores: vec![], idle: Idle::Sleep });
+    assert_eq!(config.eal, EalConfig { hugepages: false, memory_mib: 256 });
+    let addresses = vec!["192.0.2.53".parse().unwrap()];
+    let port = PortConfig { device: "net_tap0".into(), addresses, dns_port: 53, vlan: None, mtu: None };
+    assert_eq!(config.ports, [port]);
+    assert_eq!(config.store.path, Path::new("/var/lib/ringdns/ringdns.redb"));
+    assert!(config.zone_files.is_empty() && config.admin.token.is_none());
+    assert_eq!(config.admin.listen.to_string(), "127.0.0.1:8053");
+    assert_eq!(config.log, LogConfig { level: "info".into(), format: LogFormat::Text });
+}
+
+#[test]
+fn paths_are_relative_to_the_file() {
+    let text = format!("{PORT}[store]\npath = \"x.redb\"\n[[zone_file]]\nzone = \"Example.org\"\npath = \"zones/a\"\n");
+    let config = parse(&text).unwrap();
+    assert_eq!(config.store.path, Path::new("/etc/ringdns/x.redb"));
+    assert_eq!(config.zone_files[0].path, Path::new("/etc/ringdns/zones/a"));
+    assert_eq!(config.zone_files[0].zone.to_string(), "example.org.");
+}
+
+#[test]
+fn each_mistake_is_named_with_place_key_and_remedy() {
+    for (text, expected) in [
+        (
+            "[dns]\nudp_answer_bytes_max = 100",
+            "2:24: dns.udp_answer_bytes_max: 100 is out of bounds; give a number from 512 to 4096 bytes",
+        ),
+        ("[dns]\nudp_answer_bytes_max = 5000", "2:24: dns.udp_answer_bytes_max: 5000"),
+        ("[dns]\nudp_answer_bytes_max = \"x\"", "2:24: invalid type: string \"x\", expected i64"),
+        ("[workers]\ncores = []", "2:9: workers.cores: no core is given; name one"),
+        ("[workers]\ncores = [1, 2, 1]", "2:9: workers.cores: core 1 is given twice; each worker needs"),
+        ("[workers]\ncores = [-1]", "2:9: workers.cores: -1 is no CPU id; lscpu"),
+        ("[workers]\ncores = [1024]", "1024 is no CPU id"),
+        ("[workers]\nidle = \"nap\"", "2:8: workers.idle: \"nap\" is no way to wait; write \"sleep\" or \"busy\""),
+        ("[eal]\nmemory_mib = 1", "2:14: eal.memory_mib: 1 is out of bounds; give a number from 64"),
+        ("[store]\npath = \"\"", "2:8: store.path: the path is empty; name a file"),
+        ("[store]\npath = \"/tmp\"", "2:8: store.path: a directory is given"),
+        (
+            "[[zone_file]]\nzone = \"a..b\"\npath = \"x\"",
+            "2:8: zone_file[0].zone: \"a..b\" is no domain name: a label is empty",
+        ),
+        ("[[zone_file]]\nzone = \"a\"\npath = \"\"", "3:8: zone_file[0].path: the path is empty"),
+        ("[[zone_file]]\nzone = \"a\"", "missing field `path`"),
+        (
+            "[[zone_file]]\nzone = \"a\"\npath = \"x\"\n[[zone_file]]\nzone = \"A.\"\npath = \"y\"",
+            "5:8: zone_file[1].zone: zone A. is already that of zone_file[0]; keep one",
+        ),
+        (
+            "[admin]\nlisten = \"0.0.0.0:8053\"",
+            "2:10: admin.listen: 0.0.0.0:8053 can be reached from other machines, and no token is set; set admin.token_file",
+        ),
+        ("[admin]\nlisten = \"nowhere\"", "2:10: invalid socket address syntax"),
+        ("[admin]\ntoken = \"\"", "2:9: admin.token: the token is empty; make one with: openssl"),
+        ("[admin]\ntoken = \"a b\"", "blanks"),
+        ("[admin]\ntoken = \"a\"\ntoken_file = \"b\"", "2:9: admin.token: token and token_file are both given"),
+        (
+            "[admin]\ntoken_file = \"/nonexistent/token\"",
+            "2:14: admin.token_file: /nonexistent/token cannot be read: No such file",
+        ),
+        ("[log]\nlevel = \"loud=quiet\"", "2:9: log.level: \"loud=quiet\" is no level"),
+        ("[log]\nformat = \"xml\"", "2:10: log.format: \"xml\" is no log format"),
+        (
+            "version = 2\nnew_key = 1",
+            "1:11: version: version 2 of the configuration format is unknown; this RingDNS reads version 1",
+        ),
+        ("[dns]\nport = 53", "2:1: unknown field `port`, expected `udp_answer_bytes_max`; remove the key"),
+        ("[dsn]\n", "1:2: unknown field `dsn`"),
+        ("[[port]]\ndevice = \"a\"\naddresses = [\"192.0.2.1\"]\naddress = 1", "4:1: unknown field `address`"),
+        ("[dns", "1:5: "),
+        ("= 1", "1:1: "),
+    ] {
+        let found = problems(text);
+        assert!(found.contains(expected), "{text:?}\n  found    {found}\n  expected {expected}");
+    }
+}
+
+#[test]
+fn ports_are_checked_one_by_one_and_against_each_other() {
+    let with = |keys: &str| {
+        let text = format!("[[port]]\ndevice = \"net_tap1,iface=b\"\naddresses = [\"192.0.2.1\"]\n{keys}");
+        parse(&text).map(|config| config.ports[0].clone()).map_err(|error| error.to_string())
+    };
+    assert_eq!(with("vlan = 4094\nmtu = 9000\ndns_port = 5353").unwrap().vlan, Some(4094));
+    for (keys, expected) in [
+        ("vlan = 0", "ringdns.toml:4:8: port[0].vlan: 0 is out of bounds; give a number from 1 to 4094"),
+        ("vlan = 4095", "4095 is out of bounds"),
+        ("mtu = 575", "4:7: port[0].mtu: 575 is out of bounds; give a number from 576 to 9000 bytes"),
+        ("dns_port = 0", "4:12: port[0].dns_port: 0 is out of bounds; give a number from 1 to 65535"),
+        ("dns_port = 65536", "65536 is out of bounds"),
+    ] {
+        assert!(with(keys).unwrap_err().contains(expected), "{keys}: {:?}", with(keys));
+    }
+    for (port, expected) in [
+        ("device = \"\"\naddresses = [\"192.0.2.1\"]", "port[0].device: the device is empty"),
+        ("device = \"net_tap0 iface=a\"\naddresses = [\"192.0.2.1\"]", "has blanks in it; write DPDK device"),
+        ("device = \"a\"\naddresses = []", "3:13: port[0].addresses: no address is given"),
+        ("device = \"a\"\naddresses = [\"192.0.2.256\"]", "3:14: invalid IP address syntax"),
+        (
+            "device = \"a\"\naddresses = [\"192.0.2.1\", \"192.0.2.1\"]",
+            "3:27: port[0].addresses: 192.0.2.1 is given twice",
+        ),
+        ("device = \"a\"\naddresses = [\"0.0.0.0\"]", "0.0.0.0 is the unspecified address; give a unicast"),
+        ("device = \"a\"\naddresses = [\"127.0.0.1\"]", "is a loopback address"),
+        ("device = \"a\"\naddresses = [\"ff02::1\"]", "is a multicast address"),
+        ("device = \"a\"\naddresses = [\"255.255.255.255\"]", "is the broadcast address"),
+        ("device = \"a\"\naddresses = [\"::ffff:192.0.2.1\"]", "is an IPv4-mapped address"),
+        ("device = \"a\"\naddresses = [\"2001:db8::1\"]\nmtu = 1000", "give a number from 1280 to 9000"),
+    ] {
+        let error = parse(&format!("[[port]]\n{port}\n")).unwrap_err().to_string();
+        assert!(error.contains(expected), "{port}\n{error}");
+    }
+    let two = |first: &str, second: &str| {
+        let port = |device: &str| format!("[[port]]\ndevice = \"{device}\"\naddresses = [\"192.0.2.1\"]\n");
+        parse(&(port(first) + &port(second))).map(|_| ()).map_err(|error| error.to_string())
+    };
+    assert_eq!(two("net_tap0,iface=a", "net_tap1,iface=b"), Ok(()));
+    assert!(
+        two("net_tap0,iface=a", "net_tap1,iface=a").unwrap_err().contains("port[1].device: interface a is already")
+    );
+    assert!(
+        two("net_tap0,iface=a", "net_tap0,iface=b").unwrap_err().contains("device net_tap0 is already that of port[0]")
+    );
+    let many: Vec<String> = (0..65).map(|host| format!("\"192.0.2.{host}\"")).collect();
+    let error =
+        parse(&format!("[[port]]\ndevice = \"a\"\naddresses = [{}]\n", many.join(","))).unwrap_err().to_string();
+    assert!(error.contains("65 addresses are given; a port serves at most 64"), "{error}");
+    assert!(parse("").unwrap_err().to_string().contains("ringdns.toml: port: no port is configured"));
+}
+
+#[test]
+fn all_mistakes_are_told_at_once() {
+    let found = problems("[dns]\nudp_answer_bytes_max = 1\n[workers]\nidle = \"nap\"\n[log]\nformat = \"xml\"");
+    assert_eq!(found.lines().count(), 3, "{found}");
+}
+
+#[test]
+fn token_files_are_for_owner_and_group_only() {
+    let directory = tempfile::tempdir().unwrap();
+    let token = directory.path().join("token");
+    let text = format!("{PORT}[admin]\nlisten = \"0.0.0.0:1\"\ntoken_file = \"token\"\n");
+    let load = |contents: &str, mode: u32| {
+        std::fs::write(&token, contents).unwrap();
+        std::fs::set_permissions(&token, std::fs::Permissions::from_mode(mode)).unwrap();
+        Config::parse(&directory.path().join("c.toml"), &text).map_err(|error| error.to_string())
+    };
+    let config = load("s3cret\n", 0o640).unwrap();
+    let secret = config.admin.token.unwrap();
+    assert!(
+        secret.matches(b"s3cret") && !secret.matches(b"s3creT") && !secret.matches(b"") && !secret.matches(b"s3cret2")
+    );
+    assert_eq!(format!("{secret:?}"), "Token(..)", "a token is never shown");
+    for mode in [0o644, 0o602, 0o601] {
+        let error = load("s3cret\n", mode).unwrap_err();
+        assert!(error.contains("every user of this machine") && error.contains("chmod 0600"), "{mode:o}: {error}");
+    }
+    assert!(load("\n", 0o600).unwrap_err().contains("the token is empty"));
+}
+
+#[test]
+fn a_missing_file_says_what_to_give() {
+    let error = Config::load(Path::new("/nonexistent/ringdns.toml")).unwrap_err().to_string();
+    assert!(error.starts_with("/nonexistent/ringdns.toml: cannot be read: No such file"), "{error}");
+}
+
+/// The shipped example.
+const EXAMPLE: &str = include_str!("../../../conf/example.toml");
+
+#[test]
+fn the_example_is_taken_and_shows_the_defaults() {
+    let example = parse(EXAMPLE).unwrap();
+    let default = parse(PORT).unwrap();
+    assert_eq!(example.dns, default.dns);
+    assert_eq!(example.workers.idle, default.workers.idle);
+    assert_eq!(example.eal, default.eal);
+    assert_eq!(example.store, default.store);
+    assert_eq!(example.admin.listen, default.admin.listen);
+    assert_eq!(example.log, default.log);
+    assert_eq!((example.ports[0].dns_port, example.ports[0].vlan, example.ports[0].mtu), (53, None, None));
+}
+
+#[test]
+fn the_example_with_everything_switched_on_is_taken() {
+    let switched_on: String = (EXAMPLE.lines())
+        .filter(|line| !line.starts_with("# token_file"))
+        .map(|line| match line.strip_prefix("# ") {
+            Some(key) if key.starts_with("[[") || key.contains(" = ") => format!("{key}\n"),
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    let config = parse(&switched_on.replace("change me", "changed")).unwrap();
+    assert_eq!((config.ports[0].vlan, config.ports[0].mtu), (Some(100), Some(1500)));
+    assert_eq!(config.zone_files.len(), 1);
+    assert!(config.admin.token.is_some());
+}
+
+#[test]
+fn the_example_shows_every_key() {
+    let mut shown = BTreeSet::new();
+    let mut table = String::new();
+    for line in EXAMPLE.lines() {
+        let line = line.strip_prefix("# ").unwrap_or(line);
+        if line.starts_with('[') {
+            table = format!("{}.", line.trim_matches(['[', ']']));
+        } else if let Some((key, _)) = line.split_once(" = ")
+            && key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+        {
+            shown.insert(format!("{table}{key}"));
+        }
+    }
+    let keys: BTreeSet<String> = KEYS.iter().map(|key| (*key).to_owned()).collect();
+    assert_eq!(shown, keys);
+}
+
+#[test]
+fn the_list_of_keys_is_that_of_the_spec() {
+    // serde names every key of a table when it meets an unknown one.
+    for table in ["", "[dns]", "[workers]", "[eal]", "[[port]]", "[store]", "[[zone_file]]", "[admin]", "[log]"] {
+        let error = file::Spec::parse(&format!("{table}\nnonsense = 1\n")).unwrap_err().to_string();
+        let expected: BTreeSet<&str> = error.split("expected").nth(1).unwrap().split('`').skip(1).step_by(2).collect();
+        let name = table.trim_matches(['[', ']']);
+        let listed: BTreeSet<&str> = if name.is_empty() {
+            KEYS.iter().map(|key| key.split('.').next().unwrap()).collect()
+        } else {
+            KEYS.iter().filter_map(|key| key.strip_prefix(name)?.strip_prefix('.')).collect()
+        };
+        assert_eq!(listed, expected, "{table}");
+    }
+}

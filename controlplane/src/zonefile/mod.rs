@@ -4,6 +4,9 @@ pub mod reader;
 pub mod source;
 pub mod zone;
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 

@@ -298,3 +298,6 @@ fn elect(mut candidates: Vec<RrsetSpec>) -> (Vec<RrsetSpec>, Vec<RrsetSpec>) {
     }
     (winners, losers)
 }
+
+#[cfg(test)]
+mod tests;

@@ -364,7 +364,7 @@ fn show_text<'a>(rdata: &'a [u8], text: &mut String) -> Option<&'a [u8]> {
 }
 
 /// Writes bytes between quotes, those beyond printable ASCII as `\DDD`.
-fn quote(bytes: &[u8], text: &mut String) {
+pub(super) fn quote(bytes: &[u8], text: &mut String) {
     text.push('"');
     for &byte in bytes {
         match byte {
@@ -381,3 +381,6 @@ fn quote(bytes: &[u8], text: &mut String) {
     }
     text.push('"');
 }
+
+#[cfg(test)]
+mod tests;
