@@ -26,6 +26,9 @@ const SEEDS: [u64; 2] = [1, 2];
 /// Questions for each zone.
 const QUESTIONS: usize = 4_000;
 
+/// Most bytes of an answer, for both: what an Ethernet frame carries, whatever the client offers.
+pub const UDP_ANSWER_BYTES_MAX: usize = 1_400;
+
 /// Most differences shown.
 const SHOWN_MAX: usize = 20;
 
@@ -47,7 +50,7 @@ fn compare_with(program: Program) {
         let zone = zone::generate(&mut rng);
         let questions = questions::generate(&zone, QUESTIONS, &mut rng);
         let mut setup = Setup::new();
-        setup.more = "[dns]\nudp_answer_bytes_max = 4096\n".to_owned();
+        setup.more = format!("[dns]\nudp_answer_bytes_max = {UDP_ANSWER_BYTES_MAX}\n");
         setup.write_zone(zone::APEX, &zone.text());
         let reference = Reference::start(program, &setup);
         let _server = setup.start();

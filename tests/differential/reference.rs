@@ -9,6 +9,7 @@ use std::time::Duration;
 use harness::message::{Answer, Question};
 use harness::{Setup, udp, wait_for};
 
+use crate::UDP_ANSWER_BYTES_MAX;
 use crate::zone::APEX;
 
 /// Longest from the start to the first answer.
@@ -100,7 +101,7 @@ fn nsd_config(folder: &Path, zone_file: &Path) -> String {
     format!(
         "server:\n  ip-address: 127.0.0.1@{port}\n  server-count: 1\n  username: \"\"\n  chroot: \"\"\n  database: \"\"\n  \
          zonesdir: \"{folder}\"\n  pidfile: \"{folder}/pid\"\n  xfrdfile: \"{folder}/xfrd\"\n  zonelistfile: \"{folder}/zones\"\n  \
-         xfrdir: \"{folder}\"\n  ipv4-edns-size: 4096\n  rrl-ratelimit: 0\n  minimal-responses: yes\n  \
+         xfrdir: \"{folder}\"\n  ipv4-edns-size: {UDP_ANSWER_BYTES_MAX}\n  rrl-ratelimit: 0\n  minimal-responses: yes\n  \
          hide-version: yes\nremote-control:\n  control-enable: no\nzone:\n  name: {APEX}\n  zonefile: \"{zone_file}\"\n"
     )
 }
@@ -111,7 +112,7 @@ fn knot_config(folder: &Path, zone_file: &Path) -> String {
     let (folder, zone_file) = (folder.display(), zone_file.display());
     format!(
         "server:\n  listen: 127.0.0.1@{port}\n  rundir: \"{folder}\"\n  udp-workers: 1\n  tcp-workers: 1\n  \
-         background-workers: 1\n  udp-max-payload: 4096\ndatabase:\n  storage: \"{folder}\"\nlog:\n  - target: stdout\n    \
+         background-workers: 1\n  udp-max-payload: {UDP_ANSWER_BYTES_MAX}\ndatabase:\n  storage: \"{folder}\"\nlog:\n  - target: stdout\n    \
          any: info\nzone:\n  - domain: {APEX}\n    file: \"{zone_file}\"\n    storage: \"{folder}\"\n    semantic-checks: off\n"
     )
 }

@@ -42,7 +42,7 @@ fn changed_ipv4(frame: &[u8], change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
 /// Frames whose Ethernet part is odd.
 fn ethernet_cases(v4: &Way, good: &[u8]) -> Vec<Case> {
     let tagged = |tag: [u8; 4]| changed(good, |frame| insert(frame, 12, &tag));
-    let twice_tagged = changed(&tagged([0x81, 0, 0, 5]), |frame| insert(frame, 12, &[0x88, 0xa8, 0, 6]));
+    let twice_tagged = changed(&tagged([0x81, 0, 0, 5]), |frame| insert(frame, 12, &[0x81, 0, 0, 6]));
     let other_station = Way { destination_mac: [2, 0, 0, 0, 0, 0x77], ..*v4 };
     vec![
         ("an Ethernet header alone", good[..14].to_vec(), "frame_short"),
@@ -51,6 +51,7 @@ fn ethernet_cases(v4: &Way, good: &[u8]) -> Vec<Case> {
         ("for another station", other_station.frame(&question().to_wire(1)), "other_station"),
         ("in VLAN 5", tagged([0x81, 0, 0, 5]), "other_vlan"),
         ("in two VLANs", twice_tagged, "other_vlan"),
+        ("with a service provider's tag", tagged([0x88, 0xa8, 0, 6]), "other_ethertype"),
         (
             "of an unknown ethertype",
             changed(good, |frame| frame[12..14].copy_from_slice(&[0x88, 0xb5])),

@@ -1,6 +1,6 @@
 //! Records put in over REST, asked with dig.
 
-use harness::dig::dig;
+use harness::dig::{dig, dig_with};
 use harness::link::addresses::{SERVED4, SERVED6};
 use harness::{Setup, turn};
 
@@ -98,6 +98,25 @@ fn absences_carry_the_soa_and_other_names_are_refused() {
         let answer = dig(SERVED6, owner, "A");
         assert_eq!((answer.rcode.as_str(), answer.authority.len()), ("REFUSED", 0), "{owner}");
         assert!(!answer.flags.contains("aa"), "{owner}");
+    }
+}
+
+#[test]
+fn an_answer_that_the_link_cannot_carry_is_truncated() {
+    let _turn = turn();
+    let mut setup = Setup::new();
+    // More than the 1500 bytes of the device.
+    setup.more = "[dns]\nudp_answer_bytes_max = 4096\n".to_owned();
+    let server = setup.start();
+    server.put_zone(ZONE);
+    let addresses: Vec<String> = (0..120).map(|host| format!("203.0.113.{host}")).collect();
+    let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
+    server.put_rrset(ZONE, "large", "A", 60, &addresses);
+    for address in [SERVED4, SERVED6] {
+        let answer = dig_with(address, "large.example.org", "A", &["+bufsize=4096", "+ignore"]);
+        assert!(answer.flags.contains("tc"), "{answer:?}");
+        let answer = dig_with(address, "large.example.org", "A", &["+noedns", "+ignore"]);
+        assert!(answer.flags.contains("tc"), "{answer:?}");
     }
 }
 
