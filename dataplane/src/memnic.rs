@@ -36,11 +36,7 @@ pub struct MemFrame {
 
 impl Default for MemFrame {
     fn default() -> Self {
-        Self {
-            bytes: Box::new([0; BUFFER_BYTES]),
-            len: 0,
-            scattered: false,
-        }
+        Self { bytes: Box::new([0; BUFFER_BYTES]), len: 0, scattered: false }
     }
 }
 
@@ -112,12 +108,7 @@ impl MemNic {
             let _ = queues.spare.push(MemFrame::default());
         }
         let queues = Arc::new(queues);
-        (
-            Self {
-                queues: Arc::clone(&queues),
-            },
-            MemWire { queues },
-        )
+        (Self { queues: Arc::clone(&queues) }, MemWire { queues })
     }
 }
 

@@ -89,11 +89,7 @@ impl Nic for ReplayNic {
             };
             buffer.fill(frame);
             burst.push(buffer);
-            self.next = if self.next + 1 == self.frames.len() {
-                0
-            } else {
-                self.next + 1
-            };
+            self.next = if self.next + 1 == self.frames.len() { 0 } else { self.next + 1 };
         }
     }
 

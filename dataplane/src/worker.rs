@@ -63,13 +63,7 @@ impl<N: Nic> Worker<N> {
         idle: Idle,
     ) -> Self {
         let lanes = ports.into_iter().map(|(nic, server)| Lane { nic, server }).collect();
-        Self {
-            lanes,
-            reader,
-            counters,
-            idle,
-            bursts: Bursts::default(),
-        }
+        Self { lanes, reader, counters, idle, bursts: Bursts::default() }
     }
 
     /// Polls until it is told to stop, then answers what has arrived already, and returns.
@@ -125,8 +119,7 @@ impl<N: Nic> Lane<N> {
         counters.bursts.add(1);
         counters.rx_frames.add(count(&bursts.received));
         counters.rx_bytes.add(bytes(&bursts.received));
-        self.server
-            .serve_burst(&mut bursts.received, &mut bursts.verdicts, snapshot, counters);
+        self.server.serve_burst(&mut bursts.received, &mut bursts.verdicts, snapshot, counters);
         bursts.sort();
         self.transmit(&mut bursts.replies, counters);
         self.nic.release(&mut bursts.punts);

@@ -38,25 +38,18 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooMany(workers) => {
-                write!(
-                    f,
-                    "{workers} workers are more than {WORKERS_MAX}; name fewer CPUs in [workers] cores"
-                )
+                write!(f, "{workers} workers are more than {WORKERS_MAX}; name fewer CPUs in [workers] cores")
             }
             Self::NoSuchCore(core) => write!(
                 f,
                 "no worker can be pinned to CPU {core}: it is offline or not in the process's cpuset; correct [workers] \
                  cores (lscpu -e, taskset -p)"
             ),
-            Self::CoreTwice(core) => write!(
-                f,
-                "CPU {core} is named twice in [workers] cores; each worker needs its own"
-            ),
+            Self::CoreTwice(core) => {
+                write!(f, "CPU {core} is named twice in [workers] cores; each worker needs its own")
+            }
             Self::Spawn(error) => {
-                write!(
-                    f,
-                    "a worker's thread cannot be made ({error}); raise the limit of processes (ulimit -u)"
-                )
+                write!(f, "a worker's thread cannot be made ({error}); raise the limit of processes (ulimit -u)")
             }
         }
     }
@@ -83,11 +76,8 @@ impl Error for WorkerPanic {}
 
 /// The CPUs that this thread may run on, in order.
 pub fn available_cores() -> Vec<usize> {
-    let mut cores: Vec<usize> = core_affinity::get_core_ids()
-        .unwrap_or_default()
-        .into_iter()
-        .map(|core| core.id)
-        .collect();
+    let mut cores: Vec<usize> =
+        core_affinity::get_core_ids().unwrap_or_default().into_iter().map(|core| core.id).collect();
     cores.sort_unstable();
     cores
 }
@@ -103,10 +93,7 @@ where
     pub fn start(workers: Vec<(usize, Worker<N>)>) -> Result<Self, StartError> {
         let cores: Vec<usize> = workers.iter().map(|(core, _)| *core).collect();
         check_cores(&cores)?;
-        let mut started = Self {
-            stop: Arc::default(),
-            threads: Vec::with_capacity(workers.len()),
-        };
+        let mut started = Self { stop: Arc::default(), threads: Vec::with_capacity(workers.len()) };
         let (ready, readiness) = mpsc::channel();
         for (index, (core, worker)) in workers.into_iter().enumerate() {
             started.spawn(index, core, worker, ready.clone())?;
@@ -142,10 +129,7 @@ where
             }
             worker
         };
-        let thread = thread::Builder::new()
-            .name(format!("ringdns-w{index}"))
-            .spawn(work)
-            .map_err(StartError::Spawn)?;
+        let thread = thread::Builder::new().name(format!("ringdns-w{index}")).spawn(work).map_err(StartError::Spawn)?;
         self.threads.push(thread);
         Ok(())
     }
@@ -180,10 +164,7 @@ impl<N: Nic> Workers<N> {
                         .map(String::as_str)
                         .or_else(|| payload.downcast_ref::<&str>().copied())
                         .unwrap_or("without a message");
-                    panicked.get_or_insert(WorkerPanic {
-                        thread: name,
-                        message: message.to_owned(),
-                    });
+                    panicked.get_or_insert(WorkerPanic { thread: name, message: message.to_owned() });
                 }
             }
         }

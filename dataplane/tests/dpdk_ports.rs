@@ -16,15 +16,8 @@ use ringdns_engine::limits::BURST_FRAMES_MAX;
 
 #[test]
 fn ports() {
-    let options = EalOptions {
-        hugepages: false,
-        memory_mib: 128,
-        worker_cores: vec![],
-    };
-    let too_much = EalOptions {
-        memory_mib: u32::MAX,
-        ..options.clone()
-    };
+    let options = EalOptions { hugepages: false, memory_mib: 128, worker_cores: vec![] };
+    let too_much = EalOptions { memory_mib: u32::MAX, ..options.clone() };
     assert!(matches!(Eal::start(&too_much, &[]), Err(DpdkError::Memory { .. })));
     let eal = Eal::start(&options, &[]).unwrap();
     assert!(matches!(Eal::start(&options, &[]), Err(DpdkError::AlreadyStarted)));
@@ -88,10 +81,7 @@ fn frames_pass_a_ring(eal: &Eal) {
         ring.receive(&mut burst);
         assert_eq!(burst.len(), BURST_FRAMES_MAX);
         for (index, frame) in (0u16..).zip(&burst) {
-            assert_eq!(
-                (number(frame), frame.frame().len()),
-                (round ^ index, 60 + usize::from(index))
-            );
+            assert_eq!((number(frame), frame.frame().len()), (round ^ index, 60 + usize::from(index)));
         }
         ring.release(&mut burst);
         ring.receive(&mut burst);
@@ -136,10 +126,7 @@ fn a_full_ring_refuses(eal: &Eal) {
 
 fn queues_belong_to_threads(eal: &Eal) {
     let device = Device::parse("net_null1").unwrap();
-    let options = PortOptions {
-        queues: 2,
-        ..PortOptions::default()
-    };
+    let options = PortOptions { queues: 2, ..PortOptions::default() };
     let (port, queues) = Port::open(eal, &device, options).unwrap();
     let threads: Vec<_> = queues
         .into_iter()
@@ -187,9 +174,7 @@ fn frames_pass_from_file_to_file(eal: &Eal) {
     let folder = std::env::temp_dir().join(format!("ringdns-dpdk-ports-{}", std::process::id()));
     fs::create_dir_all(&folder).unwrap();
     let (source, sink): (PathBuf, PathBuf) = (folder.join("in.pcap"), folder.join("out.pcap"));
-    let frames: Vec<Vec<u8>> = (0..300u16)
-        .map(|number| [&number.to_be_bytes()[..], &[1; 70]].concat())
-        .collect();
+    let frames: Vec<Vec<u8>> = (0..300u16).map(|number| [&number.to_be_bytes()[..], &[1; 70]].concat()).collect();
     fs::write(&source, pcap_of(&frames)).unwrap();
     let arguments = format!("net_pcap0,rx_pcap={},tx_pcap={}", source.display(), sink.display());
     let (port, mut queue) = open(eal, &arguments);
@@ -214,57 +199,22 @@ fn frames_pass_from_file_to_file(eal: &Eal) {
 fn unknown_drivers_are_named(eal: &Eal) {
     let device = Device::parse("net_nosuch0").unwrap();
     let error = Port::open(eal, &device, PortOptions::default()).unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .contains("apt-get install --no-install-recommends librte-net-nosuch"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("apt-get install --no-install-recommends librte-net-nosuch"), "{error}");
     let device = Device::parse("net_pcap1,rx_pcap=/nonexistent,tx_pcap=/nonexistent").unwrap();
     let error = Port::open(eal, &device, PortOptions::default()).unwrap_err();
-    assert!(
-        matches!(
-            error,
-            DpdkError::Device {
-                problem: DeviceProblem::Probe(_),
-                ..
-            }
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, DpdkError::Device { problem: DeviceProblem::Probe(_), .. }), "{error}");
 }
 
 fn impossible_settings_are_refused(eal: &Eal) {
     let mut problems = HashSet::new();
     let attempts = [
-        (
-            "net_ring2",
-            PortOptions {
-                queues: 17,
-                ..PortOptions::default()
-            },
-        ),
-        (
-            "net_null5",
-            PortOptions {
-                mtu: 100,
-                ..PortOptions::default()
-            },
-        ),
-        (
-            "net_null6",
-            PortOptions {
-                mtu: 9000,
-                queues: 16,
-                ..PortOptions::default()
-            },
-        ),
+        ("net_ring2", PortOptions { queues: 17, ..PortOptions::default() }),
+        ("net_null5", PortOptions { mtu: 100, ..PortOptions::default() }),
+        ("net_null6", PortOptions { mtu: 9000, queues: 16, ..PortOptions::default() }),
     ];
     for (arguments, options) in attempts {
         let error = Port::open(eal, &Device::parse(arguments).unwrap(), options).unwrap_err();
-        let DpdkError::Device { problem, .. } = &error else {
-            panic!("{error}")
-        };
+        let DpdkError::Device { problem, .. } = &error else { panic!("{error}") };
         problems.insert(std::mem::discriminant(problem));
     }
     assert_eq!(problems.len(), attempts.len(), "queues, MTU, memory");

@@ -40,12 +40,8 @@ const CAPABILITIES: &[(&str, u32, &str)] = &[
 ];
 
 /// Drivers whose package is named otherwise.
-const PACKAGES: &[(&str, &str)] = &[
-    ("net_tun", "tap"),
-    ("net_virtio_user", "virtio"),
-    ("net_bonding", "bond"),
-    ("net_null", "null"),
-];
+const PACKAGES: &[(&str, &str)] =
+    &[("net_tun", "tap"), ("net_virtio_user", "virtio"), ("net_bonding", "bond"), ("net_null", "null")];
 
 impl Device {
     /// Reads device arguments: `net_tap0,iface=ringdns0`, `0000:01:00.0`.
@@ -59,21 +55,15 @@ impl Device {
         } else {
             let driver = name.trim_end_matches(|c: char| c.is_ascii_digit());
             let numbered = driver.len() < name.len();
-            let plain = driver
-                .bytes()
-                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+            let plain = driver.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
             let known_prefix = driver.strip_prefix("net_").is_some_and(|rest| !rest.is_empty());
-            (numbered && plain && known_prefix).then_some(Kind::Virtual {
-                driver_len: driver.len(),
-            })
+            (numbered && plain && known_prefix).then_some(Kind::Virtual { driver_len: driver.len() })
         };
         match kind {
             // A zero byte cannot be passed to C.
-            Some(kind) if name.len() < ffi::RTE_ETH_NAME_MAX_LEN as usize && !arguments.contains('\0') => Ok(Self {
-                arguments: arguments.to_owned(),
-                name_len: name.len(),
-                kind,
-            }),
+            Some(kind) if name.len() < ffi::RTE_ETH_NAME_MAX_LEN as usize && !arguments.contains('\0') => {
+                Ok(Self { arguments: arguments.to_owned(), name_len: name.len(), kind })
+            }
             _ => Err(DpdkError::device(arguments, DeviceProblem::Syntax)),
         }
     }
@@ -108,10 +98,7 @@ impl Device {
             return Err(DpdkError::device(self.name(), DeviceProblem::NoTun));
         }
         let status = fs::read_to_string("/proc/self/status")?;
-        match CAPABILITIES
-            .iter()
-            .find(|&&(name, bit, _)| name == driver && !has_capability(&status, bit))
-        {
+        match CAPABILITIES.iter().find(|&&(name, bit, _)| name == driver && !has_capability(&status, bit)) {
             Some(&(_, _, capability)) => Err(DpdkError::device(self.name(), DeviceProblem::Capability(capability))),
             None => Ok(()),
         }
@@ -120,17 +107,10 @@ impl Device {
     /// The Debian package that brings the driver of a virtual device.
     pub(super) fn package(&self) -> String {
         let driver = self.driver().unwrap_or_default();
-        let renamed = PACKAGES
-            .iter()
-            .find(|(name, _)| *name == driver)
-            .map(|(_, package)| (*package).to_owned());
+        let renamed = PACKAGES.iter().find(|(name, _)| *name == driver).map(|(_, package)| (*package).to_owned());
         let name = renamed.unwrap_or_else(|| driver.trim_start_matches("net_").replace('_', "-"));
         // Packages carry the ABI's version, the year after the LTS; a name that ends in a digit is set apart by a hyphen.
-        let hyphen = if name.ends_with(|c: char| c.is_ascii_digit()) {
-            "-"
-        } else {
-            ""
-        };
+        let hyphen = if name.ends_with(|c: char| c.is_ascii_digit()) { "-" } else { "" };
         format!("librte-net-{name}{hyphen}{}", ffi::RTE_VER_YEAR + 1)
     }
 }
@@ -150,18 +130,13 @@ fn is_pci_address(name: &str) -> bool {
         [bus, slot] => (bus, slot),
         _ => return false,
     };
-    is_hex(bus, 2)
-        && slot
-            .split_once('.')
-            .is_some_and(|(device, function)| is_hex(device, 2) && is_hex(function, 1))
+    is_hex(bus, 2) && slot.split_once('.').is_some_and(|(device, function)| is_hex(device, 2) && is_hex(function, 1))
 }
 
 /// Whether the effective capabilities in the text of /proc/self/status have a bit.
 fn has_capability(status: &str, bit: u32) -> bool {
     let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
-    effective
-        .and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok())
-        .is_some_and(|set| set & (1 << bit) != 0)
+    effective.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).is_some_and(|set| set & (1 << bit) != 0)
 }
 
 #[cfg(test)]
@@ -171,10 +146,7 @@ mod tests {
     #[test]
     fn virtual_devices_and_pci_addresses() {
         let tap = Device::parse("net_tap0,iface=ringdns0").unwrap();
-        assert_eq!(
-            (tap.name(), tap.driver(), tap.is_pci()),
-            ("net_tap0", Some("net_tap"), false)
-        );
+        assert_eq!((tap.name(), tap.driver(), tap.is_pci()), ("net_tap0", Some("net_tap"), false));
         let pci = Device::parse("0000:3b:00.1,rx_vec_en=1").unwrap();
         assert_eq!((pci.name(), pci.driver(), pci.is_pci()), ("0000:3b:00.1", None, true));
         assert!(Device::parse("3b:00.1").unwrap().is_pci());
@@ -183,17 +155,7 @@ mod tests {
 
     #[test]
     fn anything_else_is_refused() {
-        for wrong in [
-            "",
-            "eth0",
-            "net_tap",
-            "net_0",
-            "0000:01:00",
-            "net_tap0 ",
-            "-a",
-            "net_tap0\0",
-            "Net_tap0",
-        ] {
+        for wrong in ["", "eth0", "net_tap", "net_0", "0000:01:00", "net_tap0 ", "-a", "net_tap0\0", "Net_tap0"] {
             assert!(Device::parse(wrong).is_err(), "{wrong:?}");
         }
     }
@@ -201,16 +163,10 @@ mod tests {
     #[test]
     fn packages_are_named_as_debian_names_them() {
         let abi = ffi::RTE_VER_YEAR + 1;
-        for (device, package) in [
-            ("net_tap0", "tap"),
-            ("net_af_packet1", "af-packet"),
-            ("net_virtio_user0", "virtio"),
-            ("net_tun0", "tap"),
-        ] {
-            assert_eq!(
-                Device::parse(device).unwrap().package(),
-                format!("librte-net-{package}{abi}")
-            );
+        for (device, package) in
+            [("net_tap0", "tap"), ("net_af_packet1", "af-packet"), ("net_virtio_user0", "virtio"), ("net_tun0", "tap")]
+        {
+            assert_eq!(Device::parse(device).unwrap().package(), format!("librte-net-{package}{abi}"));
         }
     }
 

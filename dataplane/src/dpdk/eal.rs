@@ -1,9 +1,10 @@
 //! The environment abstraction layer: DPDK's memory, plugins and housekeeping threads.
 
+use std::env;
 use std::ffi::CString;
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::PathBuf;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
@@ -48,12 +49,9 @@ struct EalThread {
 /// Whether rte_eal_init was ever called: it works once in a process, even if it failed.
 static STARTED: AtomicBool = AtomicBool::new(false);
 
-/// Names the folder that the EAL makes below /run/dpdk. It stays empty, so processes may share it and none needs its own:
+/// Names the folder that the EAL makes below /run/dpdk or its like. It stays empty, so processes may share it and none needs its own:
 /// with `--no-shconf` or `--in-memory` the EAL writes no files.
 const FILE_PREFIX: &str = "ringdns";
-
-/// Where the EAL makes that folder, if it runs as root.
-const RUNTIME_FOLDER: &str = "/var/run/dpdk";
 
 impl Eal {
     /// Starts the EAL. Only the PCI devices among `devices` are probed; without any, the PCI bus is left alone.
@@ -84,11 +82,7 @@ impl Eal {
             let _: Result<(), mpsc::RecvError> = ended.recv();
             clean_up(&keep);
         })?;
-        let eal = Self(Arc::new(EalThread {
-            alive: Some(alive),
-            thread: Some(thread),
-            keep_memory,
-        }));
+        let eal = Self(Arc::new(EalThread { alive: Some(alive), thread: Some(thread), keep_memory }));
         match result.recv() {
             Ok(Ok(())) => Ok(eal),
             Ok(Err(error)) => Err(error),
@@ -128,17 +122,10 @@ fn check_memory(options: &EalOptions) -> Result<(), DpdkError> {
     let wanted_bytes = u64::from(wanted_mib) << 20;
     if options.hugepages {
         if let Some(remedy) = machine.remedy(wanted_bytes) {
-            return Err(DpdkError::Hugepages {
-                wanted_mib,
-                free_mib: machine.free_bytes() >> 20,
-                remedy,
-            });
+            return Err(DpdkError::Hugepages { wanted_mib, free_mib: machine.free_bytes() >> 20, remedy });
         }
     } else if machine.available_bytes < wanted_bytes {
-        return Err(DpdkError::Memory {
-            wanted_mib,
-            available_mib: machine.available_bytes >> 20,
-        });
+        return Err(DpdkError::Memory { wanted_mib, available_mib: machine.available_bytes >> 20 });
     }
     Ok(())
 }
@@ -214,8 +201,13 @@ fn clean_up(keep_memory: &AtomicBool) {
         unsafe { ffi::rte_eal_cleanup() };
         log.end();
     }
-    // Where the EAL made it: its folder and the one above, if they are empty; else they stay.
-    for folder in [Path::new(RUNTIME_FOLDER).join(FILE_PREFIX), RUNTIME_FOLDER.into()] {
+    // The EAL leaves its folder behind, which is empty, somewhere among these.
+    let chosen = ["RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"].map(|name| env::var_os(name).map(PathBuf::from));
+    let usual = ["/var/run", "/tmp"].map(|folder| Some(PathBuf::from(folder)));
+    for folder in chosen.into_iter().chain(usual).flatten() {
+        let folder = folder.join("dpdk");
+        // Where they hold anything, or are somebody else's, they stay.
+        let _ = fs::remove_dir(folder.join(FILE_PREFIX));
         let _ = fs::remove_dir(folder);
     }
 }

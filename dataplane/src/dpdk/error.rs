@@ -94,19 +94,13 @@ pub enum DeviceProblem {
 impl DpdkError {
     /// An error of one device.
     pub(super) fn device(device: &str, problem: DeviceProblem) -> Self {
-        Self::Device {
-            device: device.to_owned(),
-            problem,
-        }
+        Self::Device { device: device.to_owned(), problem }
     }
 
     /// Adds what DPDK logged to the reason of a failed call.
     pub(super) fn with_log(mut self, log: &str) -> Self {
         use DeviceProblem::{Call, Pool};
-        if let Self::Device {
-            problem: Call { reason, .. } | Pool { reason, .. },
-            ..
-        } = &mut self
+        if let Self::Device { problem: Call { reason, .. } | Pool { reason, .. }, .. } = &mut self
             && !log.is_empty()
         {
             *reason = format!("{reason}: {log}");
@@ -119,19 +113,12 @@ impl fmt::Display for DpdkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AlreadyStarted => f.write_str("DPDK was started before in this process; start a new process"),
-            Self::Hugepages {
-                wanted_mib,
-                free_mib,
-                remedy,
-            } => write!(
+            Self::Hugepages { wanted_mib, free_mib, remedy } => write!(
                 f,
                 "{wanted_mib} MiB of hugepages are wanted and {free_mib} MiB are free; run `{remedy}`, or set [eal] \
                  hugepages = false"
             ),
-            Self::Memory {
-                wanted_mib,
-                available_mib,
-            } => write!(
+            Self::Memory { wanted_mib, available_mib } => write!(
                 f,
                 "{wanted_mib} MiB of memory are wanted and {available_mib} MiB are available; lower [eal] memory_mib"
             ),
@@ -223,20 +210,13 @@ impl LogCapture {
         let len = unsafe { ffi::ringdns_log_take(text.as_mut_ptr().cast(), text.len()) };
         let text = String::from_utf8_lossy(text.get(..len).unwrap_or_default());
         let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-        lines
-            .get(lines.len().saturating_sub(LOG_LINES_MAX)..)
-            .unwrap_or_default()
-            .join("; ")
+        lines.get(lines.len().saturating_sub(LOG_LINES_MAX)..).unwrap_or_default().join("; ")
     }
 
     /// The reason of a failure: what was logged, or the error number's text.
     pub(super) fn reason(self, errno_text: &str) -> String {
         let log = self.end();
-        if log.is_empty() {
-            errno_text.to_owned()
-        } else {
-            format!("{errno_text}: {log}")
-        }
+        if log.is_empty() { errno_text.to_owned() } else { format!("{errno_text}: {log}") }
     }
 }
 

@@ -47,11 +47,7 @@ impl Mempool {
         // SAFETY: `eal-running`; the name is copied.
         let pool = unsafe { ffi::rte_pktmbuf_pool_create(name.as_ptr(), mbufs, cache, 0, room, numa_node) };
         let pool = NonNull::new(pool).ok_or_else(describe_errno)?;
-        Ok(Self {
-            pool,
-            mbufs,
-            eal: eal.clone(),
-        })
+        Ok(Self { pool, mbufs, eal: eal.clone() })
     }
 
     /// Memory that such a pool takes, about.
@@ -70,8 +66,7 @@ impl Mempool {
     /// Buffers that are not in the pool.
     pub fn in_use(&self) -> u32 {
         // SAFETY: the pool is there as long as `self`.
-        self.mbufs
-            .saturating_sub(unsafe { ffi::rte_mempool_avail_count(self.pool.as_ptr()) })
+        self.mbufs.saturating_sub(unsafe { ffi::rte_mempool_avail_count(self.pool.as_ptr()) })
     }
 
     /// For DPDK.

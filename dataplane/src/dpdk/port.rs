@@ -30,11 +30,7 @@ pub struct PortOptions {
 
 impl Default for PortOptions {
     fn default() -> Self {
-        Self {
-            queues: 1,
-            mtu: MTU_BYTES_DEFAULT,
-            promiscuous: false,
-        }
+        Self { queues: 1, mtu: MTU_BYTES_DEFAULT, promiscuous: false }
     }
 }
 
@@ -100,9 +96,7 @@ impl Port {
         };
         shared.set_up(options)?;
         let shared = Arc::new(shared);
-        let queues = (0..options.queues)
-            .map(|queue| PortQueue::new(Arc::clone(&shared), queue))
-            .collect();
+        let queues = (0..options.queues).map(|queue| PortQueue::new(Arc::clone(&shared), queue)).collect();
         Ok((Self(shared), queues))
     }
 
@@ -130,10 +124,7 @@ impl Port {
         // SAFETY: `port-open`; both are written only.
         let ret = unsafe { ffi::ringdns_eth_link_get(self.0.id, &raw mut up, &raw mut speed_mbps) };
         self.0.check("link status", ret)?;
-        Ok(Link {
-            up: up != 0,
-            speed_mbps,
-        })
+        Ok(Link { up: up != 0, speed_mbps })
     }
 
     /// What the device counts itself.
@@ -202,23 +193,12 @@ impl PortShared {
     fn check_limits(&self, info: &ffi::rte_eth_dev_info, options: PortOptions) -> Result<(), DpdkError> {
         let most = info.max_rx_queues.min(info.max_tx_queues);
         if options.queues == 0 || options.queues > most {
-            return Err(self.error(DeviceProblem::Queues {
-                wanted: options.queues,
-                most,
-            }));
+            return Err(self.error(DeviceProblem::Queues { wanted: options.queues, most }));
         }
-        let most = if info.max_mtu == 0 {
-            MTU_BYTES_MAX
-        } else {
-            info.max_mtu.min(MTU_BYTES_MAX)
-        };
+        let most = if info.max_mtu == 0 { MTU_BYTES_MAX } else { info.max_mtu.min(MTU_BYTES_MAX) };
         let least = MTU_BYTES_MIN.max(info.min_mtu);
         if !(least..=most).contains(&options.mtu) {
-            return Err(self.error(DeviceProblem::Mtu {
-                wanted: options.mtu,
-                least,
-                most,
-            }));
+            return Err(self.error(DeviceProblem::Mtu { wanted: options.mtu, least, most }));
         }
         Ok(())
     }
@@ -264,10 +244,7 @@ impl PortShared {
         let numa_node = unsafe { ffi::rte_eth_dev_socket_id(self.id) };
         let (mbufs, frame_bytes) = (pool_mbufs(rx, tx), frame_bytes(mtu));
         let pool = Mempool::new(&self.eal, mbufs, frame_bytes, numa_node).map_err(|reason| {
-            self.error(DeviceProblem::Pool {
-                needed_mib: Mempool::bytes(mbufs, frame_bytes) >> 20,
-                reason,
-            })
+            self.error(DeviceProblem::Pool { needed_mib: Mempool::bytes(mbufs, frame_bytes) >> 20, reason })
         })?;
         // Before anything else: the queue refers to it until the port is closed.
         self.pools.push(pool);
@@ -323,19 +300,12 @@ impl PortShared {
         if ret >= 0 {
             return Ok(());
         }
-        Err(self.error(DeviceProblem::Call {
-            call,
-            reason: describe(ret),
-        }))
+        Err(self.error(DeviceProblem::Call { call, reason: describe(ret) }))
     }
 
     /// The same, where a driver may lack the call.
     fn check_unless_unsupported(&self, call: &'static str, ret: i32) -> Result<(), DpdkError> {
-        if ret == -libc::ENOTSUP {
-            Ok(())
-        } else {
-            self.check(call, ret)
-        }
+        if ret == -libc::ENOTSUP { Ok(()) } else { self.check(call, ret) }
     }
 }
 
@@ -393,10 +363,7 @@ fn find_or_make(device: &Device) -> Result<u16, DpdkError> {
         let reason = log.reason(&describe(ret));
         // No bus knows the name where no driver does; see rte_devargs_parse.
         if ret == -libc::EFAULT || ret == -libc::ENODEV {
-            return Err(error(DeviceProblem::NoDriver {
-                package: device.package(),
-                reason,
-            }));
+            return Err(error(DeviceProblem::NoDriver { package: device.package(), reason }));
         }
         if ret < 0 {
             return Err(error(DeviceProblem::Probe(reason)));

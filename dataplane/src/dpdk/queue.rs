@@ -26,11 +26,7 @@ pub struct PortQueue {
 impl PortQueue {
     /// To be called once for each queue of the port (`one-owner`).
     pub(super) fn new(port: Arc<PortShared>, queue: u16) -> Self {
-        Self {
-            id: port.id(),
-            port,
-            queue,
-        }
+        Self { id: port.id(), port, queue }
     }
 }
 

@@ -44,11 +44,7 @@ fn change_signals(how: libc::c_int) -> io::Result<()> {
 /// The CPUs that this thread may use and no worker does; all that it may use where the workers have taken every one.
 pub(super) fn housekeeping_cores(worker_cores: &[usize]) -> Vec<usize> {
     let available = available_cores();
-    let others: Vec<usize> = available
-        .iter()
-        .copied()
-        .filter(|core| !worker_cores.contains(core))
-        .collect();
+    let others: Vec<usize> = available.iter().copied().filter(|core| !worker_cores.contains(core)).collect();
     if others.is_empty() { available } else { others }
 }
 
@@ -56,10 +52,7 @@ pub(super) fn housekeeping_cores(worker_cores: &[usize]) -> Vec<usize> {
 pub(super) fn set_affinity(cores: &[usize]) -> io::Result<()> {
     // SAFETY: a CPU set is an array of numbers; all zero is the empty set.
     let mut set: libc::cpu_set_t = unsafe { mem::zeroed() };
-    for &core in cores
-        .iter()
-        .filter(|&&core| core < libc::CPU_SETSIZE.unsigned_abs() as usize)
-    {
+    for &core in cores.iter().filter(|&&core| core < libc::CPU_SETSIZE.unsigned_abs() as usize) {
         // SAFETY: the number is below the set's size.
         unsafe { libc::CPU_SET(core, &mut set) };
     }

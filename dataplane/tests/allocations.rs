@@ -1,0 +1,161 @@
+//! The worker loop allocates nothing and frees nothing, whatever arrives and whatever is published meanwhile.
+
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
+mod common;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::{A, mixed_frames, put_address, snapshot};
+use ringdns_dataplane::idle::Idle;
+use ringdns_dataplane::memnic::MemNic;
+use ringdns_dataplane::nic::Nic;
+use ringdns_dataplane::replay::ReplayNic;
+use ringdns_dataplane::worker::Worker;
+use ringdns_engine::counters::Counters;
+use ringdns_engine::publish::Publisher;
+use ringdns_engine::serve::Server;
+use ringdns_engine::snapshot::edit::Editor;
+use ringdns_engine::testing::{UdpFrame, query, reply_message, server_config};
+use ringdns_engine::verdict::Reason;
+
+thread_local! {
+    /// Calls of the allocator by this thread.
+    static CALLS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// The system's allocator, with a count for each thread.
+struct CountingAllocator;
+
+// SAFETY: every call goes to the system's allocator unchanged; counting allocates nothing.
+unsafe impl GlobalAlloc for CountingAllocator {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        CALLS.set(CALLS.get() + 1);
+        // SAFETY: the caller's promises are those that are asked for.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
+        CALLS.set(CALLS.get() + 1);
+        // SAFETY: the caller's promises are those that are asked for.
+        unsafe { System.dealloc(place, layout) }
+    }
+
+    unsafe fn realloc(&self, place: *mut u8, layout: Layout, bytes: usize) -> *mut u8 {
+        CALLS.set(CALLS.get() + 1);
+        // SAFETY: the caller's promises are those that are asked for.
+        unsafe { System.realloc(place, layout, bytes) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: CountingAllocator = CountingAllocator;
+
+/// Runs a worker in a thread of its own; returns it and its calls of the allocator.
+fn run_counted<N>(mut worker: Worker<N>, stop: Arc<AtomicBool>) -> thread::JoinHandle<(Worker<N>, u64)>
+where
+    N: Nic + Send + 'static,
+    N::Frame: Send,
+{
+    thread::spawn(move || {
+        let before = CALLS.get();
+        worker.run(&stop);
+        let calls = CALLS.get() - before;
+        (worker, calls)
+    })
+}
+
+/// Answers with a response code.
+fn answers(counters: &Counters, rcode: u16) -> u64 {
+    counters.rcodes().find(|&(code, _)| code == rcode).unwrap().1
+}
+
+/// Waits until something is true, for a minute at most.
+fn wait_until(mut is_true: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !is_true() {
+        assert!(Instant::now() < deadline, "waited for a minute");
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn the_counter_counts() {
+    let before = CALLS.get();
+    drop(std::hint::black_box(Box::new([0u8; 100])));
+    assert_eq!(CALLS.get() - before, 2, "one allocation, one release");
+}
+
+#[test]
+fn nothing_is_allocated_in_steady_state() {
+    let mut publisher = Publisher::new(snapshot());
+    let counters = Arc::new(Counters::default());
+    let server = || Server::new(&server_config());
+    // Beside a port that carries everything, one that sends two frames a call and one that sends none at all.
+    let ports = [
+        (ReplayNic::new(mixed_frames()), server()),
+        (ReplayNic::new(mixed_frames()).transmitting(2), server()),
+        (ReplayNic::new(mixed_frames()).transmitting(0), server()),
+    ];
+    let worker = Worker::new(ports, publisher.reader(), Arc::clone(&counters), Idle::Busy);
+    let stop = Arc::new(AtomicBool::new(false));
+    let running = run_counted(worker, Arc::clone(&stop));
+
+    let mut published = 0u8;
+    while published < 200 || answers(&counters, 0) < 100_000 {
+        let mut editor = Editor::new(publisher.current());
+        put_address(&mut editor, "changing.example.org.", [10, 0, 0, published]);
+        publisher.publish(editor.commit());
+        published = published.saturating_add(1);
+        // Every generation is seen before the next one comes.
+        wait_until(|| publisher.reclaim() == 0);
+    }
+    stop.store(true, Ordering::Relaxed);
+    let (worker, calls) = running.join().unwrap();
+
+    assert_eq!(calls, 0, "the worker called the allocator");
+    drop(worker);
+    for (rcode, name) in [(0, "NOERROR"), (1, "FORMERR"), (3, "NXDOMAIN"), (5, "REFUSED")] {
+        assert!(answers(&counters, rcode) > 1000, "{} answers with {name}", answers(&counters, rcode));
+    }
+    for reason in [Reason::FrameShort, Reason::FrameScattered, Reason::UdpChecksum, Reason::DnsShort, Reason::OtherPort]
+    {
+        assert!(counters.reason(reason) > 100, "{} frames under {}", counters.reason(reason), reason.name());
+    }
+    assert!(counters.reason(Reason::TxRefused) > 10_000, "the third port sends nothing");
+    assert!(counters.tx_frames.get() > 50_000);
+    assert!(counters.truncated.get() > 500, "{} answers truncated", counters.truncated.get());
+}
+
+#[test]
+fn nothing_is_allocated_while_idle() {
+    let publisher = Publisher::new(snapshot());
+    let counters = Arc::new(Counters::default());
+    let (nic, mut wire) = MemNic::new(64);
+    let ports = [(nic, Server::new(&server_config()))];
+    let worker = Worker::new(ports, publisher.reader(), Arc::clone(&counters), Idle::Sleep);
+    let stop = Arc::new(AtomicBool::new(false));
+    let running = run_counted(worker, Arc::clone(&stop));
+    let client = UdpFrame::ipv4();
+    for _ in 0..200 {
+        let polls = counters.polls.get();
+        assert!(wire.send(&client.build(&query("host7.example.org.", A))));
+        let mut reply = None;
+        wait_until(|| {
+            reply = reply.take().or_else(|| wire.receive());
+            reply.is_some()
+        });
+        assert_eq!(reply_message(&reply.unwrap(), &client)[3] & 15, 0, "NOERROR");
+        // Long enough to nap.
+        wait_until(|| counters.polls.get() > polls + 300);
+    }
+    stop.store(true, Ordering::Relaxed);
+    let (_worker, calls) = running.join().unwrap();
+    assert_eq!(calls, 0, "the worker called the allocator");
+    assert_eq!(answers(&counters, 0), 200);
+}
