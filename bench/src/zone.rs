@@ -12,9 +12,9 @@ pub const APEX: &str = "bench.example.";
 /// Names of one commit while a zone is built: what is in editing takes several times the memory of what is stored.
 const COMMIT_NAMES: u64 = 1_000_000;
 
-/// A name of the zone. `host-00000000` and the apex make 25 bytes of text up to 99,999,999.
+/// A name of the zone: 25 bytes of text without the last dot.
 pub fn owner(number: u64) -> String {
-    format!("h{number:09}.{APEX}")
+    format!("h{number:010}.{APEX}")
 }
 
 /// The address of a name.
@@ -68,7 +68,7 @@ pub fn frames(count: usize, names: u64, hits: bool) -> Vec<Vec<u8>> {
     (0..count)
         .map(|_| {
             let number = numbers.draw();
-            let qname = if hits { owner(number % names) } else { format!("x{:09}.{APEX}", number % 1_000_000_000) };
+            let qname = if hits { owner(number % names) } else { format!("x{:010}.{APEX}", number % 1_000_000_000) };
             path.build(&query(&qname, types::A))
         })
         .collect()
