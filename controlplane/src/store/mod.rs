@@ -82,7 +82,10 @@ impl Store {
         }
         // NOTE: redb asserts some of what it reads; a damaged file is to end in a message all the same.
         let opened = std::panic::catch_unwind(|| {
-            let database = redb::Database::builder().set_cache_size(CACHE_BYTES).create(path)?;
+            let mut builder = redb::Database::builder();
+            // All of the file is read at start anyway; damage is to be found then, not when it is served.
+            builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true);
+            let database = builder.create(path)?;
             let version = schema::prepare(&database)?;
             Ok::<_, redb::Error>((database, version))
         });

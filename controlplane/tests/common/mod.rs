@@ -49,8 +49,20 @@ impl Server {
 
     /// Starts with a store in a directory.
     pub fn start_unsynced(directory: &Path, more: &str) -> Self {
+        Self::start_text_unsynced(directory, &config_text(directory, more))
+    }
+
+    /// Starts with configuration text, and waits until it is synced.
+    pub fn start_text(directory: &Path, text: &str) -> Self {
+        let server = Self::start_text_unsynced(directory, text);
+        wait_until("the sources are synced", || server.plane().is_synced());
+        server
+    }
+
+    /// Starts with configuration text.
+    pub fn start_text_unsynced(directory: &Path, text: &str) -> Self {
         let path = directory.join("ringdns.toml");
-        let config = Config::parse(&path, &config_text(directory, more)).unwrap();
+        let config = Config::parse(&path, text).unwrap();
         let publisher = Publisher::new(Snapshot::empty());
         let reader = publisher.reader();
         let counters = Arc::new(Counters::default());
