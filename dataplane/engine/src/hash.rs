@@ -1,4 +1,4 @@
-//! The seeded hash of names, and lower-casing eight bytes at a time.
+//! The seeded hash of names.
 //!
 //! The hash of a name grows label by label from the root, so one pass over a name gives the hashes of all its suffixes:
 //! what is needed to find its zone, its zone cuts and its closest encloser.
@@ -35,14 +35,14 @@ const fn fold(value: u64) -> u64 {
 /// Extends the hash of a suffix by one label on its left. `label` is in lower case and starts with its length octet,
 /// so that different cuts of the same bytes differ; `padded` holds the label and at least seven more bytes.
 #[inline]
+#[allow(clippy::cast_possible_truncation, reason = "a label has at most 64 bytes with its length")]
 pub(crate) fn extend(mut suffix: u64, mut padded: &[u8], mut label_bytes: usize) -> u64 {
     while let Some((chunk, rest)) = padded.split_first_chunk::<8>() {
         let value = u64::from_le_bytes(*chunk);
         if label_bytes <= 8 {
-            // Bytes beyond the label are other labels, or nothing: they must not count.
-            let unused_bits = (8 - label_bytes) * 8;
-            let kept = if label_bytes == 0 { 0 } else { (value << unused_bits) >> unused_bits };
-            return fold(suffix ^ kept);
+            // Bytes beyond the label are other labels, or nothing: they must not count. A label has a byte at least.
+            let unused_bits = 64u32.wrapping_sub((label_bytes as u32).wrapping_mul(8)) & 63;
+            return fold(suffix ^ ((value << unused_bits) >> unused_bits));
         }
         suffix = fold(suffix ^ value);
         label_bytes -= 8;
@@ -51,39 +51,16 @@ pub(crate) fn extend(mut suffix: u64, mut padded: &[u8], mut label_bytes: usize)
     suffix
 }
 
-/// The key of a name in a zone: the hash of the name and the number of labels of the zone's apex.
+/// The key of a name in a zone: the hash of the name, and the number of labels of the zone's apex.
 #[inline]
 pub(crate) fn key(name: u64, apex_depth: u8) -> u64 {
-    fold(name ^ DEPTH.wrapping_mul(u64::from(apex_depth) + 1))
-}
-
-/// Eight bytes with their ASCII upper-case letters made lower-case.
-#[inline]
-pub(crate) const fn lowercase8(bytes: u64) -> u64 {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    let low_seven = bytes & (ONES * 0x7f);
-    // The high bit of each sum says: at or above 'A', above 'Z'. No sum reaches the next byte.
-    let from_a = low_seven + ONES * (0x80 - b'A' as u64);
-    let beyond_z = low_seven + ONES * (0x7f - b'Z' as u64);
-    let is_upper = (from_a ^ beyond_z) & !bytes & (ONES * 0x80);
-    bytes | (is_upper >> 2)
+    // The hash is mixed well already; this only tells the zones apart.
+    name ^ DEPTH.wrapping_mul(u64::from(apex_depth) + 1)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn lowercase8_is_ascii_lowercase() {
-        for byte in 0..=u8::MAX {
-            for position in 0..8 {
-                let mut bytes = [b'Z'; 8];
-                bytes[position] = byte;
-                let lower = lowercase8(u64::from_le_bytes(bytes)).to_le_bytes();
-                assert_eq!(lower, bytes.to_ascii_lowercase().as_slice(), "{byte} at {position}");
-            }
-        }
-    }
 
     #[test]
     fn bytes_beyond_the_label_do_not_count() {

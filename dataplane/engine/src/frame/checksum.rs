@@ -9,35 +9,45 @@ impl Sum {
     #[inline]
     pub(crate) fn add(self, bytes: &[u8]) -> Self {
         // NOTE: RFC 1071 section 2(B) and (C): the sum may be taken in any byte order and in words of any width, so it is
-        // taken in the machine's order, four bytes at a time. 2^32 such words fit.
-        let mut sum = self.0;
-        let (words, tail) = bytes.as_chunks::<4>();
+        // taken in the machine's order, eight bytes at a time, carries coming in at the other end.
+        let (words, tail) = bytes.as_chunks::<8>();
+        let mut sum = self;
         for word in words {
-            sum += u64::from(u32::from_ne_bytes(*word));
+            sum = sum.add_word(u64::from_ne_bytes(*word));
         }
-        let mut last = [0; 4];
-        for (to, from) in last.iter_mut().zip(tail) {
-            *to = *from;
-        }
-        Self(sum + u64::from(u32::from_ne_bytes(last)))
+        if tail.is_empty() { sum } else { sum.add_word(last_word(tail)) }
+    }
+
+    /// Adds eight bytes.
+    #[inline]
+    fn add_word(self, word: u64) -> Self {
+        let (sum, carry) = self.0.overflowing_add(word);
+        Self(sum + u64::from(carry))
     }
 
     /// Adds a 16-bit number.
     #[inline]
     pub(crate) fn add_u16(self, number: u16) -> Self {
-        Self(self.0 + u64::from(number.to_be()))
+        self.add_word(u64::from(number.to_be()))
     }
 
     /// The checksum of all that was added, as it goes on the wire.
     #[inline]
-    #[allow(clippy::cast_possible_truncation, reason = "three folds leave sixteen bits")]
     pub(crate) fn finish(self) -> [u8; 2] {
-        let mut sum = self.0;
-        sum = (sum >> 32) + (sum & 0xffff_ffff);
-        sum = (sum >> 16) + (sum & 0xffff);
-        sum = (sum >> 16) + (sum & 0xffff);
-        sum = (sum >> 16) + (sum & 0xffff);
-        (!(sum as u16)).to_ne_bytes()
+        (!self.fold()).to_ne_bytes()
+    }
+
+    /// The sum in sixteen bits, in the order of the machine.
+    #[inline]
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "halves are added with their carries until sixteen bits are left"
+    )]
+    pub(crate) fn fold(self) -> u16 {
+        let (sum, carry) = ((self.0 >> 32) as u32).overflowing_add(self.0 as u32);
+        let sum = sum + u32::from(carry);
+        let (sum, carry) = ((sum >> 16) as u16).overflowing_add(sum as u16);
+        sum + u16::from(carry)
     }
 
     /// True where what was added includes a right checksum.
@@ -45,6 +55,25 @@ impl Sum {
     pub(crate) fn is_right(self) -> bool {
         self.finish() == [0, 0]
     }
+}
+
+/// Less than eight bytes as a word with zeros behind them.
+#[inline]
+fn last_word(tail: &[u8]) -> u64 {
+    let mut word = 0;
+    let mut rest = tail;
+    let mut shift = 0;
+    if let Some((four, after)) = rest.split_first_chunk::<4>() {
+        (word, rest, shift) = (u64::from(u32::from_le_bytes(*four)), after, 32);
+    }
+    if let Some((two, after)) = rest.split_first_chunk::<2>() {
+        word |= u64::from(u16::from_le_bytes(*two)) << shift;
+        (rest, shift) = (after, shift + 16);
+    }
+    if let Some(&byte) = rest.first() {
+        word |= u64::from(byte) << shift;
+    }
+    u64::from_ne_bytes(word.to_le_bytes())
 }
 
 #[cfg(test)]
