@@ -39,7 +39,16 @@ fn is_argued(lines: &[&str], line: usize) -> bool {
         return true;
     }
     let above = lines[..line - 1].iter().rev();
-    above.take_while(|text| continues(text)).any(|text| argues(text))
+    above.take_while(|text| continues(text)).any(|text| argues(text)) || is_of_argued_impl(lines, line)
+}
+
+/// Whether the line is a method of an argued `unsafe impl`: its contract is the trait's.
+fn is_of_argued_impl(lines: &[&str], line: usize) -> bool {
+    let indent = |text: &str| text.len() - text.trim_start().len();
+    let method = lines[line - 1];
+    let outer = lines[..line - 1].iter().rposition(|text| !text.trim().is_empty() && indent(text) < indent(method));
+    let is_impl = |outer: usize| lines[outer].trim_start().starts_with("unsafe impl") && is_argued(lines, outer + 1);
+    method.trim_start().starts_with("unsafe fn") && outer.is_some_and(is_impl)
 }
 
 /// Whether a line above belongs to what follows it: a comment, an attribute, or a statement that is not finished.
@@ -71,6 +80,16 @@ mod tests {
     fn an_unargued_block_is_seen() {
         let text = "// SAFETY: far away\nfn f() {\n    unsafe { g() }\n}\n";
         assert_eq!(arguments(&Tree::of(&[("ffi/src/lib.rs", text)])).len(), 1);
+    }
+
+    #[test]
+    fn methods_of_an_argued_impl_need_no_more_and_their_blocks_do() {
+        let text = "// SAFETY: passes on.\nunsafe impl G for A {\n    unsafe fn a(&self) {\n        unsafe { b() }\n    }\n}\n";
+        let lines = |text: &str| -> Vec<usize> {
+            arguments(&Tree::of(&[("ffi/src/lib.rs", text)])).iter().map(|violation| violation.line).collect()
+        };
+        assert_eq!(lines(text), [4]);
+        assert_eq!(lines(&text.replace("SAFETY", "Remark")), [2, 3, 4]);
     }
 
     #[test]
