@@ -56,13 +56,8 @@ const FUNCTIONS: &[&str] = &[
 ];
 
 /// Constants, those of shim.h included.
-const CONSTANTS: &[&str] = &[
-    "RTE_MAX_LCORE",
-    "RTE_ETH_NAME_MAX_LEN",
-    "RTE_ETH_MQ_RX_RSS",
-    "RTE_VER_YEAR",
-    "RINGDNS_.*",
-];
+const CONSTANTS: &[&str] =
+    &["RTE_MAX_LCORE", "RTE_ETH_NAME_MAX_LEN", "RTE_ETH_MQ_RX_RSS", "RTE_VER_YEAR", "RINGDNS_.*"];
 
 /// Structs that are only ever seen through a pointer.
 const OPAQUE: &[&str] = &["rte_mempool", "rte_device"];
@@ -148,9 +143,7 @@ fn generate_bindings(cflags: &[&str]) -> Result<(), String> {
         Err(_) => return Err("libclang is not found (bindgen needs it; LIBCLANG_PATH may name its folder)".to_owned()),
     };
     let path = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?).join("bindings.rs");
-    bindings
-        .write_to_file(&path)
-        .map_err(|error| format!("{} cannot be written ({error})", path.display()))
+    bindings.write_to_file(&path).map_err(|error| format!("{} cannot be written ({error})", path.display()))
 }
 
 /// Compiles shim.c into a static library.
@@ -161,16 +154,10 @@ fn compile_shim(cflags: &[&str]) -> Result<(), String> {
         compiler.flag(flag);
     }
     // cc prints its own warnings for Cargo; an error becomes our line.
-    compiler
-        .try_compile("ringdns_shim")
-        .map_err(|error| one_line(&format!("the C compiler failed on shim.c: {error}")))
+    compiler.try_compile("ringdns_shim").map_err(|error| one_line(&format!("the C compiler failed on shim.c: {error}")))
 }
 
 /// A message's first line: Cargo's protocol takes one line.
 fn one_line(text: &str) -> String {
-    text.lines()
-        .find(|line| !line.trim().is_empty())
-        .unwrap_or_default()
-        .trim()
-        .to_owned()
+    text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().trim().to_owned()
 }

@@ -59,23 +59,14 @@ impl Machine {
 
     /// Bytes in hugepages, used or not.
     pub fn reserved_bytes(&self) -> u64 {
-        self.pools
-            .iter()
-            .map(|pool| pool.reserved_pages.saturating_mul(pool.page_bytes))
-            .sum()
+        self.pools.iter().map(|pool| pool.reserved_pages.saturating_mul(pool.page_bytes)).sum()
     }
 
     /// The command that makes so many bytes of hugepages free; none where they are. The memory must be there.
     pub fn remedy(&self, wanted_bytes: u64) -> Option<String> {
-        let missing = wanted_bytes
-            .checked_sub(self.free_bytes())
-            .filter(|&bytes| bytes != 0)?;
-        let reserved: u64 = self
-            .pools
-            .iter()
-            .filter(|pool| pool.page_bytes == PAGE_BYTES_2M)
-            .map(|pool| pool.reserved_pages)
-            .sum();
+        let missing = wanted_bytes.checked_sub(self.free_bytes()).filter(|&bytes| bytes != 0)?;
+        let reserved: u64 =
+            self.pools.iter().filter(|pool| pool.page_bytes == PAGE_BYTES_2M).map(|pool| pool.reserved_pages).sum();
         let pages = reserved + missing.div_ceil(PAGE_BYTES_2M);
         Some(format!("sysctl vm.nr_hugepages={pages}"))
     }
@@ -129,12 +120,7 @@ fn page_pools(node: Option<u32>, folder: &Path) -> Vec<PagePool> {
     };
     let pool = |entry: fs::DirEntry| {
         let name = entry.file_name();
-        let size_kib: u64 = name
-            .to_str()?
-            .strip_prefix("hugepages-")?
-            .strip_suffix("kB")?
-            .parse()
-            .ok()?;
+        let size_kib: u64 = name.to_str()?.strip_prefix("hugepages-")?.strip_suffix("kB")?.parse().ok()?;
         Some(PagePool {
             node,
             page_bytes: size_kib.checked_mul(1024)?,
@@ -154,12 +140,7 @@ fn number(path: &Path) -> Option<u64> {
 fn meminfo_bytes(meminfo: &str, label: &str) -> io::Result<u64> {
     let line = meminfo.lines().find_map(|line| line.strip_prefix(label));
     line.and_then(|rest| rest.trim().strip_suffix(" kB")?.parse::<u64>().ok()?.checked_mul(1024))
-        .ok_or_else(|| {
-            io::Error::new(
-                io::ErrorKind::InvalidData,
-                format!("/proc/meminfo has no line {label} N kB"),
-            )
-        })
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("/proc/meminfo has no line {label} N kB")))
 }
 
 #[cfg(test)]

@@ -34,46 +34,20 @@ fn two_nodes_with_two_page_sizes() {
         "nodes",
         &[
             ("proc/meminfo", MEMINFO),
-            (
-                "sys/devices/system/node/node1/hugepages/hugepages-2048kB/nr_hugepages",
-                "100\n",
-            ),
-            (
-                "sys/devices/system/node/node1/hugepages/hugepages-2048kB/free_hugepages",
-                "0\n",
-            ),
-            (
-                "sys/devices/system/node/node0/hugepages/hugepages-1048576kB/nr_hugepages",
-                "1\n",
-            ),
-            (
-                "sys/devices/system/node/node0/hugepages/hugepages-1048576kB/free_hugepages",
-                "1\n",
-            ),
-            (
-                "sys/devices/system/node/node0/hugepages/hugepages-2048kB/nr_hugepages",
-                "50\n",
-            ),
-            (
-                "sys/devices/system/node/node0/hugepages/hugepages-2048kB/free_hugepages",
-                "30\n",
-            ),
+            ("sys/devices/system/node/node1/hugepages/hugepages-2048kB/nr_hugepages", "100\n"),
+            ("sys/devices/system/node/node1/hugepages/hugepages-2048kB/free_hugepages", "0\n"),
+            ("sys/devices/system/node/node0/hugepages/hugepages-1048576kB/nr_hugepages", "1\n"),
+            ("sys/devices/system/node/node0/hugepages/hugepages-1048576kB/free_hugepages", "1\n"),
+            ("sys/devices/system/node/node0/hugepages/hugepages-2048kB/nr_hugepages", "50\n"),
+            ("sys/devices/system/node/node0/hugepages/hugepages-2048kB/free_hugepages", "30\n"),
             ("sys/devices/system/node/possible", "0-1\n"),
         ],
     );
     let machine = probe_at(&root.0).unwrap();
     assert_eq!(machine.memory_bytes, 8 << 30);
     assert_eq!(machine.available_bytes, 4 << 30);
-    let seen: Vec<_> = machine
-        .pools
-        .iter()
-        .map(|pool| (pool.page_bytes, pool.node, pool.free_pages))
-        .collect();
-    let expected = [
-        (PAGE_BYTES_2M, Some(0), 30),
-        (PAGE_BYTES_2M, Some(1), 0),
-        (PAGE_BYTES_1G, Some(0), 1),
-    ];
+    let seen: Vec<_> = machine.pools.iter().map(|pool| (pool.page_bytes, pool.node, pool.free_pages)).collect();
+    let expected = [(PAGE_BYTES_2M, Some(0), 30), (PAGE_BYTES_2M, Some(1), 0), (PAGE_BYTES_1G, Some(0), 1)];
     assert_eq!(seen, expected);
     assert_eq!(machine.free_bytes(), PAGE_BYTES_1G + 30 * PAGE_BYTES_2M);
     assert_eq!(machine.reserved_bytes(), PAGE_BYTES_1G + 150 * PAGE_BYTES_2M);
@@ -91,11 +65,7 @@ fn the_remedy_adds_to_what_is_reserved() {
     );
     let machine = probe_at(&root.0).unwrap();
     assert_eq!(machine.remedy(20 << 20), None, "10 pages are free");
-    assert_eq!(
-        machine.remedy(256 << 20).as_deref(),
-        Some("sysctl vm.nr_hugepages=218"),
-        "118 more are needed"
-    );
+    assert_eq!(machine.remedy(256 << 20).as_deref(), Some("sysctl vm.nr_hugepages=218"), "118 more are needed");
 }
 
 #[test]

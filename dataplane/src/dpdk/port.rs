@@ -26,11 +26,14 @@ pub struct PortOptions {
     pub mtu: u16,
     /// Whether frames for other MAC addresses come in too.
     pub promiscuous: bool,
+    /// Buffers of each queue pair beside those that it needs, for devices that keep some: net_pcap with infinite_rx keeps
+    /// every frame of its file.
+    pub spare_mbufs: u32,
 }
 
 impl Default for PortOptions {
     fn default() -> Self {
-        Self { queues: 1, mtu: MTU_BYTES_DEFAULT, promiscuous: false }
+        Self { queues: 1, mtu: MTU_BYTES_DEFAULT, promiscuous: false, spare_mbufs: 0 }
     }
 }
 
@@ -171,7 +174,7 @@ impl PortShared {
         let outcome = self.configure(&info, options).and_then(|()| {
             let depths = self.queue_depths(&info)?;
             for queue in 0..options.queues {
-                self.set_up_queue(&info, queue, depths, options.mtu)?;
+                self.set_up_queue(&info, queue, depths, options)?;
             }
             self.start(options)
         });
@@ -238,11 +241,12 @@ impl PortShared {
         info: &ffi::rte_eth_dev_info,
         queue: u16,
         (rx, tx): (u16, u16),
-        mtu: u16,
+        options: PortOptions,
     ) -> Result<(), DpdkError> {
         // SAFETY: the port exists.
         let numa_node = unsafe { ffi::rte_eth_dev_socket_id(self.id) };
-        let (mbufs, frame_bytes) = (pool_mbufs(rx, tx), frame_bytes(mtu));
+        let mbufs = pool_mbufs(rx, tx).saturating_add(options.spare_mbufs);
+        let frame_bytes = frame_bytes(options.mtu);
         let pool = Mempool::new(&self.eal, mbufs, frame_bytes, numa_node).map_err(|reason| {
             self.error(DeviceProblem::Pool { needed_mib: Mempool::bytes(mbufs, frame_bytes) >> 20, reason })
         })?;
