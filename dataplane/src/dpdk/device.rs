@@ -91,11 +91,24 @@ impl Device {
         }
     }
 
+    /// The value of an argument.
+    fn argument(&self, key: &str) -> Option<&str> {
+        let mut arguments = self.arguments.split(',').skip(1).filter_map(|argument| argument.split_once('='));
+        arguments.find(|(name, _)| *name == key).map(|(_, value)| value)
+    }
+
     /// Checks beforehand what drivers report by an error number at best.
-    pub(super) fn check_privileges(&self) -> Result<(), DpdkError> {
+    pub(super) fn check_surroundings(&self) -> Result<(), DpdkError> {
         let Some(driver) = self.driver() else { return Ok(()) };
         if matches!(driver, "net_tap" | "net_tun") && !Path::new("/dev/net/tun").exists() {
             return Err(DpdkError::device(self.name(), DeviceProblem::NoTun));
+        }
+        if let Some(interface) = self.argument("iface").filter(|_| matches!(driver, "net_tap" | "net_tun")) {
+            let folder = Path::new("/sys/class/net").join(interface);
+            if is_taken(&folder) {
+                let problem = DeviceProblem::InterfaceTaken(interface.to_owned());
+                return Err(DpdkError::device(self.name(), problem));
+            }
         }
         let status = fs::read_to_string("/proc/self/status")?;
         match CAPABILITIES.iter().find(|&&(name, bit, _)| name == driver && !has_capability(&status, bit)) {
@@ -133,6 +146,17 @@ fn is_pci_address(name: &str) -> bool {
     is_hex(bus, 2) && slot.split_once('.').is_some_and(|(device, function)| is_hex(device, 2) && is_hex(function, 1))
 }
 
+/// Whether an interface, by its folder below /sys/class/net, is no TAP device that is waiting for its process.
+///
+/// Without this, a second process would become one more queue of the first one's interface, and each would get some flows.
+fn is_taken(folder: &Path) -> bool {
+    /// IFF_PERSIST (linux/if_tun.h): the interface was there before its process and stays after it.
+    const PERSISTENT: u32 = 0x800;
+    let flags = fs::read_to_string(folder.join("tun_flags")).unwrap_or_default();
+    let flags = flags.trim().strip_prefix("0x").and_then(|hex| u32::from_str_radix(hex, 16).ok());
+    folder.exists() && flags.is_none_or(|flags| flags & PERSISTENT == 0)
+}
+
 /// Whether the effective capabilities in the text of /proc/self/status have a bit.
 fn has_capability(status: &str, bit: u32) -> bool {
     let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
@@ -168,6 +192,21 @@ mod tests {
         {
             assert_eq!(Device::parse(device).unwrap().package(), format!("librte-net-{package}{abi}"));
         }
+    }
+
+    #[test]
+    fn interfaces_that_belong_to_others_are_taken() {
+        let folder = std::env::temp_dir().join(format!("ringdns-device-{}", std::process::id()));
+        assert!(!is_taken(&folder), "no such interface");
+        fs::create_dir_all(&folder).unwrap();
+        assert!(is_taken(&folder), "an interface that is no TAP device");
+        for (flags, taken) in [("0x1102\n", true), ("0x1902\n", false)] {
+            fs::write(folder.join("tun_flags"), flags).unwrap();
+            assert_eq!(is_taken(&folder), taken, "{flags}");
+        }
+        fs::remove_dir_all(&folder).unwrap();
+        let tap = Device::parse("net_tap0,mac=fixed,iface=ringdns0").unwrap();
+        assert_eq!((tap.argument("iface"), tap.argument("remote")), (Some("ringdns0"), None));
     }
 
     #[test]

@@ -48,6 +48,8 @@ pub enum DeviceProblem {
     Capability(&'static str),
     /// /dev/net/tun is not there.
     NoTun,
+    /// The TAP interface of that name is there already.
+    InterfaceTaken(String),
     /// No driver of that name is installed.
     NoDriver {
         /// The package that brings it.
@@ -141,6 +143,11 @@ impl fmt::Display for DeviceProblem {
                 "{capability} is missing; run as root, or give it to the process (systemd: AmbientCapabilities={capability})"
             ),
             Self::NoTun => f.write_str("/dev/net/tun is missing; run `modprobe tun`, or pass it into the container"),
+            Self::InterfaceTaken(interface) => write!(
+                f,
+                "the interface {interface} exists already; end the process that has it (`ip -d link show {interface}`), or \
+                 choose another name in [[port]] device"
+            ),
             Self::NoDriver { package, reason } => {
                 write!(f, "its driver is missing ({reason}); run `apt-get install --no-install-recommends {package}`")
             }

@@ -86,7 +86,7 @@ impl Port {
     /// # Errors
     /// Where the driver is missing, a privilege is, or the device cannot do what is asked.
     pub fn open(eal: &Eal, device: &Device, options: PortOptions) -> Result<(Self, Vec<PortQueue>), DpdkError> {
-        device.check_privileges()?;
+        device.check_surroundings()?;
         let id = find_or_make(device)?;
         // From here on its drop closes the port, whatever fails.
         let mut shared = PortShared {
