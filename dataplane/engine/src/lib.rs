@@ -17,6 +17,7 @@
 mod additional;
 mod answer;
 pub mod counters;
+mod direct;
 pub mod frame;
 mod hash;
 pub mod limits;

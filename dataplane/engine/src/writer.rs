@@ -1,5 +1,6 @@
 //! Writes an answer into the buffer that the query came in, right behind the question.
 
+use crate::limits::UDP_ANSWER_BYTES_MIN;
 use crate::query::{Edns, FLAG_QR, HEADER_BYTES, Query};
 use crate::rtype::{self, types};
 use crate::snapshot::{RECORD_HEAD_BYTES, RrsetView};
@@ -262,6 +263,18 @@ pub(crate) fn split_name(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     bytes.split_at_checked(crate::name::name_length(bytes).ok()?)
 }
 
+/// Where the records of an answer over UDP must end, in bytes from the start of the message, and the bytes that its OPT
+/// record takes after that.
+#[inline]
+pub(crate) fn udp_limit(query: &Query, udp_answer_bytes_max: usize, room_bytes: usize) -> (usize, usize) {
+    // RFC 6891 section 6.2.3: less than 512 is taken for 512.
+    let (limit, opt_bytes) = match query.edns {
+        None => (UDP_ANSWER_BYTES_MIN, 0),
+        Some(edns) => (usize::from(edns.udp_bytes).clamp(UDP_ANSWER_BYTES_MIN, udp_answer_bytes_max), OPT_BYTES),
+    };
+    (limit.min(room_bytes).saturating_sub(opt_bytes), opt_bytes)
+}
+
 /// What the OPT record of an answer says.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct EdnsReply {
@@ -282,7 +295,8 @@ impl EdnsReply {
         clippy::cast_possible_truncation,
         reason = "response codes have twelve bits, of which the upper eight go here"
     )]
-    fn record(self, rcode: u16) -> [u8; OPT_BYTES] {
+    #[inline]
+    pub(crate) fn record(self, rcode: u16) -> [u8; OPT_BYTES] {
         let [s1, s2] = self.udp_bytes.to_be_bytes();
         let flags = if self.dnssec_ok { 0x80 } else { 0 };
         [0, 0, types::OPT as u8, s1, s2, (rcode >> 4) as u8, 0, flags, 0, 0, 0]

@@ -31,6 +31,24 @@ impl Sum {
         self.add_word(u64::from(number.to_be()))
     }
 
+    /// Takes a 16-bit number that was added before out again (RFC 1624 section 3).
+    #[inline]
+    pub(crate) fn subtract_u16(self, number: u16) -> Self {
+        self.add_word(u64::from(!number.to_be()))
+    }
+
+    /// Adds the folded sum of bytes that begin at an even or odd place (RFC 1071 section 2(B)).
+    #[inline]
+    pub(crate) fn add_sum(self, sum: u16, place: usize) -> Self {
+        self.add_word(u64::from(if place.is_multiple_of(2) { sum } else { sum.swap_bytes() }))
+    }
+
+    /// Takes the folded sum of such bytes out again.
+    #[inline]
+    pub(crate) fn subtract_sum(self, sum: u16, place: usize) -> Self {
+        self.add_sum(!sum, place)
+    }
+
     /// The checksum of all that was added, as it goes on the wire.
     #[inline]
     pub(crate) fn finish(self) -> [u8; 2] {

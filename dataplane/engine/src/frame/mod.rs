@@ -1,8 +1,9 @@
 //! Frames: what a frame is to a port, and how it is turned round.
 
-mod checksum;
+pub(crate) mod checksum;
 mod ip;
 pub(crate) mod local;
+mod plain;
 pub(crate) mod turn;
 
 use core::net::IpAddr;

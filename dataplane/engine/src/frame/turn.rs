@@ -7,9 +7,10 @@ use super::{Datagram, IPV4_BYTES, Packet, UDP_BYTES};
 const HOPS: u8 = 64;
 
 /// Addresses a UDP reply back to its sender. `end` is where the reply's message ends in the frame; it is the length of
-/// the frame. What is on the wire beyond it was padding of the query.
+/// the frame. What is on the wire beyond it was padding of the query. A checksum that is known already need not be
+/// computed.
 #[inline]
-pub(crate) fn datagram(room: &mut [u8], mac: [u8; 6], datagram: Datagram, end: usize) {
+pub(crate) fn datagram(room: &mut [u8], mac: [u8; 6], datagram: Datagram, end: usize, checksum: Option<[u8; 2]>) {
     let packet = Packet { end, ..datagram.packet };
     ethernet(room, mac);
     ip(room, packet);
@@ -21,7 +22,9 @@ pub(crate) fn datagram(room: &mut [u8], mac: [u8; 6], datagram: Datagram, end: u
         [*l1, *l2] = u16::try_from(length).unwrap_or(u16::MAX).to_be_bytes();
         (*c1, *c2) = (0, 0);
     }
-    let sum = pseudo_header(room, packet, length).add(room.get(packet.payload..end).unwrap_or_default()).finish();
+    let sum = checksum.unwrap_or_else(|| {
+        pseudo_header(room, packet, length).add(room.get(packet.payload..end).unwrap_or_default()).finish()
+    });
     if let Some([.., c1, c2]) = chunk_at::<UDP_BYTES>(room, packet.payload) {
         // RFC 768: a computed checksum of zero is sent as all ones.
         [*c1, *c2] = if sum == [0, 0] { [0xff, 0xff] } else { sum };

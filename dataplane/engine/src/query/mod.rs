@@ -25,6 +25,9 @@ pub(crate) const FLAG_CD: u16 = 0x0010;
 /// The opcode of the header's flags; 0 is QUERY.
 pub(crate) const OPCODE_MASK: u16 = 0x7800;
 
+/// The counts of question, answer and authority section in a query, and two zero bytes.
+const ONE_QUESTION: u64 = 1 << 48;
+
 /// Why a message is not answered from the zones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -66,8 +69,8 @@ impl Query {
         let Some((header, body)) = message.split_first_chunk::<HEADER_BYTES>() else {
             return Err(Refusal::Drop(Reason::DnsShort));
         };
-        let [_, _, flags @ .., q1, q2, an1, an2, ns1, ns2, ar1, ar2] = *header;
-        self.flags = u16::from_be_bytes(flags);
+        let [_, _, f1, f2, q1, q2, an1, an2, ns1, ns2, ar1, ar2] = *header;
+        self.flags = u16::from_be_bytes([f1, f2]);
         if self.flags & FLAG_QR != 0 {
             return Err(Refusal::Drop(Reason::DnsResponse));
         }
@@ -75,11 +78,9 @@ impl Query {
             return Err(Refusal::Notimp);
         }
         // RFC 9619 section 4: a QUERY with a QDCOUNT other than 1 is to be answered with FORMERR.
-        if [q1, q2] != [0, 1] {
-            return Err(Reason::QuestionCount.into());
-        }
-        if [an1, an2, ns1, ns2] != [0; 4] {
-            return Err(Reason::SectionCounts.into());
+        if u64::from_be_bytes([q1, q2, an1, an2, ns1, ns2, 0, 0]) != ONE_QUESTION {
+            let reason = if [q1, q2] == [0, 1] { Reason::SectionCounts } else { Reason::QuestionCount };
+            return Err(reason.into());
         }
         let name_bytes = self.name.take(body, seed)?;
         let Some((&[t1, t2, c1, c2], rest)) = body.get(name_bytes..).and_then(<[u8]>::split_first_chunk) else {
@@ -88,7 +89,10 @@ impl Query {
         self.qtype = u16::from_be_bytes([t1, t2]);
         self.qclass = u16::from_be_bytes([c1, c2]);
         self.question_end = HEADER_BYTES + name_bytes + 4;
-        self.edns = edns::find(rest, u16::from_be_bytes([ar1, ar2]))?;
+        self.edns = match (rest, u16::from_be_bytes([ar1, ar2])) {
+            ([], 0) => None,
+            (section, records) => edns::find(section, records)?,
+        };
         Ok(())
     }
 }

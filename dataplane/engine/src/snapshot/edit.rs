@@ -3,7 +3,7 @@
 use core::fmt;
 use std::sync::Arc;
 
-use super::node::{APEX, CUT, DNAME, WILDCARD_CHILD};
+use super::node::{APEX, CUT, DNAME, SOA, WILDCARD_CHILD};
 use super::overlay::{OpenNode, OpenRrset, Overlay, Place};
 use super::shard::{self, Shard, ShardBuilder, ShardFull};
 use super::{RrsetView, Snapshot, rdata};
@@ -317,9 +317,11 @@ fn is_wildcard(name: &QueryName, depth: usize) -> bool {
 fn mark(next: &mut Snapshot, node: &mut OpenNode, depth: usize) {
     let has = |rtype: u16| node.rrsets.iter().any(|rrset| rrset.rtype == rtype);
     let is_apex = node.flags & APEX != 0;
-    for (flag, holds, set) in
-        [(CUT, has(types::NS) && !is_apex, &mut next.cuts), (DNAME, has(types::DNAME), &mut next.dnames)]
-    {
+    for (flag, holds, set) in [
+        (CUT, has(types::NS) && !is_apex, &mut next.cuts),
+        (DNAME, has(types::DNAME), &mut next.dnames),
+        (SOA, has(types::SOA) && is_apex, &mut next.soas),
+    ] {
         match (node.flags & flag != 0, holds) {
             (false, true) => set.add(depth),
             (true, false) => set.remove(depth),

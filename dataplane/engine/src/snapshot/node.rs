@@ -3,7 +3,7 @@
 //! ```text
 //! head   flags u8, apex depth u8, name length u8, RRsets u8, children u32, length of it all u32
 //! name   lower case, wire form, root label included
-//! RRsets, by type: type u16, records u16, TTL u32, record bytes u32, origin u8, three bytes unused
+//! RRsets, by type: type u16, records u16, TTL u32, record bytes u32, origin u8, kind u8, sum of the records u16
 //! records of each RRset, ready to copy: C0 0C, type, class IN, TTL, rdata length, rdata with names uncompressed
 //! ```
 //!
@@ -20,6 +20,11 @@ pub(crate) const CUT: u8 = 2;
 pub(crate) const WILDCARD_CHILD: u8 = 4;
 /// The node has a DNAME record.
 pub(crate) const DNAME: u8 = 8;
+/// The node is an apex and has its SOA record.
+pub(super) const SOA: u8 = 16;
+
+/// The RRset's records can be sent as they are stored: no name in them wants compression or addresses.
+pub(super) const VERBATIM: u8 = 1;
 
 /// Bytes of a node's head.
 pub(super) const HEAD_BYTES: usize = 12;
@@ -61,7 +66,7 @@ impl<'a> NodeView<'a> {
     /// True where this is the node of `name` (in lower case) in the zone whose apex has `apex_depth` labels.
     #[inline]
     pub(super) fn is(&self, name: &[u8], apex_depth: u8) -> bool {
-        self.name == name && self.apex_depth == apex_depth
+        self.apex_depth == apex_depth && same(self.name, name)
     }
 
     /// True where all of the given flags are set.
@@ -118,6 +123,26 @@ impl<'a> NodeView<'a> {
     }
 }
 
+/// True where two names in lower case are equal. Eight bytes at a time in place: a call costs more than a name has bytes.
+#[inline]
+fn same(mine: &[u8], theirs: &[u8]) -> bool {
+    if mine.len() != theirs.len() {
+        return false;
+    }
+    let (mine_words, mine_tail) = mine.as_chunks::<8>();
+    let (their_words, their_tail) = theirs.as_chunks::<8>();
+    let words = mine_words.iter().zip(their_words);
+    for (mine, theirs) in words {
+        if u64::from_ne_bytes(*mine) != u64::from_ne_bytes(*theirs) {
+            return false;
+        }
+    }
+    match (mine.last_chunk::<8>(), theirs.last_chunk::<8>()) {
+        (Some(mine), Some(theirs)) => mine == theirs,
+        _ => mine_tail == their_tail,
+    }
+}
+
 /// An RRset of a node.
 #[derive(Clone, Copy)]
 pub struct RrsetView<'a> {
@@ -129,6 +154,10 @@ pub struct RrsetView<'a> {
     ttl: u32,
     /// The source that it came from.
     origin: u8,
+    /// [`VERBATIM`] or 0.
+    kind: u8,
+    /// The checksum's sum of the records, in the order of the machine, as if they began at an even place.
+    sum: u16,
     /// The records, ready to copy.
     records: &'a [u8],
 }
@@ -137,7 +166,7 @@ impl<'a> RrsetView<'a> {
     /// The RRset whose head is given, and whose records start `records`.
     #[inline]
     fn decode(head: &[u8], records: &'a [u8]) -> Option<Self> {
-        let (&[t1, t2, n1, n2, ttl1, ttl2, ttl3, ttl4, l1, l2, l3, l4, origin, ..], _) =
+        let (&[t1, t2, n1, n2, ttl1, ttl2, ttl3, ttl4, l1, l2, l3, l4, origin, kind, s1, s2], _) =
             head.split_first_chunk::<RRSET_HEAD_BYTES>()?;
         let length = usize::try_from(u32::from_le_bytes([l1, l2, l3, l4])).ok()?;
         Some(Self {
@@ -145,6 +174,8 @@ impl<'a> RrsetView<'a> {
             count: u16::from_le_bytes([n1, n2]),
             ttl: u32::from_le_bytes([ttl1, ttl2, ttl3, ttl4]),
             origin,
+            kind,
+            sum: u16::from_le_bytes([s1, s2]),
             records: records.get(..length)?,
         })
     }
@@ -167,6 +198,18 @@ impl<'a> RrsetView<'a> {
     /// The source that it came from, as the editor was told.
     pub fn origin(&self) -> u8 {
         self.origin
+    }
+
+    /// True where the records can be sent as they are stored.
+    #[inline]
+    pub(crate) fn is_verbatim(&self) -> bool {
+        self.kind == VERBATIM
+    }
+
+    /// The checksum's sum of the records, in the order of the machine, as if they began at an even place.
+    #[inline]
+    pub(crate) fn sum(&self) -> u16 {
+        self.sum
     }
 
     /// The records in wire form, each with a pointer to the question's name as its owner.

@@ -2,9 +2,11 @@
 
 use hashbrown::HashTable;
 
-use super::node::{HEAD_BYTES, NodeView, RRSET_HEAD_BYTES};
+use super::node::{HEAD_BYTES, NodeView, RRSET_HEAD_BYTES, VERBATIM};
 use super::{Snapshot, shard};
+use crate::frame::checksum::Sum;
 use crate::query::QueryName;
+use crate::rtype;
 
 /// A name in a zone, and its key.
 #[derive(Clone, Copy)]
@@ -105,7 +107,9 @@ impl OpenNode {
             arena.extend_from_slice(&rrset.count.to_le_bytes());
             arena.extend_from_slice(&rrset.ttl.to_le_bytes());
             arena.extend_from_slice(&word(rrset.records.len()));
-            arena.extend_from_slice(&[rrset.origin, 0, 0, 0]);
+            let kind = if rtype::rdata_names(rrset.rtype).is_none() { VERBATIM } else { 0 };
+            let [s1, s2] = Sum::default().add(&rrset.records).fold().to_le_bytes();
+            arena.extend_from_slice(&[rrset.origin, kind, s1, s2]);
         }
         for rrset in &self.rrsets {
             arena.extend_from_slice(&rrset.records);

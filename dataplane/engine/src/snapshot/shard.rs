@@ -52,6 +52,25 @@ impl Shard {
         }
     }
 
+    /// Where the node of a key probably is: what the table tells without a look at the node.
+    #[inline]
+    pub(super) fn candidate(&self, key: u64) -> Option<&[u8]> {
+        let tag = tag(key);
+        let mask = self.slots.len().checked_sub(1)?;
+        let mut index = tag as usize & mask;
+        loop {
+            let slot = *self.slots.get(index)?;
+            if (slot >> 32) == u64::from(tag) && slot != FREE {
+                #[allow(clippy::cast_possible_truncation, reason = "the lower half of the slot is the place")]
+                return self.arena.get((slot as u32).checked_sub(1)? as usize..);
+            }
+            if slot == FREE {
+                return None;
+            }
+            index = (index + 1) & mask;
+        }
+    }
+
     /// The node that a slot points to, and its encoded bytes.
     #[inline]
     fn node(&self, slot: u64) -> Option<(NodeView<'_>, &[u8])> {
