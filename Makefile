@@ -10,7 +10,7 @@ PURE := --workspace --exclude ringdns --exclude ringdns-ffi
 # With the outer tests that start the server.
 ALL := --workspace --features ringdns-tests/device
 
-.PHONY: help run build check check-dpdk test e2e differential loom fmt clean deps deps-test
+.PHONY: help run build check check-dpdk test e2e differential loom bench fmt clean deps deps-test
 
 help: ## Print this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ differential: deps-test build ## Thousands of answers compared with NSD's and Kn
 
 loom: ## Every interleaving of the publication
 	RUSTFLAGS="--cfg loom" $(CARGO) test --release --locked -p ringdns-engine --lib --target-dir target/loom loom
+
+bench: ## Time the engine alone (bench/README.md tells how to read it)
+	$(CARGO) run --release --locked -p ringdns-bench --bin engine
 
 fmt: ## Format the code
 	$(CARGO) fmt --all
