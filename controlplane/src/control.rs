@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::api::{self, Context, ready};
 use crate::config::Config;
-use crate::cycle::Cycle;
+use crate::cycle::{Cycle, RECLAIM_INTERVAL};
 use crate::metrics::Metrics;
 use crate::source::{self, Sink, Source};
 use crate::state::{State, ZoneFileState};
@@ -115,13 +115,16 @@ impl ControlPlane {
         let state = Arc::new(State::new(Arc::clone(publisher.current()), &SOURCES, files.collect()));
         let (events, waiting) = source::queue();
         let cycle = Cycle::new(publisher, waiting, Arc::clone(&state));
-        let cycle = spawn_cycle(cycle, &runtime)?;
+        let cycle = spawn_cycle(cycle)?;
+        runtime.spawn(source::tick(events.downgrade(), RECLAIM_INTERVAL));
 
         let (store, writer) = StoreSource::new(store, Arc::clone(&state));
         let (reloads, requests) = mpsc::channel(1);
         let zone_files = ZoneFiles::new(&config.zone_files, requests, Arc::clone(&state));
-        spawn_source(&runtime, SOURCES[0], store, Sink::new(0, events.clone()));
-        spawn_source(&runtime, SOURCES[1], zone_files, Sink::new(1, events));
+        spawn_source(&runtime, &state, 0, store, &events);
+        spawn_source(&runtime, &state, 1, zone_files, &events);
+        // From here on only sources hold the queue open: when the last ends, so does the cycle.
+        drop(events);
 
         let workers = Arc::new(ready::Workers::new(counters.clone()));
         spawn_look(&runtime, &workers);
@@ -189,18 +192,26 @@ fn listen_error(address: SocketAddr, error: std::io::Error) -> StartError {
 }
 
 /// Starts the cycle's thread.
-fn spawn_cycle(cycle: Cycle, runtime: &Runtime) -> Result<JoinHandle<Publisher>, StartError> {
-    let handle = runtime.handle().clone();
+fn spawn_cycle(cycle: Cycle) -> Result<JoinHandle<Publisher>, StartError> {
     let builder = std::thread::Builder::new().name("ringdns-cycle".to_owned());
-    builder.spawn(move || cycle.run(&handle)).map_err(StartError::Thread)
+    builder.spawn(move || cycle.run()).map_err(StartError::Thread)
 }
 
-/// Starts a source; one that fails is told in the log, and what it said stays served.
-fn spawn_source<S: Source>(runtime: &Runtime, name: &'static str, source: S, sink: Sink) {
+/// Starts a source; one that fails is told in the log and by `/ready`, and what it said stays served.
+fn spawn_source<S: Source>(
+    runtime: &Runtime,
+    state: &Arc<State>,
+    origin: u8,
+    source: S,
+    events: &mpsc::Sender<source::Event>,
+) {
+    let sink = Sink::new(origin, events.clone());
+    let state = Arc::clone(state);
     runtime.spawn(async move {
-        if let Err(error) = source.run(sink).await {
-            tracing::error!(source = name, "the source ended: {error}; what it said before stays served");
-        }
+        let Err(error) = source.run(sink).await else { return };
+        let Some(source) = state.sources.get(usize::from(origin)) else { return };
+        tracing::error!(source = source.name, "the source ended: {error}; what it said before stays served");
+        source.note_failure(error.to_string());
     });
 }
 

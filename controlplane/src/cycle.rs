@@ -6,9 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use ringdns_engine::publish::Publisher;
-use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::timeout;
 
 use crate::merge::{Merge, Refusal, Transaction};
 use crate::source::{Batch, Event, Published};
@@ -17,8 +15,8 @@ use crate::state::{Served, State};
 /// Most changes that one publication takes: bounds how long the first waits for the last. A zone counts as one.
 const CHANGES_PER_CYCLE_MAX: usize = 10_000;
 
-/// How often retired snapshots are looked at while nothing changes, in milliseconds.
-const RECLAIM_INTERVAL_MS: u64 = 500;
+/// How often retired snapshots are looked at while nothing changes.
+pub(crate) const RECLAIM_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Refusals that are logged one by one in a publication; the rest is counted.
 const REFUSALS_LOGGED_MAX: usize = 10;
@@ -52,16 +50,14 @@ impl Cycle {
     /// Runs on a thread of its own until every source is gone; gives the publisher back.
     ///
     /// Compiling is processor work that can take seconds: a task would hold up the others of its runtime thread.
-    pub(crate) fn run(mut self, runtime: &Handle) -> Publisher {
-        let interval = Duration::from_millis(RECLAIM_INTERVAL_MS);
-        loop {
-            let next = runtime.block_on(async { timeout(interval, self.events.recv()).await });
-            match next {
-                Ok(Some(event)) => self.turn(event),
-                Ok(None) => return self.publisher,
-                Err(_) => drop(self.publisher.reclaim()),
+    pub(crate) fn run(mut self) -> Publisher {
+        while let Some(event) = self.events.blocking_recv() {
+            match event {
+                Event::Tick => drop(self.publisher.reclaim()),
+                event => self.turn(event),
             }
         }
+        self.publisher
     }
 
     /// One publication: an event and what waits behind it.
@@ -79,6 +75,8 @@ impl Cycle {
                     self.take(batch, &mut transaction, &mut waiting);
                 }
                 Event::Synced { origin } => synced.push(origin),
+                // Publishing looks at retired snapshots as well.
+                Event::Tick => {}
             }
             if changes < CHANGES_PER_CYCLE_MAX {
                 next = self.events.try_recv().ok();

@@ -18,7 +18,11 @@ pub enum LogError {
 
 /// Sets the process's subscriber. Called once, by the binary.
 pub fn init(config: &LogConfig) -> Result<(), LogError> {
-    let filter = EnvFilter::try_new(&config.level)?;
+    let mut filter = EnvFilter::try_new(&config.level)?;
+    if !config.level.contains("warp") {
+        // A client that goes away in the middle of a request is an error to warp, and none of ours.
+        filter = filter.add_directive("warp=off".parse()?);
+    }
     let builder = SubscriberBuilder::default().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
     match config.format {
         LogFormat::Text => builder.try_init(),

@@ -87,7 +87,6 @@ fn counter(
     help: &str,
     rows: impl IntoIterator<Item = (Labels, u64)>,
 ) -> Result<(), Error> {
-    let help = help.trim_end_matches('.');
     let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
     for (labels, value) in rows {
         metric.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&value, None)?;
@@ -138,12 +137,12 @@ impl Reader {
                 move |family: &str, value| (vec![("worker", worker.clone()), ("family", family.to_owned())], value);
             [row("ipv4", counters.queries_ipv4.get()), row("ipv6", counters.queries_ipv6.get())]
         });
-        counter(encoder, "ringdns_queries", "DNS queries that were answered", queries)?;
+        counter(encoder, "ringdns_queries", "DNS queries that were answered.", queries)?;
         let responses = self.each().flat_map(|(worker, counters)| {
             let row = move |(rcode, value)| (vec![("worker", worker.clone()), ("rcode", rcode_name(rcode))], value);
             counters.rcodes().map(row)
         });
-        counter(encoder, "ringdns_responses", "Answers by response code", responses)?;
+        counter(encoder, "ringdns_responses", "Answers by response code.", responses)?;
         let names = Counters::default();
         for (index, (name, help, _)) in names.plain().enumerate() {
             if name.starts_with("queries_") {
@@ -160,9 +159,9 @@ impl Reader {
     /// Frames by reason.
     fn reasons(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
         for (fate, name, help) in [
-            (Fate::Drop, "ringdns_drops", "Frames dropped, by reason"),
-            (Fate::Punt, "ringdns_punts", "Frames that are for the kernel, by reason"),
-            (Fate::Formerr, "ringdns_formerr", "Queries answered with FORMERR, by reason"),
+            (Fate::Drop, "ringdns_drops", "Frames dropped, by reason."),
+            (Fate::Punt, "ringdns_punts", "Frames that are for the kernel, by reason."),
+            (Fate::Formerr, "ringdns_formerr", "Queries answered with FORMERR, by reason."),
         ] {
             let rows = self.each().flat_map(|(worker, counters)| {
                 let reasons = Reason::ALL.iter().filter(move |reason| reason.fate() == fate);
@@ -180,15 +179,15 @@ impl Reader {
         let served = self.state.served();
         let snapshot = &served.snapshot;
         for (name, help, value) in [
-            ("ringdns_snapshot_generation", "Commits before the served snapshot", snapshot.generation()),
-            ("ringdns_snapshot_zones", "Zones that are served", served.zones.len() as u64),
-            ("ringdns_snapshot_names", "Names that are served, empty non-terminals included", snapshot.names()),
-            ("ringdns_snapshot_rrsets", "RRsets that are served", snapshot.rrsets()),
-            ("ringdns_snapshot_memory_bytes", "Bytes that the served snapshot takes", snapshot.memory_bytes()),
-            ("ringdns_snapshot_complete", "1 once every source was read", u64::from(snapshot.is_complete())),
+            ("ringdns_snapshot_generation", "Commits before the served snapshot.", snapshot.generation()),
+            ("ringdns_snapshot_zones", "Zones that are served.", served.zones.len() as u64),
+            ("ringdns_snapshot_names", "Names that are served, empty non-terminals included.", snapshot.names()),
+            ("ringdns_snapshot_rrsets", "RRsets that are served.", snapshot.rrsets()),
+            ("ringdns_snapshot_memory_bytes", "Bytes that the served snapshot takes.", snapshot.memory_bytes()),
+            ("ringdns_snapshot_complete", "1 once every source was read.", u64::from(snapshot.is_complete())),
             (
                 "ringdns_shadowed_rrsets",
-                "RRsets that another source outranks",
+                "RRsets that another source outranks.",
                 self.state.losers.load(Ordering::Relaxed),
             ),
         ] {
@@ -201,13 +200,13 @@ impl Reader {
     fn publications(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
         let times = self.state.publish_times();
         let buckets: Vec<(f64, u64)> = PUBLISH_SECONDS_BUCKETS.into_iter().zip(times.buckets).collect();
-        let help = "Seconds from a change's turn to its publication";
+        let help = "Seconds from a change's turn to its publication.";
         let mut metric = encoder.encode_descriptor("ringdns_publish_seconds", help, None, MetricType::Histogram)?;
         metric.encode_histogram::<NoLabelSet>(times.sum_seconds, times.count, &buckets, None)?;
-        let help = "Seconds that the last publication took";
+        let help = "Seconds that the last publication took.";
         gauge(encoder, "ringdns_publish_last_seconds", help, [(Labels::new(), times.last_seconds)])?;
         let refused = self.state.refusals.load(Ordering::Relaxed);
-        let help = "Changes that could not be served";
+        let help = "Changes that could not be served.";
         counter(encoder, "ringdns_refused_changes", help, [(Labels::new(), refused)])
     }
 
@@ -215,34 +214,34 @@ impl Reader {
     fn sources(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
         let each = || self.state.sources.iter().map(|source| (vec![("source", source.name.to_owned())], source));
         let synced = each().map(|(labels, source)| (labels, f64::from(u8::from(source.is_synced()))));
-        gauge(encoder, "ringdns_source_synced", "1 once the source was read", synced)?;
+        gauge(encoder, "ringdns_source_synced", "1 once the source was read.", synced)?;
         let ages = each().filter_map(|(labels, source)| Some((labels, source.age_seconds()?)));
-        gauge(encoder, "ringdns_source_age_seconds", "Seconds since the source's last change", ages)?;
+        gauge(encoder, "ringdns_source_age_seconds", "Seconds since the source's last change.", ages)?;
         let batches = each().map(|(labels, source)| (labels, source.batches()));
-        counter(encoder, "ringdns_source_batches", "Batches of changes that the source gave", batches)?;
+        counter(encoder, "ringdns_source_batches", "Batches of changes that the source gave.", batches)?;
         let files = self.state.zone_files();
         let labels = |zone: &ringdns_engine::name::WireName| vec![("zone", zone.to_string())];
         let loaded = files.iter().map(|file| (labels(&file.zone), f64::from(u8::from(file.error.is_none()))));
-        gauge(encoder, "ringdns_zone_file_ok", "0 where the zone file as read last was not taken", loaded)?;
+        gauge(encoder, "ringdns_zone_file_ok", "0 where the zone file as read last was not taken.", loaded)?;
         let records = files.iter().map(|file| (labels(&file.zone), float(file.records.unwrap_or(0))));
-        gauge(encoder, "ringdns_zone_file_records", "Records of the zone file as it is served", records)?;
+        gauge(encoder, "ringdns_zone_file_records", "Records of the zone file as it is served.", records)?;
         let commits = self.state.store_commits.load(Ordering::Relaxed);
-        counter(encoder, "ringdns_store_commits", "Durable commits of the store", [(Labels::new(), commits)])?;
+        counter(encoder, "ringdns_store_commits", "Durable commits of the store.", [(Labels::new(), commits)])?;
         let writes = self.state.store_writes.load(Ordering::Relaxed);
-        counter(encoder, "ringdns_store_writes", "Writes that those commits held", [(Labels::new(), writes)])
+        counter(encoder, "ringdns_store_writes", "Writes that those commits held.", [(Labels::new(), writes)])
     }
 
     /// The process.
     fn process(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
         let mut metric =
-            encoder.encode_descriptor("ringdns_build", "What this program was built from", None, MetricType::Info)?;
+            encoder.encode_descriptor("ringdns_build", "What this program was built from.", None, MetricType::Info)?;
         let labels: Labels = vec![
             ("version", self.build.version.clone()),
             ("commit", self.build.commit.clone()),
             ("dpdk", self.build.dpdk.clone()),
         ];
         metric.encode_info(&labels)?;
-        let help = "Start time of the process in seconds since 1970";
+        let help = "Start time of the process in seconds since 1970.";
         gauge(encoder, "process_start_time_seconds", help, [(Labels::new(), self.start_seconds)])
     }
 }

@@ -2,6 +2,7 @@
 //! sources, of priorities or of the snapshot.
 
 use std::future::Future;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -30,6 +31,8 @@ pub(crate) enum Event {
         /// The source.
         origin: u8,
     },
+    /// Time passes: a look at retired snapshots is due.
+    Tick,
 }
 
 /// Changes of one source that become visible together.
@@ -114,6 +117,16 @@ impl Sink {
     /// Queues an event.
     async fn send(&self, event: Event) -> Result<(), Closed> {
         self.events.send(event).await.map_err(|_| Closed)
+    }
+}
+
+/// Tells the cycle at intervals that time passes, as long as there is a source.
+pub(crate) async fn tick(events: mpsc::WeakSender<Event>, interval: Duration) {
+    loop {
+        tokio::time::sleep(interval).await;
+        let Some(events) = events.upgrade() else { return };
+        // Where the queue is full the cycle has turns enough without a tick.
+        let _ = events.try_send(Event::Tick);
     }
 }
 

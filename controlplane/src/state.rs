@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ringdns_engine::name::WireName;
@@ -12,7 +12,7 @@ use ringdns_engine::snapshot::Snapshot;
 
 /// Upper bounds in seconds of the buckets of the publication histogram.
 pub(crate) const PUBLISH_SECONDS_BUCKETS: [f64; 12] =
-    [0.000_1, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0, 5.0, f64::MAX];
+    [0.000_1, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0, 5.0, f64::INFINITY];
 
 /// What is served, and who says so.
 #[derive(Clone, Debug)]
@@ -34,12 +34,20 @@ pub struct SourceState {
     batches: AtomicU64,
     /// When its last batch was published, in milliseconds since 1970; 0: never.
     changed_ms: AtomicU64,
+    /// Why it ended before its time; written once.
+    failure: OnceLock<String>,
 }
 
 impl SourceState {
     /// A source that has not said anything yet.
     pub(crate) fn new(name: &'static str) -> Self {
-        Self { name, synced: AtomicBool::new(false), batches: AtomicU64::new(0), changed_ms: AtomicU64::new(0) }
+        Self {
+            name,
+            synced: AtomicBool::new(false),
+            batches: AtomicU64::new(0),
+            changed_ms: AtomicU64::new(0),
+            failure: OnceLock::new(),
+        }
     }
 
     /// True once everything that it had when it started is served.
@@ -58,6 +66,17 @@ impl SourceState {
             0 => None,
             then => Some(Duration::from_millis(now_ms().saturating_sub(then)).as_secs_f64()),
         }
+    }
+
+    /// Why the source ended before its time.
+    pub fn failure(&self) -> Option<&str> {
+        self.failure.get().map(String::as_str)
+    }
+
+    /// Notes that the source ended before its time.
+    pub(crate) fn note_failure(&self, error: String) {
+        // The first failure is the one that counts.
+        let _ = self.failure.set(error);
     }
 
     /// Notes a published batch; written by the cycle alone.

@@ -1,5 +1,7 @@
 //! The REST interface over a real socket.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "what a test cannot set up ends it")]
+
 mod common;
 
 use common::{Server, TOKEN};

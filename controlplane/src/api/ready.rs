@@ -62,8 +62,12 @@ impl Workers {
 /// `/ready`
 pub(super) fn answer(context: &Context) -> Answer {
     let mut missing = Vec::new();
-    for source in context.state.sources.iter().filter(|source| !source.is_synced()) {
-        missing.push(format!("source {} has not been read", source.name));
+    for source in &context.state.sources {
+        match source.failure() {
+            Some(failure) => missing.push(format!("source {} has ended: {failure}", source.name)),
+            None if !source.is_synced() => missing.push(format!("source {} has not been read", source.name)),
+            None => {}
+        }
     }
     let polling = context.workers.polling();
     for (worker, _) in polling.iter().enumerate().filter(|(_, polling)| !**polling) {

@@ -223,7 +223,7 @@ fn the_order_of_events_never_shows() {
         bench.apply(2, vec![Change::AddZone(name("z."))]);
         let mut said: BTreeMap<(u8, String, u16), String> = BTreeMap::new();
         for _ in 0..25 {
-            let (origin, owner) = (next(3) as u8, format!("{}.z.", ["a", "b"][next(2) as usize]));
+            let (origin, owner) = ([0, 1, 2][next(3) as usize], format!("{}.z.", ["a", "b"][next(2) as usize]));
             let kind = kinds[next(3) as usize].replace('%', &next(9).to_string());
             let text = format!("{owner} {kind}");
             let rtype = rrset(&text).rtype;

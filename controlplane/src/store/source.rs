@@ -8,7 +8,7 @@ use ringdns_engine::name::WireName;
 use tokio::sync::{mpsc, oneshot};
 
 use super::schema::{RRSETS, ZONES, split_rrset_key, split_rrset_value};
-use super::write::Tables;
+use super::write::{Stored as _, Tables};
 use super::{Outcome, Store, Write, WriteError};
 use crate::canonical::split_name;
 use crate::model::{Change, Rrset};
@@ -123,15 +123,14 @@ impl StoreSource {
 
     /// Carries out writes and makes them durable; gives the answer of each and what the cycle has to know.
     fn commit(&self, writes: Vec<Write>) -> Result<(Vec<Answer>, Vec<Change>), WriteError> {
-        let storage = |error: redb::Error| WriteError::Storage(error.to_string());
         let count = writes.len() as u64;
-        let transaction = self.store.database.begin_write().map_err(|error| storage(error.into()))?;
+        let transaction = self.store.database.begin_write().stored()?;
         let mut changes = Vec::new();
         let mut answers = Vec::new();
         {
             let mut tables = Tables {
-                zones: transaction.open_table(ZONES).map_err(|error| storage(error.into()))?,
-                rrsets: transaction.open_table(RRSETS).map_err(|error| storage(error.into()))?,
+                zones: transaction.open_table(ZONES).stored()?,
+                rrsets: transaction.open_table(RRSETS).stored()?,
             };
             for write in writes {
                 match tables.apply(write) {
@@ -146,9 +145,9 @@ impl StoreSource {
             }
         }
         if changes.is_empty() {
-            transaction.abort().map_err(|error| storage(error.into()))?;
+            transaction.abort().stored()?;
         } else {
-            transaction.commit().map_err(|error| storage(error.into()))?;
+            transaction.commit().stored()?;
             self.state.store_commits.fetch_add(1, Ordering::Relaxed);
             self.state.store_writes.fetch_add(count, Ordering::Relaxed);
         }

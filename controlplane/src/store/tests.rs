@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use redb::ReadableDatabase as _;
 use redb::ReadableTable as _;
 use ringdns_engine::name::WireName;
+use ringdns_engine::snapshot::edit::EditError;
 
 use super::schema::{RRSETS, ZONES, split_rrset_key, split_rrset_value};
 use super::write::Tables;
@@ -137,6 +138,7 @@ fn wrong_writes_are_refused_and_change_nothing() {
         (put("d.z.", "A", &[]), WriteError::Rrset(RrsetError::Empty)),
         (put("d.z.", "SOA", &["a. b. 1 2 3 4 5"]), WriteError::Rrset(RrsetError::SoaBelowApex)),
         (put("d.z.", "TYPE255", &["\\# 0"]), WriteError::Rrset(RrsetError::NoData)),
+        (put("d.z.", "TYPE14", &["\\# 1 ff"]), WriteError::Unservable(EditError::RdataMalformed)),
         (delete("z.", "SOA"), WriteError::ApexNeeded),
         (delete("z.", "NS"), WriteError::ApexNeeded),
         (delete("b.z.", "A"), WriteError::RrsetNotFound),

@@ -3,6 +3,8 @@
 
 use redb::{ReadableTable as _, Table};
 use ringdns_engine::name::WireName;
+use ringdns_engine::snapshot::Snapshot;
+use ringdns_engine::snapshot::edit::{EditError, Editor, RrsetSpec};
 
 use super::schema::{after, owner_key, rrset_key, rrset_value, split_rrset_value};
 use crate::canonical::name_key;
@@ -118,6 +120,9 @@ pub enum WriteError {
     /// The RRset itself.
     #[error(transparent)]
     Rrset(#[from] RrsetError),
+    /// The engine could not serve it.
+    #[error(transparent)]
+    Unservable(#[from] EditError),
     /// It is on disk, and the snapshot could not take it.
     #[error("stored, but not served: {0}")]
     NotServed(String),
@@ -129,24 +134,15 @@ pub enum WriteError {
     Unavailable,
 }
 
-impl<E: Into<redb::Error>> From<Failed<E>> for WriteError {
-    fn from(Failed(error): Failed<E>) -> Self {
-        WriteError::Storage(error.into().to_string())
-    }
-}
-
-/// Any of redb's errors, on its way to [`WriteError::Storage`].
-struct Failed<E>(E);
-
-/// Turns redb's errors into ours.
-trait Stored<T> {
+/// Turns redb's many errors into ours.
+pub(super) trait Stored<T> {
     /// The value, or [`WriteError::Storage`].
     fn stored(self) -> Result<T, WriteError>;
 }
 
 impl<T, E: Into<redb::Error>> Stored<T> for Result<T, E> {
     fn stored(self) -> Result<T, WriteError> {
-        self.map_err(|error| Failed(error).into())
+        self.map_err(|error| WriteError::Storage(error.into().to_string()))
     }
 }
 
@@ -247,6 +243,7 @@ impl Tables<'_> {
             return Err(WriteError::OutOfZone);
         }
         rrset.normalise(apex)?;
+        probe(apex, &rrset)?;
         let before = self.rrset(apex, &rrset.owner, rrset.rtype)?;
         if new && before.is_some() {
             return Err(WriteError::Exists);
@@ -312,6 +309,14 @@ impl Tables<'_> {
         }
         self.insert(apex, soa, changes)
     }
+}
+
+/// Has the engine take an RRset into a snapshot of its own: what it would refuse is refused before it is on disk.
+fn probe(apex: &WireName, rrset: &Rrset) -> Result<(), EditError> {
+    let mut editor = Editor::new(&Snapshot::empty());
+    editor.add_zone(apex);
+    let Rrset { owner, rtype, ttl, rdatas } = rrset;
+    editor.put_rrset(apex, owner, &RrsetSpec { rtype: *rtype, ttl: *ttl, origin: 0, rdatas: rdatas.clone() })
 }
 
 /// The SOA and NS records that a zone should have.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ringdns_controlplane::config::Config;
-use ringdns_controlplane::{BuildInfo, ControlPlane};
+use ringdns_controlplane::{BuildInfo, ControlPlane, StartError};
 use ringdns_engine::counters::Counters;
 use ringdns_engine::publish::{Publisher, Reader};
 use ringdns_engine::snapshot::Snapshot;
@@ -17,6 +17,13 @@ use serde_json::Value;
 
 /// The token of the tests.
 pub const TOKEN: &str = "0123456789abcdef";
+
+/// Speaks to the API.
+#[derive(Clone, Copy, Debug)]
+pub struct Client {
+    /// Where it listens.
+    pub address: SocketAddr,
+}
 
 /// A running control plane.
 pub struct Server {
@@ -28,6 +35,17 @@ pub struct Server {
     pub counters: Arc<Counters>,
     /// Where the API listens.
     pub address: SocketAddr,
+    /// Speaks to it.
+    pub client: Client,
+}
+
+/// Gives a server all that its client can do.
+impl std::ops::Deref for Server {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
 }
 
 /// Configuration text with the store in a directory and the API on a free port.
@@ -61,15 +79,25 @@ impl Server {
 
     /// Starts with configuration text.
     pub fn start_text_unsynced(directory: &Path, text: &str) -> Self {
+        Self::try_start_text(directory, text).unwrap()
+    }
+
+    /// Starts with a store in a directory, where that can be done.
+    pub fn try_start(directory: &Path, more: &str) -> Result<Self, StartError> {
+        Self::try_start_text(directory, &config_text(directory, more))
+    }
+
+    /// Starts with configuration text, where that can be done.
+    fn try_start_text(directory: &Path, text: &str) -> Result<Self, StartError> {
         let path = directory.join("ringdns.toml");
         let config = Config::parse(&path, text).unwrap();
         let publisher = Publisher::new(Snapshot::empty());
         let reader = publisher.reader();
         let counters = Arc::new(Counters::default());
         let build = BuildInfo { version: "1.2.3".into(), commit: "abc".into(), dpdk: "22.11".into() };
-        let plane = ControlPlane::start(&config, vec![Arc::clone(&counters)], publisher, build).unwrap();
+        let plane = ControlPlane::start(&config, vec![Arc::clone(&counters)], publisher, build)?;
         let address = plane.address();
-        Self { plane: Some(plane), reader, counters, address }
+        Ok(Self { plane: Some(plane), reader, counters, address, client: Client { address } })
     }
 
     /// The control plane.
@@ -80,6 +108,15 @@ impl Server {
     /// Ends it.
     pub fn stop(mut self) {
         assert!(self.plane.take().unwrap().shutdown().is_some(), "the cycle's thread ended badly");
+    }
+}
+
+impl Client {
+    /// A request with the token and a JSON body; status and JSON; nothing where no whole answer came.
+    pub fn try_json(&self, method: &str, path: &str, body: &str) -> Option<(u16, Value)> {
+        let authorization = format!("Bearer {TOKEN}");
+        let reply = self.try_raw(&request(method, path, &[("authorization", &authorization)], body))?;
+        Some((reply.status, serde_json::from_str(&reply.body).ok()?))
     }
 
     /// A request with the token and a JSON body; status and JSON.
@@ -97,22 +134,17 @@ impl Server {
 
     /// A request with headers; a body is sent as JSON unless the headers say otherwise.
     pub fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
-        let mut text = format!("{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n");
-        for (name, value) in headers {
-            text.push_str(&format!("{name}: {value}\r\n"));
-        }
-        if !body.is_empty() {
-            if !headers.iter().any(|(name, _)| *name == "content-type") {
-                text.push_str("content-type: application/json\r\n");
-            }
-            text.push_str(&format!("content-length: {}\r\n", body.len()));
-        }
-        self.raw(&format!("{text}\r\n{body}"))
+        self.raw(&request(method, path, headers, body))
     }
 
     /// Bytes as they are.
     pub fn raw(&self, request: &str) -> Reply {
-        let mut stream = TcpStream::connect(self.address).unwrap();
+        self.try_raw(request).unwrap_or_else(|| panic!("no answer to {}", &request[..request.len().min(200)]))
+    }
+
+    /// Bytes as they are; nothing where no answer came.
+    fn try_raw(&self, request: &str) -> Option<Reply> {
+        let mut stream = TcpStream::connect(self.address).ok()?;
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         // A server that refuses a body may close before all of it is sent.
         let _ = stream.write_all(request.as_bytes());
@@ -120,6 +152,21 @@ impl Server {
         let _ = stream.read_to_end(&mut bytes);
         Reply::parse(&String::from_utf8(bytes).unwrap())
     }
+}
+
+/// The text of a request.
+fn request(method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> String {
+    let mut text = format!("{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n");
+    for (name, value) in headers {
+        text.push_str(&format!("{name}: {value}\r\n"));
+    }
+    if !body.is_empty() {
+        if !headers.iter().any(|(name, _)| *name == "content-type") {
+            text.push_str("content-type: application/json\r\n");
+        }
+        text.push_str(&format!("content-length: {}\r\n", body.len()));
+    }
+    format!("{text}\r\n{body}")
 }
 
 /// An HTTP response.
@@ -135,15 +182,15 @@ pub struct Reply {
 
 impl Reply {
     /// Takes a response apart.
-    fn parse(text: &str) -> Self {
-        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no response: {text:?}"));
+    fn parse(text: &str) -> Option<Self> {
+        let (head, body) = text.split_once("\r\n\r\n")?;
         let mut lines = head.lines();
-        let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+        let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
         let headers = lines
             .filter_map(|line| line.split_once(": "))
             .map(|(name, value)| (name.to_lowercase(), value.to_owned()))
             .collect();
-        Self { status, headers, body: body.to_owned() }
+        Some(Self { status, headers, body: body.to_owned() })
     }
 
     /// The value of a header.
