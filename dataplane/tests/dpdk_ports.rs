@@ -68,6 +68,7 @@ fn frames_pass_a_ring(eal: &Eal) {
     assert_eq!((source_port.name(), ring_port.name()), ("net_null0", "net_ring0"));
     assert!(ring_port.link().unwrap().up);
     assert!(!ring_port.has_rss());
+    assert_eq!(ring_port.udp_payload_bytes_max(), 1452);
     source.attach();
     for round in 0..2000u16 {
         let mut burst = empty_frames(&mut source);

@@ -39,6 +39,9 @@ const CAPABILITIES: &[(&str, u32, &str)] = &[
     ("net_af_xdp", 12, "CAP_NET_ADMIN"),
 ];
 
+/// Arguments of the drivers that silently ignore others: of DPDK 22.11 and, for `persist`, of later ones.
+const ARGUMENTS: &[(&str, &[&str])] = &[("net_tap", &["iface", "mac", "remote", "persist"]), ("net_tun", &["iface"])];
+
 /// Drivers whose package is named otherwise.
 const PACKAGES: &[(&str, &str)] =
     &[("net_tun", "tap"), ("net_virtio_user", "virtio"), ("net_bonding", "bond"), ("net_null", "null")];
@@ -62,10 +65,23 @@ impl Device {
         match kind {
             // A zero byte cannot be passed to C.
             Some(kind) if name.len() < ffi::RTE_ETH_NAME_MAX_LEN as usize && !arguments.contains('\0') => {
-                Ok(Self { arguments: arguments.to_owned(), name_len: name.len(), kind })
+                let device = Self { arguments: arguments.to_owned(), name_len: name.len(), kind };
+                device.check_arguments()?;
+                Ok(device)
             }
             _ => Err(DpdkError::device(arguments, DeviceProblem::Syntax)),
         }
+    }
+
+    /// Finds misspelt arguments, where the driver does not.
+    fn check_arguments(&self) -> Result<(), DpdkError> {
+        let driver = self.driver().unwrap_or_default();
+        let Some(&(_, known)) = ARGUMENTS.iter().find(|&&(name, _)| name == driver) else { return Ok(()) };
+        let mut names =
+            self.arguments.split(',').skip(1).map(|argument| argument.split('=').next().unwrap_or_default());
+        names.find(|name| !known.contains(name)).map_or(Ok(()), |name| {
+            Err(DpdkError::device(&self.arguments, DeviceProblem::UnknownArgument { name: name.to_owned(), known }))
+        })
     }
 
     /// Name and arguments.
@@ -179,7 +195,20 @@ mod tests {
 
     #[test]
     fn anything_else_is_refused() {
-        for wrong in ["", "eth0", "net_tap", "net_0", "0000:01:00", "net_tap0 ", "-a", "net_tap0\0", "Net_tap0"] {
+        assert!(Device::parse("net_tap0,iface=x,mac=fixed,persist").is_ok());
+        for wrong in [
+            "net_tap0,ifac=x",
+            "net_tap0,",
+            "",
+            "eth0",
+            "net_tap",
+            "net_0",
+            "0000:01:00",
+            "net_tap0 ",
+            "-a",
+            "net_tap0\0",
+            "Net_tap0",
+        ] {
             assert!(Device::parse(wrong).is_err(), "{wrong:?}");
         }
     }

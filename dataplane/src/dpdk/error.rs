@@ -44,6 +44,13 @@ pub enum DpdkError {
 pub enum DeviceProblem {
     /// The arguments are neither those of a virtual device nor a PCI address.
     Syntax,
+    /// The driver would ignore an argument of this name.
+    UnknownArgument {
+        /// The name.
+        name: String,
+        /// Those that it knows.
+        known: &'static [&'static str],
+    },
     /// The driver needs this capability, which the process lacks.
     Capability(&'static str),
     /// /dev/net/tun is not there.
@@ -138,6 +145,9 @@ impl fmt::Display for DeviceProblem {
                 "neither a virtual device such as \"net_tap0,iface=ringdns0\" nor a PCI address such as \
                  \"0000:01:00.0\"; correct [[port]] device",
             ),
+            Self::UnknownArgument { name, known } => {
+                write!(f, "it has no argument {name:?}; use {} in [[port]] device", known.join(", "))
+            }
             Self::Capability(capability) => write!(
                 f,
                 "{capability} is missing; run as root, or give it to the process (systemd: AmbientCapabilities={capability})"

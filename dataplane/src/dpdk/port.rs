@@ -72,6 +72,8 @@ pub(super) struct PortShared {
     device: Device,
     /// Its MAC address.
     mac: [u8; 6],
+    /// Largest IP packet, in bytes.
+    mtu: u16,
     /// Whether the device spreads flows over its queues by their hash.
     rss: bool,
     /// A pool for every receive queue, so that a worker shares its buffers with no other.
@@ -93,6 +95,7 @@ impl Port {
             id,
             device: device.clone(),
             mac: [0; 6],
+            mtu: options.mtu,
             rss: false,
             pools: Vec::with_capacity(usize::from(options.queues)),
             eal: eal.clone(),
@@ -111,6 +114,13 @@ impl Port {
     /// The MAC address, which replies come from.
     pub fn mac(&self) -> [u8; 6] {
         self.0.mac
+    }
+
+    /// Most bytes of a UDP payload that goes into one packet over IPv6, and so over IPv4: larger answers must not be made,
+    /// because drivers send what they are given.
+    pub fn udp_payload_bytes_max(&self) -> usize {
+        // IPv6 header, UDP header; MTU_BYTES_MIN leaves enough.
+        usize::from(self.0.mtu) - 40 - 8
     }
 
     /// Whether the device spreads flows over its queues by their hash (RSS). Virtual devices have ways of their own.
