@@ -32,7 +32,7 @@ check-dpdk: ## Clippy and tests of what touches DPDK
 	$(CARGO) clippy $(ALL) --all-targets --locked -- -D warnings
 	$(CARGO) test -p ringdns -p ringdns-ffi -p ringdns-dataplane --features ringdns-dataplane/dpdk --locked
 
-test: deps deps-test check check-dpdk e2e differential ## Everything that CI runs
+test: deps deps-test check loom check-dpdk e2e differential ## Everything that CI runs
 
 e2e: deps-test build ## The built server on virtual devices: REST, dig, dnsperf, malformed frames (root)
 	@scripts/run-device-test e2e

@@ -1,6 +1,5 @@
 //! The direct way: a query whose answer is one stored RRset, sent as it is stored. Nearly all positive answers are such.
-//! Whatever is not goes through [`crate::answer`], which would give the same bytes (see the test at the end of
-//! `tests/answers.rs`).
+//! Whatever is not goes through [`crate::answer`], which would give the same bytes (`tests/direct.rs` compares them).
 
 use crate::frame::checksum::Sum;
 use crate::frame::{Datagram, UDP_BYTES};

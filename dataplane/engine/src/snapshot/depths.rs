@@ -136,7 +136,7 @@ mod tests {
             for to in 0..=127 {
                 let all: Vec<usize> = set.between(from, to).collect();
                 assert_eq!(set.has_between(from, to), !all.is_empty(), "{from}..={to}");
-                assert_eq!(set.deepest(to), set.between(0, to).last());
+                assert_eq!(set.deepest(to), set.between(0, to).next_back());
             }
         }
         assert_eq!(set.total(), 5);

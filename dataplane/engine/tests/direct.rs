@@ -1,0 +1,84 @@
+//! The direct way gives the same bytes as the long way.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::missing_docs_in_private_items,
+    reason = "tests state what they expect by failing"
+)]
+
+mod common;
+
+use common::{Host, snapshot};
+use ringdns_engine::rtype::types;
+use ringdns_engine::testing::{UdpFrame, query, query_edns};
+use ringdns_engine::verdict::Verdict;
+
+/// A zone with RRsets of odd and even sizes, one to many records, at names of odd and even lengths.
+fn zone() -> String {
+    let mut zone =
+        "@ SOA ns hostmaster 1 2 3 4 5\n@ NS ns\nns A 192.0.2.1\n@ MX 1 ns\nal CNAME ns\n*.w TXT w\n".to_owned();
+    for number in 1..40 {
+        let name = "n".repeat(number);
+        for record in 0..number {
+            zone += &format!("{name} A 198.51.100.{record}\n{name} AAAA 2001:db8::{record}\n");
+        }
+        zone += &format!("{name} TXT \"{}\"\n", "t".repeat(number));
+        zone += &format!("{name}.deeper A 203.0.113.{number}\n");
+    }
+    zone
+}
+
+/// A host whose queries go the direct way, and one whose do not: zone cuts at the depths of all its names keep them off it.
+fn hosts() -> [Host; 2] {
+    let cuts = "cut NS ns\ncut.deeper NS ns\ncut.a.b NS ns\ncut.a.b.c NS ns\n";
+    [snapshot(&[("example.", &zone())]), snapshot(&[("example.", &(zone() + cuts))])].map(Host::new)
+}
+
+#[test]
+fn both_ways_give_the_same_bytes() {
+    let [mut direct, mut long] = hosts();
+    for number in 1..40 {
+        for qname in [
+            format!("{}.example.", "N".repeat(number)),
+            format!("{}.deeper.example.", "n".repeat(number)),
+            format!("{}.w.example.", "x".repeat(number)),
+            format!("{}.gone.example.", "x".repeat(number)),
+        ] {
+            for qtype in [types::A, types::AAAA, 16, types::CNAME, types::DS, types::ANY, types::NS] {
+                for message in
+                    [query(&qname, qtype), query_edns(&qname, qtype, 512, true), query_edns(&qname, qtype, 4096, false)]
+                {
+                    assert_eq!(direct.ask_bytes(&message), long.ask_bytes(&message), "{qname} TYPE{qtype}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_checksum_is_made_where_the_query_had_none() {
+    for mut host in hosts() {
+        let path = UdpFrame::ipv4();
+        let mut frame = path.build(&query("nnn.example.", types::A));
+        frame[14 + 20 + 6..14 + 20 + 8].fill(0);
+        let (verdict, reply) = host.frame(&frame);
+        assert_eq!(verdict, Verdict::Reply);
+        assert_eq!(ringdns_engine::testing::reply_message(&reply, &path)[7], 3);
+    }
+}
+
+#[test]
+fn what_follows_the_question_in_the_query_leaves_the_checksum() {
+    let [mut direct, mut long] = hosts();
+    // An additional record of odd length before the OPT record, and options in it.
+    for filler in 0..20u8 {
+        let mut message = query("nn.example.", types::A);
+        message[11] = 2;
+        message.extend_from_slice(&[0, 0, 16, 0, 1, 0, 0, 0, 0, 0, filler]);
+        message.extend((0..filler).map(|byte| byte.wrapping_mul(37)));
+        message.extend_from_slice(&[0, 0, 41, 4, 0xd0, 0, 0, 0, 0, 0, 4 + filler, 0xfd, 0xe9, 0, filler]);
+        message.extend((0..filler).map(|byte| byte.wrapping_mul(91)));
+        assert_eq!(direct.ask_bytes(&message), long.ask_bytes(&message), "{filler}");
+    }
+}
