@@ -135,7 +135,7 @@ fn verify(client: &Client, acknowledged: &BTreeSet<String>, at_most: usize) {
     assert!(lost.is_empty(), "lost: {lost:?}");
     assert!(found.len() <= acknowledged.len().max(at_most), "{} found, {at_most} sent", found.len());
     let serial = client.json("GET", "/api/v1/zones/example.org", "").1["serial"].as_u64().unwrap();
-    assert_eq!(serial as usize, found.len() + 1, "the serial counts the changes that are there");
+    assert_eq!(usize::try_from(serial).unwrap(), found.len() + 1, "the serial counts the changes that are there");
 }
 
 #[test]
