@@ -4,7 +4,7 @@ use crate::additional;
 use crate::limits::{CHAIN_STEPS_MAX, NAME_BYTES_MAX};
 use crate::query::{FLAG_AA, FLAG_TC, Query, QueryName};
 use crate::rtype::{rcode, types};
-use crate::snapshot::{CUT, DNAME, NodeView, RrsetView, Snapshot};
+use crate::snapshot::{CUT, DNAME, NodeView, RrsetView, Snapshot, WILDCARD_CHILD};
 use crate::writer::{Full, Owner, Section, Writer};
 
 /// Working memory of an answer, reused for ever.
@@ -270,14 +270,14 @@ pub(crate) fn locate<'a>(snapshot: &'a Snapshot, name: &QueryName, apex_depth: u
         return Some(node);
     }
     let encloser = closest_encloser(snapshot, name, apex_depth)?;
-    if !encloser.has(crate::snapshot::WILDCARD_CHILD) {
+    if !encloser.node.has(WILDCARD_CHILD) {
         return None;
     }
-    snapshot.find_wildcard(name, encloser.depth(), apex_depth)
+    snapshot.find_wildcard(name, encloser.depth, apex_depth)
 }
 
 /// The closest encloser of a name that does not exist: its longest suffix that does (RFC 4592 section 2.2.1).
-fn closest_encloser<'a>(snapshot: &'a Snapshot, name: &QueryName, apex_depth: u8) -> Option<Encloser<'a>> {
+pub(crate) fn closest_encloser<'a>(snapshot: &'a Snapshot, name: &QueryName, apex_depth: u8) -> Option<Encloser<'a>> {
     // Mostly it is the parent. Else by bisection, since with a name all between it and the apex exist: a flood of names
     // with a hundred labels costs seven probes each, not a hundred.
     let parent = name.depth().checked_sub(1)?;
@@ -297,23 +297,12 @@ fn closest_encloser<'a>(snapshot: &'a Snapshot, name: &QueryName, apex_depth: u8
 }
 
 /// A closest encloser and its number of labels.
-struct Encloser<'a> {
+#[derive(Clone, Copy)]
+pub(crate) struct Encloser<'a> {
     /// The node.
-    node: NodeView<'a>,
+    pub node: NodeView<'a>,
     /// Its number of labels.
-    depth: usize,
-}
-
-impl Encloser<'_> {
-    /// True where the node has the flag.
-    fn has(&self, flag: u8) -> bool {
-        self.node.has(flag)
-    }
-
-    /// Its number of labels.
-    fn depth(&self) -> usize {
-        self.depth
-    }
+    pub depth: usize,
 }
 
 /// A name that a DNAME record made.

@@ -1,12 +1,13 @@
-//! The direct way: a query whose answer is one stored RRset, sent as it is stored. Nearly all positive answers are such.
-//! Whatever is not goes through [`crate::answer`], which would give the same bytes (`tests/direct.rs` compares them).
+//! The direct way: a query whose answer is one stored RRset sent as it is stored, or the absence of one. Nearly all queries
+//! are such. Whatever is not goes through [`crate::answer`], which would give the same bytes (`tests/direct.rs` compares).
 
+use crate::answer::closest_encloser;
 use crate::frame::checksum::Sum;
 use crate::frame::{Datagram, UDP_BYTES};
-use crate::query::{FLAG_AA, FLAG_CD, FLAG_QR, FLAG_RD, Query};
-use crate::rtype::{CLASS_IN, types};
-use crate::snapshot::{Candidate, RrsetView, Snapshot};
-use crate::writer::{EdnsReply, OPT_BYTES, udp_limit};
+use crate::query::{FLAG_AA, FLAG_CD, FLAG_QR, FLAG_RD, HEADER_BYTES, Query};
+use crate::rtype::{CLASS_IN, rcode, types};
+use crate::snapshot::{Candidate, Negative, NodeView, RrsetView, Snapshot, WILDCARD_CHILD};
+use crate::writer::{EdnsReply, OPT_BYTES, pointer, udp_limit};
 
 /// Bytes of one address record.
 const A_RECORD_BYTES: usize = 16;
@@ -16,8 +17,25 @@ const A_RECORD_BYTES: usize = 16;
 pub(crate) struct DirectReply {
     /// Bytes of the message.
     pub length: usize,
+    /// The response code.
+    pub rcode: u16,
     /// The UDP checksum in the order of the wire; nothing where the query had none to start from.
     pub checksum: Option<[u8; 2]>,
+}
+
+/// The one thing that an answer has behind its question.
+enum Body<'a> {
+    /// An RRset in the answer section.
+    Rrset(RrsetView<'a>),
+    /// The SOA record of a negative answer in the authority section.
+    Negative {
+        /// The record.
+        negative: Negative<'a>,
+        /// A pointer to the apex in the question.
+        apex: [u8; 2],
+        /// NXDOMAIN or NOERROR.
+        rcode: u16,
+    },
 }
 
 /// Writes the answer over the query in `frame`, if it is one for the direct way.
@@ -25,40 +43,50 @@ pub(crate) struct DirectReply {
 pub(crate) fn answer(
     query: &Query,
     snapshot: &Snapshot,
-    candidate: Candidate<'_>,
+    candidate: Option<Candidate<'_>>,
     frame: &mut [u8],
     datagram: Datagram,
     udp_answer_bytes_max: usize,
 ) -> Option<DirectReply> {
-    // A DS record may be for the zone above to answer.
-    if query.qclass != CLASS_IN || query.qtype == types::DS || query.edns.is_some_and(|edns| edns.version != 0) {
+    if query.qclass != CLASS_IN || query.edns.is_some_and(|edns| edns.version != 0) {
         return None;
     }
-    let rrset = snapshot.confirm(candidate, &query.name)?.rrset(query.qtype).filter(RrsetView::is_verbatim)?;
-    let records = rrset.records();
+    let body = find(query, snapshot, candidate)?;
+    let (body_bytes, answers, authorities, rcode): (_, u16, u16, _) = match &body {
+        Body::Rrset(rrset) => (rrset.records().len(), rrset.count(), 0, rcode::NOERROR),
+        Body::Negative { negative, rcode, .. } => (negative.len(), 0, 1, *rcode),
+    };
     let (question_end, query_end) = (query.question_end, datagram.end - datagram.message());
-    let answer_end = question_end + records.len();
+    let body_end = question_end + body_bytes;
     let message = frame.get_mut(datagram.message()..)?;
     let (limit, opt_bytes) = udp_limit(query, udp_answer_bytes_max, message.len());
-    if answer_end > limit {
+    if body_end > limit {
         return None;
     }
     // What the query has behind its question, before the answer goes over it.
     let old_sum = Sum::default().add(message.get(question_end..query_end)?).fold();
-    copy(message.get_mut(question_end..answer_end)?, records);
-    let length = answer_end + opt_bytes;
+    let to = message.get_mut(question_end..body_end)?;
+    let body_sum = match body {
+        Body::Rrset(rrset) => {
+            copy(to, rrset.records());
+            rrset.sum()
+        }
+        Body::Negative { negative, apex, .. } => negative.write(to, apex)?,
+    };
+    let length = body_end + opt_bytes;
     let mut opt_sum = 0;
     if let Some(edns) = query.edns {
-        let opt = EdnsReply::to(edns, udp_answer_bytes_max).record(0);
-        *message.get_mut(answer_end..)?.first_chunk_mut::<OPT_BYTES>()? = opt;
+        let opt = EdnsReply::to(edns, udp_answer_bytes_max).record(rcode);
+        *message.get_mut(body_end..)?.first_chunk_mut::<OPT_BYTES>()? = opt;
         opt_sum = Sum::default().add(&opt).fold();
     }
-    let header = message.first_chunk_mut::<12>()?;
+    let header = message.first_chunk_mut::<HEADER_BYTES>()?;
     let &mut [i1, i2, f1, f2, _, _, _, _, _, _, a1, a2] = header;
-    let flags = FLAG_QR | FLAG_AA | (query.flags & (FLAG_RD | FLAG_CD));
-    let (answers, additionals) = (rrset.count(), u16::from(opt_bytes > 0));
-    let ([g1, g2], [n1, n2], [b1, b2]) = (flags.to_be_bytes(), answers.to_be_bytes(), additionals.to_be_bytes());
-    *header = [i1, i2, g1, g2, 0, 1, n1, n2, 0, 0, b1, b2];
+    let flags = FLAG_QR | FLAG_AA | (query.flags & (FLAG_RD | FLAG_CD)) | rcode;
+    let additionals = u16::from(opt_bytes > 0);
+    let ([g1, g2], [n1, n2], [u1, u2]) = (flags.to_be_bytes(), answers.to_be_bytes(), authorities.to_be_bytes());
+    let [b1, b2] = additionals.to_be_bytes();
+    *header = [i1, i2, g1, g2, 0, 1, n1, n2, u1, u2, b1, b2];
 
     let old = frame.get(datagram.packet.payload + UDP_BYTES - 2..)?.first_chunk::<2>()?;
     // RFC 768: all zeros say that there is no checksum.
@@ -69,12 +97,50 @@ pub(crate) fn answer(
         let (old_length, new_length) = (short(query_end + UDP_BYTES), short(length + UDP_BYTES));
         let sum = Sum::default().subtract_u16(u16::from_be_bytes(*old));
         let sum = sum.subtract_u16(old_length).subtract_u16(old_length).add_u16(new_length).add_u16(new_length);
-        let sum = sum.subtract_u16(u16::from_be_bytes([f1, f2])).add_u16(flags).add_u16(answers);
+        let sum = sum.subtract_u16(u16::from_be_bytes([f1, f2])).add_u16(flags).add_u16(answers).add_u16(authorities);
         let sum = sum.subtract_u16(u16::from_be_bytes([a1, a2])).add_u16(additionals);
-        let sum = sum.subtract_sum(old_sum, question_end).add_sum(rrset.sum(), question_end);
-        sum.add_sum(opt_sum, answer_end).finish()
+        let sum = sum.subtract_sum(old_sum, question_end).add_sum(body_sum, question_end);
+        sum.add_sum(opt_sum, body_end).finish()
     });
-    Some(DirectReply { length, checksum })
+    Some(DirectReply { length, rcode, checksum })
+}
+
+/// What answers a query, where that is one thing.
+#[inline]
+fn find<'a>(query: &Query, snapshot: &'a Snapshot, candidate: Option<Candidate<'a>>) -> Option<Body<'a>> {
+    // A DS record may be for the zone above to answer; types from 128 to 255 and OPT are not types of data (RFC 6895
+    // section 3.1).
+    if matches!(query.qtype, types::DS | types::OPT | 0 | 128..=255) {
+        return None;
+    }
+    let Some(candidate) = candidate else { return absent(query, snapshot) };
+    let node = snapshot.confirm(candidate, &query.name)?;
+    match node.rrset(query.qtype) {
+        Some(rrset) => rrset.is_verbatim().then_some(Body::Rrset(rrset)),
+        None if node.cname().is_some() => None,
+        None => {
+            let depth = node.apex_depth();
+            negative(query, snapshot, snapshot.find(&query.name, usize::from(depth), depth)?, rcode::NOERROR)
+        }
+    }
+}
+
+/// NXDOMAIN for a name that has no node in the deepest zone that could have it, where that zone is served and has no
+/// wildcard that stands for it.
+fn absent<'a>(query: &Query, snapshot: &'a Snapshot) -> Option<Body<'a>> {
+    let apex = snapshot.zone_without_turns(&query.name)?;
+    let encloser = closest_encloser(snapshot, &query.name, apex.apex_depth())?;
+    if encloser.node.has(WILDCARD_CHILD) { None } else { negative(query, snapshot, apex, rcode::NXDOMAIN) }
+}
+
+/// The negative answer of a zone.
+#[inline]
+fn negative<'a>(query: &Query, snapshot: &Snapshot, apex: NodeView<'a>, rcode: u16) -> Option<Body<'a>> {
+    if !snapshot.is_complete() {
+        return None;
+    }
+    let offset = HEADER_BYTES + query.name.start(usize::from(apex.apex_depth()));
+    Some(Body::Negative { negative: apex.negative()?, apex: pointer(offset), rcode })
 }
 
 /// Copies records; one address, the most frequent answer, without a call.

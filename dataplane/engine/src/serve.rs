@@ -98,12 +98,10 @@ impl Server {
                 Stage::Decided(verdict) => verdict,
                 Stage::Query(datagram) => {
                     let udp_max = self.udp_answer_bytes_max;
-                    let direct = candidate.and_then(|candidate| {
-                        direct::answer(&slot.query, snapshot, candidate, frame.room(), datagram, udp_max)
-                    });
+                    let direct = direct::answer(&slot.query, snapshot, candidate, frame.room(), datagram, udp_max);
                     let reply = match direct {
-                        Some(DirectReply { length, checksum }) => {
-                            Reply { length, rcode: rcode::NOERROR, truncated: false, checksum }
+                        Some(DirectReply { length, rcode, checksum }) => {
+                            Reply { length, rcode, truncated: false, checksum }
                         }
                         None => {
                             let room = message_room(frame, datagram);

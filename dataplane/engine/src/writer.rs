@@ -253,7 +253,7 @@ impl<'a> Writer<'a> {
 }
 
 /// A compression pointer (RFC 1035 section 4.1.4).
-fn pointer(offset: usize) -> [u8; 2] {
+pub(crate) fn pointer(offset: usize) -> [u8; 2] {
     // Offsets are below POINTER_REACH, checked where they are remembered.
     (u16::try_from(offset).unwrap_or_default() | 0xc000).to_be_bytes()
 }

@@ -41,6 +41,8 @@ pub enum EditError {
     SeveralAliases,
     /// Rdata that is no rdata of its type.
     RdataMalformed,
+    /// A type that no stored record can have: 0, OPT, and those from 128 to 255.
+    NoDataType,
 }
 
 impl fmt::Display for EditError {
@@ -53,14 +55,15 @@ impl fmt::Display for EditError {
             EditError::CnameAndOther => "a CNAME cannot stand beside other records of the same owner",
             EditError::SeveralAliases => "an owner can have one CNAME and one DNAME record only",
             EditError::RdataMalformed => "the rdata does not fit its type",
+            EditError::NoDataType => "the type is for queries or messages, no record can have it",
         })
     }
 }
 
 impl core::error::Error for EditError {}
 
-/// Most RRsets of one node, as its head counts them in one byte.
-const NODE_RRSETS_MAX: usize = 255;
+/// Most RRsets of one node: its head counts them, and what an apex has for negative answers, in one byte.
+const NODE_RRSETS_MAX: usize = 254;
 
 /// A transaction. Nothing is visible before [`Editor::commit`]'s snapshot is published.
 pub struct Editor {

@@ -12,6 +12,7 @@
 
 mod depths;
 pub mod edit;
+mod negative;
 mod node;
 mod overlay;
 mod rdata;
@@ -20,6 +21,7 @@ mod shard;
 use std::sync::Arc;
 
 pub(crate) use depths::{DepthSet, Depths};
+pub(crate) use negative::Negative;
 pub(crate) use node::{CUT, DNAME, RECORD_HEAD_BYTES, WILDCARD_CHILD};
 pub use node::{NodeView, RrsetView};
 
@@ -197,11 +199,28 @@ impl Snapshot {
     pub(crate) fn confirm<'a>(&self, candidate: Candidate<'a>, name: &QueryName) -> Option<NodeView<'a>> {
         let Candidate { bytes, apex_depth } = candidate;
         let (node, _) = NodeView::decode(bytes)?;
-        let (above, depth) = (usize::from(apex_depth), name.depth());
-        let turns = self.cuts.has_between(above + 1, depth) || self.dnames.has_between(above, depth);
-        // A zone without its SOA record is answered with SERVFAIL: the long way finds out which one it is.
-        let is_plain = !turns && self.soas.total() == self.apexes.total();
-        (is_plain && node.is(name.bytes(), apex_depth)).then_some(node)
+        (node.is(name.bytes(), apex_depth) && self.is_straight(apex_depth, name.depth())).then_some(node)
+    }
+
+    /// The apex of the deepest zone that a name can be in, where that zone is there and nothing between apex and name
+    /// turns the search.
+    #[inline]
+    pub(crate) fn zone_without_turns(&self, name: &QueryName) -> Option<NodeView<'_>> {
+        let apex_depth = u8::try_from(self.apexes.deepest(name.depth())?).ok()?;
+        if !self.is_straight(apex_depth, name.depth()) {
+            return None;
+        }
+        self.find(name, usize::from(apex_depth), apex_depth)
+    }
+
+    /// True where no zone cut and no DNAME can be between an apex and a name of these depths, and every zone has its SOA
+    /// record: a zone without is answered with SERVFAIL, and the long way finds out which one it is.
+    #[inline]
+    fn is_straight(&self, apex_depth: u8, depth: usize) -> bool {
+        let above = usize::from(apex_depth);
+        !self.cuts.has_between(above + 1, depth)
+            && !self.dnames.has_between(above, depth)
+            && self.soas.total() == self.apexes.total()
     }
 
     /// The node of a name's suffix in the zone whose apex has `apex_depth` labels.

@@ -9,6 +9,7 @@
 //!
 //! Numbers outside of records are little-endian.
 
+use super::negative::{NEGATIVE, Negative};
 use crate::name::WireName;
 use crate::rtype::types;
 
@@ -102,18 +103,31 @@ impl<'a> NodeView<'a> {
 
     /// The RRsets by ascending type.
     pub fn rrsets(&self) -> impl Iterator<Item = RrsetView<'a>> + use<'a> {
+        self.entries().filter(|entry| entry.rtype != NEGATIVE)
+    }
+
+    /// The RRset of a type.
+    #[inline]
+    pub fn rrset(&self, rtype: u16) -> Option<RrsetView<'a>> {
+        self.entries().find(|entry| entry.rtype == rtype).filter(|_| rtype != NEGATIVE)
+    }
+
+    /// What an apex has for negative answers.
+    #[inline]
+    pub(crate) fn negative(&self) -> Option<Negative<'a>> {
+        let stored = self.entries().next().filter(|entry| entry.rtype == NEGATIVE)?;
+        Negative::decode(stored.records, stored.sum)
+    }
+
+    /// The RRsets and, before them, what an apex has for negative answers.
+    #[inline]
+    fn entries(&self) -> impl Iterator<Item = RrsetView<'a>> + use<'a> {
         let mut records = self.records;
         self.heads.chunks_exact(RRSET_HEAD_BYTES).map_while(move |head| {
             let rrset = RrsetView::decode(head, records)?;
             records = records.get(rrset.records.len()..)?;
             Some(rrset)
         })
-    }
-
-    /// The RRset of a type.
-    #[inline]
-    pub fn rrset(&self, rtype: u16) -> Option<RrsetView<'a>> {
-        self.rrsets().find(|rrset| rrset.rtype == rtype)
     }
 
     /// The CNAME record's RRset, unless there is none.

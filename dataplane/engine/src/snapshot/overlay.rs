@@ -2,11 +2,12 @@
 
 use hashbrown::HashTable;
 
-use super::node::{HEAD_BYTES, NodeView, RRSET_HEAD_BYTES, VERBATIM};
+use super::negative::{self, NEGATIVE};
+use super::node::{APEX, HEAD_BYTES, NodeView, RRSET_HEAD_BYTES, VERBATIM, rdatas_of};
 use super::{Snapshot, shard};
 use crate::frame::checksum::Sum;
 use crate::query::QueryName;
-use crate::rtype;
+use crate::rtype::{self, types};
 
 /// A name in a zone, and its key.
 #[derive(Clone, Copy)]
@@ -93,28 +94,52 @@ impl OpenNode {
 
     /// Appends the node as the packet path reads it; see [`super::node`].
     pub(super) fn encode(&self, arena: &mut Vec<u8>) {
-        let records: usize = self.rrsets.iter().map(|rrset| rrset.records.len()).sum();
-        let length = HEAD_BYTES + self.name.len() + self.rrsets.len() * RRSET_HEAD_BYTES + records;
+        let negative = self.negative();
+        let stored = negative.as_ref().map_or(0, |stored| RRSET_HEAD_BYTES + stored.len());
+        let rrsets: usize = self.rrsets.iter().map(|rrset| RRSET_HEAD_BYTES + rrset.records.len()).sum();
+        let length = HEAD_BYTES + self.name.len() + stored + rrsets;
         // The editor bounds names, RRsets of a node and bytes of an RRset, so that all lengths fit.
         let byte = |number: usize| u8::try_from(number).unwrap_or(u8::MAX);
-        let word = |number: usize| u32::try_from(number).unwrap_or(u32::MAX).to_le_bytes();
-        arena.extend_from_slice(&[self.flags, self.apex_depth, byte(self.name.len()), byte(self.rrsets.len())]);
+        let entries = self.rrsets.len() + usize::from(negative.is_some());
+        arena.extend_from_slice(&[self.flags, self.apex_depth, byte(self.name.len()), byte(entries)]);
         arena.extend_from_slice(&self.children.to_le_bytes());
         arena.extend_from_slice(&word(length));
         arena.extend_from_slice(&self.name);
-        for rrset in &self.rrsets {
-            arena.extend_from_slice(&rrset.rtype.to_le_bytes());
-            arena.extend_from_slice(&rrset.count.to_le_bytes());
-            arena.extend_from_slice(&rrset.ttl.to_le_bytes());
-            arena.extend_from_slice(&word(rrset.records.len()));
-            let kind = if rtype::rdata_names(rrset.rtype).is_none() { VERBATIM } else { 0 };
-            let [s1, s2] = Sum::default().add(&rrset.records).fold().to_le_bytes();
-            arena.extend_from_slice(&[rrset.origin, kind, s1, s2]);
+        if let Some(stored) = &negative {
+            encode_head(arena, [NEGATIVE, 1], 0, stored.len(), [0, 0], negative::sum(stored));
         }
+        for rrset in &self.rrsets {
+            let kind = if rtype::rdata_names(rrset.rtype).is_none() { VERBATIM } else { 0 };
+            let sum = Sum::default().add(&rrset.records).fold();
+            encode_head(arena, [rrset.rtype, rrset.count], rrset.ttl, rrset.records.len(), [rrset.origin, kind], sum);
+        }
+        arena.extend_from_slice(negative.as_deref().unwrap_or_default());
         for rrset in &self.rrsets {
             arena.extend_from_slice(&rrset.records);
         }
     }
+
+    /// What an apex stores for its negative answers.
+    fn negative(&self) -> Option<Vec<u8>> {
+        let soa = self.rrsets.iter().find(|rrset| rrset.rtype == types::SOA).filter(|_| self.flags & APEX != 0)?;
+        negative::encode(&self.name, rdatas_of(&soa.records).next()?, soa.ttl)
+    }
+}
+
+/// Appends the head of an RRset: type and number of records, TTL, bytes of the records, origin and kind, their sum.
+fn encode_head(arena: &mut Vec<u8>, numbers: [u16; 2], ttl: u32, bytes: usize, marks: [u8; 2], sum: u16) {
+    let [rtype, count] = numbers;
+    arena.extend_from_slice(&rtype.to_le_bytes());
+    arena.extend_from_slice(&count.to_le_bytes());
+    arena.extend_from_slice(&ttl.to_le_bytes());
+    arena.extend_from_slice(&word(bytes));
+    arena.extend_from_slice(&marks);
+    arena.extend_from_slice(&sum.to_le_bytes());
+}
+
+/// A length as it is stored.
+fn word(number: usize) -> [u8; 4] {
+    u32::try_from(number).unwrap_or(u32::MAX).to_le_bytes()
 }
 
 /// Touched nodes, found by key and name.

@@ -3,7 +3,7 @@
 use super::edit::EditError;
 use crate::limits::{RRSET_BYTES_MAX, RRSET_RECORDS_MAX};
 use crate::name;
-use crate::rtype::{self, CLASS_IN};
+use crate::rtype::{self, CLASS_IN, types};
 
 /// Owner of every stored record: a pointer to the question's name, which follows the header (RFC 1035 section 4.1.4).
 const OWNER_IS_QNAME: [u8; 2] = [0xc0, 0x0c];
@@ -37,6 +37,10 @@ pub(super) fn render(rtype: u16, ttl: u32, rdatas: &[Vec<u8>]) -> Result<(Vec<u8
 
 /// Checks what the packet path relies on: lengths that a type prescribes, and names that it must read.
 fn check(rtype: u16, rdata: &[u8]) -> Result<(), EditError> {
+    // RFC 6895 section 3.1: type 0 is reserved, OPT and types from 128 to 255 are no types of data.
+    if matches!(rtype, 0 | types::OPT | 128..=255) {
+        return Err(EditError::NoDataType);
+    }
     if rtype::rdata_length(rtype).is_some_and(|length| length != rdata.len()) {
         return Err(EditError::RdataMalformed);
     }
