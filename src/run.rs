@@ -106,7 +106,8 @@ pub fn run(path: &Path, build: BuildInfo) -> Result<(), RunError> {
             mac: port.mac(),
             addresses: port_config.addresses.clone(),
             dns_port: port_config.dns_port,
-            udp_answer_bytes_max: config.dns.udp_answer_bytes_max,
+            // A longer one would not leave the port in one frame.
+            udp_answer_bytes_max: config.dns.udp_answer_bytes_max.min(port.udp_payload_bytes_max()),
             answer_local: true,
             vlan: port_config.vlan,
         };

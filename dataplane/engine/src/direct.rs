@@ -88,20 +88,21 @@ pub(crate) fn answer(
     let [b1, b2] = additionals.to_be_bytes();
     *header = [i1, i2, g1, g2, 0, 1, n1, n2, u1, u2, b1, b2];
 
-    let old = frame.get(datagram.packet.payload + UDP_BYTES - 2..)?.first_chunk::<2>()?;
+    let old = *frame.get(datagram.packet.payload + UDP_BYTES - 2..)?.first_chunk::<2>()?;
     // RFC 768: all zeros say that there is no checksum.
-    let checksum = (*old != [0, 0]).then(|| {
+    let checksum = if old == [0, 0] {
+        None
+    } else {
         // RFC 1624 section 3: HC' = ~(~HC + ~m + m'). Swapped addresses and ports leave the sum as it is; the UDP length
-        // counts twice, once in the pseudo-header.
-        let short = |number: usize| u16::try_from(number).unwrap_or(u16::MAX);
-        let (old_length, new_length) = (short(query_end + UDP_BYTES), short(length + UDP_BYTES));
-        let sum = Sum::default().subtract_u16(u16::from_be_bytes(*old));
-        let sum = sum.subtract_u16(old_length).subtract_u16(old_length).add_u16(new_length).add_u16(new_length);
-        let sum = sum.subtract_u16(u16::from_be_bytes([f1, f2])).add_u16(flags).add_u16(answers).add_u16(authorities);
-        let sum = sum.subtract_u16(u16::from_be_bytes([a1, a2])).add_u16(additionals);
+        // counts twice, once in the pseudo-header. Messages are shorter than 64 KiB.
+        let longer =
+            u16::try_from(length).unwrap_or(u16::MAX).wrapping_sub(u16::try_from(query_end).unwrap_or_default());
+        let sum = Sum::default().subtract_u16(u16::from_be_bytes(old)).add_difference(longer).add_difference(longer);
+        let sum = sum.subtract_u16(u16::from_be_bytes([f1, f2])).subtract_u16(u16::from_be_bytes([a1, a2]));
+        let sum = sum.add_u16(flags).add_u16(answers.wrapping_add(authorities).wrapping_add(additionals));
         let sum = sum.subtract_sum(old_sum, question_end).add_sum(body_sum, question_end);
-        sum.add_sum(opt_sum, body_end).finish()
-    });
+        Some(sum.add_sum(opt_sum, body_end).finish())
+    };
     Some(DirectReply { length, rcode, checksum })
 }
 

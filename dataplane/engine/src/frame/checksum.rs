@@ -37,6 +37,13 @@ impl Sum {
         self.add_word(u64::from(!number.to_be()))
     }
 
+    /// Adds by how much a 16-bit number has changed, as a wrapped difference.
+    #[inline]
+    pub(crate) fn add_difference(self, difference: u16) -> Self {
+        // A negative difference wraps at 2^16, the sum at 2^16 - 1.
+        if difference < 0x8000 { self.add_u16(difference) } else { self.subtract_u16(difference.wrapping_neg()) }
+    }
+
     /// Adds the folded sum of bytes that begin at an even or odd place (RFC 1071 section 2(B)).
     #[inline]
     pub(crate) fn add_sum(self, sum: u16, place: usize) -> Self {
