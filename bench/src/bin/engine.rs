@@ -136,7 +136,7 @@ fn measure(names: u64, figures: &mut Vec<Figure>) -> Result<(), Box<dyn Error>> 
     let mut bench = Bench::new(snapshot);
     let mut wrong = 0;
     bench.round(&hits, true, |index, reply| {
-        wrong += usize::from(reply[42 + 7] != 1 || !reply.ends_with(&expected(&hits[index])))
+        wrong += usize::from(reply[42 + 7] != 1 || !reply.ends_with(&expected(&hits[index])));
     });
     bench.round(&misses, true, |_, reply| wrong += usize::from(reply[42 + 3] & 0xf != 3));
     if wrong > 0 {
