@@ -2,10 +2,14 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use crate::rtype::rcode;
 use crate::verdict::Reason;
 
-/// Response codes counted apart: 0 to 15 of the header and BADVERS (16).
-pub const RCODES: usize = 17;
+/// Response codes counted apart: 0 to 15 of the header, BADVERS and BADCOOKIE.
+pub const RCODES: usize = 18;
+
+/// The response code that is counted last: those between BADVERS and this one are never given.
+const LAST_RCODE: u16 = rcode::BADCOOKIE;
 
 /// A number with one writer: no locked instruction is needed to add to it.
 #[derive(Debug, Default)]
@@ -68,6 +72,9 @@ counters! {
     queries_ipv4, "queries_ipv4", "DNS queries over IPv4 that were answered.";
     queries_ipv6, "queries_ipv6", "DNS queries over IPv6 that were answered.";
     truncated, "truncated", "Answers sent with the TC bit.";
+    cookies_absent, "cookies_absent", "Queries with a client cookie and no server cookie.";
+    cookies_valid, "cookies_valid", "Queries with a valid server cookie.";
+    cookies_invalid, "cookies_invalid", "Queries with a server cookie that is wrong, too old or of another server.";
     arp_replies, "arp_replies", "ARP requests answered by the worker.";
     neighbour_replies, "neighbour_replies", "Neighbour solicitations answered by the worker.";
     echo_replies, "echo_replies", "ICMP and ICMPv6 echo requests answered by the worker.";
@@ -75,10 +82,11 @@ counters! {
 }
 
 impl Counters {
-    /// Counts an answer; codes beyond BADVERS do not occur.
+    /// Counts an answer; codes beyond BADVERS other than BADCOOKIE do not occur.
     #[inline]
     pub fn answered(&self, rcode: u16) {
-        if let Some(counter) = self.rcodes.get(usize::from(rcode)) {
+        let place = if rcode == LAST_RCODE { RCODES - 1 } else { usize::from(rcode) };
+        if let Some(counter) = self.rcodes.get(place) {
             counter.add(1);
         }
     }
@@ -99,7 +107,7 @@ impl Counters {
 
     /// Answers by response code: code and number, zeros included.
     pub fn rcodes(&self) -> impl Iterator<Item = (u16, u64)> {
-        (0u16..).zip(self.rcodes.iter().map(Counter::get))
+        (0..=rcode::BADVERS).chain([LAST_RCODE]).zip(self.rcodes.iter().map(Counter::get))
     }
 
     /// Frames counted under a reason.
@@ -121,6 +129,18 @@ mod tests {
         for (amount, &reason) in (1u64..).zip(Reason::ALL) {
             assert_eq!(counters.reason(reason), amount, "{}", reason.name());
         }
+    }
+
+    #[test]
+    fn every_response_code_that_is_given_has_a_counter_of_its_own() {
+        let counters = Counters::default();
+        let codes: Vec<u16> = counters.rcodes().map(|(code, _)| code).collect();
+        assert_eq!(codes.len(), RCODES);
+        for &code in &codes {
+            counters.answered(code);
+        }
+        assert!(counters.rcodes().all(|(_, answers)| answers == 1));
+        assert!(codes.contains(&rcode::BADVERS) && codes.contains(&rcode::BADCOOKIE));
     }
 
     #[test]

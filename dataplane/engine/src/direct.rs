@@ -7,7 +7,7 @@ use crate::frame::{Datagram, UDP_BYTES};
 use crate::query::{FLAG_AA, FLAG_CD, FLAG_QR, FLAG_RD, HEADER_BYTES, Query};
 use crate::rtype::{CLASS_IN, rcode, types};
 use crate::snapshot::{Candidate, Negative, NodeView, RrsetView, Snapshot, WILDCARD_CHILD};
-use crate::writer::{EdnsReply, OPT_BYTES, pointer, udp_limit};
+use crate::writer::{EdnsReply, OPT_BYTES, UdpRoom, pointer, udp_limit};
 
 /// Bytes of one address record.
 const A_RECORD_BYTES: usize = 16;
@@ -46,7 +46,7 @@ pub(crate) fn answer(
     candidate: Option<Candidate<'_>>,
     frame: &mut [u8],
     datagram: Datagram,
-    udp_answer_bytes_max: usize,
+    room: UdpRoom,
 ) -> Option<DirectReply> {
     if query.qclass != CLASS_IN || query.edns.is_some_and(|edns| edns.version != 0) {
         return None;
@@ -59,7 +59,7 @@ pub(crate) fn answer(
     let (question_end, query_end) = (query.question_end, datagram.end - datagram.message());
     let body_end = question_end + body_bytes;
     let message = frame.get_mut(datagram.message()..)?;
-    let (limit, opt_bytes) = udp_limit(query, udp_answer_bytes_max, message.len());
+    let (limit, opt_bytes) = udp_limit(query, room, message.len());
     if body_end > limit {
         return None;
     }
@@ -76,7 +76,7 @@ pub(crate) fn answer(
     let length = body_end + opt_bytes;
     let mut opt_sum = 0;
     if let Some(edns) = query.edns {
-        let opt = EdnsReply::to(edns, udp_answer_bytes_max).record(rcode);
+        let opt = EdnsReply::to(edns, room.answer_bytes_max).record(rcode);
         *message.get_mut(body_end..)?.first_chunk_mut::<OPT_BYTES>()? = opt;
         opt_sum = Sum::default().add(&opt).fold();
     }

@@ -5,9 +5,10 @@
 //! 1. [`serve`]: a burst of frames comes in, a burst of verdicts goes out.
 //! 2. [`frame`]: Ethernet, VLAN, IPv4, IPv6 and UDP; what is ours, and how a frame is turned round.
 //! 3. [`query`]: one gate that checks a message once, and the name taken apart.
-//! 4. `answer`, `additional`, `writer`: RFC 1034 section 4.3.2, and the bytes behind the question.
-//! 5. [`snapshot`]: everything that is served, immutable; [`snapshot::edit`] makes the next one.
-//! 6. [`publish`]: how workers come to see it.
+//! 4. `options`, [`cookie`], `chaos`: what goes back in the OPT record, and what the server tells of itself.
+//! 5. `answer`, `additional`, `writer`: RFC 1034 section 4.3.2, and the bytes behind the question.
+//! 6. [`snapshot`]: everything that is served, immutable; [`snapshot::edit`] makes the next one.
+//! 7. [`publish`]: how workers come to see it.
 //!
 //! [`verdict`] lists every reason for which a frame is not simply answered, [`counters`] counts them, [`limits`] has every
 //! bound.
@@ -16,12 +17,15 @@
 
 mod additional;
 mod answer;
+mod chaos;
+pub mod cookie;
 pub mod counters;
 mod direct;
 pub mod frame;
 mod hash;
 pub mod limits;
 pub mod name;
+mod options;
 pub mod publish;
 pub mod query;
 pub mod rtype;

@@ -22,6 +22,12 @@ pub const UDP_ANSWER_BYTES_DEFAULT: usize = 1232;
 /// the frame's room is checked apart.
 pub const UDP_ANSWER_BYTES_LIMIT: usize = 4096;
 
+/// Most bytes of the name that the server gives itself in NSID: it goes into every answer that is asked for it.
+pub const NSID_BYTES_MAX: usize = 64;
+
+/// Most bytes of a text that the server tells of itself: one character string (RFC 1035 section 3.3).
+pub const CHAOS_TEXT_BYTES_MAX: usize = 255;
+
 /// CNAME and DNAME steps followed for one query. Longer chains are cut: the client gets what was found so far.
 pub const CHAIN_STEPS_MAX: usize = 16;
 

@@ -15,6 +15,7 @@ pub mod types {
     pub const PTR: u16 = 12;
     pub const MINFO: u16 = 14;
     pub const MX: u16 = 15;
+    pub const TXT: u16 = 16;
     pub const AAAA: u16 = 28;
     pub const SRV: u16 = 33;
     pub const DNAME: u16 = 39;
@@ -32,7 +33,10 @@ pub mod types {
 /// Class IN.
 pub const CLASS_IN: u16 = 1;
 
-/// Response codes that the engine gives (RFC 1035 section 4.1.1, RFC 6891 section 9).
+/// Class CH, in which servers tell of themselves (RFC 4892).
+pub const CLASS_CHAOS: u16 = 3;
+
+/// Response codes that the engine gives (RFC 1035 section 4.1.1, RFC 6891 section 9, RFC 7873 section 8).
 #[allow(missing_docs, clippy::missing_docs_in_private_items, reason = "the names are the RFCs' own")]
 pub mod rcode {
     pub const NOERROR: u16 = 0;
@@ -43,6 +47,7 @@ pub mod rcode {
     pub const REFUSED: u16 = 5;
     pub const YXDOMAIN: u16 = 6;
     pub const BADVERS: u16 = 16;
+    pub const BADCOOKIE: u16 = 23;
 }
 
 /// How the rdata of a type is laid out around its names.

@@ -5,16 +5,20 @@
 
 use core::net::IpAddr;
 
-use crate::answer::{self, Scratch};
+use crate::answer::{self, Outcome, Scratch};
+use crate::chaos::Chaos;
+pub use crate::chaos::ChaosConfig;
 use crate::counters::Counters;
 use crate::direct::{self, DirectReply};
 use crate::frame::{Datagram, Frame, FrameBuffer, Request, Station, local, turn};
 use crate::limits::{BURST_FRAMES_MAX, UDP_ANSWER_BYTES_LIMIT, UDP_ANSWER_BYTES_MIN};
+pub use crate::options::EdnsConfig;
+use crate::options::Options;
 use crate::query::{FLAG_CD, FLAG_RD, FLAG_TC, HEADER_BYTES, OPCODE_MASK, Query, Refusal};
 use crate::rtype::{CLASS_IN, rcode};
 use crate::snapshot::{Candidate, Snapshot};
 use crate::verdict::{Reason, Verdict};
-use crate::writer::{self, EdnsReply, Writer};
+use crate::writer::{self, EdnsReply, UdpRoom, Writer};
 
 /// What a port serves.
 #[derive(Clone, Debug)]
@@ -31,18 +35,32 @@ pub struct ServerConfig {
     pub answer_local: bool,
     /// The VLAN of the port's frames; nothing: frames without a tag.
     pub vlan: Option<u16>,
+    /// The options of queries that are answered.
+    pub edns: EdnsConfig,
+    /// What is told of the server in class CH.
+    pub chaos: ChaosConfig,
 }
 
 /// The engine of one worker on one port. Allocates in [`Server::new`] and never again.
 pub struct Server {
     /// What is taken for ours.
     station: Station,
-    /// Most bytes of an answer over UDP.
-    udp_answer_bytes_max: usize,
     /// One for each frame of a burst.
     slots: Box<[Slot]>,
+    /// Answers the queries among them.
+    responder: Responder,
+}
+
+/// What answers are made with.
+struct Responder {
+    /// Most bytes of an answer over UDP.
+    udp_answer_bytes_max: usize,
     /// Working memory of one answer.
     scratch: Scratch,
+    /// The options of one answer.
+    options: Options,
+    /// The records of class CH.
+    chaos: Chaos,
 }
 
 /// A frame between the stages.
@@ -72,10 +90,24 @@ impl Server {
         let slot = || Slot { stage: Stage::Decided(Verdict::Drop(Reason::FrameShort)), query: Query::default() };
         Self {
             station: Station::new(config),
-            udp_answer_bytes_max: config.udp_answer_bytes_max.clamp(UDP_ANSWER_BYTES_MIN, UDP_ANSWER_BYTES_LIMIT),
             slots: (0..BURST_FRAMES_MAX).map(|_| slot()).collect(),
-            scratch: Scratch::default(),
+            responder: Responder {
+                udp_answer_bytes_max: config.udp_answer_bytes_max.clamp(UDP_ANSWER_BYTES_MIN, UDP_ANSWER_BYTES_LIMIT),
+                scratch: Scratch::default(),
+                options: Options::new(&config.edns),
+                chaos: Chaos::new(&config.chaos),
+            },
         }
+    }
+
+    /// True where cookies are answered: [`Server::set_now`] is to be called before every burst then.
+    pub fn wants_now(&self) -> bool {
+        self.responder.options.has_cookies()
+    }
+
+    /// Tells the time in seconds since 1970, by which cookies age.
+    pub fn set_now(&mut self, seconds: u32) {
+        self.responder.options.set_now(seconds);
     }
 
     /// Takes a burst of at most [`BURST_FRAMES_MAX`] frames through the engine: `verdicts[i]` is that of `frames[i]`. A
@@ -88,8 +120,9 @@ impl Server {
         snapshot: &Snapshot,
         counters: &Counters,
     ) {
+        let has_cookies = self.responder.options.has_cookies();
         for (slot, frame) in self.slots.iter_mut().zip(frames.iter()) {
-            slot.stage = take_apart(&self.station, frame, &mut slot.query, snapshot);
+            slot.stage = take_apart(&self.station, frame, &mut slot.query, snapshot, has_cookies);
         }
         let candidates = self.look_ahead(frames.len(), snapshot);
         let slots = self.slots.iter_mut().zip(candidates);
@@ -97,17 +130,7 @@ impl Server {
             *verdict = match slot.stage {
                 Stage::Decided(verdict) => verdict,
                 Stage::Query(datagram) => {
-                    let udp_max = self.udp_answer_bytes_max;
-                    let direct = direct::answer(&slot.query, snapshot, candidate, frame.room(), datagram, udp_max);
-                    let reply = match direct {
-                        Some(DirectReply { length, rcode, checksum }) => {
-                            Reply { length, rcode, truncated: false, checksum }
-                        }
-                        None => {
-                            let room = message_room(frame, datagram);
-                            respond(&slot.query, room, udp_max, snapshot, &mut self.scratch)
-                        }
-                    };
+                    let reply = self.responder.reply(&slot.query, snapshot, candidate, frame, datagram, counters);
                     counters.truncated.add(u64::from(reply.truncated));
                     send(&self.station, frame, datagram, reply, counters)
                 }
@@ -144,7 +167,13 @@ impl Server {
 
 /// Stage one: finds out what a frame is, and takes the query in it apart.
 #[inline]
-fn take_apart<F: FrameBuffer>(station: &Station, frame: &F, query: &mut Query, snapshot: &Snapshot) -> Stage {
+fn take_apart<F: FrameBuffer>(
+    station: &Station,
+    frame: &F,
+    query: &mut Query,
+    snapshot: &Snapshot,
+    has_cookies: bool,
+) -> Stage {
     if !frame.is_whole() {
         return Stage::Decided(Verdict::Drop(Reason::FrameScattered));
     }
@@ -160,6 +189,7 @@ fn take_apart<F: FrameBuffer>(station: &Station, frame: &F, query: &mut Query, s
     let message = bytes.get(datagram.message()..datagram.end).unwrap_or_default();
     match query.parse(message, snapshot.seed()) {
         Ok(()) => Stage::Query(datagram),
+        Err(Refusal::CookieAlone) if has_cookies => Stage::Query(datagram),
         Err(refusal) => Stage::Refused(datagram, refusal),
     }
 }
@@ -183,22 +213,73 @@ struct Reply {
     checksum: Option<[u8; 2]>,
 }
 
-/// Stage two: writes the answer over the query.
-#[inline]
-fn respond(query: &Query, room: &mut [u8], udp_max: usize, snapshot: &Snapshot, scratch: &mut Scratch) -> Reply {
-    let (limit, _) = writer::udp_limit(query, udp_max, room.len());
-    let edns = query.edns.map(|edns| EdnsReply::to(edns, udp_max));
-    let mut writer = Writer::new(room, query, limit);
-    let outcome = match query.edns {
-        // RFC 6891 section 6.1.3: a version that is not known is answered with BADVERS, and nothing else.
-        Some(edns) if edns.version != 0 => answer::Outcome { rcode: rcode::BADVERS, flags: 0 },
-        _ if query.qclass != CLASS_IN => answer::Outcome { rcode: rcode::REFUSED, flags: 0 },
-        _ => answer::answer(query, snapshot, scratch, &mut writer),
-    };
-    // RFC 1035 section 4.1.1: RD is copied; RFC 4035 section 3.1.6: CD is copied.
-    let flags = outcome.flags | (query.flags & (FLAG_RD | FLAG_CD));
-    let truncated = outcome.flags & FLAG_TC != 0;
-    Reply { length: writer.finish(flags, outcome.rcode, edns), rcode: outcome.rcode, truncated, checksum: None }
+impl From<DirectReply> for Reply {
+    #[inline]
+    fn from(DirectReply { length, rcode, checksum }: DirectReply) -> Self {
+        Self { length, rcode, truncated: false, checksum }
+    }
+}
+
+impl Responder {
+    /// Stage two: writes the answer over the query.
+    #[inline]
+    fn reply<F: FrameBuffer>(
+        &mut self,
+        query: &Query,
+        snapshot: &Snapshot,
+        candidate: Option<Candidate<'_>>,
+        frame: &mut F,
+        datagram: Datagram,
+        counters: &Counters,
+    ) -> Reply {
+        let mut room = UdpRoom { answer_bytes_max: self.udp_answer_bytes_max, options_bytes: 0 };
+        let mut instead = None;
+        if self.options.concern(query) {
+            instead = self.options.judge(query, frame.frame(), datagram.packet, counters);
+            room.options_bytes = self.options.bytes().len();
+        }
+        let direct = match instead {
+            Some(_) => None,
+            None => direct::answer(query, snapshot, candidate, frame.room(), datagram, room),
+        };
+        let reply = match direct {
+            Some(reply) => reply.into(),
+            None => self.respond(query, instead, message_room(frame, datagram), room, snapshot),
+        };
+        if room.options_bytes == 0 {
+            return reply;
+        }
+        match self.options.append(message_room(frame, datagram), reply.length) {
+            None => reply,
+            Some(length) => Reply { length, checksum: None, ..reply },
+        }
+    }
+
+    /// The long way. `instead` is what the answer is where it does not come from the zones.
+    #[inline]
+    fn respond(
+        &mut self,
+        query: &Query,
+        instead: Option<Outcome>,
+        message: &mut [u8],
+        room: UdpRoom,
+        snapshot: &Snapshot,
+    ) -> Reply {
+        let (limit, _) = writer::udp_limit(query, room, message.len());
+        let edns = query.edns.map(|edns| EdnsReply::to(edns, room.answer_bytes_max));
+        let mut writer = Writer::new(message, query, limit);
+        let outcome = match (instead, query.edns) {
+            (Some(outcome), _) => outcome,
+            // RFC 6891 section 6.1.3: a version that is not known is answered with BADVERS, and nothing else.
+            (None, Some(edns)) if edns.version != 0 => Outcome { rcode: rcode::BADVERS, flags: 0 },
+            _ if query.qclass != CLASS_IN => self.chaos.answer(query, &mut writer),
+            _ => answer::answer(query, snapshot, &mut self.scratch, &mut writer),
+        };
+        // RFC 1035 section 4.1.1: RD is copied; RFC 4035 section 3.1.6: CD is copied.
+        let flags = outcome.flags | (query.flags & (FLAG_RD | FLAG_CD));
+        let truncated = outcome.flags & FLAG_TC != 0;
+        Reply { length: writer.finish(flags, outcome.rcode, edns), rcode: outcome.rcode, truncated, checksum: None }
+    }
 }
 
 /// Writes a bare header with a response code over a message that is not answered from the zones.
@@ -207,6 +288,10 @@ fn refuse(room: &mut [u8], refusal: Refusal, counters: &Counters) -> Result<Repl
         Refusal::Drop(reason) => return Err(reason),
         Refusal::Formerr(reason) => {
             counters.count(reason);
+            rcode::FORMERR
+        }
+        Refusal::CookieAlone => {
+            counters.count(Reason::QuestionCount);
             rcode::FORMERR
         }
         Refusal::Notimp => rcode::NOTIMP,

@@ -12,7 +12,7 @@ use core::net::IpAddr;
 
 use crate::frame::FrameBuffer;
 use crate::name::WireName;
-use crate::serve::ServerConfig;
+use crate::serve::{ChaosConfig, EdnsConfig, ServerConfig};
 
 /// The MAC address of the port under test.
 pub const SERVER_MAC: [u8; 6] = [0x02, 0, 0, 0, 0, 0x53];
@@ -28,6 +28,8 @@ pub fn server_config() -> ServerConfig {
         udp_answer_bytes_max: crate::limits::UDP_ANSWER_BYTES_DEFAULT,
         answer_local: true,
         vlan: None,
+        edns: EdnsConfig::default(),
+        chaos: ChaosConfig::default(),
     }
 }
 
@@ -84,6 +86,20 @@ pub fn query_edns(qname: &str, qtype: u16, udp_bytes: u16, dnssec_ok: bool) -> V
     message[11] = 1;
     let [s1, s2] = udp_bytes.to_be_bytes();
     message.extend_from_slice(&[0, 0, 41, s1, s2, 0, 0, if dnssec_ok { 0x80 } else { 0 }, 0, 0, 0]);
+    message
+}
+
+/// A query message with options in its OPT record: their numbers and data.
+pub fn query_options(qname: &str, qtype: u16, udp_bytes: u16, options: &[(u16, &[u8])]) -> Vec<u8> {
+    let mut message = query_edns(qname, qtype, udp_bytes, false);
+    let start = message.len();
+    for (code, data) in options {
+        message.extend_from_slice(&code.to_be_bytes());
+        message.extend_from_slice(&(data.len() as u16).to_be_bytes());
+        message.extend_from_slice(data);
+    }
+    let length = (message.len() - start) as u16;
+    message[start - 2..start].copy_from_slice(&length.to_be_bytes());
     message
 }
 

@@ -94,6 +94,7 @@ reasons! {
     AdditionalMalformed, Formerr, "additional_malformed", "A record of the additional section is cut off or malformed.";
     OptMalformed, Formerr, "opt_malformed", "The OPT record is malformed, not owned by the root, or there are several.";
     TrailingBytes, Formerr, "trailing_bytes", "Bytes follow the last record that the header counts.";
+    CookieMalformed, Formerr, "cookie_malformed", "The COOKIE option has a length that no cookie has.";
     // Ways out
     ReplyRoom, Drop, "reply_room", "The frame's buffer has no room for any reply.";
     TxRefused, Drop, "tx_refused", "The transmit queue stayed full.";

@@ -1,12 +1,16 @@
 //! Writes an answer into the buffer that the query came in, right behind the question.
 
-use crate::limits::UDP_ANSWER_BYTES_MIN;
+use crate::limits::{NAME_BYTES_MAX, UDP_ANSWER_BYTES_MIN};
+use crate::options::OPTIONS_BYTES_MAX;
 use crate::query::{Edns, FLAG_QR, HEADER_BYTES, Query};
 use crate::rtype::{self, types};
 use crate::snapshot::{RECORD_HEAD_BYTES, RrsetView};
 
 /// Bytes of an OPT record without options.
 pub(crate) const OPT_BYTES: usize = 11;
+
+// Whatever the question, there is room for all options in the smallest answer.
+const _: () = assert!(HEADER_BYTES + NAME_BYTES_MAX + 4 + OPT_BYTES + OPTIONS_BYTES_MAX < UDP_ANSWER_BYTES_MIN);
 
 /// Places of names that later names may point to.
 const NAMES_MAX: usize = 64;
@@ -49,6 +53,8 @@ pub(crate) struct Writer<'a> {
     position: usize,
     /// Where the records must end.
     limit: usize,
+    /// Questions: one, or none where a cookie came alone.
+    questions: u16,
     /// Records in each section.
     counts: [u16; 3],
     /// Offsets of names and their suffixes, in the order in which they were written.
@@ -66,6 +72,7 @@ impl<'a> Writer<'a> {
             message,
             position: query.question_end,
             limit,
+            questions: u16::from(query.question_end > HEADER_BYTES),
             counts: [0; 3],
             names: [0; NAMES_MAX],
             names_count: 0,
@@ -98,6 +105,13 @@ impl<'a> Writer<'a> {
         written
     }
 
+    /// Writes a record that is ready to copy.
+    pub(crate) fn put_ready(&mut self, section: Section, record: &[u8]) -> Result<(), Full> {
+        self.put(record)?;
+        self.count(section, 1);
+        Ok(())
+    }
+
     /// Writes a CNAME record that was made from a DNAME record (RFC 6672 section 3.1).
     pub(crate) fn put_cname(&mut self, owner: Owner<'_>, ttl: u32, target: &[u8]) -> Result<(), Full> {
         let (position, names_count) = (self.position, self.names_count);
@@ -121,7 +135,8 @@ impl<'a> Writer<'a> {
             }
         }
         let [answers, authorities, additionals] = self.counts;
-        let header = Header { flags: flags | FLAG_QR | (rcode & 0xf), counts: [1, answers, authorities, additionals] };
+        let counts = [self.questions, answers, authorities, additionals];
+        let header = Header { flags: flags | FLAG_QR | (rcode & 0xf), counts };
         header.write(self.message);
         self.position
     }
@@ -263,16 +278,25 @@ pub(crate) fn split_name(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     bytes.split_at_checked(crate::name::name_length(bytes).ok()?)
 }
 
+/// Room for an answer over UDP.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct UdpRoom {
+    /// Most bytes of an answer, if the client takes as many.
+    pub answer_bytes_max: usize,
+    /// Bytes of options that will be appended to the OPT record.
+    pub options_bytes: usize,
+}
+
 /// Where the records of an answer over UDP must end, in bytes from the start of the message, and the bytes that its OPT
-/// record takes after that.
+/// record without options takes after that.
 #[inline]
-pub(crate) fn udp_limit(query: &Query, udp_answer_bytes_max: usize, room_bytes: usize) -> (usize, usize) {
+pub(crate) fn udp_limit(query: &Query, room: UdpRoom, buffer_bytes: usize) -> (usize, usize) {
     // RFC 6891 section 6.2.3: less than 512 is taken for 512.
     let (limit, opt_bytes) = match query.edns {
         None => (UDP_ANSWER_BYTES_MIN, 0),
-        Some(edns) => (usize::from(edns.udp_bytes).clamp(UDP_ANSWER_BYTES_MIN, udp_answer_bytes_max), OPT_BYTES),
+        Some(edns) => (usize::from(edns.udp_bytes).clamp(UDP_ANSWER_BYTES_MIN, room.answer_bytes_max), OPT_BYTES),
     };
-    (limit.min(room_bytes).saturating_sub(opt_bytes), opt_bytes)
+    (limit.min(buffer_bytes).saturating_sub(opt_bytes + room.options_bytes), opt_bytes)
 }
 
 /// What the OPT record of an answer says.
@@ -290,7 +314,7 @@ impl EdnsReply {
         Self { udp_bytes: u16::try_from(udp_bytes_max).unwrap_or(u16::MAX), dnssec_ok: edns.dnssec_ok }
     }
 
-    /// The record: root owner, type, payload size, extended response code, version 0, flags, no options.
+    /// The record: root owner, type, payload size, extended response code, version 0, flags, no options yet.
     #[allow(
         clippy::cast_possible_truncation,
         reason = "response codes have twelve bits, of which the upper eight go here"

@@ -9,9 +9,10 @@
 
 mod common;
 
-use common::{Host, snapshot};
+use common::{Host, cookies, snapshot};
 use ringdns_engine::rtype::types;
-use ringdns_engine::testing::{UdpFrame, query, query_edns};
+use ringdns_engine::serve::ServerConfig;
+use ringdns_engine::testing::{UdpFrame, query, query_edns, query_options, reply_message};
 use ringdns_engine::verdict::Verdict;
 
 /// A zone with RRsets of odd and even sizes, one to many records, at names of odd and even lengths.
@@ -31,8 +32,14 @@ fn zone() -> String {
 
 /// A host whose queries go the direct way, and one whose do not: zone cuts at the depths of all its names keep them off it.
 fn hosts() -> [Host; 2] {
+    hosts_with(|_| {})
+}
+
+/// Such hosts with their ports set up otherwise.
+fn hosts_with(change: impl Fn(&mut ServerConfig)) -> [Host; 2] {
     let cuts = "cut NS ns\ncut.deeper NS ns\ncut.a.b NS ns\ncut.a.b.c NS ns\n";
-    [snapshot(&[("example.", &zone())]), snapshot(&[("example.", &(zone() + cuts))])].map(Host::new)
+    [snapshot(&[("example.", &zone())]), snapshot(&[("example.", &(zone() + cuts))])]
+        .map(|snapshot| Host::with(snapshot, &change))
 }
 
 #[test]
@@ -64,7 +71,7 @@ fn a_checksum_is_made_where_the_query_had_none() {
         frame[14 + 20 + 6..14 + 20 + 8].fill(0);
         let (verdict, reply) = host.frame(&frame);
         assert_eq!(verdict, Verdict::Reply);
-        assert_eq!(ringdns_engine::testing::reply_message(&reply, &path)[7], 3);
+        assert_eq!(reply_message(&reply, &path)[7], 3);
     }
 }
 
@@ -80,5 +87,28 @@ fn what_follows_the_question_in_the_query_leaves_the_checksum() {
         message.extend_from_slice(&[0, 0, 41, 4, 0xd0, 0, 0, 0, 0, 0, 4 + filler, 0xfd, 0xe9, 0, filler]);
         message.extend((0..filler).map(|byte| byte.wrapping_mul(91)));
         assert_eq!(direct.ask_bytes(&message), long.ask_bytes(&message), "{filler}");
+    }
+}
+
+#[test]
+fn both_ways_answer_options_alike() {
+    let [mut direct, mut long] = hosts_with(|config| {
+        config.edns.nsid = b"ns1".to_vec();
+        config.edns.cookies = Some(cookies(false));
+    });
+    let all: [(u16, &[u8]); 4] = [(3, b""), (10, b"abcdefgh"), (12, &[0; 7]), (10, &[7; 24])];
+    for number in 1..40 {
+        for qname in [format!("{}.example.", "N".repeat(number)), format!("{}.gone.example.", "x".repeat(number))] {
+            for (qtype, size) in [(types::A, 512), (types::A, 1232), (16, 600), (types::DS, 512)] {
+                for asked in [&all[..1], &all[..2], &all[..3], &all[1..3], &all[2..3], &all[3..]] {
+                    let message = query_options(&qname, qtype, size, asked);
+                    for path in [UdpFrame::ipv4(), UdpFrame::ipv6()] {
+                        let [one, other] = [&mut direct, &mut long].map(|host| host.frame(&path.build(&message)));
+                        assert_eq!(one, other, "{qname} TYPE{qtype} {asked:?}");
+                        assert!(reply_message(&one.1, &path).len() <= usize::from(size));
+                    }
+                }
+            }
+        }
     }
 }

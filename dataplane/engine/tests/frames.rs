@@ -9,11 +9,11 @@
 
 mod common;
 
-use common::{Host, snapshot};
+use common::{Host, cookies, snapshot};
 use ringdns_engine::rtype::types;
-use ringdns_engine::serve::{Server, ServerConfig};
+use ringdns_engine::serve::ServerConfig;
 use ringdns_engine::testing::{
-    CLIENT_MAC, SERVER_MAC, UdpFrame, checksum, ethernet, ip, query, reply_message, server_config, transport_checksum,
+    CLIENT_MAC, SERVER_MAC, UdpFrame, checksum, ethernet, ip, query, query_options, reply_message, transport_checksum,
 };
 use ringdns_engine::verdict::{Reason, Verdict};
 
@@ -22,9 +22,7 @@ fn host() -> Host {
 }
 
 fn host_with(change: impl FnOnce(&mut ServerConfig)) -> Host {
-    let mut config = server_config();
-    change(&mut config);
-    Host { server: Server::new(&config), ..host() }
+    Host::with(host().snapshot, change)
 }
 
 fn question() -> Vec<u8> {
@@ -333,7 +331,7 @@ fn without_room_for_a_reply_the_answer_shrinks_or_the_frame_is_dropped() {
 
 #[test]
 fn every_reason_of_a_message_is_reached() {
-    let mut host = host();
+    let mut host = host_with(|config| config.edns.cookies = Some(cookies(false)));
     let whole = question();
     let mut bytes = |message: &[u8]| host.ask_bytes(message);
     assert_eq!(bytes(&whole[..11]), Err(Reason::DnsShort));
@@ -356,6 +354,9 @@ fn every_reason_of_a_message_is_reached() {
         assert_eq!(reply[3] & 0xf, 1, "{reason:?} is answered with FORMERR");
         assert_eq!(reply[4..], [0; 8], "a bare header");
     }
+    let reply = bytes(&query_options("ns.example.", types::A, 1232, &[(10, &[1; 9])])).unwrap();
+    assert_eq!(reply[3] & 0xf, 1, "{:?} is answered with FORMERR", Reason::CookieMalformed);
+    assert_eq!(reply[4..12], [0, 1, 0, 0, 0, 0, 0, 1], "RFC 6891 section 7: an OPT record goes back to one");
     for reason in Reason::ALL.iter().filter(|reason| reason.fate() == ringdns_engine::verdict::Fate::Formerr) {
         assert_eq!(host.counters.reason(*reason), 2, "{reason:?}: once over IPv4 and once over IPv6");
     }

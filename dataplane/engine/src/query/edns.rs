@@ -1,5 +1,6 @@
 //! EDNS(0): the OPT record of a query (RFC 6891).
 
+use crate::cookie::Cookie;
 use crate::limits::NAME_BYTES_MAX;
 use crate::name;
 use crate::rtype::types;
@@ -7,6 +8,38 @@ use crate::verdict::Reason;
 
 /// The DO bit of the OPT record's flags (RFC 3225).
 const FLAG_DO: u16 = 0x8000;
+
+/// The number of the NSID option (RFC 5001).
+pub(crate) const OPTION_NSID: u16 = 3;
+/// The number of the COOKIE option (RFC 7873).
+pub(crate) const OPTION_COOKIE: u16 = 10;
+
+/// What a query asks for beside its question: a set of options that can be answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asks(u8);
+
+impl Asks {
+    /// Nothing.
+    pub const NOTHING: Self = Self(0);
+    /// The answer itself: in the set of every query, so that a server that must look at all queries asks for this one.
+    pub const ANSWER: Self = Self(1);
+    /// NSID.
+    pub const NSID: Self = Self(2);
+    /// COOKIE.
+    pub const COOKIE: Self = Self(4);
+
+    /// What is in this set, in the other, or in both.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// True where something is in both sets.
+    #[inline]
+    pub const fn meets(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+}
 
 /// What a query's OPT record says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,8 +62,18 @@ struct RecordHead {
     ttl: u32,
 }
 
-/// Walks the additional section, which must end the message, and returns what its OPT record says.
-pub(super) fn find(mut section: &[u8], records: u16) -> Result<Option<Edns>, Reason> {
+/// The options of a query that may be answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// Which there are; none of an unknown version.
+    pub asks: Asks,
+    /// The cookie, if there is one: a copy, since the answer is written over it.
+    pub cookie: Cookie,
+}
+
+/// Walks the additional section, which must end the message, and returns what its OPT record says; options that may be
+/// answered go into `asked`.
+pub(super) fn find(mut section: &[u8], records: u16, asked: &mut Asked) -> Result<Option<Edns>, Reason> {
     let mut edns = None;
     for _ in 0..records {
         let at_root = section.first() == Some(&0);
@@ -41,11 +84,18 @@ pub(super) fn find(mut section: &[u8], records: u16) -> Result<Option<Edns>, Rea
         }
         // RFC 6891 section 6.1.1: "If a query message with more than one OPT RR is received, a FORMERR (RCODE=1) MUST be
         // returned"; section 6.1.2: the name "MUST be 0 (root domain)".
-        if edns.is_some() || !at_root || !options_are_whole(rdata) {
+        if edns.is_some() || !at_root {
             return Err(Reason::OptMalformed);
         }
         let [_, version, flags @ ..] = head.ttl.to_be_bytes();
         let dnssec_ok = u16::from_be_bytes(flags) & FLAG_DO != 0;
+        if !rdata.is_empty() {
+            let before = asked.asks;
+            options(rdata, asked).ok_or(Reason::OptMalformed)?;
+            if version != 0 {
+                asked.asks = before;
+            }
+        }
         edns = Some(Edns { udp_bytes: head.class, version, dnssec_ok });
     }
     if section.is_empty() { Ok(edns) } else { Err(Reason::TrailingBytes) }
@@ -79,15 +129,21 @@ fn owner_length(section: &[u8]) -> Option<usize> {
     }
 }
 
-/// True where the options fill the rdata exactly (RFC 6891 section 6.1.2). Unknown options are ignored.
-fn options_are_whole(mut rdata: &[u8]) -> bool {
-    while let Some((&[_, _, l1, l2], rest)) = rdata.split_first_chunk::<4>() {
-        let Some(rest) = rest.get(usize::from(u16::from_be_bytes([l1, l2]))..) else {
-            return false;
-        };
+/// Notes the options that may be answered; nothing where the options do not fill the rdata exactly (RFC 6891 section
+/// 6.1.2). All others are ignored, padding and client subnet among them. The first cookie counts.
+fn options(mut rdata: &[u8], asked: &mut Asked) -> Option<()> {
+    while let Some((&[c1, c2, l1, l2], rest)) = rdata.split_first_chunk::<4>() {
+        let (data, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes([l1, l2])))?;
+        match u16::from_be_bytes([c1, c2]) {
+            OPTION_NSID => asked.asks = asked.asks.and(Asks::NSID),
+            OPTION_COOKIE if !asked.asks.meets(Asks::COOKIE) => {
+                *asked = Asked { asks: asked.asks.and(Asks::COOKIE), cookie: Cookie::decode(data) };
+            }
+            _ => {}
+        }
         rdata = rest;
     }
-    rdata.is_empty()
+    rdata.is_empty().then_some(())
 }
 
 #[cfg(test)]
@@ -95,6 +151,10 @@ mod tests {
     use super::*;
 
     const OPT: &[u8] = b"\0\0\x29\x10\x00\0\x01\0\0\0\0";
+
+    fn find(section: &[u8], records: u16) -> Result<Option<Edns>, Reason> {
+        super::find(section, records, &mut Asked::default())
+    }
 
     #[test]
     fn an_opt_record_may_stand_anywhere() {
@@ -122,9 +182,32 @@ mod tests {
         }
     }
 
+    /// What options ask for.
+    fn asked(rdata: &[u8]) -> Option<Asked> {
+        let mut asked = Asked::default();
+        options(rdata, &mut asked).map(|()| asked)
+    }
+
     #[test]
     fn options_are_skipped_by_length() {
-        assert!(options_are_whole(b"\0\x03\0\x02ab\0\x0a\0\0"));
-        assert!(!options_are_whole(b"\0\x03\0\x03ab"));
+        let asks = |rdata| asked(rdata).map(|asked| asked.asks);
+        assert_eq!(asks(b"\0\x0c\0\x02ab\0\x08\0\0"), Some(Asks::NOTHING));
+        assert_eq!(asks(b"\0\x0c\0\x03ab"), None);
+        assert_eq!(asks(b"\0\x0c\0\0\0\x03\0\0"), Some(Asks::NSID));
+        assert_eq!(asks(b"\0\x03\0\x01a"), Some(Asks::NSID), "RFC 5001 section 2.1: there should be no data");
+    }
+
+    #[test]
+    fn the_first_cookie_is_kept() {
+        let found = asked(b"\0\x0a\0\x08abcdefgh\0\x03\0\0\0\x0a\0\x01x").unwrap();
+        assert_eq!(found, Asked { asks: Asks::NSID.and(Asks::COOKIE), cookie: Cookie::Client(*b"abcdefgh") });
+        assert_eq!(asked(b"\0\x0a\0\0").unwrap(), Asked { asks: Asks::COOKIE, cookie: Cookie::Malformed });
+    }
+
+    #[test]
+    fn options_of_an_unknown_version_are_not_asked_for() {
+        let mut asked = Asked { asks: Asks::ANSWER, ..Asked::default() };
+        super::find(b"\0\0\x29\x10\x00\0\x01\0\0\0\x04\0\x03\0\0", 1, &mut asked).unwrap();
+        assert_eq!(asked.asks, Asks::ANSWER);
     }
 }

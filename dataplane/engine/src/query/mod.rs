@@ -3,7 +3,8 @@
 mod edns;
 mod qname;
 
-pub use edns::Edns;
+pub use edns::{Asked, Asks, Edns};
+pub(crate) use edns::{OPTION_COOKIE, OPTION_NSID};
 pub use qname::QueryName;
 
 use crate::hash::Seed;
@@ -37,6 +38,8 @@ pub enum Refusal {
     Formerr(Reason),
     /// An answer with NOTIMP: an opcode other than QUERY.
     Notimp,
+    /// No question, but a cookie: to be answered where cookies are (RFC 7873 section 5.4), else FORMERR.
+    CookieAlone,
 }
 
 impl From<Reason> for Refusal {
@@ -60,10 +63,12 @@ pub struct Query {
     pub question_end: usize,
     /// What the OPT record said, if there was one.
     pub edns: Option<Edns>,
+    /// What is asked for beside the question.
+    pub asked: Asked,
 }
 
 impl Query {
-    /// Takes a message apart. What is in `self` afterwards is only meaningful after `Ok`.
+    /// Takes a message apart. What is in `self` afterwards is only meaningful after `Ok` and [`Refusal::CookieAlone`].
     #[inline]
     pub fn parse(&mut self, message: &[u8], seed: Seed) -> Result<(), Refusal> {
         let Some((header, body)) = message.split_first_chunk::<HEADER_BYTES>() else {
@@ -71,6 +76,7 @@ impl Query {
         };
         let [_, _, f1, f2, q1, q2, an1, an2, ns1, ns2, ar1, ar2] = *header;
         self.flags = u16::from_be_bytes([f1, f2]);
+        self.asked.asks = Asks::ANSWER;
         if self.flags & FLAG_QR != 0 {
             return Err(Refusal::Drop(Reason::DnsResponse));
         }
@@ -79,6 +85,11 @@ impl Query {
         }
         // RFC 9619 section 4: a QUERY with a QDCOUNT other than 1 is to be answered with FORMERR.
         if u64::from_be_bytes([q1, q2, an1, an2, ns1, ns2, 0, 0]) != ONE_QUESTION {
+            if [q1, q2, an1, an2, ns1, ns2] == [0; 6]
+                && self.is_cookie_alone(body, u16::from_be_bytes([ar1, ar2]), seed)
+            {
+                return Err(Refusal::CookieAlone);
+            }
             let reason = if [q1, q2] == [0, 1] { Reason::SectionCounts } else { Reason::QuestionCount };
             return Err(reason.into());
         }
@@ -91,9 +102,19 @@ impl Query {
         self.question_end = HEADER_BYTES + name_bytes + 4;
         self.edns = match (rest, u16::from_be_bytes([ar1, ar2])) {
             ([], 0) => None,
-            (section, records) => edns::find(section, records)?,
+            (section, records) => edns::find(section, records, &mut self.asked)?,
         };
         Ok(())
+    }
+
+    /// True for a message without question that has a cookie; it is taken then for a question of no class.
+    #[cold]
+    fn is_cookie_alone(&mut self, section: &[u8], records: u16, seed: Seed) -> bool {
+        // The root stands for the name that there is not.
+        self.name.take(&[0], seed).ok();
+        (self.qtype, self.qclass, self.question_end) = (0, 0, HEADER_BYTES);
+        self.edns = edns::find(section, records, &mut self.asked).unwrap_or_default();
+        self.asked.asks.meets(Asks::COOKIE)
     }
 }
 
@@ -130,6 +151,15 @@ mod tests {
     fn a_query_with_edns() {
         let query = parse(&with_opt(OPT)).unwrap();
         assert_eq!(query.edns, Some(Edns { udp_bytes: 1232, version: 0, dnssec_ok: true }));
+    }
+
+    #[test]
+    fn a_cookie_needs_no_question() {
+        let mut message = b"\x12\x34\x01\x00\0\0\0\0\0\0\0\x01".to_vec();
+        message.extend_from_slice(b"\0\0\x29\x04\xd0\0\0\0\0\0\x0c\0\x0a\0\x08abcdefgh");
+        assert_eq!(parse(&message).err(), Some(Refusal::CookieAlone));
+        message[26] = 0x0b;
+        assert_eq!(parse(&message).err(), Some(Refusal::Formerr(Reason::QuestionCount)), "another option");
     }
 
     #[test]

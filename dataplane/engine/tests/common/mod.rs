@@ -13,11 +13,12 @@ use hickory_proto::op::Message;
 use hickory_proto::rr::{Name, Record};
 use hickory_proto::serialize::binary::{BinEncodable, BinEncoder};
 use hickory_proto::serialize::txt::Parser;
+use ringdns_engine::cookie::{CookieConfig, CookieSecret};
 use ringdns_engine::counters::Counters;
 use ringdns_engine::frame::FrameBuffer;
 use ringdns_engine::limits::BURST_FRAMES_MAX;
 use ringdns_engine::name::WireName;
-use ringdns_engine::serve::Server;
+use ringdns_engine::serve::{Server, ServerConfig};
 use ringdns_engine::snapshot::Snapshot;
 use ringdns_engine::snapshot::edit::{Editor, RrsetSpec};
 use ringdns_engine::testing::{TestFrame, UdpFrame, reply_message, server_config};
@@ -73,6 +74,11 @@ fn spec<'a>(records: impl Iterator<Item = &'a Record>) -> RrsetSpec {
     spec
 }
 
+/// Cookies with a secret.
+pub fn cookies(enforce: bool) -> CookieConfig {
+    CookieConfig { secret: CookieSecret([0x5a; 16]), other_secret: None, enforce }
+}
+
 /// A server with what it serves and counts.
 pub struct Host {
     /// The engine.
@@ -86,7 +92,14 @@ pub struct Host {
 impl Host {
     /// A host for a snapshot.
     pub fn new(snapshot: Snapshot) -> Self {
-        Self { server: Server::new(&server_config()), snapshot, counters: Counters::default() }
+        Self::with(snapshot, |_| {})
+    }
+
+    /// A host for a snapshot whose port is set up otherwise.
+    pub fn with(snapshot: Snapshot, change: impl FnOnce(&mut ServerConfig)) -> Self {
+        let mut config = server_config();
+        change(&mut config);
+        Self { server: Server::new(&config), snapshot, counters: Counters::default() }
     }
 
     /// Takes one frame through the engine; gives the verdict and the frame afterwards.
