@@ -75,6 +75,7 @@ pub fn rcode_name(rcode: u16) -> String {
         10 => "NOTZONE",
         11 => "DSOTYPENI",
         16 => "BADVERS",
+        23 => "BADCOOKIE",
         other => return format!("RCODE{other}"),
     };
     name.to_owned()

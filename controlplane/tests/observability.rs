@@ -88,6 +88,7 @@ fn metrics_read_back() {
     assert_eq!(value("ringdns_responses", "_total{worker=\"0\",rcode=\"NOERROR\"}"), 1.0);
     assert_eq!(value("ringdns_responses", "_total{worker=\"0\",rcode=\"NXDOMAIN\"}"), 2.0);
     assert_eq!(value("ringdns_responses", "_total{worker=\"0\",rcode=\"BADVERS\"}"), 1.0);
+    assert_eq!(value("ringdns_responses", "_total{worker=\"0\",rcode=\"BADCOOKIE\"}"), 0.0);
     for (amount, &reason) in (1u32..).zip(Reason::ALL) {
         let name = match reason.fate() {
             Fate::Drop => "ringdns_drops",

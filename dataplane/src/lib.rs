@@ -17,7 +17,8 @@
 //! ```
 //! use std::sync::Arc;
 //! use ringdns_dataplane::{idle::Idle, memnic::MemNic, worker::Worker, workers::{Workers, available_cores}};
-//! use ringdns_engine::{publish::Publisher, serve::{Server, ServerConfig}, snapshot::Snapshot};
+//! use ringdns_engine::{publish::Publisher, serve::{ChaosConfig, EdnsConfig, Server, ServerConfig}};
+//! use ringdns_engine::snapshot::Snapshot;
 //!
 //! let publisher = Publisher::new(Snapshot::empty());
 //! let (nic, _wire) = MemNic::new(256);
@@ -28,6 +29,8 @@
 //!     udp_answer_bytes_max: 1232,
 //!     answer_local: true,
 //!     vlan: None,
+//!     edns: EdnsConfig::default(),
+//!     chaos: ChaosConfig::default(),
 //! };
 //! let worker = Worker::new([(nic, Server::new(&config))], publisher.reader(), Arc::default(), Idle::Sleep);
 //!

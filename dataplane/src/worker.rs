@@ -10,6 +10,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use ringdns_engine::counters::Counters;
 use ringdns_engine::frame::FrameBuffer;
@@ -119,6 +120,9 @@ impl<N: Nic> Lane<N> {
         counters.bursts.add(1);
         counters.rx_frames.add(count(&bursts.received));
         counters.rx_bytes.add(bytes(&bursts.received));
+        if self.server.wants_now() {
+            self.server.set_now(now());
+        }
         self.server.serve_burst(&mut bursts.received, &mut bursts.verdicts, snapshot, counters);
         bursts.sort();
         self.transmit(&mut bursts.replies, counters);
@@ -188,6 +192,13 @@ impl<Frame> Bursts<Frame> {
             drop(burst.try_push(frame));
         }
     }
+}
+
+/// Seconds since 1970, for cookies. Asked for once a burst, of the kernel's clock page: no system call.
+fn now() -> u32 {
+    // Cookies reckon in 32 bits that wrap (RFC 9018 section 4.3). A clock before 1970 makes cookies of 1970.
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    u32::try_from(seconds & u64::from(u32::MAX)).unwrap_or_default()
 }
 
 /// The number of frames, as counters take it.

@@ -17,6 +17,7 @@ use ringdns_dataplane::memnic::MemNic;
 use ringdns_dataplane::nic::Nic;
 use ringdns_dataplane::replay::ReplayNic;
 use ringdns_dataplane::worker::Worker;
+use ringdns_engine::cookie::{CookieConfig, CookieSecret};
 use ringdns_engine::counters::Counters;
 use ringdns_engine::publish::Publisher;
 use ringdns_engine::serve::Server;
@@ -95,7 +96,16 @@ fn the_counter_counts() {
 fn nothing_is_allocated_in_steady_state() {
     let mut publisher = Publisher::new(snapshot());
     let counters = Arc::new(Counters::default());
-    let server = || Server::new(&server_config());
+    let server = || {
+        let mut config = server_config();
+        config.edns.nsid = b"ns1".to_vec();
+        config.edns.cookies = Some(CookieConfig {
+            secret: CookieSecret([7; 16]),
+            other_secret: Some(CookieSecret([8; 16])),
+            enforce: false,
+        });
+        Server::new(&config)
+    };
     // Beside a port that carries everything, one that sends two frames a call and one that sends none at all.
     let ports = [
         (ReplayNic::new(mixed_frames()), server()),
@@ -128,6 +138,9 @@ fn nothing_is_allocated_in_steady_state() {
         assert!(counters.reason(reason) > 100, "{} frames under {}", counters.reason(reason), reason.name());
     }
     assert!(counters.reason(Reason::TxRefused) > 10_000, "the third port sends nothing");
+    for cookies in [&counters.cookies_absent, &counters.cookies_invalid] {
+        assert!(cookies.get() > 100, "{} cookies", cookies.get());
+    }
     assert!(counters.tx_frames.get() > 50_000);
     assert!(counters.truncated.get() > 500, "{} answers truncated", counters.truncated.get());
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use common::{A, ipv4_query, malformed_frames, mixed_frames, put_address, snapshot};
 use ringdns_dataplane::idle::Idle;
@@ -17,11 +17,12 @@ use ringdns_dataplane::nic::{Burst, Nic};
 use ringdns_dataplane::replay::ReplayNic;
 use ringdns_dataplane::worker::Worker;
 use ringdns_dataplane::workers::{StartError, Workers, available_cores};
+use ringdns_engine::cookie::{CookieConfig, CookieSecret};
 use ringdns_engine::counters::Counters;
 use ringdns_engine::publish::Publisher;
 use ringdns_engine::serve::Server;
 use ringdns_engine::snapshot::edit::Editor;
-use ringdns_engine::testing::{UdpFrame, query, reply_message, server_config};
+use ringdns_engine::testing::{UdpFrame, query, query_options, reply_message, server_config};
 use ringdns_engine::verdict::Reason;
 
 /// A worker with one port in memory.
@@ -137,6 +138,31 @@ fn the_next_burst_sees_a_publication() {
         assert_eq!(publisher.reclaim(), 0, "the worker lets go of the old generation");
     }
     assert_eq!(counters.queries_ipv4.get(), 49);
+}
+
+#[test]
+fn cookies_are_of_the_time_of_day() {
+    let publisher = Publisher::new(snapshot());
+    let mut config = server_config();
+    config.edns.cookies = Some(CookieConfig { secret: CookieSecret([7; 16]), other_secret: None, enforce: false });
+    let (nic, mut wire) = MemNic::new(64);
+    let ports = [(nic, Server::new(&config))];
+    let mut worker = Worker::new(ports, publisher.reader(), Arc::default(), Idle::Sleep);
+    let client = UdpFrame::ipv4();
+    let seconds = || u32::try_from(UNIX_EPOCH.elapsed().unwrap().as_secs()).unwrap();
+    let before = seconds();
+    assert!(wire.send(&client.build(&query_options("host1.example.org.", A, 1232, &[(10, &[1; 8])]))));
+    assert_eq!(worker.poll(), 1);
+    let reply = wire.receive().unwrap();
+    // The answer ends in the cookie: time in four bytes, hash in eight.
+    let time = reply_message(&reply, &client)
+        .iter()
+        .rev()
+        .skip(8)
+        .take(4)
+        .rev()
+        .fold(0, |time, &byte| time << 8 | u32::from(byte));
+    assert!((before..=seconds()).contains(&time), "{time} is not now");
 }
 
 #[test]

@@ -39,6 +39,9 @@ pub const UNSAFE_PLACES: &[&str] = &[
 pub const HOT_PATH: &[&str] = &[
     "dataplane/engine/src/additional.rs",
     "dataplane/engine/src/answer.rs",
+    "dataplane/engine/src/chaos.rs",
+    "dataplane/engine/src/cookie/mod.rs",
+    "dataplane/engine/src/cookie/siphash.rs",
     "dataplane/engine/src/counters.rs",
     "dataplane/engine/src/direct.rs",
     "dataplane/engine/src/frame/checksum.rs",
@@ -48,6 +51,7 @@ pub const HOT_PATH: &[&str] = &[
     "dataplane/engine/src/frame/plain.rs",
     "dataplane/engine/src/frame/turn.rs",
     "dataplane/engine/src/hash.rs",
+    "dataplane/engine/src/options.rs",
     "dataplane/engine/src/query/edns.rs",
     "dataplane/engine/src/query/mod.rs",
     "dataplane/engine/src/query/qname.rs",

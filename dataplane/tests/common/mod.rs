@@ -5,7 +5,7 @@
 use ringdns_engine::name::WireName;
 use ringdns_engine::snapshot::Snapshot;
 use ringdns_engine::snapshot::edit::{Editor, RrsetSpec};
-use ringdns_engine::testing::{UdpFrame, query, query_edns};
+use ringdns_engine::testing::{UdpFrame, query, query_edns, query_options};
 
 /// Type A.
 pub const A: u16 = 1;
@@ -69,6 +69,11 @@ pub fn mixed_frames() -> Vec<Vec<u8>> {
     frames.push(UdpFrame::ipv4().build(&query_edns("text.example.org.", TXT, 4096, true)));
     frames.push(ipv4_query("www.example.net.", A));
     frames.push(ipv4_query("changing.example.org.", A));
+    // Learning a cookie, with a wrong one, with a malformed one.
+    for cookie in [&[1; 8][..], &[1; 24], &[1; 9]] {
+        let message = query_options("host1.example.org.", A, 1232, &[(3, b""), (10, cookie)]);
+        frames.push(UdpFrame::ipv6().build(&message));
+    }
     frames.extend(malformed_frames());
     frames
 }
