@@ -1,21 +1,24 @@
 //! `ringdns run`: ports, workers and control plane are started in order, and ended in the opposite one.
 
 use std::fmt;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
-use ringdns_controlplane::config::{Config, ConfigError, Idle as ConfiguredIdle};
+use ringdns_controlplane::config::{Config, ConfigError, CookieMode, DnsConfig, Idle as ConfiguredIdle};
 use ringdns_controlplane::logging::{self, LogError};
 use ringdns_controlplane::{BuildInfo, ControlPlane, StartError as ControlError};
 use ringdns_dataplane::dpdk::{DpdkError, Eal, EalOptions, Port, PortOptions, PortQueue, prepare_control_threads};
 use ringdns_dataplane::idle::Idle;
 use ringdns_dataplane::worker::Worker;
 use ringdns_dataplane::workers::{StartError, WorkerPanic, Workers};
+use ringdns_engine::cookie::{CookieConfig, CookieSecret};
 use ringdns_engine::counters::Counters;
 use ringdns_engine::publish::Publisher;
-use ringdns_engine::serve::{Server, ServerConfig};
+use ringdns_engine::serve::{ChaosConfig, EdnsConfig, Server, ServerConfig};
 use ringdns_engine::snapshot::Snapshot;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -97,6 +100,7 @@ pub fn run(path: &Path, build: BuildInfo) -> Result<(), RunError> {
     let eal = Eal::start(&EalOptions { hugepages, memory_mib, worker_cores: cores.clone() }, &devices)?;
     let mut lanes: Vec<Vec<(PortQueue, Server)>> = cores.iter().map(|_| Vec::new()).collect();
     let mut ports = Vec::new();
+    let (edns, chaos) = (edns_config(&config.dns)?, chaos_config(&config.dns));
     for (device, port_config) in devices.iter().zip(&config.ports) {
         let defaults = PortOptions::default();
         let queues = u16::try_from(cores.len()).unwrap_or(u16::MAX);
@@ -110,6 +114,8 @@ pub fn run(path: &Path, build: BuildInfo) -> Result<(), RunError> {
             udp_answer_bytes_max: config.dns.udp_answer_bytes_max.min(port.udp_payload_bytes_max()),
             answer_local: true,
             vlan: port_config.vlan,
+            edns: edns.clone(),
+            chaos: chaos.clone(),
         };
         for ((lanes, queue), core) in lanes.iter_mut().zip(queues).zip(&cores) {
             tracing::info!(port = port.name(), core, addresses = ?server.addresses, "queue pair served");
@@ -146,6 +152,39 @@ pub fn run(path: &Path, build: BuildInfo) -> Result<(), RunError> {
     ended?;
     tracing::info!("ended");
     Ok(())
+}
+
+/// What all ports answer to options. Without a configured secret, cookies are made with one of this process.
+fn edns_config(dns: &DnsConfig) -> Result<EdnsConfig, RunError> {
+    let mut secrets = dns.cookie_secrets.iter().copied();
+    let cookies = match dns.cookies {
+        CookieMode::Off => None,
+        mode => {
+            let secret = match secrets.next() {
+                Some(secret) => secret,
+                None => {
+                    tracing::info!(
+                        "cookies have a random secret: set dns.cookie_secrets where servers share an address"
+                    );
+                    random_secret()?
+                }
+            };
+            Some(CookieConfig { secret, other_secret: secrets.next(), enforce: mode == CookieMode::Enforce })
+        }
+    };
+    Ok(EdnsConfig { nsid: dns.nsid.clone(), cookies })
+}
+
+/// What all ports tell of the server.
+fn chaos_config(dns: &DnsConfig) -> ChaosConfig {
+    ChaosConfig { version: dns.version.clone(), identity: dns.identity.clone() }
+}
+
+/// A secret that nobody knows.
+fn random_secret() -> std::io::Result<CookieSecret> {
+    let mut bytes = [0; 16];
+    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(CookieSecret(bytes))
 }
 
 /// Starts a thread that passes signals on; taken before anything is started, so that none of them ends the process.

@@ -89,6 +89,18 @@ pub struct V1 {
 pub struct Dns {
     /// Largest answer over UDP in bytes.
     pub udp_answer_bytes_max: Option<Spanned<i64>>,
+    /// What NSID is answered with: text, or hexadecimal digits after `0x`.
+    pub nsid: Option<Spanned<String>>,
+    /// Text of `version.bind` and `version.server`.
+    pub version: Option<Spanned<String>>,
+    /// Text of `id.server` and `hostname.bind`.
+    pub identity: Option<Spanned<String>>,
+    /// `off`, `on` or `enforce`.
+    pub cookies: Option<Spanned<String>>,
+    /// Secrets of cookies, each 32 hexadecimal digits.
+    pub cookie_secrets: Option<Spanned<Vec<String>>>,
+    /// A file with such secrets, one a line.
+    pub cookie_secrets_file: Option<Spanned<PathBuf>>,
 }
 
 /// `[workers]`
@@ -171,6 +183,12 @@ pub struct Log {
 pub const KEYS: &[&str] = &[
     "version",
     "dns.udp_answer_bytes_max",
+    "dns.nsid",
+    "dns.version",
+    "dns.identity",
+    "dns.cookies",
+    "dns.cookie_secrets",
+    "dns.cookie_secrets_file",
     "workers.cores",
     "workers.idle",
     "eal.hugepages",

@@ -1,7 +1,9 @@
 //! The configuration: a versioned file ([`file`]) that becomes a validated value ([`Config`]).
 
+mod dns;
 pub mod file;
 mod problem;
+mod secret;
 mod validate;
 
 #[cfg(test)]
@@ -11,6 +13,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use ringdns_engine::cookie::CookieSecret;
 use ringdns_engine::name::WireName;
 
 pub use problem::{ConfigError, Problem};
@@ -43,6 +46,28 @@ pub struct Config {
 pub struct DnsConfig {
     /// Largest answer over UDP in bytes.
     pub udp_answer_bytes_max: usize,
+    /// What NSID is answered with; empty: nothing.
+    pub nsid: Vec<u8>,
+    /// Text of `version.bind` and `version.server`; empty: they are refused.
+    pub version: Vec<u8>,
+    /// Text of `id.server` and `hostname.bind`; empty: they are refused.
+    pub identity: Vec<u8>,
+    /// What cookies are for.
+    pub cookies: CookieMode,
+    /// Secrets of cookies: the one that they are made with, and another whose cookies are taken; empty: a random one.
+    pub cookie_secrets: Vec<CookieSecret>,
+}
+
+/// What DNS cookies are for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CookieMode {
+    /// Nothing: they are ignored.
+    Off,
+    /// Clients that send one get one back.
+    #[default]
+    On,
+    /// Clients without a valid one get no answer, but are told how to come by one.
+    Enforce,
 }
 
 /// The packet threads.

@@ -102,6 +102,11 @@ impl<'a> Problems<'a> {
         });
     }
 
+    /// True where a problem of a key was noted.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.found.iter().any(|problem| problem.key == key)
+    }
+
     /// The value, unless there are problems.
     pub(super) fn finish<T>(self, value: T) -> Result<T, ConfigError> {
         if self.found.is_empty() { Ok(value) } else { Err(self.into_error()) }

@@ -23,7 +23,15 @@ fn problems(text: &str) -> String {
 #[test]
 fn a_port_is_enough() {
     let config = parse(PORT).unwrap();
-    assert_eq!(config.dns.udp_answer_bytes_max, 1232);
+    let dns = DnsConfig {
+        udp_answer_bytes_max: 1232,
+        nsid: vec![],
+        version: vec![],
+        identity: vec![],
+        cookies: CookieMode::On,
+        cookie_secrets: vec![],
+    };
+    assert_eq!(config.dns, dns);
     assert_eq!(config.workers, WorkersConfig { cores: vec![], idle: Idle::Sleep });
     assert_eq!(config.eal, EalConfig { hugepages: false, memory_mib: 256 });
     let addresses = vec!["192.0.2.53".parse().unwrap()];
@@ -53,6 +61,25 @@ fn each_mistake_is_named_with_place_key_and_remedy() {
         ),
         ("[dns]\nudp_answer_bytes_max = 5000", "2:24: dns.udp_answer_bytes_max: 5000"),
         ("[dns]\nudp_answer_bytes_max = \"x\"", "2:24: invalid type: string \"x\", expected i64"),
+        ("[dns]\nnsid = \"\"", "2:8: dns.nsid: 0 bytes are given; give 1 to 64 bytes, or leave the key out"),
+        ("[dns]\nnsid = \"0xabc\"", "2:8: dns.nsid: what follows 0x is not hexadecimal; write pairs"),
+        ("[dns]\nnsid = \"0x\"", "dns.nsid: 0 bytes are given"),
+        ("[dns]\nversion = \"\"", "2:11: dns.version: 0 bytes are given; give 1 to 255 bytes"),
+        ("[dns]\nidentity = \"\"", "2:12: dns.identity: 0 bytes are given; give 1 to 255 bytes"),
+        (
+            "[dns]\ncookies = \"yes\"",
+            "2:11: dns.cookies: \"yes\" is no way to deal with cookies; write \"off\", \"on\"",
+        ),
+        ("[dns]\ncookie_secrets = []", "2:18: dns.cookie_secrets: no secret is given; make each with: openssl"),
+        ("[dns]\ncookie_secrets = [\"ab\"]", "2:18: dns.cookie_secrets: secret 1 is not 32 hexadecimal digits; make"),
+        (
+            "[dns]\ncookie_secrets = [\"a\"]\ncookie_secrets_file = \"b\"",
+            "2:18: dns.cookie_secrets: cookie_secrets and cookie_secrets_file are both given; keep cookie_secrets_file",
+        ),
+        (
+            "[dns]\ncookie_secrets_file = \"/nonexistent/secrets\"",
+            "2:23: dns.cookie_secrets_file: /nonexistent/secrets cannot be read: No such file",
+        ),
         ("[workers]\ncores = []", "2:9: workers.cores: no core is given; name one"),
         ("[workers]\ncores = [1, 2, 1]", "2:9: workers.cores: core 1 is given twice; each worker needs"),
         ("[workers]\ncores = [-1]", "2:9: workers.cores: -1 is no CPU id; lscpu"),
@@ -89,7 +116,7 @@ fn each_mistake_is_named_with_place_key_and_remedy() {
             "version = 2\nnew_key = 1",
             "1:11: version: version 2 of the configuration format is unknown; this RingDNS reads version 1",
         ),
-        ("[dns]\nport = 53", "2:1: unknown field `port`, expected `udp_answer_bytes_max`; remove the key"),
+        ("[dns]\nport = 53", "2:1: unknown field `port`, expected one of `udp_answer_bytes_max`"),
         ("[dsn]\n", "1:2: unknown field `dsn`"),
         ("[[port]]\ndevice = \"a\"\naddresses = [\"192.0.2.1\"]\naddress = 1", "4:1: unknown field `address`"),
         ("[dns", "1:5: "),
@@ -183,6 +210,61 @@ fn token_files_are_for_owner_and_group_only() {
 }
 
 #[test]
+fn what_the_server_tells_of_itself_is_text_or_bytes() {
+    let dns = |keys: &str| parse(&format!("{PORT}[dns]\n{keys}\n")).map(|config| config.dns);
+    let config = dns("nsid = \"ns1\"\nversion = \"RingDNS\"\nidentity = \"fra\"\ncookies = \"off\"").unwrap();
+    assert_eq!(
+        (&config.nsid[..], &config.version[..], &config.identity[..]),
+        (&b"ns1"[..], &b"RingDNS"[..], &b"fra"[..])
+    );
+    assert_eq!(config.cookies, CookieMode::Off);
+    assert_eq!(dns("nsid = \"0x00fFa1\"").unwrap().nsid, [0, 0xff, 0xa1]);
+    assert_eq!(dns("cookies = \"enforce\"").unwrap().cookies, CookieMode::Enforce);
+    for (key, bytes_max) in [("nsid", 64), ("version", 255), ("identity", 255)] {
+        assert!(dns(&format!("{key} = \"{}\"", "x".repeat(bytes_max))).is_ok(), "{key}");
+        let error = dns(&format!("{key} = \"{}\"", "x".repeat(bytes_max + 1))).unwrap_err().to_string();
+        assert!(error.contains(&format!("{} bytes are given", bytes_max + 1)), "{error}");
+    }
+}
+
+#[test]
+fn cookie_secrets_are_one_or_two_and_never_shown() {
+    let (first, second) = ("000102030405060708090a0b0c0d0e0f", "F0E0D0C0B0A090807060504030201000");
+    let secrets = |list: &[&str]| {
+        let list: Vec<String> = list.iter().map(|secret| format!("\"{secret}\"")).collect();
+        let text = format!("{PORT}[dns]\ncookie_secrets = [{}]\n", list.join(","));
+        parse(&text).map(|config| config.dns.cookie_secrets).map_err(|error| error.to_string())
+    };
+    let both = secrets(&[first, second]).unwrap();
+    assert_eq!((both.len(), both[0].0[15], both[1].0[0]), (2, 15, 0xf0));
+    assert_eq!(format!("{both:?}"), "[CookieSecret(..), CookieSecret(..)]");
+    assert!(secrets(&[first, first]).unwrap_err().contains("secret 2 is given twice"));
+    let third = "11111111111111111111111111111111";
+    let error = secrets(&[first, second, third]).unwrap_err();
+    assert!(error.contains("too many secrets are given; keep at most 2"), "{error}");
+    let error = secrets(&[first, "s3cret"]).unwrap_err();
+    assert!(error.contains("secret 2 is not 32") && !error.contains("s3cret") && !error.contains(first), "{error}");
+}
+
+#[test]
+fn files_of_cookie_secrets_are_for_owner_and_group_only() {
+    let directory = tempfile::tempdir().unwrap();
+    let text = format!("{PORT}[dns]\ncookie_secrets_file = \"secrets\"\n");
+    let load = |contents: &str, mode: u32| {
+        let secrets = directory.path().join("secrets");
+        std::fs::write(&secrets, contents).unwrap();
+        std::fs::set_permissions(&secrets, std::fs::Permissions::from_mode(mode)).unwrap();
+        let config = Config::parse(&directory.path().join("c.toml"), &text).map_err(|error| error.to_string());
+        config.map(|config| config.dns.cookie_secrets.len())
+    };
+    let two = "000102030405060708090a0b0c0d0e0f\n\n f0e0d0c0b0a090807060504030201000 \n";
+    assert_eq!(load(two, 0o640), Ok(2));
+    assert!(load(two, 0o644).unwrap_err().contains("dns.cookie_secrets_file: every user of this machine"));
+    assert!(load("\n", 0o600).unwrap_err().contains("no secret is given"));
+    assert!(load("change me\n", 0o600).unwrap_err().contains("secret 1 is not 32"));
+}
+
+#[test]
 fn a_missing_file_says_what_to_give() {
     let error = Config::load(Path::new("/nonexistent/ringdns.toml")).unwrap_err().to_string();
     assert!(error.starts_with("/nonexistent/ringdns.toml: cannot be read: No such file"), "{error}");
@@ -207,13 +289,16 @@ fn the_example_is_taken_and_shows_the_defaults() {
 #[test]
 fn the_example_with_everything_switched_on_is_taken() {
     let switched_on: String = (EXAMPLE.lines())
-        .filter(|line| !line.starts_with("# token_file"))
+        .filter(|line| !line.starts_with("# token_file") && !line.starts_with("# cookie_secrets_file"))
         .map(|line| match line.strip_prefix("# ") {
             Some(key) if key.starts_with("[[") || key.contains(" = ") => format!("{key}\n"),
             _ => format!("{line}\n"),
         })
         .collect();
+    assert!(parse(&switched_on).unwrap_err().to_string().contains("secret 1 is not"), "the shown secret is none");
+    let switched_on = switched_on.replace("[\"change me\"]", "[\"000102030405060708090a0b0c0d0e0f\"]");
     let config = parse(&switched_on.replace("change me", "changed")).unwrap();
+    assert_eq!((config.dns.cookie_secrets.len(), &config.dns.version[..]), (1, &b"RingDNS"[..]));
     assert_eq!((config.ports[0].vlan, config.ports[0].mtu), (Some(100), Some(1500)));
     assert_eq!(config.zone_files.len(), 1);
     assert!(config.admin.token.is_some());

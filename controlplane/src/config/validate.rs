@@ -5,17 +5,16 @@ use std::net::IpAddr;
 use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 
-use ringdns_engine::limits::{
-    SERVED_ADDRESSES_MAX, UDP_ANSWER_BYTES_DEFAULT, UDP_ANSWER_BYTES_LIMIT, UDP_ANSWER_BYTES_MIN,
-};
+use ringdns_engine::limits::SERVED_ADDRESSES_MAX;
 use ringdns_engine::name::WireName;
 use toml::Spanned;
 
+use super::dns::dns;
 use super::file::{self, Spec, SpecError};
 use super::problem::Problems;
 use super::{
-    AdminConfig, Config, ConfigError, DnsConfig, EalConfig, Idle, LogConfig, LogFormat, PortConfig, StoreConfig, Token,
-    WorkersConfig, ZoneFileConfig,
+    AdminConfig, Config, ConfigError, EalConfig, Idle, LogConfig, LogFormat, PortConfig, StoreConfig, Token,
+    WorkersConfig, ZoneFileConfig, secret,
 };
 
 /// Where the store lies unless the file says otherwise.
@@ -83,7 +82,7 @@ fn add_spec_error(problems: &mut Problems<'_>, error: &SpecError) {
 fn checked(path: &Path, base: &Path, spec: file::V1, problems: &mut Problems<'_>) -> Config {
     Config {
         path: path.to_path_buf(),
-        dns: dns(&spec.dns, problems),
+        dns: dns(&spec.dns, base, problems),
         workers: workers(&spec.workers, problems),
         eal: eal(&spec.eal, problems),
         ports: ports(&spec.port, problems),
@@ -95,7 +94,7 @@ fn checked(path: &Path, base: &Path, spec: file::V1, problems: &mut Problems<'_>
 }
 
 /// A whole number within bounds, or the default with a problem noted.
-fn number(
+pub(super) fn number(
     value: Option<&Spanned<i64>>,
     key: &str,
     bounds: RangeInclusive<i64>,
@@ -114,17 +113,8 @@ fn number(
 }
 
 /// A number that its bounds keep within 16 bits.
-fn small(value: i64) -> u16 {
+pub(super) fn small(value: i64) -> u16 {
     u16::try_from(value).unwrap_or(u16::MAX)
-}
-
-/// `[dns]`
-fn dns(spec: &file::Dns, problems: &mut Problems<'_>) -> DnsConfig {
-    let bounds = UDP_ANSWER_BYTES_MIN as i64..=UDP_ANSWER_BYTES_LIMIT as i64;
-    let default = UDP_ANSWER_BYTES_DEFAULT as i64;
-    let value =
-        number(spec.udp_answer_bytes_max.as_ref(), "dns.udp_answer_bytes_max", bounds, " bytes", default, problems);
-    DnsConfig { udp_answer_bytes_max: usize::from(small(value)) }
 }
 
 /// `[workers]`
@@ -358,22 +348,8 @@ fn admin(spec: file::Admin, base: &Path, problems: &mut Problems<'_>) -> AdminCo
 
 /// Reads the token of a file that only its owner and group may read.
 fn token_of_file(path: &Path, span: Range<usize>, problems: &mut Problems<'_>) -> Option<Token> {
-    use std::os::unix::fs::PermissionsExt as _;
     const KEY: &str = "admin.token_file";
-    let shown = path.display();
-    let create = format!("create it with: (umask 077; openssl rand -hex 32 > {shown})");
-    let text = match std::fs::metadata(path).and_then(|found| Ok((found, std::fs::read_to_string(path)?))) {
-        Err(error) => {
-            problems.add(Some(span), KEY, format!("{shown} cannot be read: {error}"), create);
-            return None;
-        }
-        Ok((found, _)) if found.permissions().mode() & 0o007 != 0 => {
-            let message = format!("every user of this machine can read or change {shown}");
-            problems.add(Some(span), KEY, message, format!("run: chmod 0600 {shown}, and put a new token in it"));
-            return None;
-        }
-        Ok((_, text)) => text,
-    };
+    let text = secret::read(path, span.clone(), KEY, "openssl rand -hex 32", problems)?;
     checked_token(text.lines().next().unwrap_or("").trim(), span, KEY, problems)
 }
 
