@@ -61,25 +61,6 @@ fn each_mistake_is_named_with_place_key_and_remedy() {
         ),
         ("[dns]\nudp_answer_bytes_max = 5000", "2:24: dns.udp_answer_bytes_max: 5000"),
         ("[dns]\nudp_answer_bytes_max = \"x\"", "2:24: invalid type: string \"x\", expected i64"),
-        ("[dns]\nnsid = \"\"", "2:8: dns.nsid: 0 bytes are given; give 1 to 64 bytes, or leave the key out"),
-        ("[dns]\nnsid = \"0xabc\"", "2:8: dns.nsid: what follows 0x is not hexadecimal; write pairs"),
-        ("[dns]\nnsid = \"0x\"", "dns.nsid: 0 bytes are given"),
-        ("[dns]\nversion = \"\"", "2:11: dns.version: 0 bytes are given; give 1 to 255 bytes"),
-        ("[dns]\nidentity = \"\"", "2:12: dns.identity: 0 bytes are given; give 1 to 255 bytes"),
-        (
-            "[dns]\ncookies = \"yes\"",
-            "2:11: dns.cookies: \"yes\" is no way to deal with cookies; write \"off\", \"on\"",
-        ),
-        ("[dns]\ncookie_secrets = []", "2:18: dns.cookie_secrets: no secret is given; make each with: openssl"),
-        ("[dns]\ncookie_secrets = [\"ab\"]", "2:18: dns.cookie_secrets: secret 1 is not 32 hexadecimal digits; make"),
-        (
-            "[dns]\ncookie_secrets = [\"a\"]\ncookie_secrets_file = \"b\"",
-            "2:18: dns.cookie_secrets: cookie_secrets and cookie_secrets_file are both given; keep cookie_secrets_file",
-        ),
-        (
-            "[dns]\ncookie_secrets_file = \"/nonexistent/secrets\"",
-            "2:23: dns.cookie_secrets_file: /nonexistent/secrets cannot be read: No such file",
-        ),
         ("[workers]\ncores = []", "2:9: workers.cores: no core is given; name one"),
         ("[workers]\ncores = [1, 2, 1]", "2:9: workers.cores: core 1 is given twice; each worker needs"),
         ("[workers]\ncores = [-1]", "2:9: workers.cores: -1 is no CPU id; lscpu"),
@@ -122,9 +103,41 @@ fn each_mistake_is_named_with_place_key_and_remedy() {
         ("[dns", "1:5: "),
         ("= 1", "1:1: "),
     ] {
-        let found = problems(text);
-        assert!(found.contains(expected), "{text:?}\n  found    {found}\n  expected {expected}");
+        assert_told(text, expected);
     }
+}
+
+#[test]
+fn each_mistake_about_what_is_answered_beside_the_zones_is_named() {
+    for (text, expected) in [
+        ("[dns]\nnsid = \"\"", "2:8: dns.nsid: 0 bytes are given; give 1 to 64 bytes, or leave the key out"),
+        ("[dns]\nnsid = \"0xabc\"", "2:8: dns.nsid: what follows 0x is not hexadecimal; write pairs"),
+        ("[dns]\nnsid = \"0x\"", "dns.nsid: 0 bytes are given"),
+        ("[dns]\nversion = \"\"", "2:11: dns.version: 0 bytes are given; give 1 to 255 bytes"),
+        ("[dns]\nidentity = \"\"", "2:12: dns.identity: 0 bytes are given; give 1 to 255 bytes"),
+        (
+            "[dns]\ncookies = \"yes\"",
+            "2:11: dns.cookies: \"yes\" is no way to deal with cookies; write \"off\", \"on\"",
+        ),
+        ("[dns]\ncookie_secrets = []", "2:18: dns.cookie_secrets: no secret is given; make each with: openssl"),
+        ("[dns]\ncookie_secrets = [\"ab\"]", "2:18: dns.cookie_secrets: secret 1 is not 32 hexadecimal digits; make"),
+        (
+            "[dns]\ncookie_secrets = [\"a\"]\ncookie_secrets_file = \"b\"",
+            "2:18: dns.cookie_secrets: cookie_secrets and cookie_secrets_file are both given; keep cookie_secrets_file",
+        ),
+        (
+            "[dns]\ncookie_secrets_file = \"/nonexistent/secrets\"",
+            "2:23: dns.cookie_secrets_file: /nonexistent/secrets cannot be read: No such file",
+        ),
+    ] {
+        assert_told(text, expected);
+    }
+}
+
+/// Fails unless the problems of a text hold some words.
+fn assert_told(text: &str, expected: &str) {
+    let found = problems(text);
+    assert!(found.contains(expected), "{text:?}\n  found    {found}\n  expected {expected}");
 }
 
 #[test]
