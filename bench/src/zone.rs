@@ -4,7 +4,7 @@ use ringdns_engine::name::WireName;
 use ringdns_engine::rtype::types;
 use ringdns_engine::snapshot::Snapshot;
 use ringdns_engine::snapshot::edit::{EditError, Editor, RrsetSpec};
-use ringdns_engine::testing::{UdpFrame, query};
+use ringdns_engine::testing::{UdpFrame, query, query_options};
 
 /// The zone of all benches.
 pub const APEX: &str = "bench.example.";
@@ -63,13 +63,23 @@ impl Numbers {
 
 /// Frames that ask for random names of a zone: those that exist, or names below the apex that do not.
 pub fn frames(count: usize, names: u64, hits: bool) -> Vec<Vec<u8>> {
+    frames_of(count, names, hits, |qname| query(qname, types::A))
+}
+
+/// Frames that ask for random names that exist, with options in an OPT record: their numbers and data.
+pub fn frames_with_options(count: usize, names: u64, options: &[(u16, &[u8])]) -> Vec<Vec<u8>> {
+    frames_of(count, names, true, |qname| query_options(qname, types::A, 1232, options))
+}
+
+/// Frames with the message for each name.
+fn frames_of(count: usize, names: u64, hits: bool, message: impl Fn(&str) -> Vec<u8>) -> Vec<Vec<u8>> {
     let mut numbers = Numbers(7);
     let path = UdpFrame::ipv4();
     (0..count)
         .map(|_| {
             let number = numbers.draw();
             let qname = if hits { owner(number % names) } else { format!("x{:010}.{APEX}", number % 1_000_000_000) };
-            path.build(&query(&qname, types::A))
+            path.build(&message(&qname))
         })
         .collect()
 }

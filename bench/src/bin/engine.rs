@@ -1,8 +1,8 @@
 //! The engine alone: nanoseconds a query from frame to turned frame, without any I/O. Every answer's address is checked
 //! in a first round.
 //!
-//! `engine [NAMES...]`: sizes of the zone, 1000 and 1000000 unless given. `engine --count NAMES QUERIES` answers that many
-//! queries and prints nothing: for counting instructions.
+//! `engine [NAMES...]`: sizes of the zone, 1000 and 1000000 unless given. `engine --count NAMES QUERIES [KIND]` answers that
+//! many queries and prints nothing: for counting instructions. The kinds are `plain`, `edns`, `cookie` and `known-cookie`.
 
 use std::error::Error;
 use std::hint::black_box;
@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use ringdns_bench::report::{Figure, publish};
 use ringdns_bench::zone;
+use ringdns_engine::cookie::{CookieConfig, CookieSecret};
 use ringdns_engine::counters::Counters;
 use ringdns_engine::frame::FrameBuffer;
 use ringdns_engine::limits::BURST_FRAMES_MAX;
@@ -24,6 +25,10 @@ const FRAMES: usize = 262_144;
 const BURST: usize = 32;
 /// Distinct frames where instructions are counted.
 const COUNTED_FRAMES: usize = 1024;
+/// The number of the COOKIE option.
+const COOKIE: u16 = 10;
+/// The cookie of the one client.
+const CLIENT_COOKIE: [u8; 8] = *b"a client";
 /// Rounds over all frames; the median is reported.
 const ROUNDS: usize = 7;
 
@@ -64,7 +69,27 @@ impl Bench {
     /// A bench for a zone.
     fn new(snapshot: Snapshot) -> Self {
         let ring = vec![Buffer { room: [0; 2048], length: 0 }; 1024];
-        Self { server: Server::new(&server_config()), snapshot, counters: Counters::default(), ring }
+        let mut config = server_config();
+        // As servers are by default.
+        config.edns.cookies = Some(CookieConfig { secret: CookieSecret([7; 16]), other_secret: None, enforce: false });
+        Self { server: Server::new(&config), snapshot, counters: Counters::default(), ring }
+    }
+
+    /// Frames that ask for names that exist, with an option of the kind that is named.
+    fn frames(&mut self, count: usize, names: u64, kind: &str) -> Result<Vec<Vec<u8>>, Box<dyn Error>> {
+        Ok(match kind {
+            "plain" => zone::frames(count, names, true),
+            "edns" => zone::frames_with_options(count, names, &[]),
+            "cookie" => zone::frames_with_options(count, names, &[(COOKIE, &CLIENT_COOKIE)]),
+            "known-cookie" => {
+                let mut cookies = Vec::new();
+                let asking = zone::frames_with_options(1, names, &[(COOKIE, &CLIENT_COOKIE)]);
+                // The answer ends in client and server cookie.
+                self.round(&asking, true, |_, reply| cookies = reply[reply.len() - 24..].to_vec());
+                zone::frames_with_options(count, names, &[(COOKIE, &cookies)])
+            }
+            other => return Err(format!("no kind of query is called {other}").into()),
+        })
     }
 
     /// Receives and serves all frames, burst by burst; each reply goes to `check` with its frame's number.
@@ -104,12 +129,12 @@ impl Bench {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let [flag, names, queries] = arguments.as_slice()
+    if let [flag, names, queries, kind @ ..] = arguments.as_slice()
         && flag == "--count"
     {
         let (names, queries): (u64, usize) = (names.parse()?, queries.parse()?);
-        let frames = zone::frames(COUNTED_FRAMES, names, true);
         let mut bench = Bench::new(zone::snapshot(names)?);
+        let frames = bench.frames(COUNTED_FRAMES, names, kind.first().map_or("plain", String::as_str))?;
         for _ in 0..queries / COUNTED_FRAMES {
             bench.round(&frames, true, |_, _| {});
         }
@@ -139,6 +164,19 @@ fn measure(names: u64, figures: &mut Vec<Figure>) -> Result<(), Box<dyn Error>> 
         wrong += usize::from(reply[42 + 7] != 1 || !reply.ends_with(&expected(&hits[index])));
     });
     bench.round(&misses, true, |_, reply| wrong += usize::from(reply[42 + 3] & 0xf != 3));
+    let mut with_options = Vec::new();
+    for (kind, answer_bytes) in [("edns", 16 + 11), ("cookie", 16 + 11 + 28), ("known-cookie", 16 + 11 + 28)] {
+        let frames = bench.frames(FRAMES, names, kind)?;
+        bench.round(&frames, true, |index, reply| {
+            let question_end = hits[index].len();
+            let address = &reply[question_end + 12..question_end + 16];
+            wrong += usize::from(address != expected(&hits[index]) || reply.len() != question_end + answer_bytes);
+        });
+        with_options.push((kind, frames));
+    }
+    if bench.counters.cookies_valid.get() != FRAMES as u64 {
+        return Err("known cookies are not taken".into());
+    }
     if wrong > 0 {
         return Err(format!("{wrong} wrong answers").into());
     }
@@ -148,6 +186,9 @@ fn measure(names: u64, figures: &mut Vec<Figure>) -> Result<(), Box<dyn Error>> 
     };
     add("frame copy alone", bench.nanoseconds(&hits, false), "ns/frame");
     add("hit", bench.nanoseconds(&hits, true), "ns/query");
+    for (kind, frames) in &with_options {
+        add(&format!("hit, {kind}"), bench.nanoseconds(frames, true), "ns/query");
+    }
     add("NXDOMAIN", bench.nanoseconds(&misses, true), "ns/query");
     add("records compiled", (names as f64) / build_seconds, "records/s");
     add("memory", bytes / names as f64, "bytes/name");
