@@ -1,4 +1,4 @@
-//! The configuration: a versioned file ([`file`]) that becomes a validated value ([`Config`]).
+//! The configuration: a versioned file ([`mod@file`]) that becomes a validated value ([`Config`]).
 
 pub mod file;
 mod problem;
