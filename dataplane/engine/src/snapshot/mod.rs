@@ -28,7 +28,7 @@ pub use node::{NodeView, RrsetView};
 use crate::hash::Seed;
 use crate::name::WireName;
 use crate::query::QueryName;
-use shard::Shard;
+use shard::{Shard, ShardView};
 
 /// Shards in a row, and rows in a root.
 const FAN_OUT: usize = 256;
@@ -38,7 +38,40 @@ const CACHE_LINE_BYTES: usize = 64;
 
 /// A row of shards; empty shards take no memory.
 #[derive(Clone, Debug)]
-struct Row([Option<Arc<Shard>>; FAN_OUT]);
+struct Row {
+    /// The shards.
+    shards: [Option<Shard>; FAN_OUT],
+    /// The logarithm of the number of slots of each.
+    slot_bits: [u8; FAN_OUT],
+}
+
+impl Row {
+    /// A row without shards.
+    fn empty() -> Self {
+        Self { shards: [const { None }; FAN_OUT], slot_bits: [0; FAN_OUT] }
+    }
+
+    /// A shard.
+    #[inline]
+    fn get(&self, column: u8) -> Option<ShardView<'_>> {
+        let column = usize::from(column);
+        Some(self.shards.get(column)?.as_ref()?.view(*self.slot_bits.get(column)?))
+    }
+
+    /// Puts a shard in the place of another.
+    fn set(&mut self, column: u8, shard: Option<(Shard, u8)>) {
+        let column = usize::from(column);
+        let (shard, bits) = shard.map_or((None, 0), |(shard, bits)| (Some(shard), bits));
+        if let (Some(slot), Some(slot_bits)) = (self.shards.get_mut(column), self.slot_bits.get_mut(column)) {
+            (*slot, *slot_bits) = (shard, bits);
+        }
+    }
+
+    /// Bytes of a shard.
+    fn memory_bytes(&self, column: u8) -> u64 {
+        self.shards.get(usize::from(column)).and_then(Option::as_ref).map_or(0, Shard::memory_bytes)
+    }
+}
 
 /// Totals over all zones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,6 +82,31 @@ struct Totals {
     rrsets: u64,
     /// Bytes of the shards.
     shard_bytes: u64,
+}
+
+/// Where a name is to be looked for.
+#[derive(Clone, Copy)]
+pub(crate) struct Spot<'a> {
+    /// The shard that the name is in, if it exists.
+    shard: ShardView<'a>,
+    /// The key of the name and its zone.
+    key: u64,
+    /// Number of labels of the apex of the zone.
+    apex_depth: u8,
+}
+
+impl<'a> Spot<'a> {
+    /// Reads the first slot of the name, so that its cache line is on its way. Returns what was read.
+    #[inline]
+    pub(crate) fn touch(&self) -> u64 {
+        self.shard.first_slot(self.key)
+    }
+
+    /// Where the node of the name probably is, by what the slots tell; nothing where there is none.
+    #[inline]
+    pub(crate) fn candidate(&self) -> Option<Candidate<'a>> {
+        Some(Candidate { bytes: self.shard.candidate(self.key)?, apex_depth: self.apex_depth })
+    }
 }
 
 /// Where the node of a name probably is.
@@ -102,7 +160,7 @@ impl Snapshot {
 
     /// An empty snapshot whose hashes grow from a given seed.
     pub(crate) fn with_seed(seed: Seed) -> Self {
-        let row = Arc::new(Row([const { None }; FAN_OUT]));
+        let row = Arc::new(Row::empty());
         Self {
             seed,
             generation: 0,
@@ -161,7 +219,7 @@ impl Snapshot {
     pub fn nodes(&self, apex: &WireName) -> impl Iterator<Item = NodeView<'_>> {
         let apex = apex.to_lowercase();
         let depth = u8::try_from(apex.label_count()).unwrap_or(u8::MAX);
-        self.shards().flat_map(Shard::entries).filter_map(move |(_, node, _)| {
+        self.shards().flat_map(ShardView::entries).filter_map(move |(_, node, _)| {
             (node.apex_depth() == depth && apex.contains(&node.owner())).then_some(node)
         })
     }
@@ -184,14 +242,13 @@ impl Snapshot {
         self.cuts.between(apex_depth + 1, depth).or(self.dnames.between(apex_depth, depth))
     }
 
-    /// Where the node of a name probably is, if the deepest zone that it can be in is its zone.
+    /// Where a name is to be looked for, if the deepest zone that it can be in is its zone. Nothing is read of the shard.
     #[inline]
-    pub(crate) fn candidate(&self, name: &QueryName) -> Option<Candidate<'_>> {
+    pub(crate) fn spot(&self, name: &QueryName) -> Option<Spot<'_>> {
         let depth = name.depth();
         let apex_depth = u8::try_from(self.apexes.deepest(depth)?).ok()?;
         let key = name.key(depth, apex_depth);
-        let bytes = self.shard(shard::place(key))?.candidate(key)?;
-        Some(Candidate { bytes, apex_depth })
+        Some(Spot { shard: self.shard(shard::place(key))?, key, apex_depth })
     }
 
     /// The node of a candidate, where it is the name's and nothing above it turns the search.
@@ -248,12 +305,12 @@ impl Snapshot {
 
     /// The shard at a place.
     #[inline]
-    fn shard(&self, (row, column): (u8, u8)) -> Option<&Shard> {
-        self.rows.get(usize::from(row))?.0.get(usize::from(column))?.as_deref()
+    fn shard(&self, (row, column): (u8, u8)) -> Option<ShardView<'_>> {
+        self.rows.get(usize::from(row))?.get(column)
     }
 
     /// All shards that hold something.
-    fn shards(&self) -> impl Iterator<Item = &Shard> {
-        self.rows.iter().flat_map(|row| row.0.iter()).filter_map(Option::as_deref)
+    fn shards(&self) -> impl Iterator<Item = ShardView<'_>> {
+        self.rows.iter().flat_map(|row| (0..=u8::MAX).filter_map(|column| row.get(column)))
     }
 }
