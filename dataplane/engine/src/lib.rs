@@ -11,7 +11,7 @@
 //!
 //! [`verdict`] lists every reason for which a frame is not simply answered, [`counters`] counts them, [`limits`] has every
 //! bound.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 #![warn(clippy::indexing_slicing, clippy::panic, clippy::unreachable, clippy::std_instead_of_core)]
 
 mod additional;
@@ -22,6 +22,7 @@ pub mod frame;
 mod hash;
 pub mod limits;
 pub mod name;
+mod prefetch;
 pub mod publish;
 pub mod query;
 pub mod rtype;

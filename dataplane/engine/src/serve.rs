@@ -12,7 +12,7 @@ use crate::frame::{Datagram, Frame, FrameBuffer, Request, Station, local, turn};
 use crate::limits::{BURST_FRAMES_MAX, UDP_ANSWER_BYTES_LIMIT, UDP_ANSWER_BYTES_MIN};
 use crate::query::{FLAG_CD, FLAG_RD, FLAG_TC, HEADER_BYTES, OPCODE_MASK, Query, Refusal};
 use crate::rtype::{CLASS_IN, rcode};
-use crate::snapshot::{Candidate, Snapshot, Spot};
+use crate::snapshot::{Candidate, Place, Snapshot, Spot};
 use crate::verdict::{Reason, Verdict};
 use crate::writer::{self, EdnsReply, Writer};
 
@@ -125,30 +125,24 @@ impl Server {
 }
 
 impl Server {
-    /// Between the stages: looks up where the nodes of a burst's names are, and has their cache lines on their way. The
-    /// loads of different names do not wait for each other, which makes a burst cost little more than one lookup.
+    /// Between the stages: finds where the nodes of a burst's names probably are. Every step is taken for all names before
+    /// the next begins, and asks the memory for what the next will read.
     #[inline]
     fn look_ahead<'a>(&self, frames: usize, snapshot: &'a Snapshot) -> [Option<Candidate<'a>>; BURST_FRAMES_MAX] {
-        // Each pass reads one more step of the way, of all names, before the next begins.
         let mut spots = [None; BURST_FRAMES_MAX];
-        let mut read = 0;
         for (slot, spot) in self.slots.iter().zip(&mut spots).take(frames) {
-            if let Stage::Query(_) = slot.stage
-                && let Some(found) = snapshot.spot(&slot.query.name)
-            {
-                read ^= found.touch();
-                *spot = Some(found);
+            if let Stage::Query(_) = slot.stage {
+                *spot = snapshot.spot(&slot.query.name);
             }
+        }
+        let mut places = [None; BURST_FRAMES_MAX];
+        for (spot, place) in spots.iter().zip(&mut places).take(frames) {
+            *place = spot.as_ref().and_then(Spot::shard);
         }
         let mut candidates = [None; BURST_FRAMES_MAX];
-        for (spot, candidate) in spots.iter().zip(&mut candidates).take(frames) {
-            if let Some(found) = spot.as_ref().and_then(Spot::candidate) {
-                read ^= u64::from(found.touch());
-                *candidate = Some(found);
-            }
+        for (place, candidate) in places.iter().zip(&mut candidates).take(frames) {
+            *candidate = place.as_ref().and_then(Place::candidate);
         }
-        // What was read decides nothing; this keeps it from being left out.
-        core::hint::black_box(read);
         candidates
     }
 }

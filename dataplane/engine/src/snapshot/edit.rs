@@ -331,7 +331,7 @@ fn mark(next: &mut Snapshot, node: &mut OpenNode, depth: usize) {
 }
 
 /// The shard with the nodes of `group` in the place of those that they were made from.
-fn rebuild(old: Option<ShardView<'_>>, group: &[OpenNode]) -> Result<Option<(Shard, u8)>, ShardFull> {
+fn rebuild(old: Option<ShardView<'_>>, group: &[OpenNode]) -> Result<Option<Shard>, ShardFull> {
     let mut builder = ShardBuilder::default();
     let replaced = |tag: u32, name: &[u8], apex_depth: u8| {
         group.iter().any(|node| shard::tag(node.key) == tag && node.apex_depth == apex_depth && *node.name == *name)

@@ -27,6 +27,7 @@ pub use node::{NodeView, RrsetView};
 
 use crate::hash::Seed;
 use crate::name::WireName;
+use crate::prefetch::prefetch;
 use crate::query::QueryName;
 use shard::{Shard, ShardView};
 
@@ -38,38 +39,30 @@ const CACHE_LINE_BYTES: usize = 64;
 
 /// A row of shards; empty shards take no memory.
 #[derive(Clone, Debug)]
-struct Row {
-    /// The shards.
-    shards: [Option<Shard>; FAN_OUT],
-    /// The logarithm of the number of slots of each.
-    slot_bits: [u8; FAN_OUT],
-}
+struct Row([Option<Shard>; FAN_OUT]);
 
 impl Row {
     /// A row without shards.
     fn empty() -> Self {
-        Self { shards: [const { None }; FAN_OUT], slot_bits: [0; FAN_OUT] }
+        Self([const { None }; FAN_OUT])
     }
 
     /// A shard.
     #[inline]
     fn get(&self, column: u8) -> Option<ShardView<'_>> {
-        let column = usize::from(column);
-        Some(self.shards.get(column)?.as_ref()?.view(*self.slot_bits.get(column)?))
+        Some(self.0.get(usize::from(column))?.as_ref()?.view())
     }
 
     /// Puts a shard in the place of another.
-    fn set(&mut self, column: u8, shard: Option<(Shard, u8)>) {
-        let column = usize::from(column);
-        let (shard, bits) = shard.map_or((None, 0), |(shard, bits)| (Some(shard), bits));
-        if let (Some(slot), Some(slot_bits)) = (self.shards.get_mut(column), self.slot_bits.get_mut(column)) {
-            (*slot, *slot_bits) = (shard, bits);
+    fn set(&mut self, column: u8, shard: Option<Shard>) {
+        if let Some(slot) = self.0.get_mut(usize::from(column)) {
+            *slot = shard;
         }
     }
 
     /// Bytes of a shard.
     fn memory_bytes(&self, column: u8) -> u64 {
-        self.shards.get(usize::from(column)).and_then(Option::as_ref).map_or(0, Shard::memory_bytes)
+        self.0.get(usize::from(column)).and_then(Option::as_ref).map_or(0, Shard::memory_bytes)
     }
 }
 
@@ -84,11 +77,12 @@ struct Totals {
     shard_bytes: u64,
 }
 
-/// Where a name is to be looked for.
+/// Where a name is to be looked for: the first step of a lookup, of which every step is taken for all names of a burst
+/// before the next begins, so that the memory works on all of them at once.
 #[derive(Clone, Copy)]
 pub(crate) struct Spot<'a> {
-    /// The shard that the name is in, if it exists.
-    shard: ShardView<'a>,
+    /// The row of the shard that the name is in, if it exists.
+    row: &'a Row,
     /// The key of the name and its zone.
     key: u64,
     /// Number of labels of the apex of the zone.
@@ -96,35 +90,48 @@ pub(crate) struct Spot<'a> {
 }
 
 impl<'a> Spot<'a> {
-    /// Reads the first slot of the name, so that its cache line is on its way. Returns what was read.
+    /// The second step: finds the shard, and asks the memory for its slot.
     #[inline]
-    pub(crate) fn touch(&self) -> u64 {
-        self.shard.first_slot(self.key)
+    pub(crate) fn shard(&self) -> Option<Place<'a>> {
+        let shard = self.row.get(shard::place(self.key).1)?;
+        shard.prefetch_slot(self.key);
+        Some(Place { shard, key: self.key, apex_depth: self.apex_depth })
     }
+}
 
-    /// Where the node of the name probably is, by what the slots tell; nothing where there is none.
+/// The shard that a name is in, if it exists.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'a> {
+    /// The shard.
+    shard: ShardView<'a>,
+    /// The key of the name and its zone.
+    key: u64,
+    /// Number of labels of the apex of the zone.
+    apex_depth: u8,
+}
+
+impl<'a> Place<'a> {
+    /// The third step: where the node of the name probably is, by what the slots tell; nothing where there is none. Asks
+    /// the memory for it.
     #[inline]
     pub(crate) fn candidate(&self) -> Option<Candidate<'a>> {
-        Some(Candidate { bytes: self.shard.candidate(self.key)?, apex_depth: self.apex_depth })
+        let bytes = self.shard.candidate(self.key)?;
+        for line in [0, CACHE_LINE_BYTES] {
+            if let Some(place) = bytes.get(line) {
+                prefetch(place);
+            }
+        }
+        Some(Candidate { bytes, apex_depth: self.apex_depth })
     }
 }
 
 /// Where the node of a name probably is.
 #[derive(Clone, Copy)]
 pub(crate) struct Candidate<'a> {
-    /// The node and what follows it in its arena.
+    /// The node and what follows it.
     bytes: &'a [u8],
     /// Number of labels of the apex of the zone that it is in.
     apex_depth: u8,
-}
-
-impl Candidate<'_> {
-    /// Reads a little of the node, so that its cache lines are on their way. Returns what was read.
-    #[inline]
-    pub(crate) fn touch(&self) -> u8 {
-        let at = |place: usize| self.bytes.get(place).copied().unwrap_or_default();
-        at(0) ^ at(CACHE_LINE_BYTES)
-    }
 }
 
 /// Everything that is served at one moment.
@@ -242,13 +249,17 @@ impl Snapshot {
         self.cuts.between(apex_depth + 1, depth).or(self.dnames.between(apex_depth, depth))
     }
 
-    /// Where a name is to be looked for, if the deepest zone that it can be in is its zone. Nothing is read of the shard.
+    /// Where a name is to be looked for, if the deepest zone that it can be in is its zone. Asks the memory for the entry
+    /// of its row.
     #[inline]
     pub(crate) fn spot(&self, name: &QueryName) -> Option<Spot<'_>> {
         let depth = name.depth();
         let apex_depth = u8::try_from(self.apexes.deepest(depth)?).ok()?;
         let key = name.key(depth, apex_depth);
-        Some(Spot { shard: self.shard(shard::place(key))?, key, apex_depth })
+        let (row, column) = shard::place(key);
+        let row = self.rows.get(usize::from(row))?;
+        prefetch(row.0.get(usize::from(column))?);
+        Some(Spot { row, key, apex_depth })
     }
 
     /// The node of a candidate, where it is the name's and nothing above it turns the search.

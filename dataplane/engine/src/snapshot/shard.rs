@@ -5,18 +5,23 @@
 //! nodes   encoded one after the other, see `node`
 //! ```
 //!
-//! Slots and nodes lie together so that a lookup stays within a page or two of memory; how many slots there are stands
-//! in the row, so that nothing of the shard has to be read to find the right slot.
+//! Slots and nodes lie together so that a lookup stays within a page or two of memory. How many slots there are is told by
+//! the length of it all, so that nothing of the shard has to be read to find the right slot: nodes are followed by as many
+//! unused bytes as it takes to make the length, modulo 32, the logarithm of the number of slots.
 
 use std::sync::Arc;
 
 use super::node::NodeView;
+use crate::prefetch::prefetch;
 
 /// Marks a slot without a node.
 const FREE: u64 = 0;
 
 /// Bytes of a slot.
 const SLOT_BYTES: usize = 8;
+
+/// The length of a shard modulo this is the logarithm of its number of slots.
+const SLOT_BITS_MODULUS: usize = 32;
 
 /// An immutable part of a snapshot, shared between the generations that it did not change in.
 #[derive(Clone, Debug)]
@@ -56,10 +61,10 @@ const fn halves(slot: u64) -> (u32, u32) {
 }
 
 impl Shard {
-    /// The shard as it is read; `slot_bits` is the logarithm of its number of slots.
+    /// The shard as it is read.
     #[inline]
-    pub(super) fn view(&self, slot_bits: u8) -> ShardView<'_> {
-        ShardView { bytes: &self.bytes, mask: (1usize << (slot_bits & 31)) - 1 }
+    pub(super) fn view(&self) -> ShardView<'_> {
+        ShardView { bytes: &self.bytes, mask: (1usize << (self.bytes.len() % SLOT_BITS_MODULUS)) - 1 }
     }
 
     /// Bytes on the heap.
@@ -108,10 +113,12 @@ impl<'a> ShardView<'a> {
         }
     }
 
-    /// The slot that is read first for a key; only to have it on its way from memory.
+    /// Asks the memory for the slot that is read first for a key.
     #[inline]
-    pub(super) fn first_slot(&self, key: u64) -> u64 {
-        self.slot(tag(key) as usize & self.mask).unwrap_or_default()
+    pub(super) fn prefetch_slot(&self, key: u64) {
+        if let Some(slot) = self.bytes.get((tag(key) as usize & self.mask) * SLOT_BYTES) {
+            prefetch(slot);
+        }
     }
 
     /// A slot.
@@ -157,8 +164,8 @@ impl ShardBuilder {
         encode(&mut self.nodes);
     }
 
-    /// The shard with all nodes added and the logarithm of its number of slots; nothing where there are no nodes.
-    pub(super) fn build(self) -> Result<Option<(Shard, u8)>, ShardFull> {
+    /// The shard with all nodes added; nothing where there are none.
+    pub(super) fn build(self) -> Result<Option<Shard>, ShardFull> {
         if self.places.is_empty() {
             return Ok(None);
         }
@@ -176,8 +183,14 @@ impl ShardBuilder {
                 *slot = (u64::from(tag) << 32) | u64::from(place);
             }
         }
-        let bits = u8::try_from(slots.trailing_zeros()).map_err(|_| ShardFull)?;
-        let bytes = table.into_iter().flat_map(u64::to_le_bytes).chain(self.nodes).collect();
-        Ok(Some((Shard { bytes }, bits)))
+        // Places have 32 bits, so there are less than 2^31 slots, and their logarithm is below the modulus.
+        let slot_bits = slots.trailing_zeros() as usize;
+        let length = nodes_at + self.nodes.len();
+        let padding = (slot_bits + SLOT_BITS_MODULUS - length % SLOT_BITS_MODULUS) % SLOT_BITS_MODULUS;
+        let mut bytes = Vec::with_capacity(length + padding);
+        bytes.extend(table.into_iter().flat_map(u64::to_le_bytes));
+        bytes.extend_from_slice(&self.nodes);
+        bytes.resize(length + padding, 0);
+        Ok(Some(Shard { bytes: bytes.into() }))
     }
 }
