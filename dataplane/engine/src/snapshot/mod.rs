@@ -6,7 +6,7 @@
 //!
 //! Rows and shards are shared between generations: a change copies the root's row table, one row and one shard for each
 //! node that it touches, whatever the size of the zones. A node is found by the key of its name and its zone, see
-//! [`crate::hash`]; the same name may be in several zones that are nested in each other, as a different node in each.
+//! `engine::hash`; the same name may be in several zones that are nested in each other, as a different node in each.
 //! Every name between an apex and an owner is a node (an empty non-terminal, if it has no RRset), so that the closest
 //! encloser can be found by bisection.
 
