@@ -28,6 +28,7 @@
 //!     udp_answer_bytes_max: 1232,
 //!     answer_local: true,
 //!     vlan: None,
+//!     rate_limit: None,
 //! };
 //! let worker = Worker::new([(nic, Server::new(&config))], publisher.reader(), Arc::default(), Idle::Sleep);
 //!

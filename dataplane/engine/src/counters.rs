@@ -68,6 +68,7 @@ counters! {
     queries_ipv4, "queries_ipv4", "DNS queries over IPv4 that were answered.";
     queries_ipv6, "queries_ipv6", "DNS queries over IPv6 that were answered.";
     truncated, "truncated", "Answers sent with the TC bit.";
+    slipped, "slipped", "Answers over a rate limit that were sent empty with the TC bit.";
     arp_replies, "arp_replies", "ARP requests answered by the worker.";
     neighbour_replies, "neighbour_replies", "Neighbour solicitations answered by the worker.";
     echo_replies, "echo_replies", "ICMP and ICMPv6 echo requests answered by the worker.";

@@ -8,6 +8,7 @@
 //! 4. `answer`, `additional`, `writer`: RFC 1034 section 4.3.2, and the bytes behind the question.
 //! 5. [`snapshot`]: everything that is served, immutable; [`snapshot::edit`] makes the next one.
 //! 6. [`publish`]: how workers come to see it.
+//! 7. [`rate`]: how much of it each client may have.
 //!
 //! [`verdict`] lists every reason for which a frame is not simply answered, [`counters`] counts them, [`limits`] has every
 //! bound.
@@ -25,6 +26,7 @@ pub mod name;
 mod prefetch;
 pub mod publish;
 pub mod query;
+pub mod rate;
 pub mod rtype;
 pub mod serve;
 pub mod snapshot;

@@ -10,7 +10,8 @@ use crate::counters::Counters;
 use crate::direct::{self, DirectReply};
 use crate::frame::{Datagram, Frame, FrameBuffer, Request, Station, local, turn};
 use crate::limits::{BURST_FRAMES_MAX, UDP_ANSWER_BYTES_LIMIT, UDP_ANSWER_BYTES_MIN};
-use crate::query::{FLAG_CD, FLAG_RD, FLAG_TC, HEADER_BYTES, OPCODE_MASK, Query, Refusal};
+use crate::query::{FLAG_AA, FLAG_CD, FLAG_RD, FLAG_TC, HEADER_BYTES, OPCODE_MASK, Query, Refusal};
+use crate::rate::{Limiter, RateLimit, Response, Ruling};
 use crate::rtype::{CLASS_IN, rcode};
 use crate::snapshot::{Candidate, Place, Snapshot, Spot};
 use crate::verdict::{Reason, Verdict};
@@ -31,6 +32,8 @@ pub struct ServerConfig {
     pub answer_local: bool,
     /// The VLAN of the port's frames; nothing: frames without a tag.
     pub vlan: Option<u16>,
+    /// What each client may have; nothing: as much as it asks for.
+    pub rate_limit: Option<RateLimit>,
 }
 
 /// The engine of one worker on one port. Allocates in [`Server::new`] and never again.
@@ -43,6 +46,8 @@ pub struct Server {
     slots: Box<[Slot]>,
     /// Working memory of one answer.
     scratch: Scratch,
+    /// Counts what each client has had.
+    limiter: Option<Box<Limiter>>,
 }
 
 /// A frame between the stages.
@@ -75,6 +80,21 @@ impl Server {
             udp_answer_bytes_max: config.udp_answer_bytes_max.clamp(UDP_ANSWER_BYTES_MIN, UDP_ANSWER_BYTES_LIMIT),
             slots: (0..BURST_FRAMES_MAX).map(|_| slot()).collect(),
             scratch: Scratch::default(),
+            limiter: config.rate_limit.as_ref().and_then(Limiter::new).map(Box::from),
+        }
+    }
+
+    /// True where the time must be told before every burst.
+    #[inline]
+    pub fn needs_time(&self) -> bool {
+        self.limiter.is_some()
+    }
+
+    /// Tells the time, in milliseconds since any moment, for the bursts that follow. It never goes back.
+    #[inline]
+    pub fn set_time(&mut self, milliseconds: u64) {
+        if let Some(limiter) = &mut self.limiter {
+            limiter.set_time(milliseconds);
         }
     }
 
@@ -89,7 +109,7 @@ impl Server {
         counters: &Counters,
     ) {
         for (slot, frame) in self.slots.iter_mut().zip(frames.iter()) {
-            slot.stage = take_apart(&self.station, frame, &mut slot.query, snapshot);
+            slot.stage = take_apart(&self.station, self.limiter.as_deref_mut(), frame, &mut slot.query, snapshot);
         }
         let candidates = self.look_ahead(frames.len(), snapshot);
         let slots = self.slots.iter_mut().zip(candidates);
@@ -99,6 +119,7 @@ impl Server {
                 Stage::Query(datagram) => {
                     let udp_max = self.udp_answer_bytes_max;
                     let direct = direct::answer(&slot.query, snapshot, candidate, frame.room(), datagram, udp_max);
+                    let is_direct = direct.is_some();
                     let reply = match direct {
                         Some(DirectReply { length, rcode, checksum }) => {
                             Reply { length, rcode, truncated: false, checksum }
@@ -108,13 +129,28 @@ impl Server {
                             respond(&slot.query, room, udp_max, snapshot, &mut self.scratch)
                         }
                     };
-                    counters.truncated.add(u64::from(reply.truncated));
-                    send(&self.station, frame, datagram, reply, counters)
+                    let reply = match &mut self.limiter {
+                        None => Ok(reply),
+                        Some(limiter) => {
+                            let asked = Asked { query: &slot.query, datagram, is_direct, udp_max };
+                            limit(limiter, frame, &asked, reply, snapshot, counters)
+                        }
+                    };
+                    match reply {
+                        Ok(reply) => {
+                            counters.truncated.add(u64::from(reply.truncated));
+                            send(&self.station, frame, datagram, reply, counters)
+                        }
+                        Err(reason) => Verdict::Drop(reason),
+                    }
                 }
-                Stage::Refused(datagram, refusal) => match refuse(message_room(frame, datagram), refusal, counters) {
-                    Ok(reply) => send(&self.station, frame, datagram, reply, counters),
-                    Err(reason) => Verdict::Drop(reason),
-                },
+                Stage::Refused(datagram, refusal) => {
+                    let limiter = self.limiter.as_deref_mut();
+                    match refuse(limiter, frame, datagram, refusal, counters) {
+                        Ok(reply) => send(&self.station, frame, datagram, reply, counters),
+                        Err(reason) => Verdict::Drop(reason),
+                    }
+                }
                 Stage::Local(request) => reply_locally(&self.station, frame, request, counters),
             };
             if let Verdict::Drop(reason) | Verdict::Punt(reason) = *verdict {
@@ -149,7 +185,13 @@ impl Server {
 
 /// Stage one: finds out what a frame is, and takes the query in it apart.
 #[inline]
-fn take_apart<F: FrameBuffer>(station: &Station, frame: &F, query: &mut Query, snapshot: &Snapshot) -> Stage {
+fn take_apart<F: FrameBuffer>(
+    station: &Station,
+    limiter: Option<&mut Limiter>,
+    frame: &F,
+    query: &mut Query,
+    snapshot: &Snapshot,
+) -> Stage {
     if !frame.is_whole() {
         return Stage::Decided(Verdict::Drop(Reason::FrameScattered));
     }
@@ -158,15 +200,30 @@ fn take_apart<F: FrameBuffer>(station: &Station, frame: &F, query: &mut Query, s
         Some(datagram) => datagram,
         None => match station.classify(bytes) {
             Ok(Frame::Dns(datagram)) => datagram,
-            Ok(Frame::Local(request)) => return Stage::Local(request),
+            Ok(Frame::Local(request)) => return admit_local(limiter, bytes, request),
             Err(verdict) => return Stage::Decided(verdict),
         },
     };
+    if let Some(limiter) = limiter
+        && !limiter.admits_packet(bytes, datagram.packet)
+    {
+        return Stage::Decided(Verdict::Drop(Reason::PacketLimited));
+    }
     let message = bytes.get(datagram.message()..datagram.end).unwrap_or_default();
     match query.parse(message, snapshot.seed()) {
         Ok(()) => Stage::Query(datagram),
         Err(refusal) => Stage::Refused(datagram, refusal),
     }
+}
+
+/// A request of another protocol. Neighbours that look for our MAC address are not limited: without it none could send.
+fn admit_local(limiter: Option<&mut Limiter>, frame: &[u8], request: Request) -> Stage {
+    if let (Some(limiter), Request::Echo(packet)) = (limiter, request)
+        && !limiter.admits_packet(frame, packet)
+    {
+        return Stage::Decided(Verdict::Drop(Reason::PacketLimited));
+    }
+    Stage::Local(request)
 }
 
 /// The buffer from the start of the DNS message on.
@@ -206,8 +263,68 @@ fn respond(query: &Query, room: &mut [u8], udp_max: usize, snapshot: &Snapshot, 
     Reply { length: writer.finish(flags, outcome.rcode, edns), rcode: outcome.rcode, truncated, checksum: None }
 }
 
+/// What a reply answers.
+struct Asked<'a> {
+    /// The query.
+    query: &'a Query,
+    /// Where it stands in its frame.
+    datagram: Datagram,
+    /// Whether the reply came the direct way.
+    is_direct: bool,
+    /// Most bytes of an answer over UDP.
+    udp_max: usize,
+}
+
+/// Has a reply counted, and gives what is to be sent of it.
+// Not inlined: where nothing is limited it would only be in the way.
+#[inline(never)]
+fn limit<F: FrameBuffer>(
+    limiter: &mut Limiter,
+    frame: &mut F,
+    asked: &Asked<'_>,
+    reply: Reply,
+    snapshot: &Snapshot,
+    counters: &Counters,
+) -> Result<Reply, Reason> {
+    let (query, packet) = (asked.query, asked.datagram.packet);
+    let room = frame.room();
+    let message = room.get(asked.datagram.message()..).unwrap_or_default();
+    let response = Response::of(query, reply.rcode, message, asked.is_direct, snapshot);
+    match limiter.rule(room, packet, response) {
+        Ruling::Send => Ok(reply),
+        Ruling::Drop => Err(Reason::RateLimited),
+        Ruling::Slip => {
+            counters.slipped.add(1);
+            Ok(empty(query, message_room(frame, asked.datagram), asked.udp_max, reply.rcode))
+        }
+    }
+}
+
+/// Writes an answer without records and with the TC bit over another one to the same query.
+fn empty(query: &Query, room: &mut [u8], udp_max: usize, rcode: u16) -> Reply {
+    let flags = room.get(2..4).and_then(<[u8]>::first_chunk).map_or(0, |flags| u16::from_be_bytes(*flags));
+    let edns = query.edns.map(|edns| EdnsReply::to(edns, udp_max));
+    let limit = room.len();
+    let flags = (flags & (FLAG_AA | FLAG_RD | FLAG_CD)) | FLAG_TC;
+    let length = Writer::new(room, query, limit).finish(flags, rcode, edns);
+    Reply { length, rcode, truncated: true, checksum: None }
+}
+
 /// Writes a bare header with a response code over a message that is not answered from the zones.
-fn refuse(room: &mut [u8], refusal: Refusal, counters: &Counters) -> Result<Reply, Reason> {
+fn refuse<F: FrameBuffer>(
+    limiter: Option<&mut Limiter>,
+    frame: &mut F,
+    datagram: Datagram,
+    refusal: Refusal,
+    counters: &Counters,
+) -> Result<Reply, Reason> {
+    if let Some(limiter) = limiter
+        && !matches!(refusal, Refusal::Drop(_))
+        && limiter.rule(frame.frame(), datagram.packet, Response::ERROR) != Ruling::Send
+    {
+        return Err(Reason::RateLimited);
+    }
+    let room = message_room(frame, datagram);
     let rcode = match refusal {
         Refusal::Drop(reason) => return Err(reason),
         Refusal::Formerr(reason) => {

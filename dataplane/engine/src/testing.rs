@@ -28,6 +28,7 @@ pub fn server_config() -> ServerConfig {
         udp_answer_bytes_max: crate::limits::UDP_ANSWER_BYTES_DEFAULT,
         answer_local: true,
         vlan: None,
+        rate_limit: None,
     }
 }
 
