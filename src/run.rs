@@ -1,6 +1,7 @@
 //! `ringdns run`: ports, workers and control plane are started in order, and ended in the opposite one.
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -15,6 +16,7 @@ use ringdns_dataplane::worker::Worker;
 use ringdns_dataplane::workers::{StartError, WorkerPanic, Workers};
 use ringdns_engine::counters::Counters;
 use ringdns_engine::publish::Publisher;
+use ringdns_engine::rate::RateLimit;
 use ringdns_engine::serve::{Server, ServerConfig};
 use ringdns_engine::snapshot::Snapshot;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -93,6 +95,9 @@ pub fn run(path: &Path, build: BuildInfo) -> Result<(), RunError> {
     prepare_control_threads(&cores)?;
     let signals = forward_signals()?;
 
+    // The NIC spreads every client's packets over all workers.
+    let workers = u32::try_from(cores.len()).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
+    let rate_limit = config.rate_limit.clone().map(|limit| RateLimit { workers, ..limit });
     let (hugepages, memory_mib) = (config.eal.hugepages, config.eal.memory_mib);
     let eal = Eal::start(&EalOptions { hugepages, memory_mib, worker_cores: cores.clone() }, &devices)?;
     let mut lanes: Vec<Vec<(PortQueue, Server)>> = cores.iter().map(|_| Vec::new()).collect();
@@ -110,6 +115,7 @@ pub fn run(path: &Path, build: BuildInfo) -> Result<(), RunError> {
             udp_answer_bytes_max: config.dns.udp_answer_bytes_max.min(port.udp_payload_bytes_max()),
             answer_local: true,
             vlan: port_config.vlan,
+            rate_limit: rate_limit.clone(),
         };
         for ((lanes, queue), core) in lanes.iter_mut().zip(queues).zip(&cores) {
             tracing::info!(port = port.name(), core, addresses = ?server.addresses, "queue pair served");

@@ -2,6 +2,7 @@
 
 pub mod file;
 mod problem;
+mod rate_limit;
 mod validate;
 
 #[cfg(test)]
@@ -12,6 +13,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use ringdns_engine::name::WireName;
+use ringdns_engine::rate::RateLimit;
 
 pub use problem::{ConfigError, Problem};
 
@@ -22,6 +24,8 @@ pub struct Config {
     pub path: PathBuf,
     /// How queries are answered.
     pub dns: DnsConfig,
+    /// How much each client may have, as if one worker counted it all; none: as much as it asks for.
+    pub rate_limit: Option<RateLimit>,
     /// The packet threads.
     pub workers: WorkersConfig,
     /// DPDK's environment.

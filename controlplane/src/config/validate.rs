@@ -13,6 +13,7 @@ use toml::Spanned;
 
 use super::file::{self, Spec, SpecError};
 use super::problem::Problems;
+use super::rate_limit::rate_limit;
 use super::{
     AdminConfig, Config, ConfigError, DnsConfig, EalConfig, Idle, LogConfig, LogFormat, PortConfig, StoreConfig, Token,
     WorkersConfig, ZoneFileConfig,
@@ -84,6 +85,7 @@ fn checked(path: &Path, base: &Path, spec: file::V1, problems: &mut Problems<'_>
     Config {
         path: path.to_path_buf(),
         dns: dns(&spec.dns, problems),
+        rate_limit: rate_limit(&spec.rate_limit, problems),
         workers: workers(&spec.workers, problems),
         eal: eal(&spec.eal, problems),
         ports: ports(&spec.port, problems),
@@ -95,7 +97,7 @@ fn checked(path: &Path, base: &Path, spec: file::V1, problems: &mut Problems<'_>
 }
 
 /// A whole number within bounds, or the default with a problem noted.
-fn number(
+pub(super) fn number(
     value: Option<&Spanned<i64>>,
     key: &str,
     bounds: RangeInclusive<i64>,
