@@ -159,8 +159,9 @@ fn limited_clients_are_told_apart_by_time() {
     while start.elapsed() < Duration::from_millis(500) {
         answered += u64::from(ask(&mut worker));
     }
-    // Ten at once, and one every tenth of a second.
-    assert!((14..=15).contains(&answered), "{answered} answers in {:?}", start.elapsed());
+    // Ten at once, and one every tenth of a second, how many there may have been.
+    let tenths = u64::try_from(start.elapsed().as_millis() / 100).unwrap();
+    assert!(answered > 10 && answered <= 10 + tenths + 1, "{answered} answers in {:?}", start.elapsed());
     assert_eq!(counters.reason(Reason::RateLimited) + answered, counters.rx_frames.get());
 }
 

@@ -105,7 +105,7 @@ mod tests {
     }
 
     /// What passes of `rate` events a second for some seconds.
-    fn passed(limit: &Limit, full_at: &mut u64, rate: u64, seconds: std::ops::Range<u64>) -> u64 {
+    fn passed(limit: &Limit, full_at: &mut u64, rate: u64, seconds: core::ops::Range<u64>) -> u64 {
         let moments = (seconds.start * rate..seconds.end * rate).map(|event| event * SECOND / rate);
         moments.map(|now| u64::from(limit.take(full_at, now))).sum()
     }
