@@ -2,7 +2,7 @@
 //! in a first round.
 //!
 //! `engine [NAMES...]`: sizes of the zone, 1000 and 1000000 unless given. `engine --count NAMES QUERIES` answers that many
-//! queries and prints nothing: for counting instructions.
+//! queries and prints nothing: for counting instructions; `--count-limited` does so with rate limits that let all pass.
 
 use std::error::Error;
 use std::hint::black_box;
@@ -13,7 +13,8 @@ use ringdns_bench::zone;
 use ringdns_engine::counters::Counters;
 use ringdns_engine::frame::FrameBuffer;
 use ringdns_engine::limits::BURST_FRAMES_MAX;
-use ringdns_engine::serve::Server;
+use ringdns_engine::rate::RateLimit;
+use ringdns_engine::serve::{Server, ServerConfig};
 use ringdns_engine::snapshot::Snapshot;
 use ringdns_engine::testing::server_config;
 use ringdns_engine::verdict::{Reason, Verdict};
@@ -58,13 +59,16 @@ struct Bench {
     counters: Counters,
     /// Recycled receive buffers.
     ring: Vec<Buffer>,
+    /// From when the time is told, where it is needed.
+    start: Instant,
 }
 
 impl Bench {
     /// A bench for a zone.
-    fn new(snapshot: Snapshot) -> Self {
+    fn new(snapshot: Snapshot, rate_limit: Option<RateLimit>) -> Self {
         let ring = vec![Buffer { room: [0; 2048], length: 0 }; 1024];
-        Self { server: Server::new(&server_config()), snapshot, counters: Counters::default(), ring }
+        let server = Server::new(&ServerConfig { rate_limit, ..server_config() });
+        Self { server, snapshot, counters: Counters::default(), ring, start: Instant::now() }
     }
 
     /// Receives and serves all frames, burst by burst; each reply goes to `check` with its frame's number.
@@ -78,6 +82,9 @@ impl Bench {
                 buffer.length = frame.len();
             }
             if serve {
+                if self.server.needs_time() {
+                    self.server.set_time(u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX));
+                }
                 self.server.serve_burst(buffers, &mut verdicts, &self.snapshot, &self.counters);
             }
             for (offset, buffer) in buffers.iter().enumerate() {
@@ -105,11 +112,11 @@ impl Bench {
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if let [flag, names, queries] = arguments.as_slice()
-        && flag == "--count"
+        && flag.starts_with("--count")
     {
         let (names, queries): (u64, usize) = (names.parse()?, queries.parse()?);
         let frames = zone::frames(COUNTED_FRAMES, names, true);
-        let mut bench = Bench::new(zone::snapshot(names)?);
+        let mut bench = Bench::new(zone::snapshot(names)?, (flag == "--count-limited").then(limits));
         for _ in 0..queries / COUNTED_FRAMES {
             bench.round(&frames, true, |_, _| {});
         }
@@ -133,7 +140,8 @@ fn measure(names: u64, figures: &mut Vec<Figure>) -> Result<(), Box<dyn Error>> 
     let bytes = snapshot.memory_bytes() as f64;
     let hits = zone::frames(FRAMES, names, true);
     let misses = zone::frames(FRAMES, names, false);
-    let mut bench = Bench::new(snapshot);
+    let mut limited = Bench::new(snapshot.clone(), Some(limits()));
+    let mut bench = Bench::new(snapshot, None);
     let mut wrong = 0;
     bench.round(&hits, true, |index, reply| {
         wrong += usize::from(reply[42 + 7] != 1 || !reply.ends_with(&expected(&hits[index])));
@@ -149,9 +157,25 @@ fn measure(names: u64, figures: &mut Vec<Figure>) -> Result<(), Box<dyn Error>> 
     add("frame copy alone", bench.nanoseconds(&hits, false), "ns/frame");
     add("hit", bench.nanoseconds(&hits, true), "ns/query");
     add("NXDOMAIN", bench.nanoseconds(&misses, true), "ns/query");
+    add("hit, clients limited", limited.nanoseconds(&hits, true), "ns/query");
+    add("NXDOMAIN, clients limited", limited.nanoseconds(&misses, true), "ns/query");
+    if limited.counters.reason(Reason::RateLimited) + limited.counters.reason(Reason::PacketLimited) > 0 {
+        return Err("the one client was limited: its rates are too low for this machine".into());
+    }
     add("records compiled", (names as f64) / build_seconds, "records/s");
     add("memory", bytes / names as f64, "bytes/name");
     Ok(())
+}
+
+/// Limits of both kinds that the one client of the bench does not reach.
+fn limits() -> RateLimit {
+    let most = 100_000_000;
+    RateLimit {
+        responses_per_second: most,
+        nxdomains_per_second: most,
+        packets_per_second: most,
+        ..RateLimit::default()
+    }
 }
 
 /// The address that a frame asks for, read from its name.

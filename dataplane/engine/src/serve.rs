@@ -116,11 +116,10 @@ impl Server {
         for (((slot, candidate), frame), verdict) in slots.zip(frames.iter_mut()).zip(verdicts.iter_mut()) {
             *verdict = match slot.stage {
                 Stage::Decided(verdict) => verdict,
-                Stage::Query(datagram) => {
+                Stage::Query(datagram) => 'query: {
                     let udp_max = self.udp_answer_bytes_max;
                     let direct = direct::answer(&slot.query, snapshot, candidate, frame.room(), datagram, udp_max);
-                    let is_direct = direct.is_some();
-                    let reply = match direct {
+                    let mut reply = match direct {
                         Some(DirectReply { length, rcode, checksum }) => {
                             Reply { length, rcode, truncated: false, checksum }
                         }
@@ -129,24 +128,18 @@ impl Server {
                             respond(&slot.query, room, udp_max, snapshot, &mut self.scratch)
                         }
                     };
-                    let reply = match &mut self.limiter {
-                        None => Ok(reply),
-                        Some(limiter) => {
-                            let asked = Asked { query: &slot.query, datagram, is_direct, udp_max };
-                            limit(limiter, frame, &asked, reply, snapshot, counters)
+                    if let Some(limiter) = self.limiter.as_deref_mut() {
+                        let asked = Asked { query: &slot.query, datagram, udp_max };
+                        match limit(limiter, frame, &asked, reply, snapshot, counters) {
+                            Ok(allowed) => reply = allowed,
+                            Err(reason) => break 'query Verdict::Drop(reason),
                         }
-                    };
-                    match reply {
-                        Ok(reply) => {
-                            counters.truncated.add(u64::from(reply.truncated));
-                            send(&self.station, frame, datagram, reply, counters)
-                        }
-                        Err(reason) => Verdict::Drop(reason),
                     }
+                    counters.truncated.add(u64::from(reply.truncated));
+                    send(&self.station, frame, datagram, reply, counters)
                 }
                 Stage::Refused(datagram, refusal) => {
-                    let limiter = self.limiter.as_deref_mut();
-                    match refuse(limiter, frame, datagram, refusal, counters) {
+                    match refuse(self.limiter.as_deref_mut(), frame, datagram, refusal, counters) {
                         Ok(reply) => send(&self.station, frame, datagram, reply, counters),
                         Err(reason) => Verdict::Drop(reason),
                     }
@@ -269,8 +262,6 @@ struct Asked<'a> {
     query: &'a Query,
     /// Where it stands in its frame.
     datagram: Datagram,
-    /// Whether the reply came the direct way.
-    is_direct: bool,
     /// Most bytes of an answer over UDP.
     udp_max: usize,
 }
@@ -289,7 +280,8 @@ fn limit<F: FrameBuffer>(
     let (query, packet) = (asked.query, asked.datagram.packet);
     let room = frame.room();
     let message = room.get(asked.datagram.message()..).unwrap_or_default();
-    let response = Response::of(query, reply.rcode, message, asked.is_direct, snapshot);
+    // Only the direct way knows the checksum, and only for a name that exists. Not knowing costs a lookup.
+    let response = Response::of(query, reply.rcode, message, reply.checksum.is_some(), snapshot);
     match limiter.rule(room, packet, response) {
         Ruling::Send => Ok(reply),
         Ruling::Drop => Err(Reason::RateLimited),
