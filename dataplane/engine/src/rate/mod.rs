@@ -1,6 +1,6 @@
 //! Rate limits by client prefix: responses (RRL, as BIND, NSD and Knot have it), and all packets (as ContainerDNS has it).
 //!
-//! [`bucket`](Limit) says what a limit is, [`table`](Table) holds the accounts, [`class`] tells which account a response
+//! [`bucket`](Limit) says what a limit is, [`table`](Table) holds the accounts, `class` tells which account a response
 //! belongs to. This file decides. Every worker counts by itself; nothing is shared, and no clock is read here.
 //!
 //! - Packets are counted right after a frame was found to be for us, before the message in it is looked at.
