@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io::Read as _;
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -18,6 +19,7 @@ use ringdns_dataplane::workers::{StartError, WorkerPanic, Workers};
 use ringdns_engine::cookie::{CookieConfig, CookieSecret};
 use ringdns_engine::counters::Counters;
 use ringdns_engine::publish::Publisher;
+use ringdns_engine::rate::RateLimit;
 use ringdns_engine::serve::{ChaosConfig, EdnsConfig, Server, ServerConfig};
 use ringdns_engine::snapshot::Snapshot;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -96,6 +98,9 @@ pub fn run(path: &Path, build: BuildInfo) -> Result<(), RunError> {
     prepare_control_threads(&cores)?;
     let signals = forward_signals()?;
 
+    // The NIC spreads every client's packets over all workers.
+    let workers = u32::try_from(cores.len()).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
+    let rate_limit = config.rate_limit.clone().map(|limit| RateLimit { workers, ..limit });
     let (hugepages, memory_mib) = (config.eal.hugepages, config.eal.memory_mib);
     let eal = Eal::start(&EalOptions { hugepages, memory_mib, worker_cores: cores.clone() }, &devices)?;
     let mut lanes: Vec<Vec<(PortQueue, Server)>> = cores.iter().map(|_| Vec::new()).collect();
@@ -116,6 +121,7 @@ pub fn run(path: &Path, build: BuildInfo) -> Result<(), RunError> {
             vlan: port_config.vlan,
             edns: edns.clone(),
             chaos: chaos.clone(),
+            rate_limit: rate_limit.clone(),
         };
         for ((lanes, queue), core) in lanes.iter_mut().zip(queues).zip(&cores) {
             tracing::info!(port = port.name(), core, addresses = ?server.addresses, "queue pair served");
@@ -206,10 +212,8 @@ fn forward_signals() -> Result<mpsc::Receiver<i32>, RunError> {
 fn wait_for_end(signals: &mpsc::Receiver<i32>, control: &ControlPlane, workers: &Workers<PortQueue>) {
     loop {
         match signals.recv_timeout(LOOK_INTERVAL) {
-            Ok(SIGHUP) => match control.reload() {
-                Ok(report) => tracing::info!(?report, "zone files were read again"),
-                Err(error) => tracing::error!(%error, "zone files were not read again"),
-            },
+            // Its outcome is logged when it is there: a large zone takes seconds.
+            Ok(SIGHUP) => control.request_reload(),
             Ok(_) | Err(RecvTimeoutError::Disconnected) => {
                 tracing::info!("draining");
                 return;

@@ -2,5 +2,6 @@
 //!
 //! Timings of one run vary on shared machines; only ratios within one run are claims. See `README.md` beside this crate.
 
+pub mod capture;
 pub mod report;
 pub mod zone;

@@ -9,6 +9,7 @@ use ringdns_engine::counters::Counters;
 use ringdns_engine::publish::Publisher;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::AbortHandle;
 
 use crate::api::{self, Context, ready};
 use crate::config::Config;
@@ -16,14 +17,14 @@ use crate::cycle::{Cycle, RECLAIM_INTERVAL};
 use crate::metrics::Metrics;
 use crate::source::{self, Sink, Source};
 use crate::state::{State, ZoneFileState};
-use crate::store::{OpenError, Store, StoreSource};
+use crate::store::{OpenError, Store, StoreHandle, StoreSource};
 use crate::zonefile::source::{Reload, ReloadRequest, ZoneFiles};
 
 /// Threads of the runtime. The control plane waits for files and sockets; its heavy work has threads of its own.
 const RUNTIME_THREADS: usize = 2;
 
 /// How long requests that are under way may take once the end has come.
-const DRAIN_SECONDS: u64 = 10;
+const DRAIN_SECONDS: u64 = 5;
 
 /// The sources in order of priority: the first wins.
 const SOURCES: [&str; 2] = ["store", "zone_files"];
@@ -65,23 +66,34 @@ pub enum StartError {
 #[error("the control plane is shutting down, or the zone files have not been read for the first time yet")]
 pub struct ReloadError;
 
-/// A running control plane.
+/// A running control plane. Dropping it ends it as [`ControlPlane::shutdown`] does.
 #[derive(Debug)]
 pub struct ControlPlane {
-    /// Where its tasks run.
-    runtime: Runtime,
+    /// Its parts; gone once it has ended.
+    parts: Option<Parts>,
     /// Where the API listens.
     address: SocketAddr,
+    /// Asks for a reload of zone files.
+    reloads: mpsc::Sender<ReloadRequest>,
+    /// What others see.
+    state: Arc<State>,
+}
+
+/// What ends in order.
+#[derive(Debug)]
+struct Parts {
+    /// Where its tasks run.
+    runtime: Runtime,
     /// Tells the API to stop.
     stop: oneshot::Sender<()>,
     /// Ends when the API has stopped.
     served: tokio::task::JoinHandle<()>,
-    /// Asks for a reload of zone files.
-    reloads: mpsc::Sender<ReloadRequest>,
+    /// Ends the source of zone files, also in the middle of a file.
+    zone_files: AbortHandle,
+    /// Ends the store.
+    store: StoreHandle,
     /// Gives the publisher back when every source is gone.
     cycle: JoinHandle<Publisher>,
-    /// What others see.
-    state: Arc<State>,
 }
 
 impl ControlPlane {
@@ -122,7 +134,7 @@ impl ControlPlane {
         let (reloads, requests) = mpsc::channel(1);
         let zone_files = ZoneFiles::new(&config.zone_files, requests, Arc::clone(&state));
         spawn_source(&runtime, &state, 0, store, &events);
-        spawn_source(&runtime, &state, 1, zone_files, &events);
+        let zone_files = spawn_source(&runtime, &state, 1, zone_files, &events);
         // From here on only sources hold the queue open: when the last ends, so does the cycle.
         drop(events);
 
@@ -131,7 +143,7 @@ impl ControlPlane {
         let context = Arc::new(Context {
             metrics: Metrics::new(counters, Arc::clone(&state), build.clone()),
             state: Arc::clone(&state),
-            store: writer,
+            store: writer.clone(),
             token: config.admin.token.clone(),
             zone_files: config.zone_files.clone(),
             workers,
@@ -142,7 +154,8 @@ impl ControlPlane {
         let stopped = async move { drop(stopped.await) };
         let served = runtime.spawn(api::serve(listener, context, stopped));
         tracing::info!(%address, "admin API listens");
-        Ok(Self { runtime, address, stop, served, reloads, cycle, state })
+        let parts = Parts { runtime, stop, served, zone_files, store: writer, cycle };
+        Ok(Self { parts: Some(parts), address, reloads, state })
     }
 
     /// Where the API listens: the port is the one that was given, or a free one where 0 was given.
@@ -162,20 +175,46 @@ impl ControlPlane {
         report.blocking_recv().map_err(|_| ReloadError)
     }
 
+    /// Has the zone files read again and does not wait for it: what came of it is in the log and in `/ready`. Does nothing
+    /// where a reload is waiting to begin already.
+    pub fn request_reload(&self) {
+        let (done, _) = oneshot::channel();
+        // A reload that has not begun yet will read the files as they are now.
+        let _ = self.reloads.try_send(done);
+    }
+
     /// Stops in order: no new requests, the requests that are under way are answered, the sources end, the store is
     /// closed, the cycle publishes what is left. Gives the publisher back, so that its snapshots outlive the workers.
-    pub fn shutdown(self) -> Option<Publisher> {
-        let Self { runtime, stop, served, reloads, cycle, .. } = self;
+    pub fn shutdown(mut self) -> Option<Publisher> {
+        self.parts.take().and_then(Parts::end)
+    }
+}
+
+impl Drop for ControlPlane {
+    fn drop(&mut self) {
+        if let Some(parts) = self.parts.take() {
+            parts.end();
+        }
+    }
+}
+
+impl Parts {
+    /// See [`ControlPlane::shutdown`].
+    fn end(self) -> Option<Publisher> {
+        let Self { runtime, stop, served, zone_files, store, cycle } = self;
         // The API may have ended by itself.
         let _ = stop.send(());
         runtime.block_on(async {
             if tokio::time::timeout(Duration::from_secs(DRAIN_SECONDS), served).await.is_err() {
                 tracing::warn!(seconds = DRAIN_SECONDS, "requests were still under way at the end");
             }
+            store.stop().await;
         });
-        drop(reloads);
+        zone_files.abort();
+        drop(store);
         let publisher = cycle.join().ok();
-        runtime.shutdown_timeout(Duration::from_secs(DRAIN_SECONDS));
+        // What runs now is a zone file being read, or a client that never ends its request: nothing that is missed.
+        runtime.shutdown_background();
         tracing::info!("control plane has ended");
         publisher
     }
@@ -204,15 +243,16 @@ fn spawn_source<S: Source>(
     origin: u8,
     source: S,
     events: &mpsc::Sender<source::Event>,
-) {
+) -> AbortHandle {
     let sink = Sink::new(origin, events.clone());
     let state = Arc::clone(state);
-    runtime.spawn(async move {
+    let task = runtime.spawn(async move {
         let Err(error) = source.run(sink).await else { return };
         let Some(source) = state.sources.get(usize::from(origin)) else { return };
         tracing::error!(source = source.name, "the source ended: {error}; what it said before stays served");
         source.note_failure(error.to_string());
     });
+    task.abort_handle()
 }
 
 /// Looks at the workers at intervals, as long as anybody can ask.

@@ -4,8 +4,8 @@
 //! sources (store | zone files) -> merge -> model -> compile -> publish
 //! ```
 //!
-//! Read [`cycle`] first: everything that changes what is served goes through it. Then [`source`] and the two sources
-//! ([`store`], [`zonefile`]), [`merge`], and [`api`], which reads the served snapshot and writes to the store.
+//! Read `cycle` first: everything that changes what is served goes through it. Then [`source`] and the two sources
+//! ([`store`], [`zonefile`]), `merge`, and [`api`], which reads the served snapshot and writes to the store.
 
 pub mod api;
 pub mod canonical;

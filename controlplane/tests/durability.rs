@@ -175,6 +175,21 @@ fn a_stop_answers_what_is_under_way() {
 }
 
 #[test]
+fn a_client_that_never_ends_its_request_does_not_keep_the_server() {
+    use std::io::Write as _;
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start(directory.path(), "");
+    let mut stream = std::net::TcpStream::connect(server.address).unwrap();
+    stream.write_all(b"PUT /api/v1/zones/example.org HTTP/1.1\r\nhost: t\r\ncontent-le").unwrap();
+    std::thread::sleep(Duration::from_millis(50));
+    let started = std::time::Instant::now();
+    server.stop();
+    assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
+    drop(stream);
+    drop(Server::start(directory.path(), ""));
+}
+
+#[test]
 fn two_servers_cannot_share_a_store() {
     let directory = tempfile::tempdir().unwrap();
     let _server = Server::start(directory.path(), "");

@@ -104,7 +104,7 @@ fn metrics_read_back() {
     assert_eq!(value("ringdns_source_synced", "{source=\"store\"}"), 1.0);
     assert!(value("ringdns_source_age_seconds", "{source=\"store\"}") < 30.0);
     assert_eq!(value("ringdns_store_commits", "_total{}"), 1.0);
-    assert!(value("ringdns_publish_seconds", "_count{}") >= 3.0);
+    assert!(value("ringdns_publish_seconds", "_count{}") >= 2.0, "the start and a write, whatever was taken together");
     assert_eq!(value("ringdns_publish_seconds", "_bucket{le=\"+Inf\"}"), value("ringdns_publish_seconds", "_count{}"));
     assert!(value("ringdns_publish_seconds", "_bucket{le=\"5.0\"}") > 0.0);
     assert_eq!(value("ringdns_build", "_info{version=\"1.2.3\",commit=\"abc\",dpdk=\"22.11\"}"), 1.0);
@@ -202,9 +202,16 @@ fn before_the_sources_are_read_nothing_is_known() {
     assert!(!server.reader.pin().is_complete(), "what is not known is answered with SERVFAIL");
     let metrics = metrics(&server);
     assert_eq!(metrics["ringdns_source_synced"].samples["{source=\"zone_files\"}"], 0.0);
-    // The pipe's reader must end before the control plane can.
     std::fs::write(&pipe, "").unwrap();
     wait_until("all is read", || server.plane().is_synced());
     assert!(server.reader.pin().is_complete());
+
+    // The reload hangs on the pipe; the end does not wait for it.
+    server.plane().request_reload();
+    std::thread::sleep(Duration::from_millis(100));
+    let started = std::time::Instant::now();
     server.stop();
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    // Lets the reader go.
+    std::fs::write(&pipe, "").unwrap();
 }

@@ -155,6 +155,7 @@ fn every_type_takes_presentation_form_and_generic_form() {
         ("b", "cname", "www.example.net.", "www.example.net."),
         ("c", "MX", "10 mail.example.net.", "10 mail.example.net."),
         ("d", "MX", "10 @", "10 example.org."),
+        ("m", "NAPTR", "1 2 \"s\" \"a  @\" \"\" @", "1 2 \"s\" \"a  @\" \"\" example.org."),
         ("_s._tcp", "SRV", "0 0 443 a.example.net.", "0 0 443 a.example.net."),
         ("e", "TXT", "\"one two\" three", "\"one two\" \"three\""),
         ("f", "CAA", "0 issue \"ca.example.net\"", "0 issue \"ca.example.net\""),

@@ -31,6 +31,7 @@
 //!     vlan: None,
 //!     edns: EdnsConfig::default(),
 //!     chaos: ChaosConfig::default(),
+//!     rate_limit: None,
 //! };
 //! let worker = Worker::new([(nic, Server::new(&config))], publisher.reader(), Arc::default(), Idle::Sleep);
 //!

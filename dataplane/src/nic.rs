@@ -8,7 +8,7 @@ pub type Burst<Frame> = ArrayVec<Frame, BURST_FRAMES_MAX>;
 
 /// One receive queue and one transmit queue, used by one thread at a time.
 ///
-/// Implemented by DPDK's ports ([`crate::dpdk`]) and, for tests and benches on any machine, by [`crate::memnic`] and
+/// Implemented by the ports of `dpdk` and, for tests and benches on any machine, by [`crate::memnic`] and
 /// [`crate::replay`]. None of the calls waits: what is not there or finds no room is left for the next call.
 pub trait Nic {
     /// A frame in its buffer.

@@ -20,7 +20,8 @@ use ringdns_dataplane::worker::Worker;
 use ringdns_engine::cookie::{CookieConfig, CookieSecret};
 use ringdns_engine::counters::Counters;
 use ringdns_engine::publish::Publisher;
-use ringdns_engine::serve::Server;
+use ringdns_engine::rate::RateLimit;
+use ringdns_engine::serve::{Server, ServerConfig};
 use ringdns_engine::snapshot::edit::Editor;
 use ringdns_engine::testing::{UdpFrame, query, reply_message, server_config};
 use ringdns_engine::verdict::Reason;
@@ -143,6 +144,33 @@ fn nothing_is_allocated_in_steady_state() {
     }
     assert!(counters.tx_frames.get() > 50_000);
     assert!(counters.truncated.get() > 500, "{} answers truncated", counters.truncated.get());
+}
+
+#[test]
+fn nothing_is_allocated_where_clients_are_limited() {
+    let publisher = Publisher::new(snapshot());
+    let counters = Arc::new(Counters::default());
+    let exempt = vec!["203.0.113.0/24".parse().unwrap()];
+    let responses = RateLimit { responses_per_second: 500, nxdomains_per_second: 500, exempt, ..RateLimit::default() };
+    let packets = RateLimit { packets_per_second: 20_000, ..responses.clone() };
+    // Accounts for less than half of what is counted apart.
+    let tight = RateLimit { table_entries: 8, ..responses.clone() };
+    let ports = [responses, packets, tight].map(|limit| {
+        let config = ServerConfig { rate_limit: Some(limit), ..server_config() };
+        (ReplayNic::new(mixed_frames()), Server::new(&config))
+    });
+    let worker = Worker::new(ports, publisher.reader(), Arc::clone(&counters), Idle::Busy);
+    let stop = Arc::new(AtomicBool::new(false));
+    let running = run_counted(worker, Arc::clone(&stop));
+    wait_until(|| {
+        counters.slipped.get() > 1000
+            && counters.tx_frames.get() > 10_000
+            && counters.reason(Reason::RateLimited) > 10_000
+            && counters.reason(Reason::PacketLimited) > 10_000
+    });
+    stop.store(true, Ordering::Relaxed);
+    let (_worker, calls) = running.join().unwrap();
+    assert_eq!(calls, 0, "the worker called the allocator");
 }
 
 #[test]

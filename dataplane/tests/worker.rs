@@ -20,7 +20,8 @@ use ringdns_dataplane::workers::{StartError, Workers, available_cores};
 use ringdns_engine::cookie::{CookieConfig, CookieSecret};
 use ringdns_engine::counters::Counters;
 use ringdns_engine::publish::Publisher;
-use ringdns_engine::serve::Server;
+use ringdns_engine::rate::RateLimit;
+use ringdns_engine::serve::{Server, ServerConfig};
 use ringdns_engine::snapshot::edit::Editor;
 use ringdns_engine::testing::{UdpFrame, query, query_options, reply_message, server_config};
 use ringdns_engine::verdict::Reason;
@@ -163,6 +164,31 @@ fn cookies_are_of_the_time_of_day() {
         .rev()
         .fold(0, |time, &byte| time << 8 | u32::from(byte));
     assert!((before..=seconds()).contains(&time), "{time} is not now");
+}
+
+#[test]
+fn limited_clients_are_told_apart_by_time() {
+    let publisher = Publisher::new(snapshot());
+    let counters = Arc::new(Counters::default());
+    let (nic, mut wire) = MemNic::new(64);
+    let limit = RateLimit { responses_per_second: 10, slip: 0, window_seconds: 0, ..RateLimit::default() };
+    let server = Server::new(&ServerConfig { rate_limit: Some(limit), ..server_config() });
+    let mut worker = Worker::new([(nic, server)], publisher.reader(), Arc::clone(&counters), Idle::Busy);
+    let hit = ipv4_query("host1.example.org.", A);
+    let mut ask = |worker: &mut Worker<MemNic>| {
+        assert!(wire.send(&hit));
+        worker.poll();
+        wire.receive().is_some()
+    };
+    let start = Instant::now();
+    let mut answered = 0;
+    while start.elapsed() < Duration::from_millis(500) {
+        answered += u64::from(ask(&mut worker));
+    }
+    // Ten at once, and one every tenth of a second, how many there may have been.
+    let tenths = u64::try_from(start.elapsed().as_millis() / 100).unwrap();
+    assert!(answered > 10 && answered <= 10 + tenths + 1, "{answered} answers in {:?}", start.elapsed());
+    assert_eq!(counters.reason(Reason::RateLimited) + answered, counters.rx_frames.get());
 }
 
 #[test]

@@ -54,7 +54,7 @@ fn additional_that_does_not_fit(pair: &Pair) -> bool {
         rrs.iter().filter(|other| (&other.owner, other.rtype) == (&rr.owner, rr.rtype)).cloned().collect()
     };
     let mut in_both = ours.iter().filter(|rr| !of(theirs, rr).is_empty());
-    let is_full = is_almost_full(pair, pair.ours.1) && is_almost_full(pair, pair.theirs.1);
+    let is_full = is_almost_full(pair, pair.ours.1.max(pair.theirs.1));
     let agree = in_both.all(|rr| of(ours, rr) == of(theirs, rr));
     pair.differences == ["additional"] && pair.ours.0.authoritative && is_full && agree
 }

@@ -3,10 +3,10 @@
 use harness::message::Question;
 use harness::rng::Rng;
 
-use crate::zone::{APEX, Zone};
+use crate::zone::{APEX, REDIRECTIONS, Zone};
 
 /// Types that are asked: those of the zone, and some that no name has.
-const TYPES: &[u16] = &[1, 2, 5, 6, 12, 15, 16, 28, 33, 43, 257, 65_280, 99, 65_281];
+const TYPES: &[u16] = &[1, 2, 5, 6, 12, 15, 16, 28, 33, 39, 43, 257, 65_280, 99, 65_281];
 
 /// The commonest types, asked more often.
 const COMMON_TYPES: &[u16] = &[1, 28, 15, 16];
@@ -37,7 +37,7 @@ pub fn generate(zone: &Zone, questions: usize, rng: &mut Rng) -> Vec<Question> {
 /// A name to ask for, relative to the apex.
 fn owner(zone: &Zone, owners: &[String], rng: &mut Rng) -> String {
     let existing = rng.one_of(owners).clone();
-    match rng.below(16) {
+    match rng.below(18) {
         0..6 => existing,
         6 => "@".to_owned(),
         // The name above: often an empty non-terminal.
@@ -54,6 +54,8 @@ fn owner(zone: &Zone, owners: &[String], rng: &mut Rng) -> String {
             rng.one_of(&["empty", "no.empty", "no.here", "no.deep.empty", "*", "a.*"]),
             rng.one_of(&zone.wildcards)
         ),
+        15 => format!("h{}.r{}", rng.below(40), rng.below(REDIRECTIONS)),
+        16 => format!("{}.x.y{}.r{}", "deep".repeat(1 + rng.below(15)), rng.below(10), rng.below(REDIRECTIONS)),
         _ if rng.once_in(3) => "outside.example.".to_owned(),
         _ => format!("large{}", rng.below(12)),
     }

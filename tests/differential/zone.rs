@@ -19,6 +19,9 @@ const ALIASES: usize = 120;
 /// Names with a wildcard below.
 const WILDCARDS: usize = 25;
 
+/// Owners of DNAME records.
+pub const REDIRECTIONS: usize = 18;
+
 /// Records of the zone and what the questions need to know of it.
 pub struct Zone {
     /// Owner below the apex (`@` for the apex), then the rest of a zone-file line.
@@ -68,6 +71,7 @@ pub fn generate(rng: &mut Rng) -> Zone {
     add_cuts(&mut zone, rng);
     add_wildcards(&mut zone, rng);
     add_aliases(&mut zone, rng);
+    add_redirections(&mut zone, rng);
     add_large(&mut zone);
     zone
 }
@@ -221,6 +225,24 @@ fn add_aliases(zone: &mut Zone, rng: &mut Rng) {
             _ => format!("www{index}.elsewhere.example."),
         };
         zone.add(&format!("c{index}"), "CNAME", &[target]);
+    }
+}
+
+/// Whole subtrees that stand elsewhere (DNAME): in the zone, in a chain, below a cut, under a wildcard, outside.
+fn add_redirections(zone: &mut Zone, rng: &mut Rng) {
+    for index in 0..REDIRECTIONS {
+        let target = match index % 6 {
+            0 => format!("rack{}", rng.below(5)),
+            1 => format!("r{}", index - 1),
+            2 => rng.one_of(&zone.cuts).clone(),
+            3 => rng.one_of(&zone.wildcards).clone(),
+            4 => format!("a-label-that-makes-names-long.{}.elsewhere.example.", "l".repeat(60)),
+            _ => format!("missing{index}"),
+        };
+        let owner = format!("r{index}");
+        zone.add(&owner, "DNAME", &[target]);
+        // The owner itself is not redirected and may have other data (RFC 6672 section 2.3).
+        zone.add(&owner, "TXT", &["\"not redirected\"".to_owned()]);
     }
 }
 

@@ -51,7 +51,7 @@ pub fn ask(server: SocketAddr, query: &[u8]) -> Vec<u8> {
 }
 
 /// The next datagram; none when the socket's time is over, or nobody listens there.
-fn receive(socket: &UdpSocket) -> Option<Vec<u8>> {
+pub fn receive(socket: &UdpSocket) -> Option<Vec<u8>> {
     let mut buffer = [0; 65_535];
     match socket.recv(&mut buffer) {
         Ok(bytes) => Some(buffer[..bytes].to_vec()),

@@ -3,6 +3,7 @@
 //!
 //! `engine [NAMES...]`: sizes of the zone, 1000 and 1000000 unless given. `engine --count NAMES QUERIES [KIND]` answers that
 //! many queries and prints nothing: for counting instructions. The kinds are `plain`, `edns`, `cookie` and `known-cookie`.
+//! `--count-limited` does so with rate limits that let all pass.
 
 use std::error::Error;
 use std::hint::black_box;
@@ -14,6 +15,7 @@ use ringdns_engine::cookie::{CookieConfig, CookieSecret};
 use ringdns_engine::counters::Counters;
 use ringdns_engine::frame::FrameBuffer;
 use ringdns_engine::limits::BURST_FRAMES_MAX;
+use ringdns_engine::rate::RateLimit;
 use ringdns_engine::serve::Server;
 use ringdns_engine::snapshot::Snapshot;
 use ringdns_engine::testing::server_config;
@@ -63,16 +65,19 @@ struct Bench {
     counters: Counters,
     /// Recycled receive buffers.
     ring: Vec<Buffer>,
+    /// From when the time is told, where it is needed.
+    start: Instant,
 }
 
 impl Bench {
     /// A bench for a zone.
-    fn new(snapshot: Snapshot) -> Self {
+    fn new(snapshot: Snapshot, rate_limit: Option<RateLimit>) -> Self {
         let ring = vec![Buffer { room: [0; 2048], length: 0 }; 1024];
         let mut config = server_config();
         // As servers are by default.
         config.edns.cookies = Some(CookieConfig { secret: CookieSecret([7; 16]), other_secret: None, enforce: false });
-        Self { server: Server::new(&config), snapshot, counters: Counters::default(), ring }
+        config.rate_limit = rate_limit;
+        Self { server: Server::new(&config), snapshot, counters: Counters::default(), ring, start: Instant::now() }
     }
 
     /// Frames that ask for names that exist, with an option of the kind that is named.
@@ -103,6 +108,9 @@ impl Bench {
                 buffer.length = frame.len();
             }
             if serve {
+                if self.server.needs_time() {
+                    self.server.set_time(u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX));
+                }
                 self.server.serve_burst(buffers, &mut verdicts, &self.snapshot, &self.counters);
             }
             for (offset, buffer) in buffers.iter().enumerate() {
@@ -130,10 +138,10 @@ impl Bench {
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if let [flag, names, queries, kind @ ..] = arguments.as_slice()
-        && flag == "--count"
+        && flag.starts_with("--count")
     {
         let (names, queries): (u64, usize) = (names.parse()?, queries.parse()?);
-        let mut bench = Bench::new(zone::snapshot(names)?);
+        let mut bench = Bench::new(zone::snapshot(names)?, (flag == "--count-limited").then(limits));
         let frames = bench.frames(COUNTED_FRAMES, names, kind.first().map_or("plain", String::as_str))?;
         for _ in 0..queries / COUNTED_FRAMES {
             bench.round(&frames, true, |_, _| {});
@@ -158,7 +166,8 @@ fn measure(names: u64, figures: &mut Vec<Figure>) -> Result<(), Box<dyn Error>> 
     let bytes = snapshot.memory_bytes() as f64;
     let hits = zone::frames(FRAMES, names, true);
     let misses = zone::frames(FRAMES, names, false);
-    let mut bench = Bench::new(snapshot);
+    let mut limited = Bench::new(snapshot.clone(), Some(limits()));
+    let mut bench = Bench::new(snapshot, None);
     let mut wrong = 0;
     bench.round(&hits, true, |index, reply| {
         wrong += usize::from(reply[42 + 7] != 1 || !reply.ends_with(&expected(&hits[index])));
@@ -190,9 +199,25 @@ fn measure(names: u64, figures: &mut Vec<Figure>) -> Result<(), Box<dyn Error>> 
         add(&format!("hit, {kind}"), bench.nanoseconds(frames, true), "ns/query");
     }
     add("NXDOMAIN", bench.nanoseconds(&misses, true), "ns/query");
+    add("hit, clients limited", limited.nanoseconds(&hits, true), "ns/query");
+    add("NXDOMAIN, clients limited", limited.nanoseconds(&misses, true), "ns/query");
+    if limited.counters.reason(Reason::RateLimited) + limited.counters.reason(Reason::PacketLimited) > 0 {
+        return Err("the one client was limited: its rates are too low for this machine".into());
+    }
     add("records compiled", (names as f64) / build_seconds, "records/s");
     add("memory", bytes / names as f64, "bytes/name");
     Ok(())
+}
+
+/// Limits of both kinds that the one client of the bench does not reach.
+fn limits() -> RateLimit {
+    let most = 100_000_000;
+    RateLimit {
+        responses_per_second: most,
+        nxdomains_per_second: most,
+        packets_per_second: most,
+        ..RateLimit::default()
+    }
 }
 
 /// The address that a frame asks for, read from its name.

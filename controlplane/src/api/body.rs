@@ -8,6 +8,7 @@ use super::error::ApiError;
 use crate::model::{Rrset, TTL_SECONDS_MAX};
 use crate::store::{SoaFields, ZoneFields};
 use crate::text::lexer::Token;
+use crate::text::name::Origin;
 use crate::text::{name, rdata, rtype};
 
 /// Body of a PUT of an RRset.
@@ -129,24 +130,8 @@ fn build(
 /// Reads one record's rdata. `@` is the apex; other names must be absolute, so that a forgotten dot cannot make
 /// `www.example.org.example.org.`
 fn read_rdata(rtype: u16, text: &str, apex: &WireName, field: &str) -> Result<Vec<u8>, ApiError> {
-    let strict = rdata::parse_line(rtype, text, None);
-    let at = |text: &str| text.split_ascii_whitespace().any(|word| word == "@");
-    match strict {
-        Ok(rdata) => Ok(rdata),
-        Err(_) if at(text) && rdata::parse_line(rtype, &absolute(text, apex), None).is_ok() => {
-            rdata::parse_line(rtype, &absolute(text, apex), None)
-                .map_err(|error| ApiError::invalid(field, "invalid_record", error.to_string()))
-        }
-        Err(error) => Err(ApiError::invalid(field, "invalid_record", error.to_string())),
-    }
-}
-
-/// Text with the apex in place of every `@`.
-fn absolute(text: &str, apex: &WireName) -> String {
-    let apex = apex.to_string();
-    let words: Vec<&str> =
-        text.split_ascii_whitespace().map(|word| if word == "@" { apex.as_str() } else { word }).collect();
-    words.join(" ")
+    let rdata = rdata::parse_line(rtype, text, Origin::At(apex));
+    rdata.map_err(|error| ApiError::invalid(field, "invalid_record", error.to_string()))
 }
 
 /// The zone's fields that a PUT's body says; an empty body says nothing.
@@ -204,7 +189,7 @@ fn json_name(value: &Value, field: &str) -> Result<WireName, ApiError> {
         return Err(ApiError::invalid(field, "invalid_field", "it is no string"));
     };
     let token = Token { text: text.as_bytes(), quoted: false };
-    name::parse(&token, None).map_err(|error| ApiError::invalid(field, "invalid_name", error.to_string()))
+    name::parse(&token, Origin::None).map_err(|error| ApiError::invalid(field, "invalid_name", error.to_string()))
 }
 
 /// The zone of a path. The dot at its end may be missing.

@@ -67,6 +67,8 @@ pub struct V1 {
     pub version: Option<u32>,
     /// How queries are answered.
     pub dns: Dns,
+    /// How much each client may have.
+    pub rate_limit: RateLimit,
     /// The packet threads.
     pub workers: Workers,
     /// DPDK's environment.
@@ -101,6 +103,32 @@ pub struct Dns {
     pub cookie_secrets: Option<Spanned<Vec<String>>>,
     /// A file with such secrets, one a line.
     pub cookie_secrets_file: Option<Spanned<PathBuf>>,
+}
+
+/// `[rate_limit]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RateLimit {
+    /// Responses of one kind to one client prefix, a second.
+    pub responses_per_second: Option<Spanned<i64>>,
+    /// NXDOMAIN responses to one client prefix, a second.
+    pub nxdomains_per_second: Option<Spanned<i64>>,
+    /// Packets from one client prefix, a second.
+    pub packets_per_second: Option<Spanned<i64>>,
+    /// Seconds for which a prefix pays at most for having been over a response limit.
+    pub window_seconds: Option<Spanned<i64>>,
+    /// Every how many-th limited answer is sent empty with the TC bit.
+    pub slip: Option<Spanned<i64>>,
+    /// True: answers are counted by name.
+    pub by_name: Option<bool>,
+    /// Leading bits of an IPv4 address that make one client.
+    pub ipv4_prefix: Option<Spanned<i64>>,
+    /// Leading bits of an IPv6 address that make one client.
+    pub ipv6_prefix: Option<Spanned<i64>>,
+    /// Networks that are not limited.
+    pub exempt: Option<Spanned<Vec<Spanned<String>>>>,
+    /// Accounts held by each worker of a port.
+    pub table_entries: Option<Spanned<i64>>,
 }
 
 /// `[workers]`
@@ -189,6 +217,16 @@ pub const KEYS: &[&str] = &[
     "dns.cookies",
     "dns.cookie_secrets",
     "dns.cookie_secrets_file",
+    "rate_limit.responses_per_second",
+    "rate_limit.nxdomains_per_second",
+    "rate_limit.packets_per_second",
+    "rate_limit.window_seconds",
+    "rate_limit.slip",
+    "rate_limit.by_name",
+    "rate_limit.ipv4_prefix",
+    "rate_limit.ipv6_prefix",
+    "rate_limit.exempt",
+    "rate_limit.table_entries",
     "workers.cores",
     "workers.idle",
     "eal.hugepages",

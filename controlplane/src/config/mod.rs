@@ -1,8 +1,9 @@
-//! The configuration: a versioned file ([`file`]) that becomes a validated value ([`Config`]).
+//! The configuration: a versioned file ([`mod@file`]) that becomes a validated value ([`Config`]).
 
 mod dns;
 pub mod file;
 mod problem;
+mod rate_limit;
 mod secret;
 mod validate;
 
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 use ringdns_engine::cookie::CookieSecret;
 use ringdns_engine::name::WireName;
+use ringdns_engine::rate::RateLimit;
 
 pub use problem::{ConfigError, Problem};
 
@@ -25,6 +27,8 @@ pub struct Config {
     pub path: PathBuf,
     /// How queries are answered.
     pub dns: DnsConfig,
+    /// How much each client may have, as if one worker counted it all; none: as much as it asks for.
+    pub rate_limit: Option<RateLimit>,
     /// The packet threads.
     pub workers: WorkersConfig,
     /// DPDK's environment.

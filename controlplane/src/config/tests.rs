@@ -61,6 +61,24 @@ fn each_mistake_is_named_with_place_key_and_remedy() {
         ),
         ("[dns]\nudp_answer_bytes_max = 5000", "2:24: dns.udp_answer_bytes_max: 5000"),
         ("[dns]\nudp_answer_bytes_max = \"x\"", "2:24: invalid type: string \"x\", expected i64"),
+        (
+            "[rate_limit]\nresponses_per_second = -1",
+            "2:24: rate_limit.responses_per_second: -1 is out of bounds; give a number from 0 to 1000000 a second; 0 is",
+        ),
+        ("[rate_limit]\nnxdomains_per_second = 1000001", "2:24: rate_limit.nxdomains_per_second: 1000001 is out"),
+        ("[rate_limit]\npackets_per_second = 100000001", "give a number from 0 to 100000000 a second"),
+        ("[rate_limit]\nwindow_seconds = 3601", "give a number from 0 to 3600 seconds"),
+        ("[rate_limit]\nslip = 11", "2:8: rate_limit.slip: 11 is out of bounds; give a number from 0 to 10"),
+        ("[rate_limit]\nipv4_prefix = 33", "give a number from 1 to 32 bits"),
+        ("[rate_limit]\nipv6_prefix = 0", "give a number from 1 to 128 bits"),
+        ("[rate_limit]\ntable_entries = 3", "give a number from 4 to 16777216"),
+        (
+            "[rate_limit]\nexempt = [\"192.0.2.1/24\"]",
+            "2:11: rate_limit.exempt: \"192.0.2.1/24\" is no network: bits beyond the prefix are set; the network is \
+             192.0.2.0/24; write \"192.0.2.0/24\"",
+        ),
+        ("[rate_limit]\nexempt = [\"localhost\"]", "\"localhost\" is no network: no IPv4 or IPv6 address; write an"),
+        ("[rate_limit]\nexempt = [\"::1\", \"::1/128\"]", "2:18: rate_limit.exempt: ::1/128 is given twice"),
         ("[workers]\ncores = []", "2:9: workers.cores: no core is given; name one"),
         ("[workers]\ncores = [1, 2, 1]", "2:9: workers.cores: core 1 is given twice; each worker needs"),
         ("[workers]\ncores = [-1]", "2:9: workers.cores: -1 is no CPU id; lscpu"),
@@ -138,6 +156,42 @@ fn each_mistake_about_what_is_answered_beside_the_zones_is_named() {
 fn assert_told(text: &str, expected: &str) {
     let found = problems(text);
     assert!(found.contains(expected), "{text:?}\n  found    {found}\n  expected {expected}");
+}
+
+#[test]
+fn one_line_turns_rate_limits_on() {
+    assert_eq!(parse(PORT).unwrap().rate_limit, None);
+    let limits = |keys: &str| parse(&format!("[rate_limit]\n{keys}\n{PORT}")).unwrap().rate_limit;
+    for off in ["", "slip = 1", "responses_per_second = 0"] {
+        assert_eq!(limits(off), None, "{off}");
+    }
+    let default = RateLimit::default();
+    let on = RateLimit { responses_per_second: 20, nxdomains_per_second: 20, ..default.clone() };
+    assert_eq!(limits("responses_per_second = 20"), Some(on.clone()));
+    let packets = RateLimit { packets_per_second: 1000, ..default.clone() };
+    assert_eq!(limits("packets_per_second = 1000"), Some(packets));
+    let nxdomains = RateLimit { nxdomains_per_second: 5, ..on };
+    assert_eq!(limits("responses_per_second = 20\nnxdomains_per_second = 5"), Some(nxdomains));
+    let every = RateLimit {
+        responses_per_second: 10,
+        nxdomains_per_second: 0,
+        packets_per_second: 100,
+        window_seconds: 0,
+        slip: 0,
+        by_name: false,
+        ipv4_prefix: 32,
+        ipv6_prefix: 64,
+        exempt: vec!["192.0.2.0/24".parse().unwrap(), "2001:db8::1".parse().unwrap()],
+        table_entries: 1024,
+        ..default
+    };
+    let keys = "responses_per_second = 10\nnxdomains_per_second = 0\npackets_per_second = 100\nwindow_seconds = 0\n\
+                slip = 0\nby_name = false\nipv4_prefix = 32\nipv6_prefix = 64\ntable_entries = 1024\n\
+                exempt = [\"192.0.2.0/24\", \"2001:db8::1\"]";
+    assert_eq!(limits(keys), Some(every));
+    let many: Vec<String> = (0..65).map(|network| format!("\"10.{network}.0.0/16\"")).collect();
+    let found = problems(&format!("[rate_limit]\nexempt = [{}]", many.join(",")));
+    assert!(found.contains("65 networks are given; name at most 64"), "{found}");
 }
 
 #[test]
@@ -292,6 +346,7 @@ fn the_example_is_taken_and_shows_the_defaults() {
     let default = parse(PORT).unwrap();
     assert_eq!(example.dns, default.dns);
     assert_eq!(example.workers.idle, default.workers.idle);
+    assert_eq!(example.rate_limit, None);
     assert_eq!(example.eal, default.eal);
     assert_eq!(example.store, default.store);
     assert_eq!(example.admin.listen, default.admin.listen);
@@ -315,6 +370,13 @@ fn the_example_with_everything_switched_on_is_taken() {
     assert_eq!((config.ports[0].vlan, config.ports[0].mtu), (Some(100), Some(1500)));
     assert_eq!(config.zone_files.len(), 1);
     assert!(config.admin.token.is_some());
+    let limits = RateLimit {
+        responses_per_second: 20,
+        nxdomains_per_second: 20,
+        packets_per_second: 100_000,
+        ..RateLimit::default()
+    };
+    assert_eq!(config.rate_limit, Some(limits), "every other key of [rate_limit] shows its default");
 }
 
 #[test]
@@ -326,7 +388,7 @@ fn the_example_shows_every_key() {
         if line.starts_with('[') {
             table = format!("{}.", line.trim_matches(['[', ']']));
         } else if let Some((key, _)) = line.split_once(" = ")
-            && key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+            && key.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
         {
             shown.insert(format!("{table}{key}"));
         }
@@ -338,7 +400,9 @@ fn the_example_shows_every_key() {
 #[test]
 fn the_list_of_keys_is_that_of_the_spec() {
     // serde names every key of a table when it meets an unknown one.
-    for table in ["", "[dns]", "[workers]", "[eal]", "[[port]]", "[store]", "[[zone_file]]", "[admin]", "[log]"] {
+    for table in
+        ["", "[dns]", "[rate_limit]", "[workers]", "[eal]", "[[port]]", "[store]", "[[zone_file]]", "[admin]", "[log]"]
+    {
         let error = file::Spec::parse(&format!("{table}\nnonsense = 1\n")).unwrap_err().to_string();
         let expected: BTreeSet<&str> = error.split("expected").nth(1).unwrap().split('`').skip(1).step_by(2).collect();
         let name = table.trim_matches(['[', ']']);

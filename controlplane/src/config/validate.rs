@@ -12,6 +12,7 @@ use toml::Spanned;
 use super::dns::dns;
 use super::file::{self, Spec, SpecError};
 use super::problem::Problems;
+use super::rate_limit::rate_limit;
 use super::{
     AdminConfig, Config, ConfigError, EalConfig, Idle, LogConfig, LogFormat, PortConfig, StoreConfig, Token,
     WorkersConfig, ZoneFileConfig, secret,
@@ -83,6 +84,7 @@ fn checked(path: &Path, base: &Path, spec: file::V1, problems: &mut Problems<'_>
     Config {
         path: path.to_path_buf(),
         dns: dns(&spec.dns, base, problems),
+        rate_limit: rate_limit(&spec.rate_limit, problems),
         workers: workers(&spec.workers, problems),
         eal: eal(&spec.eal, problems),
         ports: ports(&spec.port, problems),

@@ -1,6 +1,7 @@
 //! What is served when sources contradict each other.
 
 use super::*;
+use crate::text::name::Origin;
 
 /// A merge and its snapshot.
 #[derive(Default)]
@@ -19,7 +20,7 @@ fn rrset(text: &str) -> Rrset {
     let owner = name(words.next().unwrap());
     let rtype = rtype::parse(words.next().unwrap()).unwrap();
     let rdatas = words.next().unwrap().split(',');
-    let rdatas = rdatas.map(|text| crate::text::rdata::parse_line(rtype, text, None).unwrap()).collect();
+    let rdatas = rdatas.map(|text| crate::text::rdata::parse_line(rtype, text, Origin::None).unwrap()).collect();
     Rrset { owner, rtype, ttl: 300, rdatas }
 }
 

@@ -33,16 +33,32 @@ type Answer = Result<Outcome, WriteError>;
 /// A write and who waits for it.
 type Request = (Write, oneshot::Sender<Answer>);
 
+/// What the writer is told.
+#[derive(Debug)]
+enum Order {
+    /// Write.
+    Write(Box<Request>),
+    /// Write what came before, and end.
+    Stop,
+}
+
 /// Hands writes to the store.
 #[derive(Clone, Debug)]
-pub(crate) struct StoreHandle(mpsc::Sender<Request>);
+pub(crate) struct StoreHandle(mpsc::Sender<Order>);
 
 impl StoreHandle {
     /// Writes; comes back when the write is on disk and served.
     pub(crate) async fn write(&self, write: Write) -> Result<Outcome, WriteError> {
         let (done, outcome) = oneshot::channel();
-        self.0.send((write, done)).await.map_err(|_| WriteError::Unavailable)?;
+        let order = Order::Write(Box::new((write, done)));
+        self.0.send(order).await.map_err(|_| WriteError::Unavailable)?;
         outcome.await.unwrap_or(Err(WriteError::Unavailable))
+    }
+
+    /// Ends the store once what was handed over before is written. Later writes are refused.
+    pub(crate) async fn stop(&self) {
+        // Where nobody listens the store has ended already.
+        let _ = self.0.send(Order::Stop).await;
     }
 }
 
@@ -62,8 +78,8 @@ pub enum StoreError {
 pub(crate) struct StoreSource {
     /// The open store.
     store: Store,
-    /// Writes; the source ends when nobody can write any more.
-    requests: mpsc::Receiver<Request>,
+    /// Writes; the source ends when it is told to, or when nobody can write any more.
+    orders: mpsc::Receiver<Order>,
     /// Where commits are counted.
     state: Arc<State>,
 }
@@ -71,8 +87,8 @@ pub(crate) struct StoreSource {
 impl StoreSource {
     /// The source and whoever writes to it.
     pub(crate) fn new(store: Store, state: Arc<State>) -> (Self, StoreHandle) {
-        let (sender, requests) = mpsc::channel(WAITING_WRITES_MAX);
-        (Self { store, requests, state }, StoreHandle(sender))
+        let (sender, orders) = mpsc::channel(WAITING_WRITES_MAX);
+        (Self { store, orders, state }, StoreHandle(sender))
     }
 }
 
@@ -87,21 +103,64 @@ impl Source for StoreSource {
 }
 
 impl StoreSource {
-    /// Loads, then writes until nobody can write any more.
+    /// Loads, then writes until it is told to end.
     fn work(mut self, sink: &Sink) -> Result<(), StoreError> {
-        match load(&self.store.database, sink).map_err(Box::new)? {
-            Ok(()) => {}
-            Err(Closed) => return Ok(()),
+        if self.load(sink).map_err(Box::new)?.is_err() {
+            return Ok(());
         }
-        while let Some(first) = self.requests.blocking_recv() {
-            let mut group = vec![first];
-            while let Some(next) = (group.len() < GROUP_WRITES_MAX).then(|| self.requests.try_recv().ok()).flatten() {
-                group.push(next);
+        let mut ends = false;
+        while !ends && let Some(first) = self.orders.blocking_recv() {
+            let mut group = Vec::new();
+            let mut next = Some(first);
+            while let Some(order) = next.take() {
+                match order {
+                    Order::Write(request) => group.push(*request),
+                    Order::Stop => ends = true,
+                }
+                if !ends && group.len() < GROUP_WRITES_MAX {
+                    next = self.orders.try_recv().ok();
+                }
             }
-            self.write_group(group, sink);
+            if !group.is_empty() {
+                self.write_group(group, sink);
+            }
         }
         tracing::debug!(path = %self.store.path.display(), "store is closed");
         Ok(())
+    }
+
+    /// Tells the cycle all that the file has.
+    fn load(&self, sink: &Sink) -> Result<Result<(), Closed>, redb::Error> {
+        let started = std::time::Instant::now();
+        let read = self.store.database.begin_read()?;
+        let mut changes = Vec::new();
+        for entry in read.open_table(ZONES)?.iter()? {
+            let (key, _) = entry?;
+            match split_name(key.value()) {
+                Some((apex, [])) => changes.push(Change::AddZone(apex)),
+                _ => tracing::error!(key = ?key.value(), "the store has a zone whose key is damaged; it is not served"),
+            }
+        }
+        let mut rrsets = 0;
+        for entry in read.open_table(RRSETS)?.iter()? {
+            let (key, value) = entry?;
+            match rrset_of(key.value(), value.value()) {
+                Some((apex, rrset)) => changes.push(Change::Put { apex, rrset }),
+                None => tracing::error!(key = ?key.value(), "the store has an RRset that is damaged; it is not served"),
+            }
+            rrsets += 1;
+            if rrsets % PROGRESS_RRSETS == 0 {
+                tracing::info!(rrsets, "reading the store");
+            }
+            if self.orders.is_closed() {
+                return Ok(Err(Closed));
+            }
+            if changes.len() >= LOAD_CHANGES && sink.blocking_apply(std::mem::take(&mut changes)).is_err() {
+                return Ok(Err(Closed));
+            }
+        }
+        tracing::info!(rrsets, seconds = started.elapsed().as_secs_f64(), "store is read");
+        Ok(sink.blocking_apply(changes).and_then(|()| sink.blocking_synced()))
     }
 
     /// Writes a group in one transaction, has it published, and answers.
@@ -175,37 +234,6 @@ fn with_refusals(
         }
     }
     answers
-}
-
-/// Tells the cycle all that the file has.
-fn load(database: &redb::Database, sink: &Sink) -> Result<Result<(), Closed>, redb::Error> {
-    let started = std::time::Instant::now();
-    let read = database.begin_read()?;
-    let mut changes = Vec::new();
-    for entry in read.open_table(ZONES)?.iter()? {
-        let (key, _) = entry?;
-        match split_name(key.value()) {
-            Some((apex, [])) => changes.push(Change::AddZone(apex)),
-            _ => tracing::error!(key = ?key.value(), "the store has a zone whose key is damaged; it is not served"),
-        }
-    }
-    let mut rrsets = 0;
-    for entry in read.open_table(RRSETS)?.iter()? {
-        let (key, value) = entry?;
-        match rrset_of(key.value(), value.value()) {
-            Some((apex, rrset)) => changes.push(Change::Put { apex, rrset }),
-            None => tracing::error!(key = ?key.value(), "the store has an RRset that is damaged; it is not served"),
-        }
-        rrsets += 1;
-        if rrsets % PROGRESS_RRSETS == 0 {
-            tracing::info!(rrsets, "reading the store");
-        }
-        if changes.len() >= LOAD_CHANGES && sink.blocking_apply(std::mem::take(&mut changes)).is_err() {
-            return Ok(Err(Closed));
-        }
-    }
-    tracing::info!(rrsets, seconds = started.elapsed().as_secs_f64(), "store is read");
-    Ok(sink.blocking_apply(changes).and_then(|()| sink.blocking_synced()))
 }
 
 /// Zone and RRset of an entry; nothing where it is damaged.

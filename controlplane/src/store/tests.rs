@@ -11,6 +11,7 @@ use super::schema::{RRSETS, ZONES, split_rrset_key, split_rrset_value};
 use super::write::Tables;
 use super::*;
 use crate::model::{Change, Rrset, RrsetError};
+use crate::text::name::Origin;
 use crate::text::{rdata, rtype};
 
 fn name(text: &str) -> WireName {
@@ -19,7 +20,7 @@ fn name(text: &str) -> WireName {
 
 fn rrset(owner: &str, rtype: &str, rdatas: &[&str]) -> Rrset {
     let rtype = rtype::parse(rtype).unwrap();
-    let rdatas = rdatas.iter().map(|text| rdata::parse_line(rtype, text, None).unwrap()).collect();
+    let rdatas = rdatas.iter().map(|text| rdata::parse_line(rtype, text, Origin::None).unwrap()).collect();
     Rrset { owner: name(owner), rtype, ttl: 300, rdatas }
 }
 

@@ -29,11 +29,25 @@ pub enum NameTextError {
     },
 }
 
-/// Reads a name; `@` is the origin, and a name without a dot at its end is relative to the origin (RFC 1035 section 5.1).
-pub fn parse(token: &Token<'_>, origin: Option<&WireName>) -> Result<WireName, NameTextError> {
+/// What names that are not absolute mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin<'a> {
+    /// Nothing: every name must be absolute.
+    None,
+    /// `@` is this name; every other name must be absolute.
+    At(&'a WireName),
+    /// `@` is this name, and a name without a dot at its end is relative to it (RFC 1035 section 5.1).
+    Relative(&'a WireName),
+}
+
+/// Reads a name.
+pub fn parse(token: &Token<'_>, origin: Origin<'_>) -> Result<WireName, NameTextError> {
     let relative = || NameTextError::Relative { text: token.shown() };
     if token.text == b"@" && !token.quoted {
-        return origin.cloned().ok_or_else(relative);
+        return match origin {
+            Origin::At(origin) | Origin::Relative(origin) => Ok(origin.clone()),
+            Origin::None => Err(relative()),
+        };
     }
     let text = str::from_utf8(token.text).ok().filter(|text| text.is_ascii());
     let text = text.ok_or_else(|| NameTextError::NotAscii { text: token.shown() })?;
@@ -42,7 +56,10 @@ pub fn parse(token: &Token<'_>, origin: Option<&WireName>) -> Result<WireName, N
     if ends_in_dot(text) {
         return Ok(name);
     }
-    join(&name, origin.ok_or_else(relative)?).map_err(malformed)
+    match origin {
+        Origin::Relative(origin) => join(&name, origin).map_err(malformed),
+        Origin::At(_) | Origin::None => Err(relative()),
+    }
 }
 
 /// True where the last character is a dot that no backslash escapes.
@@ -63,7 +80,7 @@ mod tests {
     fn read(text: &str) -> Result<String, String> {
         let origin: WireName = "example.org.".parse().unwrap();
         let token = Token { text: text.as_bytes(), quoted: false };
-        parse(&token, Some(&origin)).map(|name| name.to_string()).map_err(|error| error.to_string())
+        parse(&token, Origin::Relative(&origin)).map(|name| name.to_string()).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -91,6 +108,12 @@ mod tests {
     #[test]
     fn without_an_origin_a_name_must_be_absolute() {
         let token = Token { text: b"www.example.org", quoted: false };
-        assert!(parse(&token, None).unwrap_err().to_string().contains("does not end in a dot"));
+        let origin: WireName = "example.org.".parse().unwrap();
+        for strict in [Origin::None, Origin::At(&origin)] {
+            assert!(parse(&token, strict).unwrap_err().to_string().contains("does not end in a dot"));
+        }
+        let at = Token { text: b"@", quoted: false };
+        assert_eq!(parse(&at, Origin::At(&origin)), Ok(origin));
+        assert!(parse(&at, Origin::None).is_err());
     }
 }

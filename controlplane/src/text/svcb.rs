@@ -5,6 +5,7 @@ use hickory_proto::serialize::binary::{BinDecoder, BinEncodable as _, Restrict};
 use ringdns_engine::name::WireName;
 
 use super::lexer::Token;
+use super::name::Origin;
 use super::rdata::RdataError;
 use super::{name, unescape};
 
@@ -18,7 +19,7 @@ const CERT: u16 = 37;
 const CSYNC: u16 = 62;
 
 /// Reads rdata.
-pub(super) fn parse(rtype: u16, tokens: &[Token<'_>], origin: Option<&WireName>) -> Result<Vec<u8>, RdataError> {
+pub(super) fn parse(rtype: u16, tokens: &[Token<'_>], origin: Origin<'_>) -> Result<Vec<u8>, RdataError> {
     match (rtype, tokens) {
         (SVCB | HTTPS, [priority, target, parameters @ ..]) => {
             let priority = parse_priority(priority)?;
@@ -136,7 +137,7 @@ pub(super) fn show(rtype: u16, rdata: &[u8]) -> Option<String> {
         CERT | CSYNC => decode(rtype, rdata)?.to_string(),
         _ => return None,
     };
-    (super::rdata::parse_line(rtype, &text, None).ok()? == rdata).then_some(text)
+    (super::rdata::parse_line(rtype, &text, Origin::None).ok()? == rdata).then_some(text)
 }
 
 /// Priority, target and parameters.

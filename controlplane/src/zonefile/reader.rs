@@ -7,6 +7,7 @@ use ringdns_engine::name::WireName;
 
 use super::Problem;
 use crate::text::lexer::{Entry, LexError, Lexer, Token};
+use crate::text::name::Origin;
 use crate::text::rdata::{self, RdataError};
 use crate::text::{name, rtype, seconds};
 
@@ -176,7 +177,7 @@ impl<T: Take> Reader<'_, T> {
             }
             [first, rest @ ..] if !entry.starts_blank => {
                 // The owner holds for the lines after it even where the rest of this one is wrong.
-                let owner = name::parse(first, Some(&context.origin))?;
+                let owner = name::parse(first, Origin::Relative(&context.origin))?;
                 context.owner = Some(owner);
                 self.record(entry.line, rest, path, context)
             }
@@ -194,7 +195,7 @@ impl<T: Take> Reader<'_, T> {
     ) -> Result<(), EntryError> {
         if word.is("$ORIGIN") {
             let [argument] = arguments else { return Err(EntryError::Usage("$ORIGIN <domain name>")) };
-            context.origin = name::parse(argument, Some(&context.origin))?;
+            context.origin = name::parse(argument, Origin::Relative(&context.origin))?;
         } else if word.is("$TTL") {
             const USAGE: EntryError = EntryError::Usage("$TTL <seconds>");
             let [argument] = arguments else { return Err(USAGE) };
@@ -202,7 +203,7 @@ impl<T: Take> Reader<'_, T> {
         } else if word.is("$INCLUDE") {
             let (file, origin) = match arguments {
                 [file] => (file, context.origin.clone()),
-                [file, origin] => (file, name::parse(origin, Some(&context.origin))?),
+                [file, origin] => (file, name::parse(origin, Origin::Relative(&context.origin))?),
                 _ => return Err(EntryError::Usage("$INCLUDE <file> [<domain name>]")),
             };
             let included = path.parent().unwrap_or(Path::new("")).join(file.shown());
@@ -218,7 +219,7 @@ impl<T: Take> Reader<'_, T> {
     fn record(&mut self, line: usize, tokens: &[Token<'_>], path: &Path, context: &Context) -> Result<(), EntryError> {
         let owner = context.owner.clone().ok_or(EntryError::NoOwner)?;
         let (ttl, rtype, fields) = head(tokens)?;
-        let rdata = rdata::parse(rtype, fields, Some(&context.origin))?;
+        let rdata = rdata::parse(rtype, fields, Origin::Relative(&context.origin))?;
         let ttl = self.ttl(ttl, rtype, &rdata)?;
         self.zone.record(Record { owner, rtype, ttl, rdata }, path, line);
         self.records += 1;

@@ -85,6 +85,7 @@ impl ZoneFiles {
         report.loaded = changes.len();
         let published = sink.apply_tracked(changes).await.ok()?;
         published.await.ok()?;
+        tracing::info!(loaded = report.loaded, failed = report.failed.len(), "zone files were read again");
         Some(report)
     }
 }

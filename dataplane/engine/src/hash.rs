@@ -23,7 +23,7 @@ impl Seed {
 
 /// Multiplies to 128 bits and folds the halves together.
 #[inline]
-const fn fold(value: u64) -> u64 {
+pub(crate) const fn fold(value: u64) -> u64 {
     // NOTE: the casts keep the low and the high half, which is the point.
     #[allow(clippy::cast_possible_truncation, reason = "folding keeps both halves")]
     {

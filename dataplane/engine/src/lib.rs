@@ -9,10 +9,11 @@
 //! 5. `answer`, `additional`, `writer`: RFC 1034 section 4.3.2, and the bytes behind the question.
 //! 6. [`snapshot`]: everything that is served, immutable; [`snapshot::edit`] makes the next one.
 //! 7. [`publish`]: how workers come to see it.
+//! 8. [`rate`]: how much of it each client may have.
 //!
 //! [`verdict`] lists every reason for which a frame is not simply answered, [`counters`] counts them, [`limits`] has every
 //! bound.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 #![warn(clippy::indexing_slicing, clippy::panic, clippy::unreachable, clippy::std_instead_of_core)]
 
 mod additional;
@@ -26,8 +27,10 @@ mod hash;
 pub mod limits;
 pub mod name;
 mod options;
+mod prefetch;
 pub mod publish;
 pub mod query;
+pub mod rate;
 pub mod rtype;
 pub mod serve;
 pub mod snapshot;

@@ -14,9 +14,10 @@ use crate::frame::{Datagram, Frame, FrameBuffer, Request, Station, local, turn};
 use crate::limits::{BURST_FRAMES_MAX, UDP_ANSWER_BYTES_LIMIT, UDP_ANSWER_BYTES_MIN};
 pub use crate::options::EdnsConfig;
 use crate::options::Options;
-use crate::query::{FLAG_CD, FLAG_RD, FLAG_TC, HEADER_BYTES, OPCODE_MASK, Query, Refusal};
+use crate::query::{FLAG_AA, FLAG_CD, FLAG_RD, FLAG_TC, HEADER_BYTES, OPCODE_MASK, Query, Refusal};
+use crate::rate::{Limiter, RateLimit, Response, Ruling};
 use crate::rtype::{CLASS_IN, rcode};
-use crate::snapshot::{Candidate, Snapshot};
+use crate::snapshot::{Candidate, Place, Snapshot, Spot};
 use crate::verdict::{Reason, Verdict};
 use crate::writer::{self, EdnsReply, UdpRoom, Writer};
 
@@ -39,6 +40,8 @@ pub struct ServerConfig {
     pub edns: EdnsConfig,
     /// What is told of the server in class CH.
     pub chaos: ChaosConfig,
+    /// What each client may have; nothing: as much as it asks for.
+    pub rate_limit: Option<RateLimit>,
 }
 
 /// The engine of one worker on one port. Allocates in [`Server::new`] and never again.
@@ -49,6 +52,8 @@ pub struct Server {
     slots: Box<[Slot]>,
     /// Answers the queries among them.
     responder: Responder,
+    /// Counts what each client has had.
+    limiter: Option<Box<Limiter>>,
 }
 
 /// What answers are made with.
@@ -97,6 +102,21 @@ impl Server {
                 options: Options::new(&config.edns),
                 chaos: Chaos::new(&config.chaos),
             },
+            limiter: config.rate_limit.as_ref().and_then(Limiter::new).map(Box::from),
+        }
+    }
+
+    /// True where the time must be told before every burst.
+    #[inline]
+    pub fn needs_time(&self) -> bool {
+        self.limiter.is_some()
+    }
+
+    /// Tells the time, in milliseconds since any moment, for the bursts that follow. It never goes back.
+    #[inline]
+    pub fn set_time(&mut self, milliseconds: u64) {
+        if let Some(limiter) = &mut self.limiter {
+            limiter.set_time(milliseconds);
         }
     }
 
@@ -122,22 +142,33 @@ impl Server {
     ) {
         let has_cookies = self.responder.options.has_cookies();
         for (slot, frame) in self.slots.iter_mut().zip(frames.iter()) {
-            slot.stage = take_apart(&self.station, frame, &mut slot.query, snapshot, has_cookies);
+            let limiter = self.limiter.as_deref_mut();
+            slot.stage = take_apart(&self.station, limiter, frame, &mut slot.query, snapshot, has_cookies);
         }
         let candidates = self.look_ahead(frames.len(), snapshot);
         let slots = self.slots.iter_mut().zip(candidates);
         for (((slot, candidate), frame), verdict) in slots.zip(frames.iter_mut()).zip(verdicts.iter_mut()) {
             *verdict = match slot.stage {
                 Stage::Decided(verdict) => verdict,
-                Stage::Query(datagram) => {
-                    let reply = self.responder.reply(&slot.query, snapshot, candidate, frame, datagram, counters);
+                Stage::Query(datagram) => 'query: {
+                    let mut reply = self.responder.reply(&slot.query, snapshot, candidate, frame, datagram, counters);
+                    if let Some(limiter) = self.limiter.as_deref_mut() {
+                        let asked =
+                            Asked { query: &slot.query, datagram, udp_max: self.responder.udp_answer_bytes_max };
+                        match limit(limiter, frame, &asked, reply, snapshot, counters) {
+                            Ok(allowed) => reply = allowed,
+                            Err(reason) => break 'query Verdict::Drop(reason),
+                        }
+                    }
                     counters.truncated.add(u64::from(reply.truncated));
                     send(&self.station, frame, datagram, reply, counters)
                 }
-                Stage::Refused(datagram, refusal) => match refuse(message_room(frame, datagram), refusal, counters) {
-                    Ok(reply) => send(&self.station, frame, datagram, reply, counters),
-                    Err(reason) => Verdict::Drop(reason),
-                },
+                Stage::Refused(datagram, refusal) => {
+                    match refuse(self.limiter.as_deref_mut(), frame, datagram, refusal, counters) {
+                        Ok(reply) => send(&self.station, frame, datagram, reply, counters),
+                        Err(reason) => Verdict::Drop(reason),
+                    }
+                }
                 Stage::Local(request) => reply_locally(&self.station, frame, request, counters),
             };
             if let Verdict::Drop(reason) | Verdict::Punt(reason) = *verdict {
@@ -148,19 +179,24 @@ impl Server {
 }
 
 impl Server {
-    /// Between the stages: looks up where the nodes of a burst's names are, and has their cache lines on their way. The
-    /// loads of different names do not wait for each other, which makes a burst cost little more than one lookup.
+    /// Between the stages: finds where the nodes of a burst's names probably are. Every step is taken for all names before
+    /// the next begins, and asks the memory for what the next will read.
     #[inline]
     fn look_ahead<'a>(&self, frames: usize, snapshot: &'a Snapshot) -> [Option<Candidate<'a>>; BURST_FRAMES_MAX] {
-        let mut candidates = [None; BURST_FRAMES_MAX];
-        for (slot, candidate) in self.slots.iter().zip(&mut candidates).take(frames) {
+        let mut spots = [None; BURST_FRAMES_MAX];
+        for (slot, spot) in self.slots.iter().zip(&mut spots).take(frames) {
             if let Stage::Query(_) = slot.stage {
-                *candidate = snapshot.candidate(&slot.query.name);
+                *spot = snapshot.spot(&slot.query.name);
             }
         }
-        let read = candidates.iter().take(frames).flatten().fold(0, |read, candidate| read ^ candidate.touch());
-        // What was read decides nothing; this keeps it from being left out.
-        core::hint::black_box(read);
+        let mut places = [None; BURST_FRAMES_MAX];
+        for (spot, place) in spots.iter().zip(&mut places).take(frames) {
+            *place = spot.as_ref().and_then(Spot::shard);
+        }
+        let mut candidates = [None; BURST_FRAMES_MAX];
+        for (place, candidate) in places.iter().zip(&mut candidates).take(frames) {
+            *candidate = place.as_ref().and_then(Place::candidate);
+        }
         candidates
     }
 }
@@ -169,6 +205,7 @@ impl Server {
 #[inline]
 fn take_apart<F: FrameBuffer>(
     station: &Station,
+    limiter: Option<&mut Limiter>,
     frame: &F,
     query: &mut Query,
     snapshot: &Snapshot,
@@ -182,16 +219,31 @@ fn take_apart<F: FrameBuffer>(
         Some(datagram) => datagram,
         None => match station.classify(bytes) {
             Ok(Frame::Dns(datagram)) => datagram,
-            Ok(Frame::Local(request)) => return Stage::Local(request),
+            Ok(Frame::Local(request)) => return admit_local(limiter, bytes, request),
             Err(verdict) => return Stage::Decided(verdict),
         },
     };
+    if let Some(limiter) = limiter
+        && !limiter.admits_packet(bytes, datagram.packet)
+    {
+        return Stage::Decided(Verdict::Drop(Reason::PacketLimited));
+    }
     let message = bytes.get(datagram.message()..datagram.end).unwrap_or_default();
     match query.parse(message, snapshot.seed()) {
         Ok(()) => Stage::Query(datagram),
         Err(Refusal::CookieAlone) if has_cookies => Stage::Query(datagram),
         Err(refusal) => Stage::Refused(datagram, refusal),
     }
+}
+
+/// A request of another protocol. Neighbours that look for our MAC address are not limited: without it none could send.
+fn admit_local(limiter: Option<&mut Limiter>, frame: &[u8], request: Request) -> Stage {
+    if let (Some(limiter), Request::Echo(packet)) = (limiter, request)
+        && !limiter.admits_packet(frame, packet)
+    {
+        return Stage::Decided(Verdict::Drop(Reason::PacketLimited));
+    }
+    Stage::Local(request)
 }
 
 /// The buffer from the start of the DNS message on.
@@ -282,8 +334,67 @@ impl Responder {
     }
 }
 
+/// What a reply answers.
+struct Asked<'a> {
+    /// The query.
+    query: &'a Query,
+    /// Where it stands in its frame.
+    datagram: Datagram,
+    /// Most bytes of an answer over UDP.
+    udp_max: usize,
+}
+
+/// Has a reply counted, and gives what is to be sent of it.
+// Not inlined: where nothing is limited it would only be in the way.
+#[inline(never)]
+fn limit<F: FrameBuffer>(
+    limiter: &mut Limiter,
+    frame: &mut F,
+    asked: &Asked<'_>,
+    reply: Reply,
+    snapshot: &Snapshot,
+    counters: &Counters,
+) -> Result<Reply, Reason> {
+    let (query, packet) = (asked.query, asked.datagram.packet);
+    let room = frame.room();
+    let message = room.get(asked.datagram.message()..).unwrap_or_default();
+    // Only the direct way knows the checksum, and only for a name that exists. Not knowing costs a lookup.
+    let response = Response::of(query, reply.rcode, message, reply.checksum.is_some(), snapshot);
+    match limiter.rule(room, packet, response) {
+        Ruling::Send => Ok(reply),
+        Ruling::Drop => Err(Reason::RateLimited),
+        Ruling::Slip => {
+            counters.slipped.add(1);
+            Ok(empty(query, message_room(frame, asked.datagram), asked.udp_max, reply.rcode))
+        }
+    }
+}
+
+/// Writes an answer without records and with the TC bit over another one to the same query.
+fn empty(query: &Query, room: &mut [u8], udp_max: usize, rcode: u16) -> Reply {
+    let flags = room.get(2..4).and_then(<[u8]>::first_chunk).map_or(0, |flags| u16::from_be_bytes(*flags));
+    let edns = query.edns.map(|edns| EdnsReply::to(edns, udp_max));
+    let limit = room.len();
+    let flags = (flags & (FLAG_AA | FLAG_RD | FLAG_CD)) | FLAG_TC;
+    let length = Writer::new(room, query, limit).finish(flags, rcode, edns);
+    Reply { length, rcode, truncated: true, checksum: None }
+}
+
 /// Writes a bare header with a response code over a message that is not answered from the zones.
-fn refuse(room: &mut [u8], refusal: Refusal, counters: &Counters) -> Result<Reply, Reason> {
+fn refuse<F: FrameBuffer>(
+    limiter: Option<&mut Limiter>,
+    frame: &mut F,
+    datagram: Datagram,
+    refusal: Refusal,
+    counters: &Counters,
+) -> Result<Reply, Reason> {
+    if let Some(limiter) = limiter
+        && !matches!(refusal, Refusal::Drop(_))
+        && limiter.rule(frame.frame(), datagram.packet, Response::ERROR) != Ruling::Send
+    {
+        return Err(Reason::RateLimited);
+    }
+    let room = message_room(frame, datagram);
     let rcode = match refusal {
         Refusal::Drop(reason) => return Err(reason),
         Refusal::Formerr(reason) => {

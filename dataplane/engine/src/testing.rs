@@ -30,6 +30,7 @@ pub fn server_config() -> ServerConfig {
         vlan: None,
         edns: EdnsConfig::default(),
         chaos: ChaosConfig::default(),
+        rate_limit: None,
     }
 }
 

@@ -95,6 +95,9 @@ reasons! {
     OptMalformed, Formerr, "opt_malformed", "The OPT record is malformed, not owned by the root, or there are several.";
     TrailingBytes, Formerr, "trailing_bytes", "Bytes follow the last record that the header counts.";
     CookieMalformed, Formerr, "cookie_malformed", "The COOKIE option has a length that no cookie has.";
+    // Rate limits
+    PacketLimited, Drop, "packet_limited", "The client's network sends more packets a second than the configuration allows.";
+    RateLimited, Drop, "rate_limited", "The client's network was sent as many responses of this kind as the configuration allows.";
     // Ways out
     ReplyRoom, Drop, "reply_room", "The frame's buffer has no room for any reply.";
     TxRefused, Drop, "tx_refused", "The transmit queue stayed full.";

@@ -258,6 +258,7 @@ fn dname_makes_aliases_of_the_names_below() {
             authority: &[SOA],
             additional: &[],
         },
+        positive(("x.d.example.", types::CNAME), &[DNAME, "x.d.example. 300 IN CNAME x.target.example."]),
         positive(("d.example.", types::DNAME), &[DNAME]),
         negative(("d.example.", types::A), "NoError AA"),
     ]);

@@ -7,7 +7,7 @@ use data_encoding::{BASE64, HEXLOWER, HEXLOWER_PERMISSIVE};
 use ringdns_engine::name::WireName;
 
 use super::lexer::{Lexer, Token};
-use super::name::NameTextError;
+use super::name::{NameTextError, Origin};
 use super::{name, seconds, svcb, unescape};
 
 /// One field of a record's data.
@@ -137,8 +137,8 @@ fn fields(rtype: u16) -> Option<&'static [Field]> {
     FORMATS.iter().find(|format| format.rtype == rtype).map(|format| format.fields)
 }
 
-/// Reads rdata; without an origin every name in it must be absolute.
-pub fn parse(rtype: u16, tokens: &[Token<'_>], origin: Option<&WireName>) -> Result<Vec<u8>, RdataError> {
+/// Reads rdata; the origin says what names in it that are not absolute mean.
+pub fn parse(rtype: u16, tokens: &[Token<'_>], origin: Origin<'_>) -> Result<Vec<u8>, RdataError> {
     let rdata = match (tokens, fields(rtype)) {
         ([first, rest @ ..], _) if first.is("\\#") => parse_generic(rtype, rest)?,
         (_, Some(fields)) => parse_fields(fields, tokens, origin)?,
@@ -148,7 +148,7 @@ pub fn parse(rtype: u16, tokens: &[Token<'_>], origin: Option<&WireName>) -> Res
 }
 
 /// Reads rdata from one line of text.
-pub fn parse_line(rtype: u16, text: &str, origin: Option<&WireName>) -> Result<Vec<u8>, RdataError> {
+pub fn parse_line(rtype: u16, text: &str, origin: Origin<'_>) -> Result<Vec<u8>, RdataError> {
     let mut lexer = Lexer::new(text.as_bytes());
     let mut tokens = Vec::new();
     lexer.next_entry(&mut tokens).map_err(|(_, error)| RdataError::Other(error.to_string()))?;
@@ -172,7 +172,7 @@ fn parse_generic(rtype: u16, tokens: &[Token<'_>]) -> Result<Vec<u8>, RdataError
 }
 
 /// Reads fields one by one.
-fn parse_fields(fields: &[Field], tokens: &[Token<'_>], origin: Option<&WireName>) -> Result<Vec<u8>, RdataError> {
+fn parse_fields(fields: &[Field], tokens: &[Token<'_>], origin: Origin<'_>) -> Result<Vec<u8>, RdataError> {
     let mut rdata = Vec::new();
     let mut rest = tokens;
     for &field in fields {
@@ -189,7 +189,7 @@ fn parse_fields(fields: &[Field], tokens: &[Token<'_>], origin: Option<&WireName
 fn parse_field<'t, 'a>(
     field: Field,
     tokens: &'t [Token<'a>],
-    origin: Option<&WireName>,
+    origin: Origin<'_>,
     rdata: &mut Vec<u8>,
 ) -> Result<&'t [Token<'a>], RdataError> {
     let (first, rest) = tokens.split_first().ok_or(RdataError::Missing(expected(field)))?;

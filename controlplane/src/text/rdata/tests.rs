@@ -6,7 +6,7 @@ use crate::text::rtype;
 /// Reads rdata with origin example.org.
 fn read(rtype: &str, text: &str) -> Result<Vec<u8>, String> {
     let origin: WireName = "example.org.".parse().unwrap();
-    parse_line(rtype::parse(rtype).unwrap(), text, Some(&origin)).map_err(|error| error.to_string())
+    parse_line(rtype::parse(rtype).unwrap(), text, Origin::Relative(&origin)).map_err(|error| error.to_string())
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn whatever_is_shown_reads_back() {
             continue;
         }
         fitting += 1;
-        assert_eq!(parse_line(format.rtype, &text, None), Ok(rdata), "{} {text}", format.mnemonic);
+        assert_eq!(parse_line(format.rtype, &text, Origin::None), Ok(rdata), "{} {text}", format.mnemonic);
     }
     assert!(fitting > 5_000, "{fitting} fitted");
 }

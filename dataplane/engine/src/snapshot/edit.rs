@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::node::{APEX, CUT, DNAME, SOA, WILDCARD_CHILD};
 use super::overlay::{OpenNode, OpenRrset, Overlay, Place};
-use super::shard::{self, Shard, ShardBuilder, ShardFull};
+use super::shard::{self, Shard, ShardBuilder, ShardFull, ShardView};
 use super::{RrsetView, Snapshot, rdata};
 use crate::name::WireName;
 use crate::query::QueryName;
@@ -201,18 +201,14 @@ impl Editor {
         for group in nodes.chunk_by(|first, second| shard::place(first.key) == shard::place(second.key)) {
             let Some(first) = group.first() else { continue };
             let (row, column) = shard::place(first.key);
-            let Some(row) = next.rows.get_mut(usize::from(row)) else {
-                continue;
-            };
-            let Some(slot) = Arc::make_mut(row).0.get_mut(usize::from(column)) else {
-                continue;
-            };
+            let Some(row) = next.rows.get_mut(usize::from(row)) else { continue };
+            let old = row.get(column);
             // A shard that is full stays as it is; four GiB of one shard are beyond every memory we run in.
-            if let Ok(shard) = rebuild(slot.as_deref(), group) {
-                let bytes = |shard: Option<&Shard>| shard.map_or(0, Shard::memory_bytes);
-                let (before, after) = (bytes(slot.as_deref()), bytes(shard.as_ref()));
-                next.totals.shard_bytes = next.totals.shard_bytes - before + after;
-                *slot = shard.map(Arc::new);
+            if let Ok(built) = rebuild(old, group) {
+                let before = row.memory_bytes(column);
+                let row = Arc::make_mut(row);
+                row.set(column, built);
+                next.totals.shard_bytes = next.totals.shard_bytes - before + row.memory_bytes(column);
             }
         }
         next
@@ -335,20 +331,20 @@ fn mark(next: &mut Snapshot, node: &mut OpenNode, depth: usize) {
 }
 
 /// The shard with the nodes of `group` in the place of those that they were made from.
-fn rebuild(old: Option<&Shard>, group: &[OpenNode]) -> Result<Option<Shard>, ShardFull> {
+fn rebuild(old: Option<ShardView<'_>>, group: &[OpenNode]) -> Result<Option<Shard>, ShardFull> {
     let mut builder = ShardBuilder::default();
     let replaced = |tag: u32, name: &[u8], apex_depth: u8| {
         group.iter().any(|node| shard::tag(node.key) == tag && node.apex_depth == apex_depth && *node.name == *name)
     };
-    for (tag, node, bytes) in old.into_iter().flat_map(Shard::entries) {
+    for (tag, node, bytes) in old.into_iter().flat_map(ShardView::entries) {
         if !replaced(tag, node.name(), node.apex_depth()) {
-            builder.add(tag, |arena| arena.extend_from_slice(bytes))?;
+            builder.add(tag, |nodes| nodes.extend_from_slice(bytes));
         }
     }
     for node in group.iter().filter(|node| node.present) {
-        builder.add(shard::tag(node.key), |arena| node.encode(arena))?;
+        builder.add(shard::tag(node.key), |nodes| node.encode(nodes));
     }
-    Ok(builder.build())
+    builder.build()
 }
 
 /// The specification that a stored RRset was made from.

@@ -6,7 +6,7 @@
 //!
 //! Rows and shards are shared between generations: a change copies the root's row table, one row and one shard for each
 //! node that it touches, whatever the size of the zones. A node is found by the key of its name and its zone, see
-//! [`crate::hash`]; the same name may be in several zones that are nested in each other, as a different node in each.
+//! `engine::hash`; the same name may be in several zones that are nested in each other, as a different node in each.
 //! Every name between an apex and an owner is a node (an empty non-terminal, if it has no RRset), so that the closest
 //! encloser can be found by bisection.
 
@@ -27,8 +27,9 @@ pub use node::{NodeView, RrsetView};
 
 use crate::hash::Seed;
 use crate::name::WireName;
+use crate::prefetch::prefetch;
 use crate::query::QueryName;
-use shard::Shard;
+use shard::{Shard, ShardView};
 
 /// Shards in a row, and rows in a root.
 const FAN_OUT: usize = 256;
@@ -38,7 +39,32 @@ const CACHE_LINE_BYTES: usize = 64;
 
 /// A row of shards; empty shards take no memory.
 #[derive(Clone, Debug)]
-struct Row([Option<Arc<Shard>>; FAN_OUT]);
+struct Row([Option<Shard>; FAN_OUT]);
+
+impl Row {
+    /// A row without shards.
+    fn empty() -> Self {
+        Self([const { None }; FAN_OUT])
+    }
+
+    /// A shard.
+    #[inline]
+    fn get(&self, column: u8) -> Option<ShardView<'_>> {
+        Some(self.0.get(usize::from(column))?.as_ref()?.view())
+    }
+
+    /// Puts a shard in the place of another.
+    fn set(&mut self, column: u8, shard: Option<Shard>) {
+        if let Some(slot) = self.0.get_mut(usize::from(column)) {
+            *slot = shard;
+        }
+    }
+
+    /// Bytes of a shard.
+    fn memory_bytes(&self, column: u8) -> u64 {
+        self.0.get(usize::from(column)).and_then(Option::as_ref).map_or(0, Shard::memory_bytes)
+    }
+}
 
 /// Totals over all zones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,22 +77,61 @@ struct Totals {
     shard_bytes: u64,
 }
 
-/// Where the node of a name probably is.
+/// Where a name is to be looked for: the first step of a lookup, of which every step is taken for all names of a burst
+/// before the next begins, so that the memory works on all of them at once.
 #[derive(Clone, Copy)]
-pub(crate) struct Candidate<'a> {
-    /// The node and what follows it in its arena.
-    bytes: &'a [u8],
-    /// Number of labels of the apex of the zone that it is in.
+pub(crate) struct Spot<'a> {
+    /// The row of the shard that the name is in, if it exists.
+    row: &'a Row,
+    /// The key of the name and its zone.
+    key: u64,
+    /// Number of labels of the apex of the zone.
     apex_depth: u8,
 }
 
-impl Candidate<'_> {
-    /// Reads a little of the node, so that its cache lines are on their way. Returns what was read.
+impl<'a> Spot<'a> {
+    /// The second step: finds the shard, and asks the memory for its slot.
     #[inline]
-    pub(crate) fn touch(&self) -> u8 {
-        let at = |place: usize| self.bytes.get(place).copied().unwrap_or_default();
-        at(0) ^ at(CACHE_LINE_BYTES)
+    pub(crate) fn shard(&self) -> Option<Place<'a>> {
+        let shard = self.row.get(shard::place(self.key).1)?;
+        shard.prefetch_slot(self.key);
+        Some(Place { shard, key: self.key, apex_depth: self.apex_depth })
     }
+}
+
+/// The shard that a name is in, if it exists.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'a> {
+    /// The shard.
+    shard: ShardView<'a>,
+    /// The key of the name and its zone.
+    key: u64,
+    /// Number of labels of the apex of the zone.
+    apex_depth: u8,
+}
+
+impl<'a> Place<'a> {
+    /// The third step: where the node of the name probably is, by what the slots tell; nothing where there is none. Asks
+    /// the memory for it.
+    #[inline]
+    pub(crate) fn candidate(&self) -> Option<Candidate<'a>> {
+        let bytes = self.shard.candidate(self.key)?;
+        for line in [0, CACHE_LINE_BYTES] {
+            if let Some(place) = bytes.get(line) {
+                prefetch(place);
+            }
+        }
+        Some(Candidate { bytes, apex_depth: self.apex_depth })
+    }
+}
+
+/// Where the node of a name probably is.
+#[derive(Clone, Copy)]
+pub(crate) struct Candidate<'a> {
+    /// The node and what follows it.
+    bytes: &'a [u8],
+    /// Number of labels of the apex of the zone that it is in.
+    apex_depth: u8,
 }
 
 /// Everything that is served at one moment.
@@ -102,7 +167,7 @@ impl Snapshot {
 
     /// An empty snapshot whose hashes grow from a given seed.
     pub(crate) fn with_seed(seed: Seed) -> Self {
-        let row = Arc::new(Row([const { None }; FAN_OUT]));
+        let row = Arc::new(Row::empty());
         Self {
             seed,
             generation: 0,
@@ -161,7 +226,7 @@ impl Snapshot {
     pub fn nodes(&self, apex: &WireName) -> impl Iterator<Item = NodeView<'_>> {
         let apex = apex.to_lowercase();
         let depth = u8::try_from(apex.label_count()).unwrap_or(u8::MAX);
-        self.shards().flat_map(Shard::entries).filter_map(move |(_, node, _)| {
+        self.shards().flat_map(ShardView::entries).filter_map(move |(_, node, _)| {
             (node.apex_depth() == depth && apex.contains(&node.owner())).then_some(node)
         })
     }
@@ -184,14 +249,17 @@ impl Snapshot {
         self.cuts.between(apex_depth + 1, depth).or(self.dnames.between(apex_depth, depth))
     }
 
-    /// Where the node of a name probably is, if the deepest zone that it can be in is its zone.
+    /// Where a name is to be looked for, if the deepest zone that it can be in is its zone. Asks the memory for the entry
+    /// of its row.
     #[inline]
-    pub(crate) fn candidate(&self, name: &QueryName) -> Option<Candidate<'_>> {
+    pub(crate) fn spot(&self, name: &QueryName) -> Option<Spot<'_>> {
         let depth = name.depth();
         let apex_depth = u8::try_from(self.apexes.deepest(depth)?).ok()?;
         let key = name.key(depth, apex_depth);
-        let bytes = self.shard(shard::place(key))?.candidate(key)?;
-        Some(Candidate { bytes, apex_depth })
+        let (row, column) = shard::place(key);
+        let row = self.rows.get(usize::from(row))?;
+        prefetch(row.0.get(usize::from(column))?);
+        Some(Spot { row, key, apex_depth })
     }
 
     /// The node of a candidate, where it is the name's and nothing above it turns the search.
@@ -248,12 +316,12 @@ impl Snapshot {
 
     /// The shard at a place.
     #[inline]
-    fn shard(&self, (row, column): (u8, u8)) -> Option<&Shard> {
-        self.rows.get(usize::from(row))?.0.get(usize::from(column))?.as_deref()
+    fn shard(&self, (row, column): (u8, u8)) -> Option<ShardView<'_>> {
+        self.rows.get(usize::from(row))?.get(column)
     }
 
     /// All shards that hold something.
-    fn shards(&self) -> impl Iterator<Item = &Shard> {
-        self.rows.iter().flat_map(|row| row.0.iter()).filter_map(Option::as_deref)
+    fn shards(&self) -> impl Iterator<Item = ShardView<'_>> {
+        self.rows.iter().flat_map(|row| (0..=u8::MAX).filter_map(|column| row.get(column)))
     }
 }

@@ -1,18 +1,42 @@
-//! A shard: the nodes whose keys share their first 16 bits, in one arena, found by open addressing.
+//! A shard: the nodes whose keys share their first 16 bits, in one piece of memory, found by open addressing.
+//!
+//! ```text
+//! slots   a power of two of them, eight bytes each: tag u32, place of the node plus one u32; little-endian
+//! nodes   encoded one after the other, see `node`
+//! ```
+//!
+//! Slots and nodes lie together so that a lookup stays within a page or two of memory. How many slots there are is told by
+//! the length of it all, so that nothing of the shard has to be read to find the right slot: nodes are followed by as many
+//! unused bytes as it takes to make the length, modulo 32, the logarithm of the number of slots.
+
+use std::sync::Arc;
 
 use super::node::NodeView;
+use crate::prefetch::prefetch;
 
 /// Marks a slot without a node.
 const FREE: u64 = 0;
 
+/// Bytes of a slot.
+const SLOT_BYTES: usize = 8;
+
+/// The length of a shard modulo this is the logarithm of its number of slots.
+const SLOT_BITS_MODULUS: usize = 32;
+
 /// An immutable part of a snapshot, shared between the generations that it did not change in.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Shard {
-    /// Open-addressing table, a power of two long, never full: tag in the upper half, the node's place in the arena
-    /// plus one in the lower half.
-    slots: Box<[u64]>,
-    /// The nodes, encoded one after the other.
-    arena: Box<[u8]>,
+    /// Slots and nodes.
+    bytes: Arc<[u8]>,
+}
+
+/// A shard as it is read.
+#[derive(Clone, Copy)]
+pub(super) struct ShardView<'a> {
+    /// Slots and nodes.
+    bytes: &'a [u8],
+    /// Number of slots less one.
+    mask: usize,
 }
 
 /// The part of a key that a slot remembers, and that says where probing starts.
@@ -29,81 +53,104 @@ pub(super) const fn place(key: u64) -> (u8, u8) {
     ((key >> 56) as u8, (key >> 48) as u8)
 }
 
+/// The tag of a slot, and the place of its node plus one.
+#[inline]
+#[allow(clippy::cast_possible_truncation, reason = "each half is one number")]
+const fn halves(slot: u64) -> (u32, u32) {
+    ((slot >> 32) as u32, slot as u32)
+}
+
 impl Shard {
+    /// The shard as it is read.
+    #[inline]
+    pub(super) fn view(&self) -> ShardView<'_> {
+        ShardView { bytes: &self.bytes, mask: (1usize << (self.bytes.len() % SLOT_BITS_MODULUS)) - 1 }
+    }
+
+    /// Bytes on the heap.
+    pub(super) fn memory_bytes(&self) -> u64 {
+        // The two counters of the reference count come on top.
+        (self.bytes.len() + 2 * size_of::<usize>()) as u64
+    }
+}
+
+impl<'a> ShardView<'a> {
     /// The node of a name (in lower case) in the zone whose apex has `apex_depth` labels.
     #[inline]
-    pub(super) fn find(&self, key: u64, name: &[u8], apex_depth: u8) -> Option<NodeView<'_>> {
+    pub(super) fn find(&self, key: u64, name: &[u8], apex_depth: u8) -> Option<NodeView<'a>> {
         let tag = tag(key);
-        let mask = self.slots.len().checked_sub(1)?;
-        let mut index = tag as usize & mask;
+        let mut index = tag as usize & self.mask;
         loop {
-            let slot = *self.slots.get(index)?;
+            let slot = self.slot(index)?;
             if slot == FREE {
                 return None;
             }
-            if (slot >> 32) == u64::from(tag) {
-                let (node, _) = self.node(slot)?;
+            if halves(slot).0 == tag {
+                let (node, _) = NodeView::decode(self.node_bytes(slot)?)?;
                 if node.is(name, apex_depth) {
                     return Some(node);
                 }
             }
             // There is a free slot: see `ShardBuilder::build`.
-            index = (index + 1) & mask;
+            index = (index + 1) & self.mask;
         }
     }
 
-    /// Where the node of a key probably is: what the table tells without a look at the node.
+    /// The bytes from the node on that a key probably has: what the slots tell without a look at the node.
     #[inline]
-    pub(super) fn candidate(&self, key: u64) -> Option<&[u8]> {
+    pub(super) fn candidate(&self, key: u64) -> Option<&'a [u8]> {
         let tag = tag(key);
-        let mask = self.slots.len().checked_sub(1)?;
-        let mut index = tag as usize & mask;
+        let mut index = tag as usize & self.mask;
         loop {
-            let slot = *self.slots.get(index)?;
-            if (slot >> 32) == u64::from(tag) && slot != FREE {
-                #[allow(clippy::cast_possible_truncation, reason = "the lower half of the slot is the place")]
-                return self.arena.get((slot as u32).checked_sub(1)? as usize..);
+            let slot = self.slot(index)?;
+            if halves(slot).0 == tag && slot != FREE {
+                return self.node_bytes(slot);
             }
             if slot == FREE {
                 return None;
             }
-            index = (index + 1) & mask;
+            index = (index + 1) & self.mask;
         }
     }
 
-    /// The node that a slot points to, and its encoded bytes.
+    /// Asks the memory for the slot that is read first for a key.
     #[inline]
-    fn node(&self, slot: u64) -> Option<(NodeView<'_>, &[u8])> {
-        #[allow(clippy::cast_possible_truncation, reason = "the lower half of the slot is the place")]
-        let start = (slot as u32).checked_sub(1)? as usize;
-        let bytes = self.arena.get(start..)?;
-        let (node, length) = NodeView::decode(bytes)?;
-        Some((node, bytes.get(..length)?))
+    pub(super) fn prefetch_slot(&self, key: u64) {
+        if let Some(slot) = self.bytes.get((tag(key) as usize & self.mask) * SLOT_BYTES) {
+            prefetch(slot);
+        }
+    }
+
+    /// A slot.
+    #[inline]
+    fn slot(&self, index: usize) -> Option<u64> {
+        self.bytes.get(index * SLOT_BYTES..)?.first_chunk().map(|bytes| u64::from_le_bytes(*bytes))
+    }
+
+    /// The bytes from a slot's node on.
+    #[inline]
+    fn node_bytes(&self, slot: u64) -> Option<&'a [u8]> {
+        self.bytes.get(halves(slot).1.checked_sub(1)? as usize..)
     }
 
     /// Every node with its tag and encoded bytes, in no order.
-    pub(super) fn entries(&self) -> impl Iterator<Item = (u32, NodeView<'_>, &[u8])> {
-        self.slots.iter().filter(|&&slot| slot != FREE).filter_map(|&slot| {
-            let (node, bytes) = self.node(slot)?;
-            #[allow(clippy::cast_possible_truncation, reason = "the upper half of the slot is the tag")]
-            let tag = (slot >> 32) as u32;
-            Some((tag, node, bytes))
+    pub(super) fn entries(self) -> impl Iterator<Item = (u32, NodeView<'a>, &'a [u8])> {
+        (0..=self.mask).filter_map(move |index| {
+            let slot = self.slot(index).filter(|&slot| slot != FREE)?;
+            let bytes = self.node_bytes(slot)?;
+            let (node, length) = NodeView::decode(bytes)?;
+            Some((halves(slot).0, node, bytes.get(..length)?))
         })
-    }
-
-    /// Bytes on the heap, this structure included.
-    pub(super) fn memory_bytes(&self) -> u64 {
-        (size_of::<Self>() + self.slots.len() * size_of::<u64>() + self.arena.len()) as u64
     }
 }
 
 /// Collects the nodes of a new shard.
 #[derive(Default)]
 pub(super) struct ShardBuilder {
-    /// Tag and place of each node.
-    places: Vec<(u32, u32)>,
+    /// Tag of each node and its place among the nodes.
+    places: Vec<(u32, usize)>,
     /// The nodes encoded so far.
-    pub(super) arena: Vec<u8>,
+    nodes: Vec<u8>,
 }
 
 /// A shard has outgrown what its slots can address: four GiB. It would take some ten billion names.
@@ -111,31 +158,39 @@ pub(super) struct ShardBuilder {
 pub(super) struct ShardFull;
 
 impl ShardBuilder {
-    /// Adds a node that `encode` appends to the arena.
-    pub(super) fn add(&mut self, tag: u32, encode: impl FnOnce(&mut Vec<u8>)) -> Result<(), ShardFull> {
-        let start = u32::try_from(self.arena.len()).map_err(|_| ShardFull)?;
-        encode(&mut self.arena);
-        self.places.push((tag, start));
-        Ok(())
+    /// Adds a node that `encode` appends to the others.
+    pub(super) fn add(&mut self, tag: u32, encode: impl FnOnce(&mut Vec<u8>)) {
+        self.places.push((tag, self.nodes.len()));
+        encode(&mut self.nodes);
     }
 
     /// The shard with all nodes added; nothing where there are none.
-    pub(super) fn build(self) -> Option<Shard> {
+    pub(super) fn build(self) -> Result<Option<Shard>, ShardFull> {
         if self.places.is_empty() {
-            return None;
+            return Ok(None);
         }
         // At most two thirds full, so that probing stays short and always meets a free slot.
         let slots = (self.places.len() + self.places.len() / 2 + 1).next_power_of_two();
-        let mut table = vec![FREE; slots].into_boxed_slice();
+        let nodes_at = slots * SLOT_BYTES;
+        let mut table = vec![FREE; slots];
         for (tag, start) in self.places {
             let mut index = tag as usize & (slots - 1);
             while table.get(index).is_some_and(|&slot| slot != FREE) {
                 index = (index + 1) & (slots - 1);
             }
+            let place = u32::try_from(nodes_at + start + 1).map_err(|_| ShardFull)?;
             if let Some(slot) = table.get_mut(index) {
-                *slot = (u64::from(tag) << 32) | (u64::from(start) + 1);
+                *slot = (u64::from(tag) << 32) | u64::from(place);
             }
         }
-        Some(Shard { slots: table, arena: self.arena.into_boxed_slice() })
+        // Places have 32 bits, so there are less than 2^31 slots, and their logarithm is below the modulus.
+        let slot_bits = slots.trailing_zeros() as usize;
+        let length = nodes_at + self.nodes.len();
+        let padding = (slot_bits + SLOT_BITS_MODULUS - length % SLOT_BITS_MODULUS) % SLOT_BITS_MODULUS;
+        let mut bytes = Vec::with_capacity(length + padding);
+        bytes.extend(table.into_iter().flat_map(u64::to_le_bytes));
+        bytes.extend_from_slice(&self.nodes);
+        bytes.resize(length + padding, 0);
+        Ok(Some(Shard { bytes: bytes.into() }))
     }
 }
