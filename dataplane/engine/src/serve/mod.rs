@@ -1,25 +1,24 @@
 //! A burst's way through the engine: every frame comes in once, and leaves with a [`Verdict`].
 //!
-//! Stage one takes all frames apart, stage two answers them. The names of a whole burst are hashed before the first is
-//! looked up, so that the lookups can overlap in memory.
+//! Stage one takes all frames apart, stage two answers them (`respond`, and `limited` where clients are limited). The names
+//! of a whole burst are hashed before the first is looked up, so that the lookups can overlap in memory.
+
+mod limited;
+mod respond;
 
 use core::net::IpAddr;
 
-use crate::answer::{self, Outcome, Scratch};
-use crate::chaos::Chaos;
 pub use crate::chaos::ChaosConfig;
 use crate::counters::Counters;
-use crate::direct::{self, DirectReply};
 use crate::frame::{Datagram, Frame, FrameBuffer, Request, Station, local, turn};
-use crate::limits::{BURST_FRAMES_MAX, UDP_ANSWER_BYTES_LIMIT, UDP_ANSWER_BYTES_MIN};
+use crate::limits::BURST_FRAMES_MAX;
 pub use crate::options::EdnsConfig;
-use crate::options::Options;
-use crate::query::{FLAG_AA, FLAG_CD, FLAG_RD, FLAG_TC, HEADER_BYTES, OPCODE_MASK, Query, Refusal};
-use crate::rate::{Limiter, RateLimit, Response, Ruling};
-use crate::rtype::{CLASS_IN, rcode};
+use crate::query::{Query, Refusal};
+use crate::rate::{Limiter, RateLimit};
 use crate::snapshot::{Candidate, Place, Snapshot, Spot};
 use crate::verdict::{Reason, Verdict};
-use crate::writer::{self, EdnsReply, UdpRoom, Writer};
+use limited::{Asked, admit_local, limit};
+use respond::{Reply, Responder, refuse};
 
 /// What a port serves.
 #[derive(Clone, Debug)]
@@ -56,18 +55,6 @@ pub struct Server {
     limiter: Option<Box<Limiter>>,
 }
 
-/// What answers are made with.
-struct Responder {
-    /// Most bytes of an answer over UDP.
-    udp_answer_bytes_max: usize,
-    /// Working memory of one answer.
-    scratch: Scratch,
-    /// The options of one answer.
-    options: Options,
-    /// The records of class CH.
-    chaos: Chaos,
-}
-
 /// A frame between the stages.
 struct Slot {
     /// What it is.
@@ -96,12 +83,7 @@ impl Server {
         Self {
             station: Station::new(config),
             slots: (0..BURST_FRAMES_MAX).map(|_| slot()).collect(),
-            responder: Responder {
-                udp_answer_bytes_max: config.udp_answer_bytes_max.clamp(UDP_ANSWER_BYTES_MIN, UDP_ANSWER_BYTES_LIMIT),
-                scratch: Scratch::default(),
-                options: Options::new(&config.edns),
-                chaos: Chaos::new(&config.chaos),
-            },
+            responder: Responder::new(config),
             limiter: config.rate_limit.as_ref().and_then(Limiter::new).map(Box::from),
         }
     }
@@ -122,12 +104,12 @@ impl Server {
 
     /// True where cookies are answered: [`Server::set_now`] is to be called before every burst then.
     pub fn wants_now(&self) -> bool {
-        self.responder.options.has_cookies()
+        self.responder.has_cookies()
     }
 
     /// Tells the time in seconds since 1970, by which cookies age.
     pub fn set_now(&mut self, seconds: u32) {
-        self.responder.options.set_now(seconds);
+        self.responder.set_now(seconds);
     }
 
     /// Takes a burst of at most [`BURST_FRAMES_MAX`] frames through the engine: `verdicts[i]` is that of `frames[i]`. A
@@ -140,7 +122,7 @@ impl Server {
         snapshot: &Snapshot,
         counters: &Counters,
     ) {
-        let has_cookies = self.responder.options.has_cookies();
+        let has_cookies = self.responder.has_cookies();
         for (slot, frame) in self.slots.iter_mut().zip(frames.iter()) {
             let limiter = self.limiter.as_deref_mut();
             slot.stage = take_apart(&self.station, limiter, frame, &mut slot.query, snapshot, has_cookies);
@@ -154,7 +136,7 @@ impl Server {
                     let mut reply = self.responder.reply(&slot.query, snapshot, candidate, frame, datagram, counters);
                     if let Some(limiter) = self.limiter.as_deref_mut() {
                         let asked =
-                            Asked { query: &slot.query, datagram, udp_max: self.responder.udp_answer_bytes_max };
+                            Asked { query: &slot.query, datagram, udp_max: self.responder.udp_answer_bytes_max() };
                         match limit(limiter, frame, &asked, reply, snapshot, counters) {
                             Ok(allowed) => reply = allowed,
                             Err(reason) => break 'query Verdict::Drop(reason),
@@ -234,183 +216,6 @@ fn take_apart<F: FrameBuffer>(
         Err(Refusal::CookieAlone) if has_cookies => Stage::Query(datagram),
         Err(refusal) => Stage::Refused(datagram, refusal),
     }
-}
-
-/// A request of another protocol. Neighbours that look for our MAC address are not limited: without it none could send.
-fn admit_local(limiter: Option<&mut Limiter>, frame: &[u8], request: Request) -> Stage {
-    if let (Some(limiter), Request::Echo(packet)) = (limiter, request)
-        && !limiter.admits_packet(frame, packet)
-    {
-        return Stage::Decided(Verdict::Drop(Reason::PacketLimited));
-    }
-    Stage::Local(request)
-}
-
-/// The buffer from the start of the DNS message on.
-#[inline]
-fn message_room<F: FrameBuffer>(frame: &mut F, datagram: Datagram) -> &mut [u8] {
-    frame.room().get_mut(datagram.message()..).unwrap_or_default()
-}
-
-/// A message that was written over the query.
-#[derive(Clone, Copy, Debug)]
-struct Reply {
-    /// Its length in bytes.
-    length: usize,
-    /// Its response code, the extended bits included.
-    rcode: u16,
-    /// Whether it has the TC bit.
-    truncated: bool,
-    /// The UDP checksum, where it is known already.
-    checksum: Option<[u8; 2]>,
-}
-
-impl From<DirectReply> for Reply {
-    #[inline]
-    fn from(DirectReply { length, rcode, checksum }: DirectReply) -> Self {
-        Self { length, rcode, truncated: false, checksum }
-    }
-}
-
-impl Responder {
-    /// Stage two: writes the answer over the query.
-    #[inline]
-    fn reply<F: FrameBuffer>(
-        &mut self,
-        query: &Query,
-        snapshot: &Snapshot,
-        candidate: Option<Candidate<'_>>,
-        frame: &mut F,
-        datagram: Datagram,
-        counters: &Counters,
-    ) -> Reply {
-        let mut room = UdpRoom { answer_bytes_max: self.udp_answer_bytes_max, options_bytes: 0 };
-        let mut instead = None;
-        if self.options.concern(query) {
-            instead = self.options.judge(query, frame.frame(), datagram.packet, counters);
-            room.options_bytes = self.options.bytes().len();
-        }
-        let direct = match instead {
-            Some(_) => None,
-            None => direct::answer(query, snapshot, candidate, frame.room(), datagram, room),
-        };
-        let reply = match direct {
-            Some(reply) => reply.into(),
-            None => self.respond(query, instead, message_room(frame, datagram), room, snapshot),
-        };
-        if room.options_bytes == 0 {
-            return reply;
-        }
-        match self.options.append(message_room(frame, datagram), reply.length) {
-            None => reply,
-            Some(length) => Reply { length, checksum: None, ..reply },
-        }
-    }
-
-    /// The long way. `instead` is what the answer is where it does not come from the zones.
-    #[inline]
-    fn respond(
-        &mut self,
-        query: &Query,
-        instead: Option<Outcome>,
-        message: &mut [u8],
-        room: UdpRoom,
-        snapshot: &Snapshot,
-    ) -> Reply {
-        let (limit, _) = writer::udp_limit(query, room, message.len());
-        let edns = query.edns.map(|edns| EdnsReply::to(edns, room.answer_bytes_max));
-        let mut writer = Writer::new(message, query, limit);
-        let outcome = match (instead, query.edns) {
-            (Some(outcome), _) => outcome,
-            // RFC 6891 section 6.1.3: a version that is not known is answered with BADVERS, and nothing else.
-            (None, Some(edns)) if edns.version != 0 => Outcome { rcode: rcode::BADVERS, flags: 0 },
-            _ if query.qclass != CLASS_IN => self.chaos.answer(query, &mut writer),
-            _ => answer::answer(query, snapshot, &mut self.scratch, &mut writer),
-        };
-        // RFC 1035 section 4.1.1: RD is copied; RFC 4035 section 3.1.6: CD is copied.
-        let flags = outcome.flags | (query.flags & (FLAG_RD | FLAG_CD));
-        let truncated = outcome.flags & FLAG_TC != 0;
-        Reply { length: writer.finish(flags, outcome.rcode, edns), rcode: outcome.rcode, truncated, checksum: None }
-    }
-}
-
-/// What a reply answers.
-struct Asked<'a> {
-    /// The query.
-    query: &'a Query,
-    /// Where it stands in its frame.
-    datagram: Datagram,
-    /// Most bytes of an answer over UDP.
-    udp_max: usize,
-}
-
-/// Has a reply counted, and gives what is to be sent of it.
-// Not inlined: where nothing is limited it would only be in the way.
-#[inline(never)]
-fn limit<F: FrameBuffer>(
-    limiter: &mut Limiter,
-    frame: &mut F,
-    asked: &Asked<'_>,
-    reply: Reply,
-    snapshot: &Snapshot,
-    counters: &Counters,
-) -> Result<Reply, Reason> {
-    let (query, packet) = (asked.query, asked.datagram.packet);
-    let room = frame.room();
-    let message = room.get(asked.datagram.message()..).unwrap_or_default();
-    // Only the direct way knows the checksum, and only for a name that exists. Not knowing costs a lookup.
-    let response = Response::of(query, reply.rcode, message, reply.checksum.is_some(), snapshot);
-    match limiter.rule(room, packet, response) {
-        Ruling::Send => Ok(reply),
-        Ruling::Drop => Err(Reason::RateLimited),
-        Ruling::Slip => {
-            counters.slipped.add(1);
-            Ok(empty(query, message_room(frame, asked.datagram), asked.udp_max, reply.rcode))
-        }
-    }
-}
-
-/// Writes an answer without records and with the TC bit over another one to the same query.
-fn empty(query: &Query, room: &mut [u8], udp_max: usize, rcode: u16) -> Reply {
-    let flags = room.get(2..4).and_then(<[u8]>::first_chunk).map_or(0, |flags| u16::from_be_bytes(*flags));
-    let edns = query.edns.map(|edns| EdnsReply::to(edns, udp_max));
-    let limit = room.len();
-    let flags = (flags & (FLAG_AA | FLAG_RD | FLAG_CD)) | FLAG_TC;
-    let length = Writer::new(room, query, limit).finish(flags, rcode, edns);
-    Reply { length, rcode, truncated: true, checksum: None }
-}
-
-/// Writes a bare header with a response code over a message that is not answered from the zones.
-fn refuse<F: FrameBuffer>(
-    limiter: Option<&mut Limiter>,
-    frame: &mut F,
-    datagram: Datagram,
-    refusal: Refusal,
-    counters: &Counters,
-) -> Result<Reply, Reason> {
-    if let Some(limiter) = limiter
-        && !matches!(refusal, Refusal::Drop(_))
-        && limiter.rule(frame.frame(), datagram.packet, Response::ERROR) != Ruling::Send
-    {
-        return Err(Reason::RateLimited);
-    }
-    let room = message_room(frame, datagram);
-    let rcode = match refusal {
-        Refusal::Drop(reason) => return Err(reason),
-        Refusal::Formerr(reason) => {
-            counters.count(reason);
-            rcode::FORMERR
-        }
-        Refusal::CookieAlone => {
-            counters.count(Reason::QuestionCount);
-            rcode::FORMERR
-        }
-        Refusal::Notimp => rcode::NOTIMP,
-    };
-    let flags = room.get(2..4).and_then(<[u8]>::first_chunk).map_or(0, |flags| u16::from_be_bytes(*flags));
-    let length = writer::refuse(room, flags & (OPCODE_MASK | FLAG_RD | FLAG_CD), rcode);
-    debug_assert_eq!(length, HEADER_BYTES);
-    Ok(Reply { length, rcode, truncated: false, checksum: None })
 }
 
 /// Turns the frame of a reply round and counts it.

@@ -1,0 +1,175 @@
+//! Stage two: the answer is written over the query.
+
+use super::ServerConfig;
+use crate::answer::{self, Outcome, Scratch};
+use crate::chaos::Chaos;
+use crate::counters::Counters;
+use crate::direct::{self, DirectReply};
+use crate::frame::{Datagram, FrameBuffer};
+use crate::limits::{UDP_ANSWER_BYTES_LIMIT, UDP_ANSWER_BYTES_MIN};
+use crate::options::Options;
+use crate::query::{FLAG_CD, FLAG_RD, FLAG_TC, HEADER_BYTES, OPCODE_MASK, Query, Refusal};
+use crate::rate::{Limiter, Response, Ruling};
+use crate::rtype::{CLASS_IN, rcode};
+use crate::snapshot::{Candidate, Snapshot};
+use crate::verdict::Reason;
+use crate::writer::{self, EdnsReply, UdpRoom, Writer};
+
+/// What answers are made with.
+pub(super) struct Responder {
+    /// Most bytes of an answer over UDP.
+    udp_answer_bytes_max: usize,
+    /// Working memory of one answer.
+    scratch: Scratch,
+    /// The options of one answer.
+    options: Options,
+    /// The records of class CH.
+    chaos: Chaos,
+}
+
+/// A message that was written over the query.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reply {
+    /// Its length in bytes.
+    pub length: usize,
+    /// Its response code, the extended bits included.
+    pub rcode: u16,
+    /// Whether it has the TC bit.
+    pub truncated: bool,
+    /// The UDP checksum, where it is known already.
+    pub checksum: Option<[u8; 2]>,
+}
+
+impl From<DirectReply> for Reply {
+    #[inline]
+    fn from(DirectReply { length, rcode, checksum }: DirectReply) -> Self {
+        Self { length, rcode, truncated: false, checksum }
+    }
+}
+
+impl Responder {
+    /// What answers on a port.
+    pub(super) fn new(config: &ServerConfig) -> Self {
+        Self {
+            udp_answer_bytes_max: config.udp_answer_bytes_max.clamp(UDP_ANSWER_BYTES_MIN, UDP_ANSWER_BYTES_LIMIT),
+            scratch: Scratch::default(),
+            options: Options::new(&config.edns),
+            chaos: Chaos::new(&config.chaos),
+        }
+    }
+
+    /// Most bytes of an answer over UDP.
+    pub(super) fn udp_answer_bytes_max(&self) -> usize {
+        self.udp_answer_bytes_max
+    }
+
+    /// True where cookies are answered.
+    #[inline]
+    pub(super) fn has_cookies(&self) -> bool {
+        self.options.has_cookies()
+    }
+
+    /// Tells the time in seconds since 1970.
+    pub(super) fn set_now(&mut self, seconds: u32) {
+        self.options.set_now(seconds);
+    }
+
+    /// Stage two: writes the answer over the query.
+    #[inline]
+    pub(super) fn reply<F: FrameBuffer>(
+        &mut self,
+        query: &Query,
+        snapshot: &Snapshot,
+        candidate: Option<Candidate<'_>>,
+        frame: &mut F,
+        datagram: Datagram,
+        counters: &Counters,
+    ) -> Reply {
+        let mut room = UdpRoom { answer_bytes_max: self.udp_answer_bytes_max, options_bytes: 0 };
+        let mut instead = None;
+        if self.options.concern(query) {
+            instead = self.options.judge(query, frame.frame(), datagram.packet, counters);
+            room.options_bytes = self.options.bytes().len();
+        }
+        let direct = match instead {
+            Some(_) => None,
+            None => direct::answer(query, snapshot, candidate, frame.room(), datagram, room),
+        };
+        let reply = match direct {
+            Some(reply) => reply.into(),
+            None => self.respond(query, instead, message_room(frame, datagram), room, snapshot),
+        };
+        if room.options_bytes == 0 {
+            return reply;
+        }
+        match self.options.append(message_room(frame, datagram), reply.length) {
+            None => reply,
+            Some(length) => Reply { length, checksum: None, ..reply },
+        }
+    }
+
+    /// The long way. `instead` is what the answer is where it does not come from the zones.
+    #[inline]
+    fn respond(
+        &mut self,
+        query: &Query,
+        instead: Option<Outcome>,
+        message: &mut [u8],
+        room: UdpRoom,
+        snapshot: &Snapshot,
+    ) -> Reply {
+        let (limit, _) = writer::udp_limit(query, room, message.len());
+        let edns = query.edns.map(|edns| EdnsReply::to(edns, room.answer_bytes_max));
+        let mut writer = Writer::new(message, query, limit);
+        let outcome = match (instead, query.edns) {
+            (Some(outcome), _) => outcome,
+            // RFC 6891 section 6.1.3: a version that is not known is answered with BADVERS, and nothing else.
+            (None, Some(edns)) if edns.version != 0 => Outcome { rcode: rcode::BADVERS, flags: 0 },
+            _ if query.qclass != CLASS_IN => self.chaos.answer(query, &mut writer),
+            _ => answer::answer(query, snapshot, &mut self.scratch, &mut writer),
+        };
+        // RFC 1035 section 4.1.1: RD is copied; RFC 4035 section 3.1.6: CD is copied.
+        let flags = outcome.flags | (query.flags & (FLAG_RD | FLAG_CD));
+        let truncated = outcome.flags & FLAG_TC != 0;
+        Reply { length: writer.finish(flags, outcome.rcode, edns), rcode: outcome.rcode, truncated, checksum: None }
+    }
+}
+
+/// Writes a bare header with a response code over a message that is not answered from the zones.
+pub(super) fn refuse<F: FrameBuffer>(
+    limiter: Option<&mut Limiter>,
+    frame: &mut F,
+    datagram: Datagram,
+    refusal: Refusal,
+    counters: &Counters,
+) -> Result<Reply, Reason> {
+    if let Some(limiter) = limiter
+        && !matches!(refusal, Refusal::Drop(_))
+        && limiter.rule(frame.frame(), datagram.packet, Response::ERROR) != Ruling::Send
+    {
+        return Err(Reason::RateLimited);
+    }
+    let room = message_room(frame, datagram);
+    let rcode = match refusal {
+        Refusal::Drop(reason) => return Err(reason),
+        Refusal::Formerr(reason) => {
+            counters.count(reason);
+            rcode::FORMERR
+        }
+        Refusal::CookieAlone => {
+            counters.count(Reason::QuestionCount);
+            rcode::FORMERR
+        }
+        Refusal::Notimp => rcode::NOTIMP,
+    };
+    let flags = room.get(2..4).and_then(<[u8]>::first_chunk).map_or(0, |flags| u16::from_be_bytes(*flags));
+    let length = writer::refuse(room, flags & (OPCODE_MASK | FLAG_RD | FLAG_CD), rcode);
+    debug_assert_eq!(length, HEADER_BYTES);
+    Ok(Reply { length, rcode, truncated: false, checksum: None })
+}
+
+/// The buffer from the start of the DNS message on.
+#[inline]
+pub(super) fn message_room<F: FrameBuffer>(frame: &mut F, datagram: Datagram) -> &mut [u8] {
+    frame.room().get_mut(datagram.message()..).unwrap_or_default()
+}
