@@ -7,8 +7,8 @@ SHELL := /bin/bash
 CARGO ?= cargo
 # What builds and tests without DPDK. The outer tests' own targets that need a device are behind their feature.
 PURE := --workspace --exclude ringdns --exclude ringdns-ffi
-# With the outer tests that start the server.
-ALL := --workspace --features ringdns-tests/device
+# With the outer tests that start the server, and the benches through DPDK.
+ALL := --workspace --features ringdns-tests/device,ringdns-bench/dpdk
 
 .PHONY: help run build check check-dpdk test e2e differential loom bench fmt clean deps deps-test
 
