@@ -43,8 +43,10 @@ differential: deps-test build ## Thousands of answers compared with NSD's and Kn
 loom: ## Every interleaving of the publication
 	RUSTFLAGS="--cfg loom" $(CARGO) test --release --locked -p ringdns-engine --lib --target-dir target/loom loom
 
-bench: ## Time the engine alone (bench/README.md tells how to read it)
+bench: ## Time the engine alone, and a worker against testpmd (root, dpdk-dev; bench/README.md tells how to read it)
 	$(CARGO) run --release --locked -p ringdns-bench --bin engine
+	scripts/bench-replay 1000
+	scripts/bench-replay 1000000
 
 fmt: ## Format the code
 	$(CARGO) fmt --all

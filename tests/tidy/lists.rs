@@ -69,6 +69,7 @@ pub const HOT_PATH: &[&str] = &[
     "dataplane/engine/src/serve/respond.rs",
     "dataplane/engine/src/snapshot/depths.rs",
     "dataplane/engine/src/snapshot/node.rs",
+    "dataplane/engine/src/snapshot/steps.rs",
     "dataplane/engine/src/verdict.rs",
     "dataplane/engine/src/writer.rs",
     "dataplane/src/dpdk/mbuf.rs",

@@ -79,7 +79,6 @@ counters! {
     arp_replies, "arp_replies", "ARP requests answered by the worker.";
     neighbour_replies, "neighbour_replies", "Neighbour solicitations answered by the worker.";
     echo_replies, "echo_replies", "ICMP and ICMPv6 echo requests answered by the worker.";
-    punted, "punted", "Frames given to the kernel path.";
 }
 
 impl Counters {

@@ -15,7 +15,7 @@ use crate::limits::BURST_FRAMES_MAX;
 pub use crate::options::EdnsConfig;
 use crate::query::{Query, Refusal};
 use crate::rate::{Limiter, RateLimit};
-use crate::snapshot::{Candidate, Place, Snapshot, Spot};
+use crate::snapshot::{Candidate, ShardSpot, Snapshot, Spot};
 use crate::verdict::{Reason, Verdict};
 use limited::{Asked, admit_local, limit};
 use respond::{Reply, Responder, refuse};
@@ -158,9 +158,7 @@ impl Server {
             }
         }
     }
-}
 
-impl Server {
     /// Between the stages: finds where the nodes of a burst's names probably are. Every step is taken for all names before
     /// the next begins, and asks the memory for what the next will read.
     #[inline]
@@ -171,13 +169,13 @@ impl Server {
                 *spot = snapshot.spot(&slot.query.name);
             }
         }
-        let mut places = [None; BURST_FRAMES_MAX];
-        for (spot, place) in spots.iter().zip(&mut places).take(frames) {
-            *place = spot.as_ref().and_then(Spot::shard);
+        let mut shards = [None; BURST_FRAMES_MAX];
+        for (spot, shard) in spots.iter().zip(&mut shards).take(frames) {
+            *shard = spot.as_ref().and_then(Spot::shard);
         }
         let mut candidates = [None; BURST_FRAMES_MAX];
-        for (place, candidate) in places.iter().zip(&mut candidates).take(frames) {
-            *candidate = place.as_ref().and_then(Place::candidate);
+        for (shard, candidate) in shards.iter().zip(&mut candidates).take(frames) {
+            *candidate = shard.as_ref().and_then(ShardSpot::candidate);
         }
         candidates
     }

@@ -17,6 +17,7 @@ mod node;
 mod overlay;
 mod rdata;
 mod shard;
+mod steps;
 
 use std::sync::Arc;
 
@@ -30,12 +31,10 @@ use crate::name::WireName;
 use crate::prefetch::prefetch;
 use crate::query::QueryName;
 use shard::{Shard, ShardView};
+pub(crate) use steps::{Candidate, ShardSpot, Spot};
 
 /// Shards in a row, and rows in a root.
 const FAN_OUT: usize = 256;
-
-/// Bytes of a cache line on every machine that we know.
-const CACHE_LINE_BYTES: usize = 64;
 
 /// A row of shards; empty shards take no memory.
 #[derive(Clone, Debug)]
@@ -75,63 +74,6 @@ struct Totals {
     rrsets: u64,
     /// Bytes of the shards.
     shard_bytes: u64,
-}
-
-/// Where a name is to be looked for: the first step of a lookup, of which every step is taken for all names of a burst
-/// before the next begins, so that the memory works on all of them at once.
-#[derive(Clone, Copy)]
-pub(crate) struct Spot<'a> {
-    /// The row of the shard that the name is in, if it exists.
-    row: &'a Row,
-    /// The key of the name and its zone.
-    key: u64,
-    /// Number of labels of the apex of the zone.
-    apex_depth: u8,
-}
-
-impl<'a> Spot<'a> {
-    /// The second step: finds the shard, and asks the memory for its slot.
-    #[inline]
-    pub(crate) fn shard(&self) -> Option<Place<'a>> {
-        let shard = self.row.get(shard::place(self.key).1)?;
-        shard.prefetch_slot(self.key);
-        Some(Place { shard, key: self.key, apex_depth: self.apex_depth })
-    }
-}
-
-/// The shard that a name is in, if it exists.
-#[derive(Clone, Copy)]
-pub(crate) struct Place<'a> {
-    /// The shard.
-    shard: ShardView<'a>,
-    /// The key of the name and its zone.
-    key: u64,
-    /// Number of labels of the apex of the zone.
-    apex_depth: u8,
-}
-
-impl<'a> Place<'a> {
-    /// The third step: where the node of the name probably is, by what the slots tell; nothing where there is none. Asks
-    /// the memory for it.
-    #[inline]
-    pub(crate) fn candidate(&self) -> Option<Candidate<'a>> {
-        let bytes = self.shard.candidate(self.key)?;
-        for line in [0, CACHE_LINE_BYTES] {
-            if let Some(place) = bytes.get(line) {
-                prefetch(place);
-            }
-        }
-        Some(Candidate { bytes, apex_depth: self.apex_depth })
-    }
-}
-
-/// Where the node of a name probably is.
-#[derive(Clone, Copy)]
-pub(crate) struct Candidate<'a> {
-    /// The node and what follows it.
-    bytes: &'a [u8],
-    /// Number of labels of the apex of the zone that it is in.
-    apex_depth: u8,
 }
 
 /// Everything that is served at one moment.
