@@ -26,7 +26,7 @@ pub(crate) fn add(
         let Some((target, _)) = rdata.get(layout.prefix_bytes..).and_then(split_name) else {
             continue;
         };
-        if name.take(target, snapshot.seed()).is_err() {
+        if name.take(target).is_err() {
             continue;
         }
         let Some(node) = addresses(snapshot, mention, name) else {

@@ -67,14 +67,14 @@ pub(crate) fn answer(query: &Query, snapshot: &Snapshot, scratch: &mut Scratch, 
             Step::ChaseSynthesized => {
                 // The name is needed as an owner while the next one may be made.
                 let copy = *search.synthesized;
-                if name.take(copy.bytes(), snapshot.seed()).is_err() {
+                if name.take(copy.bytes()).is_err() {
                     break;
                 }
                 step = search.step(name, Owner::Name(copy.bytes()), false);
                 continue;
             }
         };
-        if name.take(target, snapshot.seed()).is_err() {
+        if name.take(target).is_err() {
             break;
         }
         step = search.step(name, Owner::Name(target), false);

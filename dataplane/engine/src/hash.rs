@@ -1,86 +1,141 @@
 //! The seeded hash of names.
 //!
-//! The hash of a name grows label by label from the root, so one pass over a name gives the hashes of all its suffixes:
-//! what is needed to find its zone, its zone cuts and its closest encloser.
+//! A name in lower-case wire form is cut into blocks of sixteen bytes from its first byte on, zeros behind the last; each
+//! block is multiplied with itself under numbers of its own, and the products are summed. So a name of two blocks takes two
+//! multiplications that do not wait for each other, and no label has to be found first. Two blocks are always taken: the
+//! packet path has no branch for names shorter than that.
+
+use crate::limits::NAME_BYTES_MAX;
+
+/// Bytes of a block: a vector register of every x86-64 and AArch64.
+pub(crate) const BLOCK_BYTES: usize = 16;
+
+/// Blocks of the longest name.
+const BLOCKS_MAX: usize = NAME_BYTES_MAX.div_ceil(BLOCK_BYTES);
+
+/// Blocks that are taken of every name.
+const BLOCKS_MIN: usize = 2;
 
 /// Odd multiplier of the folded multiplication (the golden ratio).
 const FOLD: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// Tells zones apart in the key of a node.
-const DEPTH: u64 = 0xd6e8_feb8_6659_fd93;
+/// Sixteen bytes of a name.
+pub(crate) type Block = [u8; BLOCK_BYTES];
 
-/// The hash of the root, unknown outside, from which all others grow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Seed(pub(crate) u64);
+/// The numbers that blocks are multiplied under, unknown outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seed([[u64; 2]; BLOCKS_MAX]);
 
 impl Seed {
     /// A seed that differs from process to process.
     pub fn random() -> Self {
         use core::hash::BuildHasher;
-        Self(std::hash::RandomState::new().hash_one(0u64))
+        let state = std::hash::RandomState::new();
+        let mut number = 0u64;
+        Self(core::array::from_fn(|_| {
+            [(); 2].map(|()| {
+                number += 1;
+                state.hash_one(number)
+            })
+        }))
     }
+
+    /// What one block adds to the hash of its name. `index` is the block's number in the name.
+    #[inline]
+    pub(crate) fn block(&self, index: usize, block: Block) -> u64 {
+        let [low, high] = self.0.get(index).copied().unwrap_or_default();
+        let (halves, _) = block.as_chunks::<8>();
+        let &[first, second] = halves else { return 0 };
+        multiply(u64::from_le_bytes(first) ^ low, u64::from_le_bytes(second) ^ high)
+    }
+
+    /// The hash of the name of `length` bytes that starts `padded`: whatever stands behind it does not count, but must be
+    /// there up to the end of the last block.
+    #[inline]
+    pub(crate) fn name(&self, padded: &[u8], length: usize) -> u64 {
+        let (blocks, _) = padded.as_chunks::<BLOCK_BYTES>();
+        let count = length.div_ceil(BLOCK_BYTES).max(BLOCKS_MIN);
+        let blocks = blocks.iter().take(count).enumerate();
+        blocks.fold(0, |sum: u64, (index, block)| {
+            let begun = length.saturating_sub(index * BLOCK_BYTES).min(BLOCK_BYTES);
+            sum.wrapping_add(self.block(index, first_bytes(*block, begun)))
+        })
+    }
+
+    /// One number of the seed, for other hashes.
+    pub(crate) fn number(&self) -> u64 {
+        let [[number, _], ..] = self.0;
+        number
+    }
+}
+
+/// The first bytes of a block, zeros in the place of the others.
+#[inline]
+fn first_bytes(block: Block, count: usize) -> Block {
+    // Sixteen bytes are one number; shifted out are those behind the first.
+    let unused_bits = (BLOCK_BYTES - count.min(BLOCK_BYTES)) * 8;
+    let mask = u32::try_from(unused_bits).ok().and_then(|bits| u128::MAX.checked_shr(bits)).unwrap_or_default();
+    (u128::from_le_bytes(block) & mask).to_le_bytes()
 }
 
 /// Multiplies to 128 bits and folds the halves together.
+// NOTE: the casts keep the low and the high half, which is the point.
+#[inline]
+#[allow(clippy::cast_possible_truncation, reason = "folding keeps both halves")]
+const fn multiply(one: u64, other: u64) -> u64 {
+    let product = (one as u128) * (other as u128);
+    (product as u64) ^ ((product >> 64) as u64)
+}
+
+/// Mixes a number well.
 #[inline]
 pub(crate) const fn fold(value: u64) -> u64 {
-    // NOTE: the casts keep the low and the high half, which is the point.
-    #[allow(clippy::cast_possible_truncation, reason = "folding keeps both halves")]
-    {
-        let product = (value as u128) * (FOLD as u128);
-        (product as u64) ^ ((product >> 64) as u64)
-    }
-}
-
-/// Extends the hash of a suffix by one label on its left. `label` is in lower case and starts with its length octet,
-/// so that different cuts of the same bytes differ; `padded` holds the label and at least seven more bytes.
-#[inline]
-#[allow(clippy::cast_possible_truncation, reason = "a label has at most 64 bytes with its length")]
-pub(crate) fn extend(mut suffix: u64, mut padded: &[u8], mut label_bytes: usize) -> u64 {
-    while let Some((chunk, rest)) = padded.split_first_chunk::<8>() {
-        let value = u64::from_le_bytes(*chunk);
-        if label_bytes <= 8 {
-            // Bytes beyond the label are other labels, or nothing: they must not count. A label has a byte at least.
-            let unused_bits = 64u32.wrapping_sub((label_bytes as u32).wrapping_mul(8)) & 63;
-            return fold(suffix ^ ((value << unused_bits) >> unused_bits));
-        }
-        suffix = fold(suffix ^ value);
-        label_bytes -= 8;
-        padded = rest;
-    }
-    suffix
-}
-
-/// The key of a name in a zone: the hash of the name, and the number of labels of the zone's apex.
-#[inline]
-pub(crate) fn key(name: u64, apex_depth: u8) -> u64 {
-    // The hash is mixed well already; this only tells the zones apart.
-    name ^ DEPTH.wrapping_mul(u64::from(apex_depth) + 1)
+    multiply(value, FOLD)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn bytes_beyond_the_label_do_not_count() {
-        let first = extend(1, b"\x03www\x07example\0 and more", 4);
-        let second = extend(1, b"\x03www\x02xy\0 and still more", 4);
-        assert_eq!(first, second);
-        assert_ne!(first, extend(1, b"\x03wwx\x07example\0 and more", 4));
-        assert_ne!(first, extend(2, b"\x03www\x07example\0 and more", 4));
+    /// A seed that is the same in every run.
+    fn seed() -> Seed {
+        let mut number = 0;
+        Seed(core::array::from_fn(|_| {
+            [(); 2].map(|()| {
+                number += 1;
+                fold(number)
+            })
+        }))
     }
 
     #[test]
-    fn long_labels_count_whole() {
-        let label: Vec<u8> = (0..72u8).collect();
-        for changed in 0..64 {
-            let mut other = label.clone();
-            other[changed] ^= 1;
-            assert_ne!(extend(1, &label, 64), extend(1, &other, 64), "byte {changed}");
+    fn bytes_behind_the_name_do_not_count() {
+        let mut one = [b'x'; 272];
+        let mut other = [b'y'; 272];
+        for length in 1..=NAME_BYTES_MAX {
+            one[length - 1] = b'a';
+            other[length - 1] = b'a';
+            assert_eq!(seed().name(&one, length), seed().name(&other, length), "{length} bytes");
         }
-        let mut other = label.clone();
-        other[64] ^= 1;
-        assert_eq!(extend(1, &label, 64), extend(1, &other, 64));
+    }
+
+    #[test]
+    fn every_byte_of_the_name_counts() {
+        let name: Vec<u8> = (0..=255u8).chain(0..16).collect();
+        for length in 1..=NAME_BYTES_MAX {
+            let hash = seed().name(&name, length);
+            for changed in 0..length {
+                let mut other = name.clone();
+                other[changed] ^= 1;
+                assert_ne!(hash, seed().name(&other, length), "byte {changed} of {length}");
+            }
+        }
+    }
+
+    #[test]
+    fn blocks_are_told_apart_by_their_places() {
+        let one = [[1; 16], [2; 16]].concat();
+        let other = [[2; 16], [1; 16]].concat();
+        assert_ne!(seed().name(&one, 32), seed().name(&other, 32));
     }
 }

@@ -6,8 +6,8 @@ mod qname;
 pub use edns::{Asked, Asks, Edns};
 pub(crate) use edns::{OPTION_COOKIE, OPTION_NSID};
 pub use qname::QueryName;
+pub(crate) use qname::lowercase;
 
-use crate::hash::Seed;
 use crate::verdict::Reason;
 
 /// Bytes of a DNS header (RFC 1035 section 4.1.1).
@@ -70,7 +70,7 @@ pub struct Query {
 impl Query {
     /// Takes a message apart. What is in `self` afterwards is only meaningful after `Ok` and [`Refusal::CookieAlone`].
     #[inline]
-    pub fn parse(&mut self, message: &[u8], seed: Seed) -> Result<(), Refusal> {
+    pub fn parse(&mut self, message: &[u8]) -> Result<(), Refusal> {
         let Some((header, body)) = message.split_first_chunk::<HEADER_BYTES>() else {
             return Err(Refusal::Drop(Reason::DnsShort));
         };
@@ -86,14 +86,14 @@ impl Query {
         // RFC 9619 section 4: a QUERY with a QDCOUNT other than 1 is to be answered with FORMERR.
         if u64::from_be_bytes([q1, q2, an1, an2, ns1, ns2, 0, 0]) != ONE_QUESTION {
             if [q1, q2, an1, an2, ns1, ns2] == [0; 6]
-                && self.is_cookie_alone(body, u16::from_be_bytes([ar1, ar2]), seed)
+                && self.is_cookie_alone(body, u16::from_be_bytes([ar1, ar2]))
             {
                 return Err(Refusal::CookieAlone);
             }
             let reason = if [q1, q2] == [0, 1] { Reason::SectionCounts } else { Reason::QuestionCount };
             return Err(reason.into());
         }
-        let name_bytes = self.name.take(body, seed)?;
+        let name_bytes = self.name.take(body)?;
         let Some((&[t1, t2, c1, c2], rest)) = body.get(name_bytes..).and_then(<[u8]>::split_first_chunk) else {
             return Err(Reason::QuestionTruncated.into());
         };
@@ -109,9 +109,9 @@ impl Query {
 
     /// True for a message without question that has a cookie; it is taken then for a question of no class.
     #[cold]
-    fn is_cookie_alone(&mut self, section: &[u8], records: u16, seed: Seed) -> bool {
+    fn is_cookie_alone(&mut self, section: &[u8], records: u16) -> bool {
         // The root stands for the name that there is not.
-        self.name.take(&[0], seed).ok();
+        self.name.take(&[0]).ok();
         (self.qtype, self.qclass, self.question_end) = (0, 0, HEADER_BYTES);
         self.edns = edns::find(section, records, &mut self.asked).unwrap_or_default();
         self.asked.asks.meets(Asks::COOKIE)
@@ -128,7 +128,7 @@ mod tests {
 
     fn parse(message: &[u8]) -> Result<Query, Refusal> {
         let mut query = Query::default();
-        query.parse(message, Seed(7)).map(|()| query)
+        query.parse(message).map(|()| query)
     }
 
     fn with_opt(opt: &[u8]) -> Vec<u8> {

@@ -1,14 +1,14 @@
-//! A name taken apart on the packet path: lower-cased, cut into labels, every suffix hashed.
+//! A name taken apart on the packet path: lower-cased and cut into labels.
 
-use crate::hash::{self, Seed};
+use crate::hash::{BLOCK_BYTES, Seed};
 use crate::limits::{LABEL_BYTES_MAX, LABELS_MAX, NAME_BYTES_MAX};
 use crate::verdict::Reason;
 
-/// Bytes made lower-case at once: a vector register of every x86-64 and AArch64.
-const CHUNK: usize = 16;
+/// Bytes made lower-case at once.
+const CHUNK: usize = BLOCK_BYTES;
 
-/// Bytes kept after the longest name, so that a chunk can be written where its last byte goes, and eight bytes read.
-const PADDING: usize = 2 * CHUNK + 1 - NAME_BYTES_MAX % CHUNK;
+/// Bytes kept after the longest name: two blocks can be read from where its last byte is.
+const PADDING: usize = 2 * CHUNK + 1;
 
 /// A name in working memory that is reused for ever: filled by [`QueryName::take`].
 ///
@@ -23,8 +23,6 @@ pub struct QueryName {
     labels: usize,
     /// Where each label starts, from left to right; the root label's place comes last.
     starts: [u8; LABELS_MAX + 1],
-    /// Hash of each suffix, by depth.
-    hashes: [u64; LABELS_MAX + 1],
 }
 
 impl Default for QueryName {
@@ -34,7 +32,6 @@ impl Default for QueryName {
             length: 1,
             labels: 0,
             starts: [0; LABELS_MAX + 1],
-            hashes: [0; LABELS_MAX + 1],
         }
     }
 }
@@ -43,10 +40,9 @@ impl QueryName {
     /// Takes the uncompressed name that starts `bytes`; returns its length in bytes, root label included.
     // Not inlined: in the middle of a long function its loops would not get registers enough.
     #[inline(never)]
-    pub fn take(&mut self, bytes: &[u8], seed: Seed) -> Result<usize, Reason> {
+    pub fn take(&mut self, bytes: &[u8]) -> Result<usize, Reason> {
         self.cut(bytes)?;
         self.fold_case(bytes);
-        self.hash(seed);
         Ok(self.length)
     }
 
@@ -102,23 +98,6 @@ impl QueryName {
         }
     }
 
-    /// Hashes every suffix, from the root to the whole name.
-    #[inline]
-    fn hash(&mut self, seed: Seed) {
-        let mut hash = seed.0;
-        let mut end = self.length - 1;
-        if let Some(root) = self.hashes.first_mut() {
-            *root = hash;
-        }
-        let starts = self.starts.get(..self.labels).unwrap_or_default();
-        for (start, slot) in starts.iter().rev().zip(self.hashes.iter_mut().skip(1)) {
-            let start = usize::from(*start);
-            hash = hash::extend(hash, self.lower.get(start..).unwrap_or_default(), end - start);
-            *slot = hash;
-            end = start;
-        }
-    }
-
     /// Number of labels, without the root label.
     #[inline]
     pub fn depth(&self) -> usize {
@@ -144,23 +123,17 @@ impl QueryName {
         self.lower.get(self.start(depth)..self.length).unwrap_or_default()
     }
 
-    /// The key of the suffix of `depth` labels in the zone whose apex has `apex_depth` labels.
+    /// The key of the suffix of `depth` labels: the hash of the name that it is.
     #[inline]
-    pub fn key(&self, depth: usize, apex_depth: u8) -> u64 {
-        hash::key(self.hashes.get(depth).copied().unwrap_or_default(), apex_depth)
-    }
-
-    /// The key of the wildcard name right below the suffix of `depth` labels.
-    #[inline]
-    pub fn wildcard_key(&self, depth: usize, apex_depth: u8) -> u64 {
-        let suffix = self.hashes.get(depth).copied().unwrap_or_default();
-        hash::key(hash::extend(suffix, b"\x01*\0\0\0\0\0\0", 2), apex_depth)
+    pub fn key(&self, depth: usize, seed: &Seed) -> u64 {
+        let start = self.start(depth);
+        seed.name(self.lower.get(start..).unwrap_or_default(), self.length.saturating_sub(start))
     }
 }
 
 /// An ASCII letter in lower case, any other byte as it is; without a branch, so that sixteen are done at once.
 #[inline]
-fn lowercase(byte: u8) -> u8 {
+pub(crate) fn lowercase(byte: u8) -> u8 {
     byte | (u8::from(byte.wrapping_sub(b'A') < 26) << 5)
 }
 
@@ -168,11 +141,9 @@ fn lowercase(byte: u8) -> u8 {
 mod tests {
     use super::*;
 
-    const SEED: Seed = Seed(42);
-
     fn taken(bytes: &[u8]) -> QueryName {
         let mut name = QueryName::default();
-        name.take(bytes, SEED).unwrap();
+        name.take(bytes).unwrap();
         name
     }
 
@@ -191,18 +162,19 @@ mod tests {
     fn a_suffix_has_the_key_of_the_same_name_alone() {
         let whole = taken(b"\x03www\x07example\x03com\0");
         let parent = taken(b"\x07EXAMPLE\x03com\0 anything");
-        assert_eq!(whole.key(2, 1), parent.key(2, 1));
-        assert_ne!(whole.key(2, 1), parent.key(2, 2));
-        assert_eq!(parent.wildcard_key(2, 2), taken(b"\x01*\x07example\x03com\0").key(3, 2));
+        let seed = Seed::random();
+        assert_eq!(whole.key(2, &seed), parent.key(2, &seed));
+        assert_ne!(whole.key(3, &seed), parent.key(2, &seed));
     }
 
     #[test]
     fn reuse_leaves_nothing_behind() {
         let mut name = taken(b"\x14aaaaaaaaaaaaaaaaaaaa\x03com\0");
-        name.take(b"\x01b\0", SEED).unwrap();
+        name.take(b"\x01b\0").unwrap();
         assert_eq!(name.bytes(), b"\x01b\0");
-        assert_eq!(name.key(1, 0), taken(b"\x01B\0").key(1, 0));
-        name.take(b"\0", SEED).unwrap();
+        let seed = Seed::random();
+        assert_eq!(name.key(1, &seed), taken(b"\x01B\0").key(1, &seed));
+        name.take(b"\0").unwrap();
         assert_eq!((name.depth(), name.bytes()), (0, &b"\0"[..]));
     }
 
@@ -240,7 +212,7 @@ mod tests {
             (b"\x80a\0", Reason::NameCompressed),
             (&too_long, Reason::NameTooLong),
         ] {
-            assert_eq!(QueryName::default().take(bytes, SEED), Err(reason), "{bytes:?}");
+            assert_eq!(QueryName::default().take(bytes), Err(reason), "{bytes:?}");
         }
     }
 }

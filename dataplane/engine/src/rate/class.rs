@@ -5,6 +5,7 @@
 //! and no name at all for NXDOMAIN, NODATA and errors. BIND calls it the imputed name.
 
 use crate::answer::{closest_encloser, zone_of};
+use crate::hash::Seed;
 use crate::query::{FLAG_AA, FLAG_TC, HEADER_BYTES, Query, QueryName};
 use crate::rtype::rcode;
 use crate::snapshot::Snapshot;
@@ -44,9 +45,9 @@ impl Response {
     pub(crate) fn of(query: &Query, rcode: u16, message: &[u8], exists: bool, snapshot: &Snapshot) -> Self {
         let class = class(rcode, message);
         let name = match class {
-            Class::Positive if exists => hash(&query.name, query.name.depth()),
-            Class::Positive => hash(&query.name, answered_depth(query, snapshot)),
-            Class::Referral => hash(&query.name, cut_depth(query, message)),
+            Class::Positive if exists => hash(&query.name, query.name.depth(), snapshot.seed()),
+            Class::Positive => hash(&query.name, answered_depth(query, snapshot), snapshot.seed()),
+            Class::Referral => hash(&query.name, cut_depth(query, message), snapshot.seed()),
             Class::NxDomain | Class::NoData | Class::Error => 0,
         };
         Self { class, name }
@@ -72,8 +73,8 @@ fn class(rcode: u16, message: &[u8]) -> Class {
 
 /// The hash of a suffix.
 #[inline]
-fn hash(name: &QueryName, depth: usize) -> u64 {
-    name.key(depth, 0)
+fn hash(name: &QueryName, depth: usize, seed: &Seed) -> u64 {
+    name.key(depth, seed)
 }
 
 /// Labels of the name that was answered from: the question's, or the closest encloser's where that stands in for it.

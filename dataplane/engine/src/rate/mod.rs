@@ -143,7 +143,7 @@ impl Limiter {
         packets.or(responses).or(nxdomains)?;
         Some(Self {
             table: Table::new(config.table_entries),
-            seed: Seed::random().0,
+            seed: Seed::random().number(),
             now: 0,
             masks: [mask(false, config.ipv4_prefix), mask(true, config.ipv6_prefix)],
             packets,

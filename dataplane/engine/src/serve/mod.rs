@@ -15,7 +15,7 @@ use crate::limits::BURST_FRAMES_MAX;
 pub use crate::options::EdnsConfig;
 use crate::query::{Query, Refusal};
 use crate::rate::{Limiter, RateLimit};
-use crate::snapshot::{Candidate, ShardSpot, Snapshot, Spot};
+use crate::snapshot::{Candidate, Snapshot, Spot};
 use crate::verdict::{Reason, Verdict};
 use limited::{Asked, admit_local, limit};
 use respond::{Reply, Responder, refuse};
@@ -125,7 +125,7 @@ impl Server {
         let has_cookies = self.responder.has_cookies();
         for (slot, frame) in self.slots.iter_mut().zip(frames.iter()) {
             let limiter = self.limiter.as_deref_mut();
-            slot.stage = take_apart(&self.station, limiter, frame, &mut slot.query, snapshot, has_cookies);
+            slot.stage = take_apart(&self.station, limiter, frame, &mut slot.query, has_cookies);
         }
         let candidates = self.look_ahead(frames.len(), snapshot);
         let slots = self.slots.iter_mut().zip(candidates);
@@ -166,16 +166,12 @@ impl Server {
         let mut spots = [None; BURST_FRAMES_MAX];
         for (slot, spot) in self.slots.iter().zip(&mut spots).take(frames) {
             if let Stage::Query(_) = slot.stage {
-                *spot = snapshot.spot(&slot.query.name);
+                *spot = snapshot.spot(slot.query.name.key(slot.query.name.depth(), snapshot.seed()));
             }
         }
-        let mut shards = [None; BURST_FRAMES_MAX];
-        for (spot, shard) in spots.iter().zip(&mut shards).take(frames) {
-            *shard = spot.as_ref().and_then(Spot::shard);
-        }
         let mut candidates = [None; BURST_FRAMES_MAX];
-        for (shard, candidate) in shards.iter().zip(&mut candidates).take(frames) {
-            *candidate = shard.as_ref().and_then(ShardSpot::candidate);
+        for (spot, candidate) in spots.iter().zip(&mut candidates).take(frames) {
+            *candidate = spot.as_ref().and_then(Spot::candidate);
         }
         candidates
     }
@@ -188,7 +184,6 @@ fn take_apart<F: FrameBuffer>(
     limiter: Option<&mut Limiter>,
     frame: &F,
     query: &mut Query,
-    snapshot: &Snapshot,
     has_cookies: bool,
 ) -> Stage {
     if !frame.is_whole() {
@@ -209,7 +204,7 @@ fn take_apart<F: FrameBuffer>(
         return Stage::Decided(Verdict::Drop(Reason::PacketLimited));
     }
     let message = bytes.get(datagram.message()..datagram.end).unwrap_or_default();
-    match query.parse(message, snapshot.seed()) {
+    match query.parse(message) {
         Ok(()) => Stage::Query(datagram),
         Err(Refusal::CookieAlone) if has_cookies => Stage::Query(datagram),
         Err(refusal) => Stage::Refused(datagram, refusal),

@@ -71,12 +71,14 @@ pub struct Editor {
     next: Snapshot,
     /// What was touched.
     overlay: Overlay,
+    /// Whether zones came or went.
+    zones_changed: bool,
 }
 
 impl Editor {
     /// Starts a transaction; costs the same for every size of snapshot.
     pub fn new(base: &Snapshot) -> Self {
-        Self { next: base.clone(), overlay: Overlay::default() }
+        Self { next: base.clone(), overlay: Overlay::default(), zones_changed: false }
     }
 
     /// Puts an RRset in the place of the one with the same owner and type, if there is one.
@@ -86,7 +88,7 @@ impl Editor {
         self.check_neighbours(&name, apex_depth, rrset.rtype, count)?;
         self.create(&name, apex_depth);
         let depth = name.depth();
-        let node = self.overlay.open(&self.next, Place::of(&name, depth, apex_depth));
+        let node = self.overlay.open(&self.next, Place::of(&self.next, &name, depth, apex_depth));
         let rrset =
             OpenRrset { rtype: rrset.rtype, count, ttl: rrset.ttl, origin: rrset.origin, records: records.into() };
         match node.rrsets.binary_search_by_key(&rrset.rtype, |present| present.rtype) {
@@ -109,7 +111,7 @@ impl Editor {
             return false;
         };
         let depth = name.depth();
-        let node = self.overlay.open(&self.next, Place::of(&name, depth, apex_depth));
+        let node = self.overlay.open(&self.next, Place::of(&self.next, &name, depth, apex_depth));
         let Ok(index) = node.rrsets.binary_search_by_key(&rtype, |present| present.rtype) else {
             return false;
         };
@@ -130,7 +132,7 @@ impl Editor {
         let Ok((name, apex_depth)) = self.locate(apex, owner) else {
             return Vec::new();
         };
-        let place = Place::of(&name, name.depth(), apex_depth);
+        let place = Place::of(&self.next, &name, name.depth(), apex_depth);
         if let Some(node) = self.overlay.get(place) {
             return node.rrsets.iter().map(spec_of_open).collect();
         }
@@ -146,11 +148,12 @@ impl Editor {
         let Some((name, apex_depth)) = self.take(apex) else {
             return;
         };
-        let node = self.overlay.open(&self.next, Place::of(&name, name.depth(), apex_depth));
+        let node = self.overlay.open(&self.next, Place::of(&self.next, &name, name.depth(), apex_depth));
         node.present = true;
         node.flags = APEX;
         self.next.totals.names += 1;
         self.next.apexes.add(name.depth());
+        self.zones_changed = true;
         let zones = Arc::make_mut(&mut self.next.zones);
         if let Err(index) = zones.binary_search(apex) {
             zones.insert(index, apex.to_lowercase());
@@ -169,10 +172,10 @@ impl Editor {
         let mut rrsets = 0;
         let mut name = QueryName::default();
         for owner in owners {
-            if name.take(&owner, self.next.seed).is_err() {
+            if name.take(&owner).is_err() {
                 continue;
             }
-            let node = self.overlay.open(&self.next, Place::of(&name, name.depth(), apex_depth));
+            let node = self.overlay.open(&self.next, Place::of(&self.next, &name, name.depth(), apex_depth));
             if !node.present {
                 continue;
             }
@@ -184,6 +187,7 @@ impl Editor {
         }
         self.next.totals.rrsets -= rrsets;
         self.next.apexes.remove(usize::from(apex_depth));
+        self.zones_changed = true;
         Arc::make_mut(&mut self.next.zones).retain(|zone| zone != apex);
         rrsets
     }
@@ -195,8 +199,9 @@ impl Editor {
 
     /// The new snapshot: shards that were touched are built anew, all others are shared.
     pub fn commit(self) -> Snapshot {
-        let Self { mut next, overlay } = self;
+        let Self { mut next, overlay, zones_changed } = self;
         next.generation += 1;
+        next.settle(zones_changed);
         let nodes = overlay.into_sorted();
         for group in nodes.chunk_by(|first, second| shard::place(first.key) == shard::place(second.key)) {
             let Some(first) = group.first() else { continue };
@@ -217,7 +222,7 @@ impl Editor {
     /// Cuts a name; names of this kind always fit.
     fn take(&self, name: &WireName) -> Option<(QueryName, u8)> {
         let mut taken = QueryName::default();
-        taken.take(name.as_bytes(), self.next.seed).ok()?;
+        taken.take(name.as_bytes()).ok()?;
         let depth = u8::try_from(taken.depth()).ok()?;
         Some((taken, depth))
     }
@@ -225,7 +230,7 @@ impl Editor {
     /// The depth of a zone's apex, where the zone exists.
     fn zone(&self, apex: &WireName) -> Option<u8> {
         let (name, depth) = self.take(apex)?;
-        let place = Place::of(&name, name.depth(), depth);
+        let place = Place::of(&self.next, &name, name.depth(), depth);
         match self.overlay.get(place) {
             Some(node) => node.present,
             None => self.next.find(&name, name.depth(), depth).is_some(),
@@ -248,7 +253,7 @@ impl Editor {
         if matches!(rtype, types::CNAME | types::DNAME) && count > 1 {
             return Err(EditError::SeveralAliases);
         }
-        let place = Place::of(name, name.depth(), apex_depth);
+        let place = Place::of(&self.next, name, name.depth(), apex_depth);
         let others: Vec<u16> = match self.overlay.get(place) {
             Some(node) => node.rrsets.iter().map(|rrset| rrset.rtype).collect(),
             None => match self.next.find(name, name.depth(), apex_depth) {
@@ -273,14 +278,14 @@ impl Editor {
     /// Makes sure that a node and all between it and the apex exist (RFC 4592 section 2.2.2: empty non-terminals).
     fn create(&mut self, name: &QueryName, apex_depth: u8) {
         for depth in (usize::from(apex_depth)..=name.depth()).rev() {
-            let node = self.overlay.open(&self.next, Place::of(name, depth, apex_depth));
+            let node = self.overlay.open(&self.next, Place::of(&self.next, name, depth, apex_depth));
             if node.present {
                 return;
             }
             node.present = true;
             self.next.totals.names += 1;
             if depth > usize::from(apex_depth) {
-                let parent = self.overlay.open(&self.next, Place::of(name, depth - 1, apex_depth));
+                let parent = self.overlay.open(&self.next, Place::of(&self.next, name, depth - 1, apex_depth));
                 parent.children += 1;
                 if is_wildcard(name, depth) {
                     parent.flags |= WILDCARD_CHILD;
@@ -292,13 +297,13 @@ impl Editor {
     /// Removes a node that has neither RRsets nor children, and so on upwards; the apex stays.
     fn prune(&mut self, name: &QueryName, apex_depth: u8) {
         for depth in (usize::from(apex_depth) + 1..=name.depth()).rev() {
-            let node = self.overlay.open(&self.next, Place::of(name, depth, apex_depth));
+            let node = self.overlay.open(&self.next, Place::of(&self.next, name, depth, apex_depth));
             if !node.present || !node.rrsets.is_empty() || node.children > 0 {
                 return;
             }
             node.present = false;
             self.next.totals.names -= 1;
-            let parent = self.overlay.open(&self.next, Place::of(name, depth - 1, apex_depth));
+            let parent = self.overlay.open(&self.next, Place::of(&self.next, name, depth - 1, apex_depth));
             parent.children = parent.children.saturating_sub(1);
             if is_wildcard(name, depth) {
                 parent.flags &= !WILDCARD_CHILD;

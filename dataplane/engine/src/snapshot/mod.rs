@@ -23,15 +23,14 @@ use std::sync::Arc;
 
 pub(crate) use depths::{DepthSet, Depths};
 pub(crate) use negative::Negative;
-pub(crate) use node::{CUT, DNAME, RECORD_HEAD_BYTES, WILDCARD_CHILD};
+pub(crate) use node::{CUT, DNAME, HEAD_BYTES, RECORD_HEAD_BYTES, WILDCARD_CHILD};
 pub use node::{NodeView, RrsetView};
 
-use crate::hash::Seed;
+use crate::hash::{BLOCK_BYTES, Seed};
 use crate::name::WireName;
-use crate::prefetch::prefetch;
 use crate::query::QueryName;
 use shard::{Shard, ShardView};
-pub(crate) use steps::{Candidate, ShardSpot, Spot};
+pub(crate) use steps::{Candidate, Spot};
 
 /// Shards in a row, and rows in a root.
 const FAN_OUT: usize = 256;
@@ -95,6 +94,10 @@ pub struct Snapshot {
     dnames: DepthSet,
     /// At which depths there are apexes with SOA records.
     soas: DepthSet,
+    /// At which depths there are apexes that lie within another zone.
+    nested: DepthSet,
+    /// True where nothing turns any search: no zone cut, DNAME, zone within a zone or zone without SOA record anywhere.
+    straight: bool,
     /// Totals over all zones.
     totals: Totals,
     /// The apexes in canonical order.
@@ -104,14 +107,9 @@ pub struct Snapshot {
 impl Snapshot {
     /// Nothing yet: every query is answered with SERVFAIL, because the data are still to come.
     pub fn empty() -> Self {
-        Self::with_seed(Seed::random())
-    }
-
-    /// An empty snapshot whose hashes grow from a given seed.
-    pub(crate) fn with_seed(seed: Seed) -> Self {
         let row = Arc::new(Row::empty());
         Self {
-            seed,
+            seed: Seed::random(),
             generation: 0,
             complete: false,
             rows: Box::new(core::array::from_fn(|_| Arc::clone(&row))),
@@ -119,6 +117,8 @@ impl Snapshot {
             cuts: DepthSet::default(),
             dnames: DepthSet::default(),
             soas: DepthSet::default(),
+            nested: DepthSet::default(),
+            straight: true,
             totals: Totals::default(),
             zones: Arc::new(Vec::new()),
         }
@@ -160,7 +160,7 @@ impl Snapshot {
             return None;
         }
         let mut name = QueryName::default();
-        name.take(owner.as_bytes(), self.seed).ok()?;
+        name.take(owner.as_bytes()).ok()?;
         self.find(&name, name.depth(), u8::try_from(apex.label_count()).ok()?)
     }
 
@@ -175,8 +175,8 @@ impl Snapshot {
 
     /// The seed that keys must grow from.
     #[inline]
-    pub(crate) fn seed(&self) -> Seed {
-        self.seed
+    pub(crate) fn seed(&self) -> &Seed {
+        &self.seed
     }
 
     /// At which depths there are apexes.
@@ -191,36 +191,34 @@ impl Snapshot {
         self.cuts.between(apex_depth + 1, depth).or(self.dnames.between(apex_depth, depth))
     }
 
-    /// Where a name is to be looked for, if the deepest zone that it can be in is its zone. Asks the memory for the entry
-    /// of its row.
+    /// Where the name of a key is to be looked for. Asks the memory for what is read first there.
     #[inline]
-    pub(crate) fn spot(&self, name: &QueryName) -> Option<Spot<'_>> {
-        let depth = name.depth();
-        let apex_depth = u8::try_from(self.apexes.deepest(depth)?).ok()?;
-        let key = name.key(depth, apex_depth);
-        let (row, column) = shard::place(key);
-        let row = self.rows.get(usize::from(row))?;
-        prefetch(row.0.get(usize::from(column))?);
-        Some(Spot { row, key, apex_depth })
+    pub(crate) fn spot(&self, key: u64) -> Option<Spot<'_>> {
+        Spot::new(self.shard(shard::place(key))?, key)
     }
 
     /// The node of a candidate, where it is the name's and nothing above it turns the search.
     #[inline]
     pub(crate) fn confirm<'a>(&self, candidate: Candidate<'a>, name: &QueryName) -> Option<NodeView<'a>> {
-        let Candidate { bytes, apex_depth } = candidate;
-        let (node, _) = NodeView::decode(bytes)?;
-        (node.is(name.bytes(), apex_depth) && self.is_straight(apex_depth, name.depth())).then_some(node)
+        let (node, _) = NodeView::decode(candidate.bytes)?;
+        (node.is(name.bytes(), node.apex_depth()) && self.leads_straight_to(node.apex_depth(), node.depth()))
+            .then_some(node)
     }
 
-    /// The apex of the deepest zone that a name can be in, where that zone is there and nothing between apex and name
-    /// turns the search.
+    /// The apex of a name's zone, where that is there and nothing between apex and name turns the search.
     #[inline]
     pub(crate) fn zone_without_turns(&self, name: &QueryName) -> Option<NodeView<'_>> {
-        let apex_depth = u8::try_from(self.apexes.deepest(name.depth())?).ok()?;
-        if !self.is_straight(apex_depth, name.depth()) {
-            return None;
-        }
-        self.find(name, usize::from(apex_depth), apex_depth)
+        let depths = self.apexes.between(0, name.depth()).rev();
+        let apex = depths.filter_map(|depth| self.find(name, depth, u8::try_from(depth).ok()?)).next()?;
+        self.is_straight(apex.apex_depth(), name.depth()).then_some(apex)
+    }
+
+    /// True where a node of these depths is of the zone that answers for its name, and nothing above it turns the search.
+    #[inline]
+    pub(crate) fn leads_straight_to(&self, apex_depth: u8, depth: u8) -> bool {
+        self.straight
+            || (self.is_straight(apex_depth, usize::from(depth))
+                && !self.nested.has_between(usize::from(apex_depth) + 1, usize::from(depth)))
     }
 
     /// True where no zone cut and no DNAME can be between an apex and a name of these depths, and every zone has its SOA
@@ -228,26 +226,45 @@ impl Snapshot {
     #[inline]
     fn is_straight(&self, apex_depth: u8, depth: usize) -> bool {
         let above = usize::from(apex_depth);
-        !self.cuts.has_between(above + 1, depth)
-            && !self.dnames.has_between(above, depth)
-            && self.soas.total() == self.apexes.total()
+        self.straight
+            || (!self.cuts.has_between(above + 1, depth)
+                && !self.dnames.has_between(above, depth)
+                && self.soas.total() == self.apexes.total())
+    }
+
+    /// Brings up to date what follows from the zones and depths.
+    fn settle(&mut self, zones_changed: bool) {
+        if zones_changed {
+            // In canonical order what lies within a zone follows it at once.
+            let mut outer: Option<&WireName> = None;
+            self.nested = DepthSet::default();
+            for zone in self.zones.iter() {
+                match outer {
+                    Some(outer) if outer.contains(zone) => self.nested.add(zone.label_count()),
+                    _ => outer = Some(zone),
+                }
+            }
+        }
+        let turns = self.cuts.total() + self.dnames.total() + self.nested.total();
+        self.straight = turns == 0 && self.soas.total() == self.apexes.total();
     }
 
     /// The node of a name's suffix in the zone whose apex has `apex_depth` labels.
     #[inline]
     pub(crate) fn find(&self, name: &QueryName, depth: usize, apex_depth: u8) -> Option<NodeView<'_>> {
-        self.find_key(name.key(depth, apex_depth), name.suffix(depth), apex_depth)
+        self.find_key(name.key(depth, &self.seed), name.suffix(depth), apex_depth)
     }
 
     /// The wildcard right below a name's suffix, in the zone whose apex has `apex_depth` labels.
     #[inline]
     pub(crate) fn find_wildcard(&self, name: &QueryName, depth: usize, apex_depth: u8) -> Option<NodeView<'_>> {
         let encloser = name.suffix(depth);
-        let mut wildcard = [0; crate::limits::NAME_BYTES_MAX];
+        let mut wildcard = [0; crate::limits::NAME_BYTES_MAX + BLOCK_BYTES];
         let (asterisk, rest) = wildcard.split_first_chunk_mut::<2>()?;
         *asterisk = *b"\x01*";
         rest.get_mut(..encloser.len())?.copy_from_slice(encloser);
-        self.find_key(name.wildcard_key(depth, apex_depth), wildcard.get(..encloser.len() + 2)?, apex_depth)
+        let length = encloser.len() + 2;
+        self.find_key(self.seed.name(&wildcard, length), wildcard.get(..length)?, apex_depth)
     }
 
     /// The node of a key and name.

@@ -1,7 +1,7 @@
 //! Nodes as they lie in a shard's arena: encoded once when published, read in place on the packet path.
 //!
 //! ```text
-//! head   flags u8, apex depth u8, name length u8, RRsets u8, children u32, length of it all u32
+//! head   flags u8, apex depth u8, name length u8, RRsets u8, depth u8, children u32, length of it all u32
 //! name   lower case, wire form, root label included
 //! RRsets, by type: type u16, records u16, TTL u32, record bytes u32, origin u8, kind u8, sum of the records u16
 //! records of each RRset, ready to copy: C0 0C, type, class IN, TTL, rdata length, rdata with names uncompressed
@@ -28,7 +28,7 @@ pub(super) const SOA: u8 = 16;
 pub(super) const VERBATIM: u8 = 1;
 
 /// Bytes of a node's head.
-pub(super) const HEAD_BYTES: usize = 12;
+pub(crate) const HEAD_BYTES: usize = 13;
 /// Bytes of an RRset's head.
 pub(super) const RRSET_HEAD_BYTES: usize = 16;
 /// Bytes of a record before its rdata when its owner is a compression pointer.
@@ -41,6 +41,8 @@ pub struct NodeView<'a> {
     flags: u8,
     /// Number of labels of the zone's apex.
     apex_depth: u8,
+    /// Number of labels of the owner.
+    depth: u8,
     /// Number of names right below this one.
     children: u32,
     /// The owner in lower case.
@@ -55,13 +57,13 @@ impl<'a> NodeView<'a> {
     /// The node that starts `bytes`, and its length in bytes.
     #[inline]
     pub(super) fn decode(bytes: &'a [u8]) -> Option<(Self, usize)> {
-        let (&[flags, apex_depth, name_bytes, rrsets, c1, c2, c3, c4, l1, l2, l3, l4], _) =
+        let (&[flags, apex_depth, name_bytes, rrsets, depth, c1, c2, c3, c4, l1, l2, l3, l4], _) =
             bytes.split_first_chunk::<HEAD_BYTES>()?;
         let length = usize::try_from(u32::from_le_bytes([l1, l2, l3, l4])).ok()?;
         let (name, rest) = bytes.get(HEAD_BYTES..length)?.split_at_checked(usize::from(name_bytes))?;
         let (heads, records) = rest.split_at_checked(usize::from(rrsets) * RRSET_HEAD_BYTES)?;
         let children = u32::from_le_bytes([c1, c2, c3, c4]);
-        Some((Self { flags, apex_depth, children, name, heads, records }, length))
+        Some((Self { flags, apex_depth, depth, children, name, heads, records }, length))
     }
 
     /// True where this is the node of `name` (in lower case) in the zone whose apex has `apex_depth` labels.
@@ -84,6 +86,12 @@ impl<'a> NodeView<'a> {
     /// Number of labels of the zone's apex.
     pub(crate) fn apex_depth(&self) -> u8 {
         self.apex_depth
+    }
+
+    /// Number of labels of the owner.
+    #[inline]
+    pub(crate) fn depth(&self) -> u8 {
+        self.depth
     }
 
     /// Number of names right below this one.

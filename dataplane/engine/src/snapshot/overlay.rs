@@ -9,10 +9,10 @@ use crate::frame::checksum::Sum;
 use crate::query::QueryName;
 use crate::rtype::{self, types};
 
-/// A name in a zone, and its key.
+/// A name in a zone, and the name's key.
 #[derive(Clone, Copy)]
 pub(super) struct Place<'a> {
-    /// The key of name and zone.
+    /// The key of the name.
     pub key: u64,
     /// Number of labels of the zone's apex.
     pub apex_depth: u8,
@@ -22,8 +22,8 @@ pub(super) struct Place<'a> {
 
 impl<'a> Place<'a> {
     /// The place of a name's suffix.
-    pub(super) fn of(name: &'a QueryName, depth: usize, apex_depth: u8) -> Self {
-        Self { key: name.key(depth, apex_depth), apex_depth, name: name.suffix(depth) }
+    pub(super) fn of(base: &Snapshot, name: &'a QueryName, depth: usize, apex_depth: u8) -> Self {
+        Self { key: name.key(depth, base.seed()), apex_depth, name: name.suffix(depth) }
     }
 }
 
@@ -44,7 +44,7 @@ pub(super) struct OpenRrset {
 
 /// A node that can be changed.
 pub(super) struct OpenNode {
-    /// The key of name and zone.
+    /// The key of the name.
     pub key: u64,
     /// Number of labels of the zone's apex.
     pub apex_depth: u8,
@@ -101,7 +101,7 @@ impl OpenNode {
         // The editor bounds names, RRsets of a node and bytes of an RRset, so that all lengths fit.
         let byte = |number: usize| u8::try_from(number).unwrap_or(u8::MAX);
         let entries = self.rrsets.len() + usize::from(negative.is_some());
-        arena.extend_from_slice(&[self.flags, self.apex_depth, byte(self.name.len()), byte(entries)]);
+        arena.extend_from_slice(&[self.flags, self.apex_depth, byte(self.name.len()), byte(entries), byte(labels(&self.name))]);
         arena.extend_from_slice(&self.children.to_le_bytes());
         arena.extend_from_slice(&word(length));
         arena.extend_from_slice(&self.name);
@@ -135,6 +135,19 @@ fn encode_head(arena: &mut Vec<u8>, numbers: [u16; 2], ttl: u32, bytes: usize, m
     arena.extend_from_slice(&word(bytes));
     arena.extend_from_slice(&marks);
     arena.extend_from_slice(&sum.to_le_bytes());
+}
+
+/// Number of labels of a name in wire form, the root label left out.
+fn labels(name: &[u8]) -> usize {
+    let mut rest = name;
+    let mut labels = 0;
+    while let [length, after @ ..] = rest
+        && *length != 0
+    {
+        rest = after.get(usize::from(*length)..).unwrap_or_default();
+        labels += 1;
+    }
+    labels
 }
 
 /// A length as it is stored.
