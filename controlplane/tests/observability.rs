@@ -69,10 +69,10 @@ fn metrics_read_back() {
     counters.queries_ipv4.add(3);
     counters.queries_ipv6.add(4);
     counters.rx_frames.add(5);
-    counters.answered(0);
-    counters.answered(3);
-    counters.answered(3);
-    counters.answered(16);
+    counters.answered(0, 1);
+    counters.answered(3, 1);
+    counters.answered(3, 1);
+    counters.answered(16, 1);
     for (amount, &reason) in (1u64..).zip(Reason::ALL) {
         counters.count_many(reason, amount);
     }

@@ -82,12 +82,12 @@ counters! {
 }
 
 impl Counters {
-    /// Counts an answer; codes beyond BADVERS other than BADCOOKIE do not occur.
+    /// Counts answers of one code; those beyond BADVERS other than BADCOOKIE do not occur.
     #[inline]
-    pub fn answered(&self, rcode: u16) {
+    pub fn answered(&self, rcode: u16, answers: u64) {
         let place = if rcode == LAST_RCODE { RCODES - 1 } else { usize::from(rcode) };
         if let Some(counter) = self.rcodes.get(place) {
-            counter.add(1);
+            counter.add(answers);
         }
     }
 
@@ -137,7 +137,7 @@ mod tests {
         let codes: Vec<u16> = counters.rcodes().map(|(code, _)| code).collect();
         assert_eq!(codes.len(), RCODES);
         for &code in &codes {
-            counters.answered(code);
+            counters.answered(code, 1);
         }
         assert!(counters.rcodes().all(|(_, answers)| answers == 1));
         assert!(codes.contains(&rcode::BADVERS) && codes.contains(&rcode::BADCOOKIE));

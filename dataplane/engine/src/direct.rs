@@ -4,13 +4,11 @@
 use crate::answer::closest_encloser;
 use crate::frame::checksum::Sum;
 use crate::frame::{Datagram, UDP_BYTES};
+use crate::plain::copy;
 use crate::query::{FLAG_AA, FLAG_CD, FLAG_QR, FLAG_RD, HEADER_BYTES, Query};
 use crate::rtype::{CLASS_IN, rcode, types};
 use crate::snapshot::{Candidate, Negative, NodeView, RrsetView, Snapshot, WILDCARD_CHILD};
 use crate::writer::{EdnsReply, OPT_BYTES, UdpRoom, pointer, udp_limit};
-
-/// Bytes of one address record.
-const A_RECORD_BYTES: usize = 16;
 
 /// An answer that was written over its query.
 #[derive(Clone, Copy, Debug)]
@@ -142,13 +140,4 @@ fn negative<'a>(query: &Query, snapshot: &Snapshot, apex: NodeView<'a>, rcode: u
     }
     let offset = HEADER_BYTES + query.name.start(usize::from(apex.apex_depth()));
     Some(Body::Negative { negative: apex.negative()?, apex: pointer(offset), rcode })
-}
-
-/// Copies records; one address, the most frequent answer, without a call.
-#[inline]
-fn copy(to: &mut [u8], records: &[u8]) {
-    match (to.first_chunk_mut::<A_RECORD_BYTES>(), <&[u8; A_RECORD_BYTES]>::try_from(records)) {
-        (Some(to), Ok(record)) => *to = *record,
-        _ => to.copy_from_slice(records),
-    }
 }

@@ -27,6 +27,7 @@ mod hash;
 pub mod limits;
 pub mod name;
 mod options;
+mod plain;
 mod prefetch;
 pub mod publish;
 pub mod query;

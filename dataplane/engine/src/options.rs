@@ -63,6 +63,11 @@ impl Options {
         }
     }
 
+    /// True where every query is looked at.
+    pub(crate) fn concerns_all(&self) -> bool {
+        self.answered.meets(Asks::ANSWER)
+    }
+
     /// True where cookies are answered.
     pub(crate) fn has_cookies(&self) -> bool {
         self.keeper.is_some()

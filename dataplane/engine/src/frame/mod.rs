@@ -3,7 +3,7 @@
 pub(crate) mod checksum;
 mod ip;
 pub(crate) mod local;
-mod plain;
+pub(crate) mod plain;
 pub(crate) mod turn;
 
 use core::net::IpAddr;
@@ -56,6 +56,8 @@ const ETHERTYPE_IPV6: [u8; 2] = [0x86, 0xdd];
 pub(crate) struct Station {
     /// The port's MAC address.
     pub mac: [u8; 6],
+    /// The same, as the first bytes of a frame are read, with the group bit of a sender that may be.
+    mac_word: u64,
     /// Served IPv4 addresses.
     ipv4: Box<[[u8; 4]]>,
     /// Served IPv6 addresses.
@@ -144,8 +146,10 @@ impl Station {
             IpAddr::V4(_) => None,
             IpAddr::V6(address) => Some(address.octets()),
         });
+        let [m1, m2, m3, m4, m5, m6] = config.mac;
         Self {
             mac: config.mac,
+            mac_word: u64::from_le_bytes([m1, m2, m3, m4, m5, m6, 0, 0]),
             ipv4: ipv4.collect(),
             ipv6: ipv6.collect(),
             dns_port: config.dns_port.to_be_bytes(),

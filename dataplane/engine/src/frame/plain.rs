@@ -6,57 +6,87 @@ use super::checksum::Sum;
 use super::{Datagram, ETHERNET_BYTES, IPV4_BYTES, Packet, Station, UDP_BYTES};
 
 /// Bytes of the headers of a plain frame.
-const HEADERS_BYTES: usize = ETHERNET_BYTES + IPV4_BYTES + UDP_BYTES;
+pub(crate) const PLAIN_HEADERS_BYTES: usize = ETHERNET_BYTES + IPV4_BYTES + UDP_BYTES;
 
 /// Source ports above this are not looked up among those refused.
 const WELL_KNOWN_PORTS: u16 = 37;
+
+/// The first eight bytes of a frame without what differs between senders: our MAC address, and the group bit of theirs.
+const TO_MASK: u64 = u64::from_le_bytes([0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 0]);
+/// Ethertype, version and header length, and not the type of service.
+const KIND_MASK: u32 = u32::from_le_bytes([0xff, 0xff, 0xff, 0]);
+/// IPv4 with a header of twenty bytes.
+const KIND: u32 = u32::from_le_bytes([8, 0, 0x45, 0]);
+/// Fragment offset and flags, and the protocol; not the bit that forbids fragments, and not the TTL.
+const PART_MASK: u32 = u32::from_le_bytes([0xbf, 0xff, 0, 0xff]);
+/// No fragment, UDP.
+const PART: u32 = u32::from_le_bytes([0, 0, 0, 17]);
+
+/// A plain frame's datagram as far as its headers tell.
+pub(crate) struct PlainHeaders {
+    /// Length of the UDP datagram, its header included.
+    pub udp_bytes: usize,
+    /// Length of the IP packet.
+    ip_bytes: usize,
+    /// What the UDP checksum's sum takes from the IP header.
+    pub pseudo_sum: Sum,
+}
 
 impl Station {
     /// The datagram of a plain frame; nothing where the frame is not plain, or something of it is wrong.
     #[inline]
     pub(crate) fn classify_plain(&self, frame: &[u8]) -> Option<Datagram> {
-        let headers = frame.first_chunk::<HEADERS_BYTES>()?;
-        let (ethernet, rest) = headers.split_first_chunk::<ETHERNET_BYTES>()?;
-        let (ip, udp) = rest.split_first_chunk::<IPV4_BYTES>()?;
-        let &[d1, d2, d3, d4, d5, d6, s1, _, _, _, _, _, t1, t2] = ethernet;
-        let &[v, _, l1, l2, _, _, f1, f2, _, protocol, _, _, sa, sb, sc, sd, da, db, dc, dd] = ip;
-        let &[p1, p2, q1, q2, u1, u2, c1, c2] = udp.first_chunk::<UDP_BYTES>()?;
-        let to_us = [d1, d2, d3, d4, d5, d6] == self.mac && s1 & 1 == 0;
-        let is_plain = [t1, t2, v, protocol] == [8, 0, 0x45, 17] && u16::from_be_bytes([f1, f2]) & 0xbfff == 0;
-        if !to_us
-            || !is_plain
-            || self.vlan.is_some()
-            || [q1, q2] != self.dns_port
-            || !self.serves_ipv4([da, db, dc, dd])
-        {
-            return None;
-        }
-        let ip_length = usize::from(u16::from_be_bytes([l1, l2]));
-        let udp_length = usize::from(u16::from_be_bytes([u1, u2]));
-        let fits = ip_length <= frame.len() - ETHERNET_BYTES && udp_length + IPV4_BYTES <= ip_length;
-        let source_is_good = sa != 0
-            && sa != 127
-            && sa < 224
-            && [sa, sb, sc, sd] != [da, db, dc, dd]
-            && u16::from_be_bytes([p1, p2]) > WELL_KNOWN_PORTS;
-        // A datagram without checksum is rare; the long way takes it.
-        if !fits
-            || udp_length < UDP_BYTES
-            || !source_is_good
-            || [c1, c2] == [0, 0]
-            || !Sum::default().add(ip).is_right()
-        {
-            return None;
-        }
-        let segment = frame.get(ETHERNET_BYTES + IPV4_BYTES..ETHERNET_BYTES + IPV4_BYTES + udp_length)?;
-        // The pseudo-header: addresses, protocol, length.
-        let sum = Sum::default().add(&[sa, sb, sc, sd, da, db, dc, dd, 0, 17, u1, u2, 0, 0, 0, 0]).add(segment);
-        let packet = Packet {
-            is_ipv6: false,
-            ip: ETHERNET_BYTES,
-            payload: ETHERNET_BYTES + IPV4_BYTES,
-            end: ETHERNET_BYTES + ip_length,
-        };
-        sum.is_right().then_some(Datagram { packet, end: packet.payload + udp_length })
+        let plain = self.plain_headers(frame.first_chunk()?, frame.len())?;
+        let payload = ETHERNET_BYTES + IPV4_BYTES;
+        let end = payload + plain.udp_bytes;
+        let packet = Packet { is_ipv6: false, ip: ETHERNET_BYTES, payload, end: ETHERNET_BYTES + plain.ip_bytes };
+        plain.pseudo_sum.add(frame.get(payload..end)?).is_right().then_some(Datagram { packet, end })
     }
+
+    /// Checks the headers of a frame of `length` bytes, all but the UDP checksum.
+    #[inline]
+    pub(crate) fn plain_headers(&self, headers: &[u8; PLAIN_HEADERS_BYTES], length: usize) -> Option<PlainHeaders> {
+        let to = u64::from_le_bytes(bytes_at(headers, 0));
+        let kind = u32::from_le_bytes(bytes_at(headers, 12));
+        let part = u32::from_le_bytes(bytes_at(headers, 20));
+        let [source, destination] = [bytes_at(headers, 26), bytes_at(headers, 30)];
+        let [p1, p2, q1, q2] = bytes_at(headers, 34);
+        if to & TO_MASK != self.mac_word
+            || kind & KIND_MASK != KIND
+            || part & PART_MASK != PART
+            || [q1, q2] != self.dns_port
+            || !self.serves_ipv4(destination)
+            || self.vlan.is_some()
+        {
+            return None;
+        }
+        let [first, ..] = source;
+        let source_is_good = first.wrapping_sub(1) < 223 && first != 127 && source != destination;
+        let ip_bytes = usize::from(u16::from_be_bytes(bytes_at(headers, 16)));
+        let udp_bytes = usize::from(u16::from_be_bytes(bytes_at(headers, 38)));
+        // A datagram without checksum is rare; the long way takes it.
+        if !source_is_good
+            || u16::from_be_bytes([p1, p2]) <= WELL_KNOWN_PORTS
+            || ip_bytes + ETHERNET_BYTES > length
+            || udp_bytes + IPV4_BYTES > ip_bytes
+            || udp_bytes < UDP_BYTES
+            || bytes_at(headers, 40) == [0, 0]
+        {
+            return None;
+        }
+        let ip: [u8; IPV4_BYTES] = bytes_at(headers, ETHERNET_BYTES);
+        if !Sum::default().add(&ip).is_right() {
+            return None;
+        }
+        // The pseudo-header: addresses, protocol, length.
+        let addresses: [u8; 8] = bytes_at(headers, 26);
+        let pseudo_sum = Sum::default().add(&addresses).add(&[0, 17]).add(&bytes_at::<2>(headers, 38));
+        Some(PlainHeaders { udp_bytes, ip_bytes, pseudo_sum })
+    }
+}
+
+/// Some bytes of the headers, all of which are there.
+#[inline]
+fn bytes_at<const N: usize>(headers: &[u8; PLAIN_HEADERS_BYTES], at: usize) -> [u8; N] {
+    headers.get(at..).and_then(<[u8]>::first_chunk).copied().unwrap_or([0; N])
 }

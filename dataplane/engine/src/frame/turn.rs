@@ -1,7 +1,7 @@
 //! Turning a frame round: the reply goes where the query came from, in the same buffer.
 
 use super::ip::pseudo_header;
-use super::{Datagram, IPV4_BYTES, Packet, UDP_BYTES};
+use super::{Datagram, ETHERNET_BYTES, IPV4_BYTES, Packet, UDP_BYTES};
 
 /// TTL and hop limit of replies.
 const HOPS: u8 = 64;
@@ -29,6 +29,14 @@ pub(crate) fn datagram(room: &mut [u8], mac: [u8; 6], datagram: Datagram, end: u
         // RFC 768: a computed checksum of zero is sent as all ones.
         [*c1, *c2] = if sum == [0, 0] { [0xff, 0xff] } else { sum };
     }
+}
+
+/// Turns the Ethernet and IP headers of a plain frame round; `udp_bytes` is the length of the reply's datagram.
+#[inline]
+pub(crate) fn plain(outer: &mut [u8], mac: [u8; 6], udp_bytes: u16) {
+    ethernet(outer, mac);
+    let payload = ETHERNET_BYTES + IPV4_BYTES;
+    ipv4(outer, Packet { is_ipv6: false, ip: ETHERNET_BYTES, payload, end: payload + usize::from(udp_bytes) });
 }
 
 /// Swaps the MAC addresses; the reply comes from the port's own.

@@ -1,7 +1,7 @@
 //! A burst's way through the engine: every frame comes in once, and leaves with a [`Verdict`].
 //!
-//! Stage one takes all frames apart, stage two answers them (`respond`, and `limited` where clients are limited). The names
-//! of a whole burst are hashed before the first is looked up, so that the lookups can overlap in memory.
+//! Stage one takes all frames apart, stage two answers them (`respond`, and `limited` where clients are limited). In between
+//! the memory is asked for what the lookups will read, so that those of a burst overlap.
 
 mod limited;
 mod respond;
@@ -13,12 +13,17 @@ use crate::counters::Counters;
 use crate::frame::{Datagram, Frame, FrameBuffer, Request, Station, local, turn};
 use crate::limits::BURST_FRAMES_MAX;
 pub use crate::options::EdnsConfig;
+use crate::plain::PlainQuery;
 use crate::query::{Query, Refusal};
 use crate::rate::{Limiter, RateLimit};
+use crate::rtype::rcode;
 use crate::snapshot::{Candidate, Snapshot, Spot};
 use crate::verdict::{Reason, Verdict};
 use limited::{Asked, admit_local, limit};
 use respond::{Reply, Responder, refuse};
+
+/// Frames between the two steps of a lookup: what the first asks the memory for comes while these are taken apart.
+const LAG: usize = 6;
 
 /// What a port serves.
 #[derive(Clone, Debug)]
@@ -53,6 +58,8 @@ pub struct Server {
     responder: Responder,
     /// Counts what each client has had.
     limiter: Option<Box<Limiter>>,
+    /// Whether plain queries go the plain way: not where something is to be done for every query.
+    takes_plain: bool,
 }
 
 /// A frame between the stages.
@@ -68,6 +75,8 @@ struct Slot {
 enum Stage {
     /// Not taken.
     Decided(Verdict),
+    /// A query of the plain kind.
+    Plain(PlainQuery),
     /// A query.
     Query(Datagram),
     /// A message that is refused.
@@ -80,11 +89,14 @@ impl Server {
     /// A server for one worker on one port.
     pub fn new(config: &ServerConfig) -> Self {
         let slot = || Slot { stage: Stage::Decided(Verdict::Drop(Reason::FrameShort)), query: Query::default() };
+        let responder = Responder::new(config);
+        let limiter = config.rate_limit.as_ref().and_then(Limiter::new).map(Box::from);
         Self {
             station: Station::new(config),
             slots: (0..BURST_FRAMES_MAX).map(|_| slot()).collect(),
-            responder: Responder::new(config),
-            limiter: config.rate_limit.as_ref().and_then(Limiter::new).map(Box::from),
+            takes_plain: limiter.is_none() && !responder.concerns_all(),
+            responder,
+            limiter,
         }
     }
 
@@ -122,63 +134,148 @@ impl Server {
         snapshot: &Snapshot,
         counters: &Counters,
     ) {
-        let has_cookies = self.responder.has_cookies();
-        for (slot, frame) in self.slots.iter_mut().zip(frames.iter()) {
-            let limiter = self.limiter.as_deref_mut();
-            slot.stage = take_apart(&self.station, limiter, frame, &mut slot.query, has_cookies);
-        }
-        let candidates = self.look_ahead(frames.len(), snapshot);
-        let slots = self.slots.iter_mut().zip(candidates);
-        for (((slot, candidate), frame), verdict) in slots.zip(frames.iter_mut()).zip(verdicts.iter_mut()) {
-            *verdict = match slot.stage {
-                Stage::Decided(verdict) => verdict,
-                Stage::Query(datagram) => 'query: {
-                    let mut reply = self.responder.reply(&slot.query, snapshot, candidate, frame, datagram, counters);
-                    if let Some(limiter) = self.limiter.as_deref_mut() {
-                        let asked =
-                            Asked { query: &slot.query, datagram, udp_max: self.responder.udp_answer_bytes_max() };
-                        match limit(limiter, frame, &asked, reply, snapshot, counters) {
-                            Ok(allowed) => reply = allowed,
-                            Err(reason) => break 'query Verdict::Drop(reason),
-                        }
-                    }
-                    counters.truncated.add(u64::from(reply.truncated));
-                    send(&self.station, frame, datagram, reply, counters)
-                }
-                Stage::Refused(datagram, refusal) => {
-                    match refuse(self.limiter.as_deref_mut(), frame, datagram, refusal, counters) {
-                        Ok(reply) => send(&self.station, frame, datagram, reply, counters),
-                        Err(reason) => Verdict::Drop(reason),
-                    }
-                }
-                Stage::Local(request) => reply_locally(&self.station, frame, request, counters),
-            };
-            if let Verdict::Drop(reason) | Verdict::Punt(reason) = *verdict {
-                counters.count(reason);
+        let candidates = self.take_all_apart(frames, snapshot);
+        let mut plain_replies = 0;
+        for (index, ((frame, verdict), candidate)) in frames.iter_mut().zip(verdicts).zip(candidates).enumerate() {
+            if let Some(candidate) = candidate
+                && let Some(length) = self.answer_plain(index, candidate, frame.room(), snapshot)
+            {
+                frame.set_len(length);
+                plain_replies += 1;
+                *verdict = Verdict::Reply;
+            } else {
+                *verdict = self.answer_other(index, candidate, frame, snapshot, counters);
             }
         }
+        counters.queries_ipv4.add(plain_replies);
+        counters.answered(rcode::NOERROR, plain_replies);
     }
 
-    /// Between the stages: finds where the nodes of a burst's names probably are. Every step is taken for all names before
-    /// the next begins, and asks the memory for what the next will read.
+    /// Stage one of all frames. Gives where the nodes of their names probably are; what is read there was asked of the
+    /// memory before.
     #[inline]
-    fn look_ahead<'a>(&self, frames: usize, snapshot: &'a Snapshot) -> [Option<Candidate<'a>>; BURST_FRAMES_MAX] {
-        let mut spots = [None; BURST_FRAMES_MAX];
-        for (slot, spot) in self.slots.iter().zip(&mut spots).take(frames) {
-            if let Stage::Query(_) = slot.stage {
-                *spot = snapshot.spot(slot.query.name.key(slot.query.name.depth(), snapshot.seed()));
-            }
-        }
+    fn take_all_apart<'a, F: FrameBuffer>(
+        &mut self,
+        frames: &mut [F],
+        snapshot: &'a Snapshot,
+    ) -> [Option<Candidate<'a>>; BURST_FRAMES_MAX] {
         let mut candidates = [None; BURST_FRAMES_MAX];
-        for (spot, candidate) in spots.iter().zip(&mut candidates).take(frames) {
-            *candidate = spot.as_ref().and_then(Spot::candidate);
+        let mut spots = [None; BURST_FRAMES_MAX];
+        let has_cookies = self.responder.has_cookies();
+        for (index, (frame, slot)) in frames.iter_mut().zip(&mut self.slots).enumerate() {
+            let key = match self.takes_plain.then(|| take_plain(&self.station, frame, snapshot)).flatten() {
+                Some(plain) => {
+                    slot.stage = Stage::Plain(plain);
+                    Some(plain.key)
+                }
+                None => {
+                    let limiter = self.limiter.as_deref_mut();
+                    slot.stage = take_apart(&self.station, limiter, frame, &mut slot.query, has_cookies);
+                    slot.key(snapshot)
+                }
+            };
+            if let Some(spot) = spots.get_mut(index) {
+                *spot = key.and_then(|key| snapshot.spot(key));
+            }
+            look_ahead(&spots, &mut candidates, index.wrapping_sub(LAG));
+        }
+        for index in frames.len().saturating_sub(LAG)..frames.len() {
+            look_ahead(&spots, &mut candidates, index);
         }
         candidates
     }
+
+    /// Stage two of a plain query, if it is one and can be answered so.
+    #[inline]
+    fn answer_plain(
+        &self,
+        index: usize,
+        candidate: Candidate<'_>,
+        room: &mut [u8],
+        snapshot: &Snapshot,
+    ) -> Option<usize> {
+        let Stage::Plain(plain) = self.slots.get(index)?.stage else { return None };
+        plain.answer(&self.station, snapshot, candidate, room, self.responder.udp_answer_bytes_max())
+    }
+
+    /// Stage two of everything else.
+    // Not inlined: the plain way would not get registers enough.
+    #[inline(never)]
+    fn answer_other<'a, F: FrameBuffer>(
+        &mut self,
+        index: usize,
+        mut candidate: Option<Candidate<'a>>,
+        frame: &mut F,
+        snapshot: &'a Snapshot,
+        counters: &Counters,
+    ) -> Verdict {
+        let Some(slot) = self.slots.get_mut(index) else { return Verdict::Drop(Reason::FrameShort) };
+        if let Stage::Plain(plain) = slot.stage {
+            slot.stage = take_apart(&self.station, None, frame, &mut slot.query, self.responder.has_cookies());
+            // Seldom: what was taken for a plain query was another one.
+            if !plain.has_name_of(slot.query.name.bytes().len()) {
+                candidate = slot.key(snapshot).and_then(|key| snapshot.spot(key)?.candidate());
+            }
+        }
+        let verdict = match slot.stage {
+            Stage::Plain(_) => Verdict::Drop(Reason::FrameShort),
+            Stage::Decided(verdict) => verdict,
+            Stage::Query(datagram) => 'query: {
+                let mut reply = self.responder.reply(&slot.query, snapshot, candidate, frame, datagram, counters);
+                if let Some(limiter) = self.limiter.as_deref_mut() {
+                    let asked = Asked { query: &slot.query, datagram, udp_max: self.responder.udp_answer_bytes_max() };
+                    match limit(limiter, frame, &asked, reply, snapshot, counters) {
+                        Ok(allowed) => reply = allowed,
+                        Err(reason) => break 'query Verdict::Drop(reason),
+                    }
+                }
+                counters.truncated.add(u64::from(reply.truncated));
+                send(&self.station, frame, datagram, reply, counters)
+            }
+            Stage::Refused(datagram, refusal) => {
+                match refuse(self.limiter.as_deref_mut(), frame, datagram, refusal, counters) {
+                    Ok(reply) => send(&self.station, frame, datagram, reply, counters),
+                    Err(reason) => Verdict::Drop(reason),
+                }
+            }
+            Stage::Local(request) => reply_locally(&self.station, frame, request, counters),
+        };
+        if let Verdict::Drop(reason) | Verdict::Punt(reason) = verdict {
+            counters.count(reason);
+        }
+        verdict
+    }
 }
 
-/// Stage one: finds out what a frame is, and takes the query in it apart.
+impl Slot {
+    /// The key of the name asked for.
+    #[inline]
+    fn key(&self, snapshot: &Snapshot) -> Option<u64> {
+        let name = &self.query.name;
+        matches!(self.stage, Stage::Query(_)).then(|| name.key(name.depth(), snapshot.seed()))
+    }
+}
+
+/// Between the stages: asks the memory for the node of a name whose slot it was asked for before.
 #[inline]
+fn look_ahead<'a>(spots: &[Option<Spot<'a>>], candidates: &mut [Option<Candidate<'a>>], index: usize) {
+    if let (Some(Some(spot)), Some(candidate)) = (spots.get(index), candidates.get_mut(index)) {
+        *candidate = spot.candidate();
+    }
+}
+
+/// Stage one of a plain query.
+#[inline]
+fn take_plain<F: FrameBuffer>(station: &Station, frame: &mut F, snapshot: &Snapshot) -> Option<PlainQuery> {
+    if !frame.is_whole() {
+        return None;
+    }
+    let length = frame.frame().len();
+    PlainQuery::take(station, frame.room(), length, snapshot.seed())
+}
+
+/// Stage one of everything else: finds out what a frame is, and takes the query in it apart.
+#[inline(never)]
 fn take_apart<F: FrameBuffer>(
     station: &Station,
     limiter: Option<&mut Limiter>,
@@ -225,7 +322,7 @@ fn send<F: FrameBuffer>(
     frame.set_len(end);
     let family = if datagram.packet.is_ipv6 { &counters.queries_ipv6 } else { &counters.queries_ipv4 };
     family.add(1);
-    counters.answered(reply.rcode);
+    counters.answered(reply.rcode, 1);
     Verdict::Reply
 }
 

@@ -69,6 +69,11 @@ impl Responder {
         self.options.has_cookies()
     }
 
+    /// True where something is to be done for every query, whatever it asks for.
+    pub(super) fn concerns_all(&self) -> bool {
+        self.options.concerns_all()
+    }
+
     /// Tells the time in seconds since 1970.
     pub(super) fn set_now(&mut self, seconds: u32) {
         self.options.set_now(seconds);

@@ -58,16 +58,6 @@ impl DepthSet {
         self.between(from, to).next().is_some()
     }
 
-    /// The greatest depth up to `to` where there is a name.
-    #[inline]
-    pub(crate) fn deepest(&self, to: usize) -> Option<usize> {
-        if to < 64 {
-            let mask = self.low << (63 - to);
-            return (mask != 0).then(|| to - mask.leading_zeros() as usize);
-        }
-        self.between(0, to).next_back()
-    }
-
     /// The depths of the set that lie in `from..=to`, as bits.
     #[inline]
     pub(crate) fn between(&self, from: usize, to: usize) -> Depths {
@@ -136,7 +126,6 @@ mod tests {
             for to in 0..=127 {
                 let all: Vec<usize> = set.between(from, to).collect();
                 assert_eq!(set.has_between(from, to), !all.is_empty(), "{from}..={to}");
-                assert_eq!(set.deepest(to), set.between(0, to).next_back());
             }
         }
         assert_eq!(set.total(), 5);

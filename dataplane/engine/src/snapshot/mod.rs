@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 pub(crate) use depths::{DepthSet, Depths};
 pub(crate) use negative::Negative;
-pub(crate) use node::{CUT, DNAME, HEAD_BYTES, RECORD_HEAD_BYTES, WILDCARD_CHILD};
+pub(crate) use node::{CUT, DNAME, PlainNode, RECORD_HEAD_BYTES, WILDCARD_CHILD};
 pub use node::{NodeView, RrsetView};
 
 use crate::hash::{BLOCK_BYTES, Seed};

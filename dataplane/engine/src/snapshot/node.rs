@@ -9,6 +9,7 @@
 //!
 //! Numbers outside of records are little-endian.
 
+use super::Candidate;
 use super::negative::{NEGATIVE, Negative};
 use crate::name::WireName;
 use crate::rtype::types;
@@ -28,7 +29,7 @@ pub(super) const SOA: u8 = 16;
 pub(super) const VERBATIM: u8 = 1;
 
 /// Bytes of a node's head.
-pub(crate) const HEAD_BYTES: usize = 13;
+pub(super) const HEAD_BYTES: usize = 13;
 /// Bytes of an RRset's head.
 pub(super) const RRSET_HEAD_BYTES: usize = 16;
 /// Bytes of a record before its rdata when its owner is a compression pointer.
@@ -142,6 +143,46 @@ impl<'a> NodeView<'a> {
     #[inline]
     pub(crate) fn cname(&self) -> Option<RrsetView<'a>> {
         self.rrset(types::CNAME)
+    }
+}
+
+/// A node as the plain way reads it: only as much as one answer needs.
+#[derive(Clone, Copy)]
+pub(crate) struct PlainNode<'a> {
+    /// Number of labels of the zone's apex.
+    pub apex_depth: u8,
+    /// Number of labels of the owner.
+    pub depth: u8,
+    /// Bytes of the owner.
+    pub name_bytes: u8,
+    /// Number of RRsets.
+    rrsets: u8,
+    /// The owner, and all that follows the node's head.
+    pub rest: &'a [u8],
+}
+
+impl<'a> PlainNode<'a> {
+    /// The node of a candidate.
+    #[inline]
+    pub(crate) fn decode(candidate: Candidate<'a>) -> Option<Self> {
+        let (&[_, apex_depth, name_bytes, rrsets, depth, ..], rest) =
+            candidate.bytes.split_first_chunk::<HEAD_BYTES>()?;
+        Some(Self { apex_depth, depth, name_bytes, rrsets, rest })
+    }
+
+    /// The RRset of a type; never what an apex has for negative answers.
+    #[inline]
+    pub(crate) fn rrset(&self, rtype: u16) -> Option<RrsetView<'a>> {
+        let entries = self.rest.get(usize::from(self.name_bytes)..)?;
+        let (heads, mut records) = entries.split_at_checked(usize::from(self.rrsets) * RRSET_HEAD_BYTES)?;
+        for head in heads.as_chunks::<RRSET_HEAD_BYTES>().0 {
+            let rrset = RrsetView::decode(head, records)?;
+            if rrset.rtype == rtype {
+                return Some(rrset).filter(|_| rtype != NEGATIVE);
+            }
+            records = records.get(rrset.records.len()..)?;
+        }
+        None
     }
 }
 

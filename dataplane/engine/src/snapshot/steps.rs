@@ -27,7 +27,7 @@ impl<'a> Spot<'a> {
     /// The second step: where the node of the name probably is, by what the slots tell; nothing where there is none. Asks
     /// the memory for it.
     #[inline]
-    pub(crate) fn candidate(&self) -> Option<Candidate<'a>> {
+    pub(crate) fn candidate(self) -> Option<Candidate<'a>> {
         let bytes = self.shard.candidate(self.key)?;
         for line in [0, CACHE_LINE_BYTES] {
             if let Some(place) = bytes.get(line) {

@@ -1,0 +1,276 @@
+//! The plain way: a query as nearly all are, whose answer is one RRset sent as it is stored. Untagged IPv4, one question with
+//! a name of at most 64 bytes, nothing behind it but an OPT record without options. All that is read of it lies at fixed
+//! places of the frame, so it is neither taken apart nor checked label by label: where its name equals one that is served
+//! it is well-formed. Whatever comes to no such answer goes the other ways, which give the same bytes (`tests/direct.rs`
+//! compares).
+//!
+//! ```text
+//! Ethernet 14 | IPv4 20 | UDP 8 | DNS header 12 | name | type 2, class 2 | OPT record 11, or nothing
+//! ```
+
+use crate::frame::checksum::Sum;
+use crate::frame::plain::{PLAIN_HEADERS_BYTES, PlainHeaders};
+use crate::frame::{Station, UDP_BYTES, turn};
+use crate::hash::{BLOCK_BYTES, Block, Seed};
+use crate::limits::UDP_ANSWER_BYTES_MIN;
+use crate::query::{Edns, FLAG_AA, FLAG_CD, FLAG_QR, FLAG_RD, HEADER_BYTES, OPCODE_MASK, lowercase};
+use crate::rtype::{CLASS_IN, rcode, types};
+use crate::snapshot::{Candidate, PlainNode, Snapshot};
+use crate::writer::{EdnsReply, OPT_BYTES};
+
+/// Where the DNS header stands.
+const HEADER_AT: usize = PLAIN_HEADERS_BYTES;
+/// Where the name stands.
+const NAME_AT: usize = HEADER_AT + HEADER_BYTES;
+/// Bytes of the longest name that is taken.
+const NAME_BYTES: usize = 4 * BLOCK_BYTES;
+/// Bytes of type and class.
+const TYPE_BYTES: usize = 4;
+/// Words of eight bytes that a datagram has at most.
+const WORDS: usize = (UDP_BYTES + HEADER_BYTES + NAME_BYTES + TYPE_BYTES + OPT_BYTES).div_ceil(8);
+/// Where the UDP header stands.
+const UDP_AT: usize = HEADER_AT - UDP_BYTES;
+/// Bytes of a buffer that are looked at, whatever the length of the frame in it.
+const WINDOW_BYTES: usize = UDP_AT + WORDS * 8;
+/// Bytes of one address record.
+const A_RECORD_BYTES: usize = 16;
+
+/// The counts of a DNS header with one question.
+const QUESTION_ALONE: [u8; 8] = [0, 1, 0, 0, 0, 0, 0, 0];
+/// The counts of a DNS header with one question and one additional record.
+const QUESTION_AND_OPT: [u8; 8] = [0, 1, 0, 0, 0, 0, 0, 1];
+
+/// For each length of name a place in here from which on the name's bytes have ones and all after them zeros.
+const MASKS: [u8; 2 * NAME_BYTES] = {
+    let mut masks = [0; 2 * NAME_BYTES];
+    let (ones, _) = masks.split_at_mut(NAME_BYTES);
+    let mut rest = ones;
+    while let [first, after @ ..] = rest {
+        *first = 0xff;
+        rest = after;
+    }
+    masks
+};
+
+/// What is looked at of a buffer.
+type Window = [u8; WINDOW_BYTES];
+
+/// A plain query between the stages. Everything else is still in its frame.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PlainQuery {
+    /// The key of the name.
+    pub key: u64,
+    /// Bytes of the name.
+    name_bytes: u8,
+    /// Whether it ends in an OPT record.
+    has_opt: bool,
+}
+
+impl PlainQuery {
+    /// The query in a frame of `length` bytes that starts a buffer, if it is a plain one.
+    #[inline]
+    pub(crate) fn take(station: &Station, room: &[u8], length: usize, seed: &Seed) -> Option<Self> {
+        let window: &Window = room.first_chunk()?;
+        let plain = station.plain_headers(window.first_chunk()?, length)?;
+        let [f1, _] = load(window, HEADER_AT + 2);
+        if u16::from_be_bytes([f1, 0]) & (FLAG_QR | OPCODE_MASK) != 0 {
+            return None;
+        }
+        let has_opt = match load(window, HEADER_AT + 4) {
+            QUESTION_ALONE => false,
+            QUESTION_AND_OPT => true,
+            _ => return None,
+        };
+        let around = UDP_BYTES + HEADER_BYTES + TYPE_BYTES + if has_opt { OPT_BYTES } else { 0 };
+        let name_bytes = plain.udp_bytes.wrapping_sub(around);
+        let masks = masks(name_bytes)?;
+        if !has_right_sum(window, &plain) || (has_opt && !is_plain_opt(&load(window, NAME_AT + name_bytes + TYPE_BYTES))) {
+            return None;
+        }
+        let name: [u8; NAME_BYTES] = load(window, NAME_AT);
+        let blocks = name.as_chunks::<BLOCK_BYTES>().0.iter().zip(masks.as_chunks::<BLOCK_BYTES>().0);
+        let mut parts = blocks.enumerate().map(|(index, (block, mask))| seed.block(index, folded(*block, *mask)));
+        let mut key = parts.next()?.wrapping_add(parts.next()?);
+        if name_bytes > 2 * BLOCK_BYTES {
+            key = key.wrapping_add(parts.next()?);
+        }
+        if name_bytes > 3 * BLOCK_BYTES {
+            key = key.wrapping_add(parts.next()?);
+        }
+        // At most NAME_BYTES, or there would be no masks.
+        Some(Self { key, name_bytes: u8::try_from(name_bytes).ok()?, has_opt })
+    }
+
+    /// True where a name of this many bytes is the one whose key was taken.
+    #[inline]
+    pub(crate) fn has_name_of(self, name_bytes: usize) -> bool {
+        usize::from(self.name_bytes) == name_bytes
+    }
+
+    /// Writes the answer over the query in the frame that starts `room`, if it is one for the plain way. Returns the
+    /// length of the reply's frame; every answer is NOERROR.
+    #[inline]
+    pub(crate) fn answer(
+        self,
+        station: &Station,
+        snapshot: &Snapshot,
+        candidate: Candidate<'_>,
+        room: &mut [u8],
+        udp_answer_bytes_max: usize,
+    ) -> Option<usize> {
+        let name_bytes = usize::from(self.name_bytes);
+        let window: &Window = room.first_chunk()?;
+        let node = PlainNode::decode(candidate)?;
+        if node.name_bytes != self.name_bytes
+            || !snapshot.leads_straight_to(node.apex_depth, node.depth)
+            || !is_name(window, node.rest, name_bytes)?
+        {
+            return None;
+        }
+        let [t1, t2, c1, c2] = load(window, NAME_AT + name_bytes);
+        let qtype = u16::from_be_bytes([t1, t2]);
+        // A DS record may be for the zone above to answer.
+        if u16::from_be_bytes([c1, c2]) != CLASS_IN || qtype == types::DS {
+            return None;
+        }
+        let rrset = node.rrset(qtype).filter(|rrset| rrset.is_verbatim())?;
+        let records = rrset.records();
+
+        let end = NAME_AT + name_bytes + TYPE_BYTES + records.len();
+        let mut length = end - HEADER_AT;
+        let mut opt_sum = 0;
+        let mut opt = [0; OPT_BYTES];
+        if self.has_opt {
+            let asked: [u8; OPT_BYTES] = load(window, NAME_AT + name_bytes + TYPE_BYTES);
+            opt = answer_opt(&asked, udp_answer_bytes_max);
+            length += OPT_BYTES;
+            let old = Sum::default().add(&asked).fold();
+            opt_sum = Sum::default()
+                .subtract_sum(old, name_bytes)
+                .add_sum(Sum::default().add(&opt).fold(), name_bytes + records.len())
+                .fold();
+        }
+        // What any client takes; longer answers are for the other ways.
+        if length > UDP_ANSWER_BYTES_MIN {
+            return None;
+        }
+        let to = room.get_mut(NAME_AT + name_bytes + TYPE_BYTES..)?;
+        copy(to.get_mut(..records.len())?, records);
+        if self.has_opt {
+            *to.get_mut(records.len()..)?.first_chunk_mut()? = opt;
+        }
+        let sum = Sum::default().add_sum(rrset.sum(), name_bytes).add_word(u64::from(opt_sum));
+        finish(room.first_chunk_mut()?, station, length, rrset.count(), sum);
+        Some(HEADER_AT + length)
+    }
+}
+
+/// Fills in the headers of a reply over those of its query. `length` is that of the message, `sum` what it has more than
+/// the query apart from its header.
+#[inline]
+fn finish(headers: &mut [u8; NAME_AT], station: &Station, length: usize, answers: u16, sum: Sum) {
+    let (outer, header) = headers.split_at_mut(HEADER_AT);
+    let Some([_, _, f1, f2, _, _, a1, a2, ..]) = header.first_chunk_mut::<HEADER_BYTES>() else { return };
+    let old_flags = u16::from_be_bytes([*f1, *f2]);
+    let flags = FLAG_QR | FLAG_AA | (old_flags & (FLAG_RD | FLAG_CD)) | rcode::NOERROR;
+    ([*f1, *f2], [*a1, *a2]) = (flags.to_be_bytes(), answers.to_be_bytes());
+
+    // The message has at most 512 bytes.
+    let udp_bytes = u16::try_from(UDP_BYTES + length).unwrap_or_default();
+    turn::plain(outer, station.mac, udp_bytes);
+    let Some([s1, s2, d1, d2, l1, l2, c1, c2]) = outer.last_chunk_mut::<UDP_BYTES>() else { return };
+    // RFC 1624 section 3: HC' = ~(~HC + ~m + m'). Swapped addresses and ports leave the sum as it is; the UDP length
+    // counts twice, once in the pseudo-header.
+    let old_length = u16::from_be_bytes([*l1, *l2]);
+    let sum = sum
+        .subtract_u16(u16::from_be_bytes([*c1, *c2]))
+        .subtract_u16(old_flags)
+        .add_u16(flags)
+        .add_u16(answers)
+        .subtract_u16(old_length)
+        .subtract_u16(old_length)
+        .add_u16(udp_bytes)
+        .add_u16(udp_bytes);
+    ([*s1, *s2], [*d1, *d2]) = ([*d1, *d2], [*s1, *s2]);
+    [*l1, *l2] = udp_bytes.to_be_bytes();
+    // RFC 768: a computed checksum of zero is sent as all ones.
+    [*c1, *c2] = match sum.finish() {
+        [0, 0] => [0xff, 0xff],
+        sum => sum,
+    };
+}
+
+/// True for an OPT record of version 0 without options.
+#[inline]
+fn is_plain_opt(record: &[u8; OPT_BYTES]) -> bool {
+    matches!(record, [0, 0, 41, _, _, _, 0, _, _, 0, 0])
+}
+
+/// The OPT record of the reply to a plain one.
+#[inline]
+fn answer_opt(&[_, _, _, u1, u2, _, _, flags, ..]: &[u8; OPT_BYTES], udp_answer_bytes_max: usize) -> [u8; OPT_BYTES] {
+    let edns = Edns { udp_bytes: u16::from_be_bytes([u1, u2]), version: 0, dnssec_ok: flags & 0x80 != 0 };
+    EdnsReply::to(edns, udp_answer_bytes_max).record(rcode::NOERROR)
+}
+
+/// Checks the UDP checksum of a datagram whose length is known to be within the window.
+#[inline]
+fn has_right_sum(window: &Window, plain: &PlainHeaders) -> bool {
+    let datagram: [u8; WORDS * 8] = load(window, UDP_AT);
+    let (words, _) = datagram.as_chunks::<8>();
+    let whole = plain.udp_bytes / 8;
+    let mut sum = plain.pseudo_sum;
+    for word in words.iter().take(whole) {
+        sum = sum.add_word(u64::from_ne_bytes(*word));
+    }
+    // The bytes of the last word that are of the datagram stand first in memory.
+    let mask = (1u64 << (plain.udp_bytes % 8 * 8)) - 1;
+    let last = words.get(whole).map_or(0, |word| u64::from_le_bytes(*word) & mask);
+    sum.add_word(u64::from_ne_bytes(last.to_le_bytes())).is_right()
+}
+
+/// The masks of the blocks of a name.
+#[inline]
+fn masks(name_bytes: usize) -> Option<&'static [u8; NAME_BYTES]> {
+    MASKS.get(NAME_BYTES.wrapping_sub(name_bytes)..)?.first_chunk().filter(|_| name_bytes > 0)
+}
+
+/// True where the query's name is the one that starts `stored`; nothing where too few bytes follow that.
+#[inline]
+fn is_name(window: &Window, stored: &[u8], name_bytes: usize) -> Option<bool> {
+    let masks = masks(name_bytes)?;
+    let name: [u8; NAME_BYTES] = load(window, NAME_AT);
+    let differences = |bytes: usize| -> Option<u128> {
+        let stored = stored.get(..bytes)?.as_chunks::<BLOCK_BYTES>().0;
+        let blocks = name.as_chunks::<BLOCK_BYTES>().0.iter().zip(masks.as_chunks::<BLOCK_BYTES>().0).zip(stored);
+        Some(blocks.fold(0, |all, ((mine, mask), stored)| {
+            let mine = u128::from_ne_bytes(folded(*mine, *mask));
+            all | (mine ^ (u128::from_ne_bytes(*stored) & u128::from_ne_bytes(*mask)))
+        }))
+    };
+    Some(if name_bytes <= 2 * BLOCK_BYTES { differences(2 * BLOCK_BYTES)? } else { differences(NAME_BYTES)? } == 0)
+}
+
+/// A block of a name in lower case, without the bytes that are not the name's.
+#[inline]
+fn folded(mut block: Block, mask: Block) -> Block {
+    for (byte, mask) in block.iter_mut().zip(mask) {
+        *byte = lowercase(*byte) & mask;
+    }
+    block
+}
+
+/// Some bytes of the window.
+#[inline]
+fn load<const N: usize>(window: &Window, at: usize) -> [u8; N] {
+    window.get(at..).and_then(<[u8]>::first_chunk).copied().unwrap_or([0; N])
+}
+
+/// Copies records; one address, the most frequent answer, without a call.
+#[inline]
+pub(crate) fn copy(to: &mut [u8], records: &[u8]) {
+    match (to.first_chunk_mut::<A_RECORD_BYTES>(), <&[u8; A_RECORD_BYTES]>::try_from(records)) {
+        (Some(to), Ok(record)) => *to = *record,
+        _ => to.copy_from_slice(records),
+    }
+}
