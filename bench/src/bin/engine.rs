@@ -55,18 +55,6 @@ impl FrameBuffer for Buffer {
     }
 }
 
-/// What is counted where instructions are: the engine, and nothing of the bench.
-#[inline(never)]
-fn serve_counted(
-    server: &mut Server,
-    buffers: &mut [Buffer],
-    verdicts: &mut [Verdict; BURST_FRAMES_MAX],
-    snapshot: &Snapshot,
-    counters: &Counters,
-) {
-    server.serve_burst(buffers, verdicts, snapshot, counters);
-}
-
 /// A server with its ring of buffers.
 struct Bench {
     /// The engine.
@@ -123,7 +111,7 @@ impl Bench {
                 if self.server.needs_time() {
                     self.server.set_time(u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX));
                 }
-                serve_counted(&mut self.server, buffers, &mut verdicts, &self.snapshot, &self.counters);
+                self.server.serve_burst(buffers, &mut verdicts, &self.snapshot, &self.counters);
             }
             for (offset, buffer) in buffers.iter().enumerate() {
                 check(index * BURST + offset, buffer.frame());

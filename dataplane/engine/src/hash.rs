@@ -6,9 +6,7 @@
 //! packet path has no branch for names shorter than that.
 
 use crate::limits::NAME_BYTES_MAX;
-
-/// Bytes of a block: a vector register of every x86-64 and AArch64.
-pub(crate) const BLOCK_BYTES: usize = 16;
+use crate::machine::{BLOCK_BYTES, Block};
 
 /// Blocks of the longest name.
 const BLOCKS_MAX: usize = NAME_BYTES_MAX.div_ceil(BLOCK_BYTES);
@@ -18,9 +16,6 @@ const BLOCKS_MIN: usize = 2;
 
 /// Odd multiplier of the folded multiplication (the golden ratio).
 const FOLD: u64 = 0x9e37_79b9_7f4a_7c15;
-
-/// Sixteen bytes of a name.
-pub(crate) type Block = [u8; BLOCK_BYTES];
 
 /// The numbers that blocks are multiplied under, unknown outside.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,9 +39,8 @@ impl Seed {
     #[inline]
     pub(crate) fn block(&self, index: usize, block: Block) -> u64 {
         let [low, high] = self.0.get(index).copied().unwrap_or_default();
-        let (halves, _) = block.as_chunks::<8>();
-        let &[first, second] = halves else { return 0 };
-        multiply(u64::from_le_bytes(first) ^ low, u64::from_le_bytes(second) ^ high)
+        let [first, second] = block.words();
+        multiply(first ^ low, second ^ high)
     }
 
     /// The hash of the name of `length` bytes that starts `padded`: whatever stands behind it does not count, but must be
@@ -58,7 +52,7 @@ impl Seed {
         let blocks = blocks.iter().take(count).enumerate();
         blocks.fold(0, |sum: u64, (index, block)| {
             let begun = length.saturating_sub(index * BLOCK_BYTES).min(BLOCK_BYTES);
-            sum.wrapping_add(self.block(index, first_bytes(*block, begun)))
+            sum.wrapping_add(self.block(index, Block::new(&first_bytes(*block, begun))))
         })
     }
 
@@ -71,7 +65,7 @@ impl Seed {
 
 /// The first bytes of a block, zeros in the place of the others.
 #[inline]
-fn first_bytes(block: Block, count: usize) -> Block {
+fn first_bytes(block: [u8; BLOCK_BYTES], count: usize) -> [u8; BLOCK_BYTES] {
     // Sixteen bytes are one number; shifted out are those behind the first.
     let unused_bits = (BLOCK_BYTES - count.min(BLOCK_BYTES)) * 8;
     let mask = u32::try_from(unused_bits).ok().and_then(|bits| u128::MAX.checked_shr(bits)).unwrap_or_default();

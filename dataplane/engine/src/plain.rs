@@ -11,9 +11,10 @@
 use crate::frame::checksum::Sum;
 use crate::frame::plain::{PLAIN_HEADERS_BYTES, PlainHeaders};
 use crate::frame::{Station, UDP_BYTES, turn};
-use crate::hash::{BLOCK_BYTES, Block, Seed};
+use crate::hash::Seed;
 use crate::limits::UDP_ANSWER_BYTES_MIN;
-use crate::query::{Edns, FLAG_AA, FLAG_CD, FLAG_QR, FLAG_RD, HEADER_BYTES, OPCODE_MASK, lowercase};
+use crate::machine::{BLOCK_BYTES, Block};
+use crate::query::{Edns, FLAG_AA, FLAG_CD, FLAG_QR, FLAG_RD, HEADER_BYTES, OPCODE_MASK};
 use crate::rtype::{CLASS_IN, rcode, types};
 use crate::snapshot::{Candidate, PlainNode, Snapshot};
 use crate::writer::{EdnsReply, OPT_BYTES};
@@ -26,12 +27,12 @@ const NAME_AT: usize = HEADER_AT + HEADER_BYTES;
 const NAME_BYTES: usize = 4 * BLOCK_BYTES;
 /// Bytes of type and class.
 const TYPE_BYTES: usize = 4;
-/// Words of eight bytes that a datagram has at most.
-const WORDS: usize = (UDP_BYTES + HEADER_BYTES + NAME_BYTES + TYPE_BYTES + OPT_BYTES).div_ceil(8);
+/// Blocks that a datagram has at most.
+const BLOCKS: usize = (UDP_BYTES + HEADER_BYTES + NAME_BYTES + TYPE_BYTES + OPT_BYTES).div_ceil(BLOCK_BYTES);
 /// Where the UDP header stands.
 const UDP_AT: usize = HEADER_AT - UDP_BYTES;
 /// Bytes of a buffer that are looked at, whatever the length of the frame in it.
-const WINDOW_BYTES: usize = UDP_AT + WORDS * 8;
+const WINDOW_BYTES: usize = UDP_AT + BLOCKS * BLOCK_BYTES;
 /// Bytes of one address record.
 const A_RECORD_BYTES: usize = 16;
 
@@ -40,8 +41,9 @@ const QUESTION_ALONE: [u8; 8] = [0, 1, 0, 0, 0, 0, 0, 0];
 /// The counts of a DNS header with one question and one additional record.
 const QUESTION_AND_OPT: [u8; 8] = [0, 1, 0, 0, 0, 0, 0, 1];
 
-/// For each length of name a place in here from which on the name's bytes have ones and all after them zeros.
-const MASKS: [u8; 2 * NAME_BYTES] = {
+/// For each length of a name a place in here from which on the name's bytes have ones and all after
+/// them zeros.
+static MASKS: [u8; 2 * NAME_BYTES] = {
     let mut masks = [0; 2 * NAME_BYTES];
     let (ones, _) = masks.split_at_mut(NAME_BYTES);
     let mut rest = ones;
@@ -52,6 +54,8 @@ const MASKS: [u8; 2 * NAME_BYTES] = {
     masks
 };
 
+/// The masks of the blocks of a name.
+type Masks = [[u8; BLOCK_BYTES]; NAME_BYTES / BLOCK_BYTES];
 /// What is looked at of a buffer.
 type Window = [u8; WINDOW_BYTES];
 
@@ -84,18 +88,18 @@ impl PlainQuery {
         let around = UDP_BYTES + HEADER_BYTES + TYPE_BYTES + if has_opt { OPT_BYTES } else { 0 };
         let name_bytes = plain.udp_bytes.wrapping_sub(around);
         let masks = masks(name_bytes)?;
-        if !has_right_sum(window, &plain) || (has_opt && !is_plain_opt(&load(window, NAME_AT + name_bytes + TYPE_BYTES))) {
+        if !has_right_sum(window, &plain)
+            || (has_opt && !is_plain_opt(&load(window, NAME_AT + name_bytes + TYPE_BYTES)))
+        {
             return None;
         }
-        let name: [u8; NAME_BYTES] = load(window, NAME_AT);
-        let blocks = name.as_chunks::<BLOCK_BYTES>().0.iter().zip(masks.as_chunks::<BLOCK_BYTES>().0);
-        let mut parts = blocks.enumerate().map(|(index, (block, mask))| seed.block(index, folded(*block, *mask)));
-        let mut key = parts.next()?.wrapping_add(parts.next()?);
+        let [first, second, third, fourth] = name_blocks(window, masks);
+        let mut key = seed.block(0, first).wrapping_add(seed.block(1, second));
         if name_bytes > 2 * BLOCK_BYTES {
-            key = key.wrapping_add(parts.next()?);
+            key = key.wrapping_add(seed.block(2, third));
         }
         if name_bytes > 3 * BLOCK_BYTES {
-            key = key.wrapping_add(parts.next()?);
+            key = key.wrapping_add(seed.block(3, fourth));
         }
         // At most NAME_BYTES, or there would be no masks.
         Some(Self { key, name_bytes: u8::try_from(name_bytes).ok()?, has_opt })
@@ -194,10 +198,8 @@ fn finish(headers: &mut [u8; NAME_AT], station: &Station, length: usize, answers
     ([*s1, *s2], [*d1, *d2]) = ([*d1, *d2], [*s1, *s2]);
     [*l1, *l2] = udp_bytes.to_be_bytes();
     // RFC 768: a computed checksum of zero is sent as all ones.
-    [*c1, *c2] = match sum.finish() {
-        [0, 0] => [0xff, 0xff],
-        sum => sum,
-    };
+    let sum = u16::from_ne_bytes(sum.finish());
+    [*c1, *c2] = if sum == 0 { u16::MAX } else { sum }.to_ne_bytes();
 }
 
 /// True for an OPT record of version 0 without options.
@@ -216,48 +218,49 @@ fn answer_opt(&[_, _, _, u1, u2, _, _, flags, ..]: &[u8; OPT_BYTES], udp_answer_
 /// Checks the UDP checksum of a datagram whose length is known to be within the window.
 #[inline]
 fn has_right_sum(window: &Window, plain: &PlainHeaders) -> bool {
-    let datagram: [u8; WORDS * 8] = load(window, UDP_AT);
-    let (words, _) = datagram.as_chunks::<8>();
-    let whole = plain.udp_bytes / 8;
-    let mut sum = plain.pseudo_sum;
-    for word in words.iter().take(whole) {
-        sum = sum.add_word(u64::from_ne_bytes(*word));
-    }
-    // The bytes of the last word that are of the datagram stand first in memory.
-    let mask = (1u64 << (plain.udp_bytes % 8 * 8)) - 1;
-    let last = words.get(whole).map_or(0, |word| u64::from_le_bytes(*word) & mask);
-    sum.add_word(u64::from_ne_bytes(last.to_le_bytes())).is_right()
+    let blocks = window.get(UDP_AT..).unwrap_or_default().as_chunks::<BLOCK_BYTES>().0;
+    let whole = plain.udp_bytes / BLOCK_BYTES;
+    let sum = blocks.iter().take(whole).fold(plain.pseudo_sum, |sum, block| sum.add_block(Block::new(block)));
+    let (Some(last), Some([mask, ..])) = (blocks.get(whole), masks(plain.udp_bytes % BLOCK_BYTES)) else {
+        return sum.is_right();
+    };
+    sum.add_block(Block::new(last).and(Block::new(mask))).is_right()
 }
 
-/// The masks of the blocks of a name.
+/// The masks that leave the first `length` bytes of so many as they are, block by block.
 #[inline]
-fn masks(name_bytes: usize) -> Option<&'static [u8; NAME_BYTES]> {
-    MASKS.get(NAME_BYTES.wrapping_sub(name_bytes)..)?.first_chunk().filter(|_| name_bytes > 0)
+fn masks(length: usize) -> Option<&'static Masks> {
+    let masks: &[u8; NAME_BYTES] = MASKS.get(NAME_BYTES.wrapping_sub(length)..)?.first_chunk()?;
+    masks.as_chunks::<BLOCK_BYTES>().0.first_chunk()
+}
+
+/// The blocks of the query's name in lower case, without the bytes that are not the name's.
+#[inline]
+fn name_blocks(window: &Window, masks: &Masks) -> [Block; NAME_BYTES / BLOCK_BYTES] {
+    let at = |index: usize, mask: &[u8; BLOCK_BYTES]| {
+        Block::new(&load(window, NAME_AT + index * BLOCK_BYTES)).lowercase().and(Block::new(mask))
+    };
+    let [first, second, third, fourth] = masks;
+    [at(0, first), at(1, second), at(2, third), at(3, fourth)]
 }
 
 /// True where the query's name is the one that starts `stored`; nothing where too few bytes follow that.
 #[inline]
 fn is_name(window: &Window, stored: &[u8], name_bytes: usize) -> Option<bool> {
     let masks = masks(name_bytes)?;
-    let name: [u8; NAME_BYTES] = load(window, NAME_AT);
-    let differences = |bytes: usize| -> Option<u128> {
-        let stored = stored.get(..bytes)?.as_chunks::<BLOCK_BYTES>().0;
-        let blocks = name.as_chunks::<BLOCK_BYTES>().0.iter().zip(masks.as_chunks::<BLOCK_BYTES>().0).zip(stored);
-        Some(blocks.fold(0, |all, ((mine, mask), stored)| {
-            let mine = u128::from_ne_bytes(folded(*mine, *mask));
-            all | (mine ^ (u128::from_ne_bytes(*stored) & u128::from_ne_bytes(*mask)))
-        }))
+    let [first, second, third, fourth] = name_blocks(window, masks);
+    let [mask1, mask2, mask3, mask4] = masks;
+    let (begin, rest) = stored.split_first_chunk::<{ 2 * BLOCK_BYTES }>()?;
+    let &[one, two] = begin.as_chunks::<BLOCK_BYTES>().0 else { return None };
+    let equal = |mine: Block, stored: &[u8; BLOCK_BYTES], mask: &[u8; BLOCK_BYTES]| {
+        mine.equal(Block::new(stored).and(Block::new(mask)))
     };
-    Some(if name_bytes <= 2 * BLOCK_BYTES { differences(2 * BLOCK_BYTES)? } else { differences(NAME_BYTES)? } == 0)
-}
-
-/// A block of a name in lower case, without the bytes that are not the name's.
-#[inline]
-fn folded(mut block: Block, mask: Block) -> Block {
-    for (byte, mask) in block.iter_mut().zip(mask) {
-        *byte = lowercase(*byte) & mask;
+    let begins_so = equal(first, &one, mask1).and(equal(second, &two, mask2)).is_ones();
+    if name_bytes <= 2 * BLOCK_BYTES || !begins_so {
+        return Some(begins_so);
     }
-    block
+    let &[three, four] = rest.first_chunk::<{ 2 * BLOCK_BYTES }>()?.as_chunks::<BLOCK_BYTES>().0 else { return None };
+    Some(equal(third, &three, mask3).and(equal(fourth, &four, mask4)).is_ones())
 }
 
 /// Some bytes of the window.
@@ -272,5 +275,20 @@ pub(crate) fn copy(to: &mut [u8], records: &[u8]) {
     match (to.first_chunk_mut::<A_RECORD_BYTES>(), <&[u8; A_RECORD_BYTES]>::try_from(records)) {
         (Some(to), Ok(record)) => *to = *record,
         _ => to.copy_from_slice(records),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn masks_leave_as_many_bytes_as_they_say() {
+        for length in 0..=NAME_BYTES {
+            let ones = masks(length).unwrap().as_flattened().iter().take_while(|&&byte| byte == 0xff).count();
+            let zeros = masks(length).unwrap().as_flattened().iter().filter(|&&byte| byte == 0).count();
+            assert_eq!((ones, zeros), (length, NAME_BYTES - length));
+        }
+        assert!(masks(NAME_BYTES + 1).is_none() && masks(usize::MAX).is_none());
     }
 }

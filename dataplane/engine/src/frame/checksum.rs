@@ -1,10 +1,18 @@
 //! The Internet checksum (RFC 1071).
 
+use crate::machine::Block;
+
 /// A sum of 16-bit words in the order of the machine, as wide as it takes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Sum(u64);
 
 impl Sum {
+    /// The sum of numbers in the order of the machine, each of whole 16-bit words, that were added without a carry.
+    #[inline]
+    pub(crate) fn of(sum: u64) -> Self {
+        Self(sum)
+    }
+
     /// Adds bytes; an odd one at the end counts as if a zero followed. Only the last call may have an odd number.
     #[inline]
     pub(crate) fn add(self, bytes: &[u8]) -> Self {
@@ -23,6 +31,14 @@ impl Sum {
     pub(crate) fn add_word(self, word: u64) -> Self {
         let (sum, carry) = self.0.overflowing_add(word);
         Self(sum + u64::from(carry))
+    }
+
+    /// Adds a block.
+    #[inline]
+    pub(crate) fn add_block(self, block: Block) -> Self {
+        // In the order of the machine, as `add` does.
+        let [first, second] = block.words();
+        self.add_word(u64::from_ne_bytes(first.to_le_bytes())).add_word(u64::from_ne_bytes(second.to_le_bytes()))
     }
 
     /// Adds a 16-bit number.

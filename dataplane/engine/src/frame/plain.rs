@@ -74,13 +74,14 @@ impl Station {
         {
             return None;
         }
-        let ip: [u8; IPV4_BYTES] = bytes_at(headers, ETHERNET_BYTES);
-        if !Sum::default().add(&ip).is_right() {
+        let word = |at: usize| u64::from(u32::from_ne_bytes(bytes_at(headers, at)));
+        let addresses = word(26) + word(30);
+        if !Sum::of(word(14) + word(18) + word(22) + addresses).is_right() {
             return None;
         }
         // The pseudo-header: addresses, protocol, length.
-        let addresses: [u8; 8] = bytes_at(headers, 26);
-        let pseudo_sum = Sum::default().add(&addresses).add(&[0, 17]).add(&bytes_at::<2>(headers, 38));
+        let number = |bytes: [u8; 2]| u64::from(u16::from_ne_bytes(bytes));
+        let pseudo_sum = Sum::of(addresses + number([0, 17]) + number(bytes_at(headers, 38)));
         Some(PlainHeaders { udp_bytes, ip_bytes, pseudo_sum })
     }
 }

@@ -6,7 +6,6 @@ mod qname;
 pub use edns::{Asked, Asks, Edns};
 pub(crate) use edns::{OPTION_COOKIE, OPTION_NSID};
 pub use qname::QueryName;
-pub(crate) use qname::lowercase;
 
 use crate::verdict::Reason;
 
@@ -85,9 +84,7 @@ impl Query {
         }
         // RFC 9619 section 4: a QUERY with a QDCOUNT other than 1 is to be answered with FORMERR.
         if u64::from_be_bytes([q1, q2, an1, an2, ns1, ns2, 0, 0]) != ONE_QUESTION {
-            if [q1, q2, an1, an2, ns1, ns2] == [0; 6]
-                && self.is_cookie_alone(body, u16::from_be_bytes([ar1, ar2]))
-            {
+            if [q1, q2, an1, an2, ns1, ns2] == [0; 6] && self.is_cookie_alone(body, u16::from_be_bytes([ar1, ar2])) {
                 return Err(Refusal::CookieAlone);
             }
             let reason = if [q1, q2] == [0, 1] { Reason::SectionCounts } else { Reason::QuestionCount };

@@ -1,7 +1,8 @@
 //! A name taken apart on the packet path: lower-cased and cut into labels.
 
-use crate::hash::{BLOCK_BYTES, Seed};
+use crate::hash::Seed;
 use crate::limits::{LABEL_BYTES_MAX, LABELS_MAX, NAME_BYTES_MAX};
+use crate::machine::BLOCK_BYTES;
 use crate::verdict::Reason;
 
 /// Bytes made lower-case at once.
@@ -27,12 +28,7 @@ pub struct QueryName {
 
 impl Default for QueryName {
     fn default() -> Self {
-        Self {
-            lower: [0; NAME_BYTES_MAX + PADDING],
-            length: 1,
-            labels: 0,
-            starts: [0; LABELS_MAX + 1],
-        }
+        Self { lower: [0; NAME_BYTES_MAX + PADDING], length: 1, labels: 0, starts: [0; LABELS_MAX + 1] }
     }
 }
 
@@ -133,7 +129,7 @@ impl QueryName {
 
 /// An ASCII letter in lower case, any other byte as it is; without a branch, so that sixteen are done at once.
 #[inline]
-pub(crate) fn lowercase(byte: u8) -> u8 {
+fn lowercase(byte: u8) -> u8 {
     byte | (u8::from(byte.wrapping_sub(b'A') < 26) << 5)
 }
 

@@ -26,7 +26,8 @@ pub(crate) use negative::Negative;
 pub(crate) use node::{CUT, DNAME, PlainNode, RECORD_HEAD_BYTES, WILDCARD_CHILD};
 pub use node::{NodeView, RrsetView};
 
-use crate::hash::{BLOCK_BYTES, Seed};
+use crate::hash::Seed;
+use crate::machine::BLOCK_BYTES;
 use crate::name::WireName;
 use crate::query::QueryName;
 use shard::{Shard, ShardView};

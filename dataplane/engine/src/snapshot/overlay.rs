@@ -101,7 +101,13 @@ impl OpenNode {
         // The editor bounds names, RRsets of a node and bytes of an RRset, so that all lengths fit.
         let byte = |number: usize| u8::try_from(number).unwrap_or(u8::MAX);
         let entries = self.rrsets.len() + usize::from(negative.is_some());
-        arena.extend_from_slice(&[self.flags, self.apex_depth, byte(self.name.len()), byte(entries), byte(labels(&self.name))]);
+        arena.extend_from_slice(&[
+            self.flags,
+            self.apex_depth,
+            byte(self.name.len()),
+            byte(entries),
+            byte(labels(&self.name)),
+        ]);
         arena.extend_from_slice(&self.children.to_le_bytes());
         arena.extend_from_slice(&word(length));
         arena.extend_from_slice(&self.name);

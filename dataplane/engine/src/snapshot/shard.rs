@@ -12,7 +12,7 @@
 use std::sync::Arc;
 
 use super::node::NodeView;
-use crate::prefetch::prefetch;
+use crate::machine::prefetch;
 
 /// Marks a slot without a node.
 const FREE: u64 = 0;

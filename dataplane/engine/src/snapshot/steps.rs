@@ -2,7 +2,7 @@
 //! so the memory works on many of them at once.
 
 use super::shard::ShardView;
-use crate::prefetch::prefetch;
+use crate::machine::prefetch;
 
 /// Bytes of a cache line on every machine that we know.
 const CACHE_LINE_BYTES: usize = 64;
