@@ -15,7 +15,7 @@ use crate::hash::Seed;
 use crate::limits::UDP_ANSWER_BYTES_MIN;
 use crate::machine::{BLOCK_BYTES, Block};
 use crate::query::{Edns, FLAG_AA, FLAG_CD, FLAG_QR, FLAG_RD, HEADER_BYTES, OPCODE_MASK};
-use crate::rtype::{CLASS_IN, rcode, types};
+use crate::rtype::{CLASS_IN, rcode};
 use crate::snapshot::{Candidate, PlainNode, Snapshot};
 use crate::writer::{EdnsReply, OPT_BYTES};
 
@@ -60,8 +60,10 @@ type Masks = [[u8; BLOCK_BYTES]; NAME_BYTES / BLOCK_BYTES];
 type Window = [u8; WINDOW_BYTES];
 
 /// A plain query between the stages. Everything else is still in its frame.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(crate) struct PlainQuery {
+    /// The first blocks of the name in lower case, zeros behind it.
+    name: [Block; 2],
     /// The key of the name.
     pub key: u64,
     /// Bytes of the name.
@@ -87,22 +89,25 @@ impl PlainQuery {
         };
         let around = UDP_BYTES + HEADER_BYTES + TYPE_BYTES + if has_opt { OPT_BYTES } else { 0 };
         let name_bytes = plain.udp_bytes.wrapping_sub(around);
-        let masks = masks(name_bytes)?;
-        if !has_right_sum(window, &plain)
+        if !(1..=NAME_BYTES).contains(&name_bytes)
+            || !has_right_sum(window, &plain)
             || (has_opt && !is_plain_opt(&load(window, NAME_AT + name_bytes + TYPE_BYTES)))
         {
             return None;
         }
-        let [first, second, third, fourth] = name_blocks(window, masks);
+        let masks = masks(name_bytes)?;
+        let block = |index| name_block(window, masks, index);
+        let name = [block(0), block(1)];
+        let [first, second] = name;
         let mut key = seed.block(0, first).wrapping_add(seed.block(1, second));
         if name_bytes > 2 * BLOCK_BYTES {
-            key = key.wrapping_add(seed.block(2, third));
+            key = key.wrapping_add(seed.block(2, block(2)));
         }
         if name_bytes > 3 * BLOCK_BYTES {
-            key = key.wrapping_add(seed.block(3, fourth));
+            key = key.wrapping_add(seed.block(3, block(3)));
         }
         // At most NAME_BYTES, or there would be no masks.
-        Some(Self { key, name_bytes: u8::try_from(name_bytes).ok()?, has_opt })
+        Some(Self { name, key, name_bytes: u8::try_from(name_bytes).ok()?, has_opt })
     }
 
     /// True where a name of this many bytes is the one whose key was taken.
@@ -127,17 +132,15 @@ impl PlainQuery {
         let node = PlainNode::decode(candidate)?;
         if node.name_bytes != self.name_bytes
             || !snapshot.leads_straight_to(node.apex_depth, node.depth)
-            || !is_name(window, node.rest, name_bytes)?
+            || !self.is_name(window, node.rest)?
         {
             return None;
         }
         let [t1, t2, c1, c2] = load(window, NAME_AT + name_bytes);
-        let qtype = u16::from_be_bytes([t1, t2]);
-        // A DS record may be for the zone above to answer.
-        if u16::from_be_bytes([c1, c2]) != CLASS_IN || qtype == types::DS {
+        if u16::from_be_bytes([c1, c2]) != CLASS_IN {
             return None;
         }
-        let rrset = node.rrset(qtype).filter(|rrset| rrset.is_verbatim())?;
+        let rrset = node.rrset(u16::from_be_bytes([t1, t2]))?;
         let records = rrset.records();
 
         let end = NAME_AT + name_bytes + TYPE_BYTES + records.len();
@@ -164,42 +167,67 @@ impl PlainQuery {
             *to.get_mut(records.len()..)?.first_chunk_mut()? = opt;
         }
         let sum = Sum::default().add_sum(rrset.sum(), name_bytes).add_word(u64::from(opt_sum));
-        finish(room.first_chunk_mut()?, station, length, rrset.count(), sum);
+        finish(room.first_chunk_mut()?, station, length, rrset.count(), sum)?;
         Some(HEADER_AT + length)
+    }
+
+    /// True where the name is the one that starts `stored`; nothing where too few bytes follow that.
+    #[inline]
+    fn is_name(&self, window: &Window, stored: &[u8]) -> Option<bool> {
+        let masks = masks(usize::from(self.name_bytes))?;
+        let equal =
+            |index, block: Block, stored: &[u8; BLOCK_BYTES]| block.equal(Block::new(stored).and(mask(masks, index)));
+        let ([one, two], [first, second]) = (stored.as_chunks::<BLOCK_BYTES>().0.first_chunk()?, self.name);
+        let begins_so = equal(0, first, one).and(equal(1, second, two)).is_ones();
+        if usize::from(self.name_bytes) <= 2 * BLOCK_BYTES || !begins_so {
+            return Some(begins_so);
+        }
+        let [_, _, three, four] = stored.as_chunks::<BLOCK_BYTES>().0.first_chunk()?;
+        let block = |index| name_block(window, masks, index);
+        Some(equal(2, block(2), three).and(equal(3, block(3), four)).is_ones())
     }
 }
 
 /// Fills in the headers of a reply over those of its query. `length` is that of the message, `sum` what it has more than
 /// the query apart from its header.
 #[inline]
-fn finish(headers: &mut [u8; NAME_AT], station: &Station, length: usize, answers: u16, sum: Sum) {
-    let (outer, header) = headers.split_at_mut(HEADER_AT);
-    let Some([_, _, f1, f2, _, _, a1, a2, ..]) = header.first_chunk_mut::<HEADER_BYTES>() else { return };
-    let old_flags = u16::from_be_bytes([*f1, *f2]);
-    let flags = FLAG_QR | FLAG_AA | (old_flags & (FLAG_RD | FLAG_CD)) | rcode::NOERROR;
-    ([*f1, *f2], [*a1, *a2]) = (flags.to_be_bytes(), answers.to_be_bytes());
+fn finish(headers: &mut [u8; NAME_AT], station: &Station, length: usize, answers: u16, sum: Sum) -> Option<()> {
+    let (outer, header) = headers.split_first_chunk_mut::<HEADER_AT>()?;
+    let fields = header.get_mut(2..)?.first_chunk_mut::<8>()?;
+    let [f1, f2, ..] = *fields;
+    let old_flags = u16::from_le_bytes([f1, f2]);
+    let flags = old_flags & (FLAG_RD | FLAG_CD).swap_bytes() | (FLAG_QR | FLAG_AA | rcode::NOERROR).swap_bytes();
+    let answers = answers.swap_bytes();
+    *fields = words([flags, 1u16.swap_bytes(), answers, 0]);
 
     // The message has at most 512 bytes.
     let udp_bytes = u16::try_from(UDP_BYTES + length).unwrap_or_default();
-    turn::plain(outer, station.mac, udp_bytes);
-    let Some([s1, s2, d1, d2, l1, l2, c1, c2]) = outer.last_chunk_mut::<UDP_BYTES>() else { return };
+    turn::plain(outer, station, udp_bytes);
+    let udp = outer.last_chunk_mut::<UDP_BYTES>()?;
+    let [s1, s2, d1, d2, l1, l2, c1, c2] = *udp;
     // RFC 1624 section 3: HC' = ~(~HC + ~m + m'). Swapped addresses and ports leave the sum as it is; the UDP length
     // counts twice, once in the pseudo-header.
-    let old_length = u16::from_be_bytes([*l1, *l2]);
-    let sum = sum
-        .subtract_u16(u16::from_be_bytes([*c1, *c2]))
-        .subtract_u16(old_flags)
-        .add_u16(flags)
-        .add_u16(answers)
-        .subtract_u16(old_length)
-        .subtract_u16(old_length)
-        .add_u16(udp_bytes)
-        .add_u16(udp_bytes);
-    ([*s1, *s2], [*d1, *d2]) = ([*d1, *d2], [*s1, *s2]);
-    [*l1, *l2] = udp_bytes.to_be_bytes();
+    let lengths = Sum::number(udp_bytes.swap_bytes()) + Sum::number(!u16::from_le_bytes([l1, l2]));
+    let sum = sum.add_word(
+        Sum::number(!u16::from_le_bytes([c1, c2]))
+            + Sum::number(!old_flags)
+            + Sum::number(flags)
+            + Sum::number(answers)
+            + 2 * lengths,
+    );
     // RFC 768: a computed checksum of zero is sent as all ones.
-    let sum = u16::from_ne_bytes(sum.finish());
-    [*c1, *c2] = if sum == 0 { u16::MAX } else { sum }.to_ne_bytes();
+    let sum = u16::from_le_bytes(sum.finish());
+    let sum = if sum == 0 { u16::MAX } else { sum };
+    *udp = words([u16::from_le_bytes([d1, d2]), u16::from_le_bytes([s1, s2]), udp_bytes.swap_bytes(), sum]);
+    Some(())
+}
+
+/// Four numbers in their order, the bytes of each in the order of the wire. Stored as one: the compiler would store them
+/// byte by byte.
+#[inline]
+fn words(numbers: [u16; 4]) -> [u8; 8] {
+    let [first, second, third, fourth] = numbers.map(u64::from);
+    (first | second << 16 | third << 32 | fourth << 48).to_le_bytes()
 }
 
 /// True for an OPT record of version 0 without options.
@@ -234,33 +262,16 @@ fn masks(length: usize) -> Option<&'static Masks> {
     masks.as_chunks::<BLOCK_BYTES>().0.first_chunk()
 }
 
-/// The blocks of the query's name in lower case, without the bytes that are not the name's.
+/// A block of the query's name in lower case, without the bytes that are not the name's.
 #[inline]
-fn name_blocks(window: &Window, masks: &Masks) -> [Block; NAME_BYTES / BLOCK_BYTES] {
-    let at = |index: usize, mask: &[u8; BLOCK_BYTES]| {
-        Block::new(&load(window, NAME_AT + index * BLOCK_BYTES)).lowercase().and(Block::new(mask))
-    };
-    let [first, second, third, fourth] = masks;
-    [at(0, first), at(1, second), at(2, third), at(3, fourth)]
+fn name_block(window: &Window, masks: &Masks, index: usize) -> Block {
+    Block::new(&load(window, NAME_AT + index * BLOCK_BYTES)).lowercase().and(mask(masks, index))
 }
 
-/// True where the query's name is the one that starts `stored`; nothing where too few bytes follow that.
+/// The mask of a block.
 #[inline]
-fn is_name(window: &Window, stored: &[u8], name_bytes: usize) -> Option<bool> {
-    let masks = masks(name_bytes)?;
-    let [first, second, third, fourth] = name_blocks(window, masks);
-    let [mask1, mask2, mask3, mask4] = masks;
-    let (begin, rest) = stored.split_first_chunk::<{ 2 * BLOCK_BYTES }>()?;
-    let &[one, two] = begin.as_chunks::<BLOCK_BYTES>().0 else { return None };
-    let equal = |mine: Block, stored: &[u8; BLOCK_BYTES], mask: &[u8; BLOCK_BYTES]| {
-        mine.equal(Block::new(stored).and(Block::new(mask)))
-    };
-    let begins_so = equal(first, &one, mask1).and(equal(second, &two, mask2)).is_ones();
-    if name_bytes <= 2 * BLOCK_BYTES || !begins_so {
-        return Some(begins_so);
-    }
-    let &[three, four] = rest.first_chunk::<{ 2 * BLOCK_BYTES }>()?.as_chunks::<BLOCK_BYTES>().0 else { return None };
-    Some(equal(third, &three, mask3).and(equal(fourth, &four, mask4)).is_ones())
+fn mask(masks: &Masks, index: usize) -> Block {
+    Block::new(masks.get(index).unwrap_or(&[0; BLOCK_BYTES]))
 }
 
 /// Some bytes of the window.
@@ -270,7 +281,7 @@ fn load<const N: usize>(window: &Window, at: usize) -> [u8; N] {
 }
 
 /// Copies records; one address, the most frequent answer, without a call.
-#[inline]
+#[inline(always)]
 pub(crate) fn copy(to: &mut [u8], records: &[u8]) {
     match (to.first_chunk_mut::<A_RECORD_BYTES>(), <&[u8; A_RECORD_BYTES]>::try_from(records)) {
         (Some(to), Ok(record)) => *to = *record,

@@ -26,6 +26,12 @@ impl Sum {
         if tail.is_empty() { sum } else { sum.add_word(last_word(tail)) }
     }
 
+    /// What a 16-bit number adds whose bytes were read in the order little-endian machines read them.
+    #[inline]
+    pub(crate) fn number(number: u16) -> u64 {
+        u64::from(number.to_le())
+    }
+
     /// Adds eight bytes.
     #[inline]
     pub(crate) fn add_word(self, word: u64) -> Self {
@@ -96,8 +102,17 @@ impl Sum {
     pub(crate) fn is_right(self) -> bool {
         // Folding keeps the remainder by 2^16 - 1; the complement of a sum that is a multiple of it is zero. The sum zero
         // itself is one of nothing but zeros, which no header is.
-        self.0 != 0 && self.0.is_multiple_of(0xffff)
+        self.0 != 0 && is_multiple(self.0)
     }
+}
+
+/// True for multiples of 2^16 - 1, which the product with its inverse brings to the least of all numbers.
+#[inline]
+fn is_multiple(sum: u64) -> bool {
+    const ONES: u64 = 0xffff;
+    const INVERSE: u64 = 0xfffe_fffe_fffe_ffff;
+    const { assert!(ONES.wrapping_mul(INVERSE) == 1) };
+    sum.wrapping_mul(INVERSE) <= u64::MAX / ONES
 }
 
 /// Less than eight bytes as a word with zeros behind them.

@@ -58,6 +58,8 @@ pub(crate) struct Station {
     pub mac: [u8; 6],
     /// The same, as the first bytes of a frame are read, with the group bit of a sender that may be.
     mac_word: u64,
+    /// The first of the served IPv4 addresses; zeros, which no frame is sent to, where there is none.
+    first_ipv4: [u8; 4],
     /// Served IPv4 addresses.
     ipv4: Box<[[u8; 4]]>,
     /// Served IPv6 addresses.
@@ -147,10 +149,12 @@ impl Station {
             IpAddr::V6(address) => Some(address.octets()),
         });
         let [m1, m2, m3, m4, m5, m6] = config.mac;
+        let ipv4: Box<[[u8; 4]]> = ipv4.collect();
         Self {
+            first_ipv4: ipv4.first().copied().unwrap_or_default(),
             mac: config.mac,
             mac_word: u64::from_le_bytes([m1, m2, m3, m4, m5, m6, 0, 0]),
-            ipv4: ipv4.collect(),
+            ipv4,
             ipv6: ipv6.collect(),
             dns_port: config.dns_port.to_be_bytes(),
             vlan: config.vlan,

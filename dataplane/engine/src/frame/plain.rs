@@ -36,6 +36,9 @@ impl Station {
     /// The datagram of a plain frame; nothing where the frame is not plain, or something of it is wrong.
     #[inline]
     pub(crate) fn classify_plain(&self, frame: &[u8]) -> Option<Datagram> {
+        if self.vlan.is_some() {
+            return None;
+        }
         let plain = self.plain_headers(frame.first_chunk()?, frame.len())?;
         let payload = ETHERNET_BYTES + IPV4_BYTES;
         let end = payload + plain.udp_bytes;
@@ -43,8 +46,8 @@ impl Station {
         plain.pseudo_sum.add(frame.get(payload..end)?).is_right().then_some(Datagram { packet, end })
     }
 
-    /// Checks the headers of a frame of `length` bytes, all but the UDP checksum.
-    #[inline]
+    /// Checks the headers of a frame of `length` bytes on a port without VLAN, all but the UDP checksum.
+    #[inline(always)]
     pub(crate) fn plain_headers(&self, headers: &[u8; PLAIN_HEADERS_BYTES], length: usize) -> Option<PlainHeaders> {
         let to = u64::from_le_bytes(bytes_at(headers, 0));
         let kind = u32::from_le_bytes(bytes_at(headers, 12));
@@ -55,8 +58,7 @@ impl Station {
             || kind & KIND_MASK != KIND
             || part & PART_MASK != PART
             || [q1, q2] != self.dns_port
-            || !self.serves_ipv4(destination)
-            || self.vlan.is_some()
+            || (destination != self.first_ipv4 && !self.serves_ipv4(destination))
         {
             return None;
         }

@@ -1,7 +1,14 @@
 //! Turning a frame round: the reply goes where the query came from, in the same buffer.
 
+use super::checksum::Sum;
 use super::ip::pseudo_header;
-use super::{Datagram, ETHERNET_BYTES, IPV4_BYTES, Packet, UDP_BYTES};
+use super::plain::PLAIN_HEADERS_BYTES;
+use super::{Datagram, IPV4_BYTES, Packet, Station, UDP_BYTES};
+
+/// The same as [`IPV4_BYTES`].
+const IPV4_BYTES_U16: u16 = 20;
+
+const _: () = assert!(IPV4_BYTES_U16 as usize == IPV4_BYTES);
 
 /// TTL and hop limit of replies.
 const HOPS: u8 = 64;
@@ -31,12 +38,35 @@ pub(crate) fn datagram(room: &mut [u8], mac: [u8; 6], datagram: Datagram, end: u
     }
 }
 
-/// Turns the Ethernet and IP headers of a plain frame round; `udp_bytes` is the length of the reply's datagram.
+/// Turns the Ethernet and IP headers of a plain frame round; `udp_bytes` is the length of the reply's datagram. Gives what
+/// [`ethernet`] and [`ipv4`] give, eight bytes at a time.
 #[inline]
-pub(crate) fn plain(outer: &mut [u8], mac: [u8; 6], udp_bytes: u16) {
-    ethernet(outer, mac);
-    let payload = ETHERNET_BYTES + IPV4_BYTES;
-    ipv4(outer, Packet { is_ipv6: false, ip: ETHERNET_BYTES, payload, end: payload + usize::from(udp_bytes) });
+pub(crate) fn plain(outer: &mut [u8; PLAIN_HEADERS_BYTES], station: &Station, udp_bytes: u16) {
+    let &mut [_, _, _, _, _, _, s1, s2, s3, s4, s5, s6, ..] = outer;
+    let length = udp_bytes.wrapping_add(IPV4_BYTES_U16).to_be_bytes();
+    let [m1, m2, m3, m4, m5, m6] = station.mac;
+    put(outer, 0, [s1, s2, s3, s4, s5, s6, m1, m2]);
+    put(outer, 8, [m3, m4, m5, m6, 8, 0, 0x45, 0]);
+    let [l1, l2] = length;
+    put(outer, 16, [l1, l2, 0, 0, 0x40, 0, HOPS, 17]);
+    if let Some(addresses) = outer.get_mut(26..).and_then(<[u8]>::first_chunk_mut::<8>) {
+        let both = u64::from_ne_bytes(*addresses);
+        *addresses = both.rotate_left(32).to_ne_bytes();
+        let word = |bytes: [u8; 2]| u64::from(u16::from_ne_bytes(bytes));
+        let fields = word([0x45, 0]) + word(length) + word([0x40, 0]) + word([HOPS, 17]);
+        let sum = Sum::of((both >> 32) + (both & u64::from(u32::MAX)) + fields).finish();
+        if let Some(place) = outer.get_mut(24..).and_then(<[u8]>::first_chunk_mut::<2>) {
+            *place = sum;
+        }
+    }
+}
+
+/// Puts eight bytes where they are known to fit.
+#[inline]
+fn put(outer: &mut [u8; PLAIN_HEADERS_BYTES], at: usize, bytes: [u8; 8]) {
+    if let Some(place) = outer.get_mut(at..).and_then(<[u8]>::first_chunk_mut::<8>) {
+        *place = bytes;
+    }
 }
 
 /// Swaps the MAC addresses; the reply comes from the port's own.
@@ -75,7 +105,7 @@ fn ipv4(room: &mut [u8], packet: Packet) {
     for (source, destination) in [(s1, d1), (s2, d2), (s3, d3), (s4, d4)] {
         core::mem::swap(source, destination);
     }
-    let sum = super::checksum::Sum::default().add(header).finish();
+    let sum = Sum::default().add(header).finish();
     if let Some((_, [c1, c2, ..])) = header.split_first_chunk_mut::<10>() {
         [*c1, *c2] = sum;
     }

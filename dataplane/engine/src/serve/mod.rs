@@ -22,9 +22,6 @@ use crate::verdict::{Reason, Verdict};
 use limited::{Asked, admit_local, limit};
 use respond::{Reply, Responder, refuse};
 
-/// Frames between the two steps of a lookup: what the first asks the memory for comes while these are taken apart.
-const LAG: usize = 6;
-
 /// What a port serves.
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
@@ -52,7 +49,9 @@ pub struct ServerConfig {
 pub struct Server {
     /// What is taken for ours.
     station: Station,
-    /// One for each frame of a burst.
+    /// The plain queries of a burst, each in the place of its frame.
+    plains: [Option<PlainQuery>; BURST_FRAMES_MAX],
+    /// All else of a burst.
     slots: Box<[Slot]>,
     /// Answers the queries among them.
     responder: Responder,
@@ -75,8 +74,6 @@ struct Slot {
 enum Stage {
     /// Not taken.
     Decided(Verdict),
-    /// A query of the plain kind.
-    Plain(PlainQuery),
     /// A query.
     Query(Datagram),
     /// A message that is refused.
@@ -94,7 +91,8 @@ impl Server {
         Self {
             station: Station::new(config),
             slots: (0..BURST_FRAMES_MAX).map(|_| slot()).collect(),
-            takes_plain: limiter.is_none() && !responder.concerns_all(),
+            plains: [None; BURST_FRAMES_MAX],
+            takes_plain: config.vlan.is_none() && limiter.is_none() && !responder.concerns_all(),
             responder,
             limiter,
         }
@@ -134,68 +132,66 @@ impl Server {
         snapshot: &Snapshot,
         counters: &Counters,
     ) {
-        let candidates = self.take_all_apart(frames, snapshot);
+        let mut spots = [None; BURST_FRAMES_MAX];
+        self.take_all_apart(frames, snapshot, &mut spots);
+        let mut candidates = [None; BURST_FRAMES_MAX];
+        for (spot, candidate) in spots.iter().zip(&mut candidates).take(frames.len()) {
+            *candidate = spot.and_then(Spot::candidate);
+        }
+        self.answer_all(frames, verdicts, snapshot, &candidates, counters);
+    }
+
+    /// Stage one of all frames. Asks the memory for where their names are looked up.
+    // Not inlined, like the rest of the stages: each has its registers to itself.
+    #[inline(never)]
+    fn take_all_apart<'a, F: FrameBuffer>(
+        &mut self,
+        frames: &mut [F],
+        snapshot: &'a Snapshot,
+        spots: &mut [Option<Spot<'a>>; BURST_FRAMES_MAX],
+    ) {
+        let plains = self.plains.iter_mut().zip(&mut self.slots);
+        for ((frame, (plain, slot)), spot) in frames.iter_mut().zip(plains).zip(spots) {
+            *plain = if self.takes_plain { take_plain(&self.station, frame, snapshot) } else { None };
+            let key = match plain {
+                Some(plain) => Some(plain.key),
+                None => {
+                    let limiter = self.limiter.as_deref_mut();
+                    slot.stage =
+                        take_apart(&self.station, limiter, frame, &mut slot.query, self.responder.has_cookies());
+                    slot.key(snapshot)
+                }
+            };
+            *spot = key.and_then(|key| snapshot.spot(key));
+        }
+    }
+
+    /// Stage two of all frames.
+    #[inline(never)]
+    fn answer_all<'a, F: FrameBuffer>(
+        &mut self,
+        frames: &mut [F],
+        verdicts: &mut [Verdict; BURST_FRAMES_MAX],
+        snapshot: &'a Snapshot,
+        candidates: &[Option<Candidate<'a>>; BURST_FRAMES_MAX],
+        counters: &Counters,
+    ) {
+        let udp_max = self.responder.udp_answer_bytes_max();
         let mut plain_replies = 0;
         for (index, ((frame, verdict), candidate)) in frames.iter_mut().zip(verdicts).zip(candidates).enumerate() {
-            if let Some(candidate) = candidate
-                && let Some(length) = self.answer_plain(index, candidate, frame.room(), snapshot)
+            let plain = self.plains.get(index).copied().flatten();
+            if let (Some(plain), Some(candidate)) = (plain, candidate)
+                && let Some(length) = plain.answer(&self.station, snapshot, *candidate, frame.room(), udp_max)
             {
                 frame.set_len(length);
                 plain_replies += 1;
                 *verdict = Verdict::Reply;
             } else {
-                *verdict = self.answer_other(index, candidate, frame, snapshot, counters);
+                *verdict = self.answer_other(index, *candidate, frame, snapshot, counters);
             }
         }
         counters.queries_ipv4.add(plain_replies);
         counters.answered(rcode::NOERROR, plain_replies);
-    }
-
-    /// Stage one of all frames. Gives where the nodes of their names probably are; what is read there was asked of the
-    /// memory before.
-    #[inline]
-    fn take_all_apart<'a, F: FrameBuffer>(
-        &mut self,
-        frames: &mut [F],
-        snapshot: &'a Snapshot,
-    ) -> [Option<Candidate<'a>>; BURST_FRAMES_MAX] {
-        let mut candidates = [None; BURST_FRAMES_MAX];
-        let mut spots = [None; BURST_FRAMES_MAX];
-        let has_cookies = self.responder.has_cookies();
-        for (index, (frame, slot)) in frames.iter_mut().zip(&mut self.slots).enumerate() {
-            let key = match self.takes_plain.then(|| take_plain(&self.station, frame, snapshot)).flatten() {
-                Some(plain) => {
-                    slot.stage = Stage::Plain(plain);
-                    Some(plain.key)
-                }
-                None => {
-                    let limiter = self.limiter.as_deref_mut();
-                    slot.stage = take_apart(&self.station, limiter, frame, &mut slot.query, has_cookies);
-                    slot.key(snapshot)
-                }
-            };
-            if let Some(spot) = spots.get_mut(index) {
-                *spot = key.and_then(|key| snapshot.spot(key));
-            }
-            look_ahead(&spots, &mut candidates, index.wrapping_sub(LAG));
-        }
-        for index in frames.len().saturating_sub(LAG)..frames.len() {
-            look_ahead(&spots, &mut candidates, index);
-        }
-        candidates
-    }
-
-    /// Stage two of a plain query, if it is one and can be answered so.
-    #[inline]
-    fn answer_plain(
-        &self,
-        index: usize,
-        candidate: Candidate<'_>,
-        room: &mut [u8],
-        snapshot: &Snapshot,
-    ) -> Option<usize> {
-        let Stage::Plain(plain) = self.slots.get(index)?.stage else { return None };
-        plain.answer(&self.station, snapshot, candidate, room, self.responder.udp_answer_bytes_max())
     }
 
     /// Stage two of everything else.
@@ -210,7 +206,7 @@ impl Server {
         counters: &Counters,
     ) -> Verdict {
         let Some(slot) = self.slots.get_mut(index) else { return Verdict::Drop(Reason::FrameShort) };
-        if let Stage::Plain(plain) = slot.stage {
+        if let Some(plain) = self.plains.get(index).copied().flatten() {
             slot.stage = take_apart(&self.station, None, frame, &mut slot.query, self.responder.has_cookies());
             // Seldom: what was taken for a plain query was another one.
             if !plain.has_name_of(slot.query.name.bytes().len()) {
@@ -218,7 +214,6 @@ impl Server {
             }
         }
         let verdict = match slot.stage {
-            Stage::Plain(_) => Verdict::Drop(Reason::FrameShort),
             Stage::Decided(verdict) => verdict,
             Stage::Query(datagram) => 'query: {
                 let mut reply = self.responder.reply(&slot.query, snapshot, candidate, frame, datagram, counters);
@@ -253,14 +248,6 @@ impl Slot {
     fn key(&self, snapshot: &Snapshot) -> Option<u64> {
         let name = &self.query.name;
         matches!(self.stage, Stage::Query(_)).then(|| name.key(name.depth(), snapshot.seed()))
-    }
-}
-
-/// Between the stages: asks the memory for the node of a name whose slot it was asked for before.
-#[inline]
-fn look_ahead<'a>(spots: &[Option<Spot<'a>>], candidates: &mut [Option<Candidate<'a>>], index: usize) {
-    if let (Some(Some(spot)), Some(candidate)) = (spots.get(index), candidates.get_mut(index)) {
-        *candidate = spot.candidate();
     }
 }
 

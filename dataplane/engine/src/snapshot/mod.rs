@@ -195,7 +195,7 @@ impl Snapshot {
     /// Where the name of a key is to be looked for. Asks the memory for what is read first there.
     #[inline]
     pub(crate) fn spot(&self, key: u64) -> Option<Spot<'_>> {
-        Spot::new(self.shard(shard::place(key))?, key)
+        Some(Spot::new(self.shard(shard::place(key))?, key))
     }
 
     /// The node of a candidate, where it is the name's and nothing above it turns the search.

@@ -25,7 +25,8 @@ pub(crate) const DNAME: u8 = 8;
 /// The node is an apex and has its SOA record.
 pub(super) const SOA: u8 = 16;
 
-/// The RRset's records can be sent as they are stored: no name in them wants compression or addresses.
+/// The RRset's records can be sent as they are stored to whoever asks for them: no name in them wants compression or
+/// addresses, and it is not for another zone to answer.
 pub(super) const VERBATIM: u8 = 1;
 
 /// Bytes of a node's head.
@@ -170,15 +171,26 @@ impl<'a> PlainNode<'a> {
         Some(Self { apex_depth, depth, name_bytes, rrsets, rest })
     }
 
-    /// The RRset of a type; never what an apex has for negative answers.
+    /// The RRset of a type, where it can be sent as it is stored.
     #[inline]
     pub(crate) fn rrset(&self, rtype: u16) -> Option<RrsetView<'a>> {
+        let entries = self.rest.get(usize::from(self.name_bytes)..)?;
+        let (heads, records) = (entries, entries.get(usize::from(self.rrsets) * RRSET_HEAD_BYTES..)?);
+        // Mostly it is the first.
+        let head = heads.first_chunk::<RRSET_HEAD_BYTES>()?;
+        let rrset = RrsetView::decode(head, records)?;
+        if rrset.rtype == rtype && rrset.is_verbatim() { Some(rrset) } else { self.later_rrset(rtype) }
+    }
+
+    /// The same, behind the first.
+    #[inline(never)]
+    fn later_rrset(&self, rtype: u16) -> Option<RrsetView<'a>> {
         let entries = self.rest.get(usize::from(self.name_bytes)..)?;
         let (heads, mut records) = entries.split_at_checked(usize::from(self.rrsets) * RRSET_HEAD_BYTES)?;
         for head in heads.as_chunks::<RRSET_HEAD_BYTES>().0 {
             let rrset = RrsetView::decode(head, records)?;
             if rrset.rtype == rtype {
-                return Some(rrset).filter(|_| rtype != NEGATIVE);
+                return Some(rrset).filter(RrsetView::is_verbatim);
             }
             records = records.get(rrset.records.len()..)?;
         }

@@ -115,7 +115,9 @@ impl OpenNode {
             encode_head(arena, [NEGATIVE, 1], 0, stored.len(), [0, 0], negative::sum(stored));
         }
         for rrset in &self.rrsets {
-            let kind = if rtype::rdata_names(rrset.rtype).is_none() { VERBATIM } else { 0 };
+            // A DS record may be for the zone above to answer (RFC 4035 section 3.1.4.1).
+            let is_verbatim = rtype::rdata_names(rrset.rtype).is_none() && rrset.rtype != types::DS;
+            let kind = if is_verbatim { VERBATIM } else { 0 };
             let sum = Sum::default().add(&rrset.records).fold();
             encode_head(arena, [rrset.rtype, rrset.count], rrset.ttl, rrset.records.len(), [rrset.origin, kind], sum);
         }

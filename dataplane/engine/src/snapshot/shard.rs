@@ -35,8 +35,6 @@ pub(super) struct Shard {
 pub(super) struct ShardView<'a> {
     /// Slots and nodes.
     bytes: &'a [u8],
-    /// Number of slots less one.
-    mask: usize,
 }
 
 /// The part of a key that a slot remembers, and that says where probing starts.
@@ -64,7 +62,7 @@ impl Shard {
     /// The shard as it is read.
     #[inline]
     pub(super) fn view(&self) -> ShardView<'_> {
-        ShardView { bytes: &self.bytes, mask: (1usize << (self.bytes.len() % SLOT_BITS_MODULUS)) - 1 }
+        ShardView { bytes: &self.bytes }
     }
 
     /// Bytes on the heap.
@@ -75,11 +73,17 @@ impl Shard {
 }
 
 impl<'a> ShardView<'a> {
+    /// Number of slots less one.
+    #[inline]
+    fn mask(self) -> usize {
+        (1usize << (self.bytes.len() % SLOT_BITS_MODULUS)) - 1
+    }
+
     /// The node of a name (in lower case) in the zone whose apex has `apex_depth` labels.
     #[inline]
     pub(super) fn find(&self, key: u64, name: &[u8], apex_depth: u8) -> Option<NodeView<'a>> {
         let tag = tag(key);
-        let mut index = tag as usize & self.mask;
+        let mut index = tag as usize & self.mask();
         loop {
             let slot = self.slot(index)?;
             if slot == FREE {
@@ -92,7 +96,7 @@ impl<'a> ShardView<'a> {
                 }
             }
             // There is a free slot: see `ShardBuilder::build`.
-            index = (index + 1) & self.mask;
+            index = (index + 1) & self.mask();
         }
     }
 
@@ -100,7 +104,7 @@ impl<'a> ShardView<'a> {
     #[inline]
     pub(super) fn candidate(&self, key: u64) -> Option<&'a [u8]> {
         let tag = tag(key);
-        let mut index = tag as usize & self.mask;
+        let mut index = tag as usize & self.mask();
         loop {
             let slot = self.slot(index)?;
             if halves(slot).0 == tag && slot != FREE {
@@ -109,14 +113,14 @@ impl<'a> ShardView<'a> {
             if slot == FREE {
                 return None;
             }
-            index = (index + 1) & self.mask;
+            index = (index + 1) & self.mask();
         }
     }
 
     /// Asks the memory for the slot that is read first for a key.
     #[inline]
     pub(super) fn prefetch_slot(&self, key: u64) {
-        if let Some(slot) = self.bytes.get((tag(key) as usize & self.mask) * SLOT_BYTES) {
+        if let Some(slot) = self.bytes.get((tag(key) as usize & self.mask()) * SLOT_BYTES) {
             prefetch(slot);
         }
     }
@@ -124,7 +128,7 @@ impl<'a> ShardView<'a> {
     /// A slot.
     #[inline]
     fn slot(&self, index: usize) -> Option<u64> {
-        self.bytes.get(index * SLOT_BYTES..)?.first_chunk().map(|bytes| u64::from_le_bytes(*bytes))
+        self.bytes.as_chunks::<SLOT_BYTES>().0.get(index).map(|bytes| u64::from_le_bytes(*bytes))
     }
 
     /// The bytes from a slot's node on.
@@ -135,7 +139,7 @@ impl<'a> ShardView<'a> {
 
     /// Every node with its tag and encoded bytes, in no order.
     pub(super) fn entries(self) -> impl Iterator<Item = (u32, NodeView<'a>, &'a [u8])> {
-        (0..=self.mask).filter_map(move |index| {
+        (0..=self.mask()).filter_map(move |index| {
             let slot = self.slot(index).filter(|&slot| slot != FREE)?;
             let bytes = self.node_bytes(slot)?;
             let (node, length) = NodeView::decode(bytes)?;

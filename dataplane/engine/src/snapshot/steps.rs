@@ -19,9 +19,9 @@ pub(crate) struct Spot<'a> {
 impl<'a> Spot<'a> {
     /// Asks the memory for the key's slot.
     #[inline]
-    pub(super) fn new(shard: ShardView<'a>, key: u64) -> Option<Self> {
+    pub(super) fn new(shard: ShardView<'a>, key: u64) -> Self {
         shard.prefetch_slot(key);
-        Some(Self { shard, key })
+        Self { shard, key }
     }
 
     /// The second step: where the node of the name probably is, by what the slots tell; nothing where there is none. Asks
@@ -29,10 +29,9 @@ impl<'a> Spot<'a> {
     #[inline]
     pub(crate) fn candidate(self) -> Option<Candidate<'a>> {
         let bytes = self.shard.candidate(self.key)?;
-        for line in [0, CACHE_LINE_BYTES] {
-            if let Some(place) = bytes.get(line) {
-                prefetch(place);
-            }
+        prefetch(bytes.first()?);
+        if let Some(second_line) = bytes.get(CACHE_LINE_BYTES) {
+            prefetch(second_line);
         }
         Some(Candidate { bytes })
     }
