@@ -36,7 +36,7 @@ impl Seed {
     }
 
     /// What one block adds to the hash of its name. `index` is the block's number in the name.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn block(&self, index: usize, block: Block) -> u64 {
         let [low, high] = self.0.get(index).copied().unwrap_or_default();
         let [first, second] = block.words();
@@ -74,7 +74,7 @@ fn first_bytes(block: [u8; BLOCK_BYTES], count: usize) -> [u8; BLOCK_BYTES] {
 
 /// Multiplies to 128 bits and folds the halves together.
 // NOTE: the casts keep the low and the high half, which is the point.
-#[inline]
+#[inline(always)]
 #[allow(clippy::cast_possible_truncation, reason = "folding keeps both halves")]
 const fn multiply(one: u64, other: u64) -> u64 {
     let product = (one as u128) * (other as u128);

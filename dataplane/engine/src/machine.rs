@@ -25,47 +25,93 @@ pub(crate) struct Block(machine::Bytes);
 
 impl Block {
     /// The block with these bytes.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new(bytes: &[u8; BLOCK_BYTES]) -> Self {
         Self(machine::load(bytes))
     }
 
     /// The block with its ASCII letters in lower case, and all other bytes as they are.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub(crate) fn lowercase(self) -> Self {
         Self(machine::lowercase(self.0))
     }
 
     /// The block with zeros where the other has them.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub(crate) fn and(self, mask: Self) -> Self {
         Self(machine::and(self.0, mask.0))
     }
 
     /// Ones where the bytes are those of the other block.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub(crate) fn equal(self, other: Self) -> Self {
         Self(machine::equal(self.0, other.0))
     }
 
     /// True where all bytes are ones.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn is_ones(self) -> bool {
         machine::is_ones(self.0)
     }
 
     /// The bytes as two numbers, little-endian.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn words(self) -> [u64; 2] {
         machine::words(self.0)
     }
 }
 
+/// Whether a stage is compiled for what the newer of today's machines have: AVX2 and BMI.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Machine {
+    /// All of it is there.
+    is_wide: bool,
+}
+
+impl Machine {
+    /// The machine that this runs on.
+    pub(crate) fn here() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        let is_wide = is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("bmi1")
+            && is_x86_feature_detected!("bmi2")
+            && is_x86_feature_detected!("movbe");
+        #[cfg(not(target_arch = "x86_64"))]
+        let is_wide = false;
+        Self { is_wide }
+    }
+
+    /// Runs a stage, compiled for what the machine has.
+    #[inline]
+    pub(crate) fn run<R>(self, stage: impl FnOnce() -> R) -> R {
+        #[cfg(target_arch = "x86_64")]
+        if self.is_wide {
+            // SAFETY: what `wide` is compiled for was found to be there.
+            return unsafe { wide(stage) };
+        }
+        narrow(stage)
+    }
+}
+
+/// A stage for machines that have it all.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,bmi1,bmi2,movbe")]
+#[inline(never)]
+fn wide<R>(stage: impl FnOnce() -> R) -> R {
+    stage()
+}
+
+/// A stage for any machine.
+#[inline(never)]
+fn narrow<R>(stage: impl FnOnce() -> R) -> R {
+    stage()
+}
+
 /// Asks for the cache line in which a value begins.
-#[inline]
+#[inline(always)]
 pub(crate) fn prefetch<T>(place: &T) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: a prefetch reads and writes nothing that the program could see, whatever the address; and this one is that
@@ -87,13 +133,13 @@ mod machine {
     /// Sixteen bytes.
     pub(super) type Bytes = sse::__m128i;
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn load(bytes: &[u8; BLOCK_BYTES]) -> Bytes {
         // SAFETY: sixteen bytes are there, and they need not be aligned. Every x86-64 has SSE2.
         unsafe { sse::_mm_loadu_si128(bytes.as_ptr().cast()) }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn lowercase(bytes: Bytes) -> Bytes {
         #[target_feature(enable = "sse2")]
         fn lowercase(bytes: Bytes) -> Bytes {
@@ -106,25 +152,25 @@ mod machine {
         unsafe { lowercase(bytes) }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn and(one: Bytes, other: Bytes) -> Bytes {
         // SAFETY: every x86-64 has SSE2.
         unsafe { sse::_mm_and_si128(one, other) }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn equal(one: Bytes, other: Bytes) -> Bytes {
         // SAFETY: every x86-64 has SSE2.
         unsafe { sse::_mm_cmpeq_epi8(one, other) }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn is_ones(bytes: Bytes) -> bool {
         // SAFETY: every x86-64 has SSE2.
         unsafe { sse::_mm_movemask_epi8(bytes) == 0xffff }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn words(bytes: Bytes) -> [u64; 2] {
         #[target_feature(enable = "sse2")]
         fn words(bytes: Bytes) -> [u64; 2] {
@@ -143,22 +189,22 @@ mod machine {
     /// Sixteen bytes.
     pub(super) type Bytes = [u8; BLOCK_BYTES];
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn load(bytes: &[u8; BLOCK_BYTES]) -> Bytes {
         *bytes
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn lowercase(bytes: Bytes) -> Bytes {
         bytes.map(|byte| byte.to_ascii_lowercase())
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn and(one: Bytes, other: Bytes) -> Bytes {
         (u128::from_le_bytes(one) & u128::from_le_bytes(other)).to_le_bytes()
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn equal(one: Bytes, other: Bytes) -> Bytes {
         let mut equal = one;
         for (byte, other) in equal.iter_mut().zip(other) {
@@ -167,12 +213,12 @@ mod machine {
         equal
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn is_ones(bytes: Bytes) -> bool {
         bytes == [0xff; BLOCK_BYTES]
     }
 
-    #[inline]
+    #[inline(always)]
     #[allow(clippy::cast_possible_truncation, reason = "each half is taken")]
     pub(super) fn words(bytes: Bytes) -> [u64; 2] {
         let number = u128::from_le_bytes(bytes);

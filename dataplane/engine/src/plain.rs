@@ -74,7 +74,7 @@ pub(crate) struct PlainQuery {
 
 impl PlainQuery {
     /// The query in a frame of `length` bytes that starts a buffer, if it is a plain one.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take(station: &Station, room: &[u8], length: usize, seed: &Seed) -> Option<Self> {
         let window: &Window = room.first_chunk()?;
         let plain = station.plain_headers(window.first_chunk()?, length)?;
@@ -111,14 +111,14 @@ impl PlainQuery {
     }
 
     /// True where a name of this many bytes is the one whose key was taken.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn has_name_of(self, name_bytes: usize) -> bool {
         usize::from(self.name_bytes) == name_bytes
     }
 
     /// Writes the answer over the query in the frame that starts `room`, if it is one for the plain way. Returns the
     /// length of the reply's frame; every answer is NOERROR.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn answer(
         self,
         station: &Station,
@@ -172,7 +172,7 @@ impl PlainQuery {
     }
 
     /// True where the name is the one that starts `stored`; nothing where too few bytes follow that.
-    #[inline]
+    #[inline(always)]
     fn is_name(&self, window: &Window, stored: &[u8]) -> Option<bool> {
         let masks = masks(usize::from(self.name_bytes))?;
         let equal =
@@ -190,7 +190,7 @@ impl PlainQuery {
 
 /// Fills in the headers of a reply over those of its query. `length` is that of the message, `sum` what it has more than
 /// the query apart from its header.
-#[inline]
+#[inline(always)]
 fn finish(headers: &mut [u8; NAME_AT], station: &Station, length: usize, answers: u16, sum: Sum) -> Option<()> {
     let (outer, header) = headers.split_first_chunk_mut::<HEADER_AT>()?;
     let fields = header.get_mut(2..)?.first_chunk_mut::<8>()?;
@@ -224,27 +224,27 @@ fn finish(headers: &mut [u8; NAME_AT], station: &Station, length: usize, answers
 
 /// Four numbers in their order, the bytes of each in the order of the wire. Stored as one: the compiler would store them
 /// byte by byte.
-#[inline]
+#[inline(always)]
 fn words(numbers: [u16; 4]) -> [u8; 8] {
     let [first, second, third, fourth] = numbers.map(u64::from);
     (first | second << 16 | third << 32 | fourth << 48).to_le_bytes()
 }
 
 /// True for an OPT record of version 0 without options.
-#[inline]
+#[inline(always)]
 fn is_plain_opt(record: &[u8; OPT_BYTES]) -> bool {
     matches!(record, [0, 0, 41, _, _, _, 0, _, _, 0, 0])
 }
 
 /// The OPT record of the reply to a plain one.
-#[inline]
+#[inline(always)]
 fn answer_opt(&[_, _, _, u1, u2, _, _, flags, ..]: &[u8; OPT_BYTES], udp_answer_bytes_max: usize) -> [u8; OPT_BYTES] {
     let edns = Edns { udp_bytes: u16::from_be_bytes([u1, u2]), version: 0, dnssec_ok: flags & 0x80 != 0 };
     EdnsReply::to(edns, udp_answer_bytes_max).record(rcode::NOERROR)
 }
 
 /// Checks the UDP checksum of a datagram whose length is known to be within the window.
-#[inline]
+#[inline(always)]
 fn has_right_sum(window: &Window, plain: &PlainHeaders) -> bool {
     let blocks = window.get(UDP_AT..).unwrap_or_default().as_chunks::<BLOCK_BYTES>().0;
     let whole = plain.udp_bytes / BLOCK_BYTES;
@@ -256,26 +256,26 @@ fn has_right_sum(window: &Window, plain: &PlainHeaders) -> bool {
 }
 
 /// The masks that leave the first `length` bytes of so many as they are, block by block.
-#[inline]
+#[inline(always)]
 fn masks(length: usize) -> Option<&'static Masks> {
     let masks: &[u8; NAME_BYTES] = MASKS.get(NAME_BYTES.wrapping_sub(length)..)?.first_chunk()?;
     masks.as_chunks::<BLOCK_BYTES>().0.first_chunk()
 }
 
 /// A block of the query's name in lower case, without the bytes that are not the name's.
-#[inline]
+#[inline(always)]
 fn name_block(window: &Window, masks: &Masks, index: usize) -> Block {
     Block::new(&load(window, NAME_AT + index * BLOCK_BYTES)).lowercase().and(mask(masks, index))
 }
 
 /// The mask of a block.
-#[inline]
+#[inline(always)]
 fn mask(masks: &Masks, index: usize) -> Block {
     Block::new(masks.get(index).unwrap_or(&[0; BLOCK_BYTES]))
 }
 
 /// Some bytes of the window.
-#[inline]
+#[inline(always)]
 fn load<const N: usize>(window: &Window, at: usize) -> [u8; N] {
     window.get(at..).and_then(<[u8]>::first_chunk).copied().unwrap_or([0; N])
 }

@@ -8,7 +8,7 @@ pub(crate) struct Sum(u64);
 
 impl Sum {
     /// The sum of numbers in the order of the machine, each of whole 16-bit words, that were added without a carry.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn of(sum: u64) -> Self {
         Self(sum)
     }
@@ -27,20 +27,20 @@ impl Sum {
     }
 
     /// What a 16-bit number adds whose bytes were read in the order little-endian machines read them.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn number(number: u16) -> u64 {
         u64::from(number.to_le())
     }
 
     /// Adds eight bytes.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn add_word(self, word: u64) -> Self {
         let (sum, carry) = self.0.overflowing_add(word);
         Self(sum + u64::from(carry))
     }
 
     /// Adds a block.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn add_block(self, block: Block) -> Self {
         // In the order of the machine, as `add` does.
         let [first, second] = block.words();
@@ -67,19 +67,19 @@ impl Sum {
     }
 
     /// Adds the folded sum of bytes that begin at an even or odd place (RFC 1071 section 2(B)).
-    #[inline]
+    #[inline(always)]
     pub(crate) fn add_sum(self, sum: u16, place: usize) -> Self {
         self.add_word(u64::from(if place.is_multiple_of(2) { sum } else { sum.swap_bytes() }))
     }
 
     /// Takes the folded sum of such bytes out again.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn subtract_sum(self, sum: u16, place: usize) -> Self {
         self.add_sum(!sum, place)
     }
 
     /// The checksum of all that was added, as it goes on the wire.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn finish(self) -> [u8; 2] {
         (!self.fold()).to_ne_bytes()
     }
@@ -98,7 +98,7 @@ impl Sum {
     }
 
     /// True where what was added includes a right checksum.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn is_right(self) -> bool {
         // Folding keeps the remainder by 2^16 - 1; the complement of a sum that is a multiple of it is zero. The sum zero
         // itself is one of nothing but zeros, which no header is.
@@ -107,7 +107,7 @@ impl Sum {
 }
 
 /// True for multiples of 2^16 - 1, which the product with its inverse brings to the least of all numbers.
-#[inline]
+#[inline(always)]
 fn is_multiple(sum: u64) -> bool {
     const ONES: u64 = 0xffff;
     const INVERSE: u64 = 0xfffe_fffe_fffe_ffff;

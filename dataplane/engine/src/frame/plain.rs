@@ -34,7 +34,7 @@ pub(crate) struct PlainHeaders {
 
 impl Station {
     /// The datagram of a plain frame; nothing where the frame is not plain, or something of it is wrong.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn classify_plain(&self, frame: &[u8]) -> Option<Datagram> {
         if self.vlan.is_some() {
             return None;
@@ -89,7 +89,7 @@ impl Station {
 }
 
 /// Some bytes of the headers, all of which are there.
-#[inline]
+#[inline(always)]
 fn bytes_at<const N: usize>(headers: &[u8; PLAIN_HEADERS_BYTES], at: usize) -> [u8; N] {
     headers.get(at..).and_then(<[u8]>::first_chunk).copied().unwrap_or([0; N])
 }

@@ -40,7 +40,7 @@ pub(crate) fn datagram(room: &mut [u8], mac: [u8; 6], datagram: Datagram, end: u
 
 /// Turns the Ethernet and IP headers of a plain frame round; `udp_bytes` is the length of the reply's datagram. Gives what
 /// [`ethernet`] and [`ipv4`] give, eight bytes at a time.
-#[inline]
+#[inline(always)]
 pub(crate) fn plain(outer: &mut [u8; PLAIN_HEADERS_BYTES], station: &Station, udp_bytes: u16) {
     let &mut [_, _, _, _, _, _, s1, s2, s3, s4, s5, s6, ..] = outer;
     let length = udp_bytes.wrapping_add(IPV4_BYTES_U16).to_be_bytes();
@@ -62,7 +62,7 @@ pub(crate) fn plain(outer: &mut [u8; PLAIN_HEADERS_BYTES], station: &Station, ud
 }
 
 /// Puts eight bytes where they are known to fit.
-#[inline]
+#[inline(always)]
 fn put(outer: &mut [u8; PLAIN_HEADERS_BYTES], at: usize, bytes: [u8; 8]) {
     if let Some(place) = outer.get_mut(at..).and_then(<[u8]>::first_chunk_mut::<8>) {
         *place = bytes;

@@ -12,6 +12,7 @@ pub use crate::chaos::ChaosConfig;
 use crate::counters::Counters;
 use crate::frame::{Datagram, Frame, FrameBuffer, Request, Station, local, turn};
 use crate::limits::BURST_FRAMES_MAX;
+use crate::machine::Machine;
 pub use crate::options::EdnsConfig;
 use crate::plain::PlainQuery;
 use crate::query::{Query, Refusal};
@@ -47,6 +48,8 @@ pub struct ServerConfig {
 
 /// The engine of one worker on one port. Allocates in [`Server::new`] and never again.
 pub struct Server {
+    /// What the stages are compiled for.
+    machine: Machine,
     /// What is taken for ours.
     station: Station,
     /// The plain queries of a burst, each in the place of its frame.
@@ -89,6 +92,7 @@ impl Server {
         let responder = Responder::new(config);
         let limiter = config.rate_limit.as_ref().and_then(Limiter::new).map(Box::from);
         Self {
+            machine: Machine::here(),
             station: Station::new(config),
             slots: (0..BURST_FRAMES_MAX).map(|_| slot()).collect(),
             plains: [None; BURST_FRAMES_MAX],
@@ -132,18 +136,25 @@ impl Server {
         snapshot: &Snapshot,
         counters: &Counters,
     ) {
+        let machine = self.machine;
         let mut spots = [None; BURST_FRAMES_MAX];
-        self.take_all_apart(frames, snapshot, &mut spots);
+        machine.run(
+            #[inline(always)]
+            || self.take_all_apart(frames, snapshot, &mut spots),
+        );
         let mut candidates = [None; BURST_FRAMES_MAX];
-        for (spot, candidate) in spots.iter().zip(&mut candidates).take(frames.len()) {
-            *candidate = spot.and_then(Spot::candidate);
-        }
-        self.answer_all(frames, verdicts, snapshot, &candidates, counters);
+        machine.run(
+            #[inline(always)]
+            || look_ahead(&spots, &mut candidates, frames.len()),
+        );
+        machine.run(
+            #[inline(always)]
+            || self.answer_all(frames, verdicts, snapshot, &candidates, counters),
+        );
     }
 
     /// Stage one of all frames. Asks the memory for where their names are looked up.
-    // Not inlined, like the rest of the stages: each has its registers to itself.
-    #[inline(never)]
+    #[inline(always)]
     fn take_all_apart<'a, F: FrameBuffer>(
         &mut self,
         frames: &mut [F],
@@ -167,7 +178,7 @@ impl Server {
     }
 
     /// Stage two of all frames.
-    #[inline(never)]
+    #[inline(always)]
     fn answer_all<'a, F: FrameBuffer>(
         &mut self,
         frames: &mut [F],
@@ -251,8 +262,20 @@ impl Slot {
     }
 }
 
+/// Between the stages: finds out where the nodes of the names probably are, and asks the memory for them.
+#[inline(always)]
+fn look_ahead<'a>(
+    spots: &[Option<Spot<'a>>; BURST_FRAMES_MAX],
+    candidates: &mut [Option<Candidate<'a>>; BURST_FRAMES_MAX],
+    frames: usize,
+) {
+    for (spot, candidate) in spots.iter().zip(candidates).take(frames) {
+        *candidate = spot.and_then(Spot::candidate);
+    }
+}
+
 /// Stage one of a plain query.
-#[inline]
+#[inline(always)]
 fn take_plain<F: FrameBuffer>(station: &Station, frame: &mut F, snapshot: &Snapshot) -> Option<PlainQuery> {
     if !frame.is_whole() {
         return None;

@@ -47,7 +47,7 @@ impl Row {
     }
 
     /// A shard.
-    #[inline]
+    #[inline(always)]
     fn get(&self, column: u8) -> Option<ShardView<'_>> {
         Some(self.0.get(usize::from(column))?.as_ref()?.view())
     }
@@ -193,7 +193,7 @@ impl Snapshot {
     }
 
     /// Where the name of a key is to be looked for. Asks the memory for what is read first there.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn spot(&self, key: u64) -> Option<Spot<'_>> {
         Some(Spot::new(self.shard(shard::place(key))?, key))
     }
@@ -215,7 +215,7 @@ impl Snapshot {
     }
 
     /// True where a node of these depths is of the zone that answers for its name, and nothing above it turns the search.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn leads_straight_to(&self, apex_depth: u8, depth: u8) -> bool {
         self.straight
             || (self.is_straight(apex_depth, usize::from(depth))
@@ -275,7 +275,7 @@ impl Snapshot {
     }
 
     /// The shard at a place.
-    #[inline]
+    #[inline(always)]
     fn shard(&self, (row, column): (u8, u8)) -> Option<ShardView<'_>> {
         self.rows.get(usize::from(row))?.get(column)
     }

@@ -57,7 +57,7 @@ pub struct NodeView<'a> {
 
 impl<'a> NodeView<'a> {
     /// The node that starts `bytes`, and its length in bytes.
-    #[inline]
+    #[inline(always)]
     pub(super) fn decode(bytes: &'a [u8]) -> Option<(Self, usize)> {
         let (&[flags, apex_depth, name_bytes, rrsets, depth, c1, c2, c3, c4, l1, l2, l3, l4], _) =
             bytes.split_first_chunk::<HEAD_BYTES>()?;
@@ -117,7 +117,7 @@ impl<'a> NodeView<'a> {
     }
 
     /// The RRset of a type.
-    #[inline]
+    #[inline(always)]
     pub fn rrset(&self, rtype: u16) -> Option<RrsetView<'a>> {
         self.entries().find(|entry| entry.rtype == rtype).filter(|_| rtype != NEGATIVE)
     }
@@ -164,7 +164,7 @@ pub(crate) struct PlainNode<'a> {
 
 impl<'a> PlainNode<'a> {
     /// The node of a candidate.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn decode(candidate: Candidate<'a>) -> Option<Self> {
         let (&[_, apex_depth, name_bytes, rrsets, depth, ..], rest) =
             candidate.bytes.split_first_chunk::<HEAD_BYTES>()?;
@@ -172,7 +172,7 @@ impl<'a> PlainNode<'a> {
     }
 
     /// The RRset of a type, where it can be sent as it is stored.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn rrset(&self, rtype: u16) -> Option<RrsetView<'a>> {
         let entries = self.rest.get(usize::from(self.name_bytes)..)?;
         let (heads, records) = (entries, entries.get(usize::from(self.rrsets) * RRSET_HEAD_BYTES..)?);
@@ -239,7 +239,7 @@ pub struct RrsetView<'a> {
 
 impl<'a> RrsetView<'a> {
     /// The RRset whose head is given, and whose records start `records`.
-    #[inline]
+    #[inline(always)]
     fn decode(head: &[u8], records: &'a [u8]) -> Option<Self> {
         let (&[t1, t2, n1, n2, ttl1, ttl2, ttl3, ttl4, l1, l2, l3, l4, origin, kind, s1, s2], _) =
             head.split_first_chunk::<RRSET_HEAD_BYTES>()?;
@@ -276,19 +276,19 @@ impl<'a> RrsetView<'a> {
     }
 
     /// True where the records can be sent as they are stored.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn is_verbatim(&self) -> bool {
         self.kind == VERBATIM
     }
 
     /// The checksum's sum of the records, in the order of the machine, as if they began at an even place.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn sum(&self) -> u16 {
         self.sum
     }
 
     /// The records in wire form, each with a pointer to the question's name as its owner.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn records(&self) -> &'a [u8] {
         self.records
     }

@@ -38,21 +38,21 @@ pub(super) struct ShardView<'a> {
 }
 
 /// The part of a key that a slot remembers, and that says where probing starts.
-#[inline]
+#[inline(always)]
 #[allow(clippy::cast_possible_truncation, reason = "the tag is the middle of the key")]
 pub(super) const fn tag(key: u64) -> u32 {
     (key >> 16) as u32
 }
 
 /// The index of a key's shard: the row of shards, and the place in the row.
-#[inline]
+#[inline(always)]
 #[allow(clippy::cast_possible_truncation, reason = "each index is one byte of the key")]
 pub(super) const fn place(key: u64) -> (u8, u8) {
     ((key >> 56) as u8, (key >> 48) as u8)
 }
 
 /// The tag of a slot, and the place of its node plus one.
-#[inline]
+#[inline(always)]
 #[allow(clippy::cast_possible_truncation, reason = "each half is one number")]
 const fn halves(slot: u64) -> (u32, u32) {
     ((slot >> 32) as u32, slot as u32)
@@ -60,7 +60,7 @@ const fn halves(slot: u64) -> (u32, u32) {
 
 impl Shard {
     /// The shard as it is read.
-    #[inline]
+    #[inline(always)]
     pub(super) fn view(&self) -> ShardView<'_> {
         ShardView { bytes: &self.bytes }
     }
@@ -74,7 +74,7 @@ impl Shard {
 
 impl<'a> ShardView<'a> {
     /// Number of slots less one.
-    #[inline]
+    #[inline(always)]
     fn mask(self) -> usize {
         (1usize << (self.bytes.len() % SLOT_BITS_MODULUS)) - 1
     }
@@ -101,7 +101,7 @@ impl<'a> ShardView<'a> {
     }
 
     /// The bytes from the node on that a key probably has: what the slots tell without a look at the node.
-    #[inline]
+    #[inline(always)]
     pub(super) fn candidate(&self, key: u64) -> Option<&'a [u8]> {
         let tag = tag(key);
         let mut index = tag as usize & self.mask();
@@ -118,7 +118,7 @@ impl<'a> ShardView<'a> {
     }
 
     /// Asks the memory for the slot that is read first for a key.
-    #[inline]
+    #[inline(always)]
     pub(super) fn prefetch_slot(&self, key: u64) {
         if let Some(slot) = self.bytes.get((tag(key) as usize & self.mask()) * SLOT_BYTES) {
             prefetch(slot);
@@ -126,13 +126,13 @@ impl<'a> ShardView<'a> {
     }
 
     /// A slot.
-    #[inline]
+    #[inline(always)]
     fn slot(&self, index: usize) -> Option<u64> {
         self.bytes.as_chunks::<SLOT_BYTES>().0.get(index).map(|bytes| u64::from_le_bytes(*bytes))
     }
 
     /// The bytes from a slot's node on.
-    #[inline]
+    #[inline(always)]
     fn node_bytes(&self, slot: u64) -> Option<&'a [u8]> {
         self.bytes.get(halves(slot).1.checked_sub(1)? as usize..)
     }

@@ -18,7 +18,7 @@ pub(crate) struct Spot<'a> {
 
 impl<'a> Spot<'a> {
     /// Asks the memory for the key's slot.
-    #[inline]
+    #[inline(always)]
     pub(super) fn new(shard: ShardView<'a>, key: u64) -> Self {
         shard.prefetch_slot(key);
         Self { shard, key }
@@ -26,7 +26,7 @@ impl<'a> Spot<'a> {
 
     /// The second step: where the node of the name probably is, by what the slots tell; nothing where there is none. Asks
     /// the memory for it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn candidate(self) -> Option<Candidate<'a>> {
         let bytes = self.shard.candidate(self.key)?;
         prefetch(bytes.first()?);
