@@ -62,6 +62,12 @@ impl Block {
     pub(crate) fn words(self) -> [u64; 2] {
         machine::words(self.0)
     }
+
+    /// The sum of all the 16-bit numbers, little-endian, that some blocks are made of.
+    #[inline(always)]
+    pub(crate) fn sum<const N: usize>(blocks: [Self; N]) -> u32 {
+        machine::sum(blocks.map(|block| block.0))
+    }
 }
 
 /// Whether a stage is compiled for what the newer of today's machines have: AVX2 and BMI.
@@ -141,6 +147,7 @@ mod machine {
 
     #[inline(always)]
     pub(super) fn lowercase(bytes: Bytes) -> Bytes {
+        #[inline]
         #[target_feature(enable = "sse2")]
         fn lowercase(bytes: Bytes) -> Bytes {
             // 'A' to 'Z' become the 26 least of all signed bytes.
@@ -172,6 +179,7 @@ mod machine {
 
     #[inline(always)]
     pub(super) fn words(bytes: Bytes) -> [u64; 2] {
+        #[inline]
         #[target_feature(enable = "sse2")]
         fn words(bytes: Bytes) -> [u64; 2] {
             let upper = sse::_mm_unpackhi_epi64(bytes, bytes);
@@ -179,6 +187,26 @@ mod machine {
         }
         // SAFETY: every x86-64 has SSE2.
         unsafe { words(bytes) }
+    }
+
+    #[inline(always)]
+    pub(super) fn sum<const N: usize>(blocks: [Bytes; N]) -> u32 {
+        #[inline]
+        #[target_feature(enable = "sse2")]
+        fn sum<const N: usize>(blocks: [Bytes; N]) -> u32 {
+            // Numbers are multiplied as signed ones, so that 2^15 is taken from each, and put back in the end.
+            let mut sums = sse::_mm_setzero_si128();
+            for block in blocks {
+                let signed = sse::_mm_xor_si128(block, sse::_mm_set1_epi16(i16::MIN));
+                sums = sse::_mm_add_epi32(sums, sse::_mm_madd_epi16(signed, sse::_mm_set1_epi16(1)));
+            }
+            let halves = sse::_mm_add_epi32(sums, sse::_mm_shuffle_epi32::<0b00_00_11_10>(sums));
+            let whole = sse::_mm_add_epi32(halves, sse::_mm_shuffle_epi32::<0b00_00_00_01>(halves));
+            let taken = const { (N as u32) << 18 };
+            sse::_mm_cvtsi128_si32(whole).cast_unsigned().wrapping_add(taken)
+        }
+        // SAFETY: every x86-64 has SSE2.
+        unsafe { sum(blocks) }
     }
 }
 
@@ -224,6 +252,12 @@ mod machine {
         let number = u128::from_le_bytes(bytes);
         [number as u64, (number >> 64) as u64]
     }
+
+    #[inline(always)]
+    pub(super) fn sum<const N: usize>(blocks: [Bytes; N]) -> u32 {
+        let numbers = blocks.iter().flat_map(|block| block.as_chunks::<2>().0);
+        numbers.map(|&number| u32::from(u16::from_le_bytes(number))).sum()
+    }
 }
 
 #[cfg(test)]
@@ -252,6 +286,15 @@ mod tests {
             let mut other = *b"sixteen of bytes";
             other[index] ^= 0x80;
             assert!(!block.equal(Block::new(&other)).is_ones());
+        }
+    }
+
+    #[test]
+    fn numbers_of_any_sign_are_summed() {
+        for (one, other) in [(0x00, 0x00), (0xff, 0xff), (0x80, 0x7f), (0x01, 0x80)] {
+            let blocks = [[one; BLOCK_BYTES], [other; BLOCK_BYTES]];
+            let expected: u32 = [one, other].map(|byte| 8 * u32::from(u16::from_le_bytes([byte; 2]))).iter().sum();
+            assert_eq!(Block::sum(blocks.map(|block| Block::new(&block))), expected);
         }
     }
 }

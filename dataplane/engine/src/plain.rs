@@ -33,6 +33,8 @@ const BLOCKS: usize = (UDP_BYTES + HEADER_BYTES + NAME_BYTES + TYPE_BYTES + OPT_
 const UDP_AT: usize = HEADER_AT - UDP_BYTES;
 /// Bytes of a buffer that are looked at, whatever the length of the frame in it.
 const WINDOW_BYTES: usize = UDP_AT + BLOCKS * BLOCK_BYTES;
+/// Bytes of the longest reply that is made.
+const REPLY_BYTES: usize = HEADER_AT + UDP_ANSWER_BYTES_MIN;
 /// Bytes of one address record.
 const A_RECORD_BYTES: usize = 16;
 
@@ -101,10 +103,7 @@ impl PlainQuery {
         let [first, second] = name;
         let mut key = seed.block(0, first).wrapping_add(seed.block(1, second));
         if name_bytes > 2 * BLOCK_BYTES {
-            key = key.wrapping_add(seed.block(2, block(2)));
-        }
-        if name_bytes > 3 * BLOCK_BYTES {
-            key = key.wrapping_add(seed.block(3, block(3)));
+            key = key.wrapping_add(later_key(window, name_bytes, seed));
         }
         // At most NAME_BYTES, or there would be no masks.
         Some(Self { name, key, name_bytes: u8::try_from(name_bytes).ok()?, has_opt })
@@ -161,7 +160,7 @@ impl PlainQuery {
         if length > UDP_ANSWER_BYTES_MIN {
             return None;
         }
-        let to = room.get_mut(NAME_AT + name_bytes + TYPE_BYTES..)?;
+        let to = room.first_chunk_mut::<REPLY_BYTES>()?.get_mut(NAME_AT + name_bytes + TYPE_BYTES..)?;
         copy(to.get_mut(..records.len())?, records);
         if self.has_opt {
             *to.get_mut(records.len()..)?.first_chunk_mut()? = opt;
@@ -230,6 +229,14 @@ fn words(numbers: [u16; 4]) -> [u8; 8] {
     (first | second << 16 | third << 32 | fourth << 48).to_le_bytes()
 }
 
+/// What the blocks of a name behind the second add to its key.
+#[inline(never)]
+fn later_key(window: &Window, name_bytes: usize, seed: &Seed) -> u64 {
+    let Some(masks) = masks(name_bytes) else { return 0 };
+    let part = |index| seed.block(index, name_block(window, masks, index));
+    part(2).wrapping_add(if name_bytes > 3 * BLOCK_BYTES { part(3) } else { 0 })
+}
+
 /// True for an OPT record of version 0 without options.
 #[inline(always)]
 fn is_plain_opt(record: &[u8; OPT_BYTES]) -> bool {
@@ -246,13 +253,17 @@ fn answer_opt(&[_, _, _, u1, u2, _, _, flags, ..]: &[u8; OPT_BYTES], udp_answer_
 /// Checks the UDP checksum of a datagram whose length is known to be within the window.
 #[inline(always)]
 fn has_right_sum(window: &Window, plain: &PlainHeaders) -> bool {
-    let blocks = window.get(UDP_AT..).unwrap_or_default().as_chunks::<BLOCK_BYTES>().0;
-    let whole = plain.udp_bytes / BLOCK_BYTES;
-    let sum = blocks.iter().take(whole).fold(plain.pseudo_sum, |sum, block| sum.add_block(Block::new(block)));
-    let (Some(last), Some([mask, ..])) = (blocks.get(whole), masks(plain.udp_bytes % BLOCK_BYTES)) else {
-        return sum.is_right();
-    };
-    sum.add_block(Block::new(last).and(Block::new(mask))).is_right()
+    let Some(masks) = masks(plain.udp_bytes) else { return has_right_sum_long(window, plain) };
+    let block = |index| Block::new(&load(window, UDP_AT + index * BLOCK_BYTES)).and(mask(masks, index));
+    let sum = Block::sum([block(0), block(1), block(2), block(3)]);
+    plain.pseudo_sum.add_little_endian(sum).is_right()
+}
+
+/// The same for datagrams of more bytes than there are masks for.
+#[inline(never)]
+fn has_right_sum_long(window: &Window, plain: &PlainHeaders) -> bool {
+    let datagram = window.get(UDP_AT..UDP_AT + plain.udp_bytes);
+    datagram.is_some_and(|datagram| plain.pseudo_sum.add(datagram).is_right())
 }
 
 /// The masks that leave the first `length` bytes of so many as they are, block by block.
@@ -283,8 +294,8 @@ fn load<const N: usize>(window: &Window, at: usize) -> [u8; N] {
 /// Copies records; one address, the most frequent answer, without a call.
 #[inline(always)]
 pub(crate) fn copy(to: &mut [u8], records: &[u8]) {
-    match (to.first_chunk_mut::<A_RECORD_BYTES>(), <&[u8; A_RECORD_BYTES]>::try_from(records)) {
-        (Some(to), Ok(record)) => *to = *record,
+    match (<&mut [u8; A_RECORD_BYTES]>::try_from(&mut *to), records.first_chunk()) {
+        (Ok(to), Some(record)) => *to = *record,
         _ => to.copy_from_slice(records),
     }
 }

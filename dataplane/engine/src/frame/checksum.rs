@@ -1,7 +1,5 @@
 //! The Internet checksum (RFC 1071).
 
-use crate::machine::Block;
-
 /// A sum of 16-bit words in the order of the machine, as wide as it takes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Sum(u64);
@@ -39,12 +37,12 @@ impl Sum {
         Self(sum + u64::from(carry))
     }
 
-    /// Adds a block.
+    /// Adds a sum of 16-bit words that were read as little-endian numbers.
     #[inline(always)]
-    pub(crate) fn add_block(self, block: Block) -> Self {
-        // In the order of the machine, as `add` does.
-        let [first, second] = block.words();
-        self.add_word(u64::from_ne_bytes(first.to_le_bytes())).add_word(u64::from_ne_bytes(second.to_le_bytes()))
+    pub(crate) fn add_little_endian(self, sum: u32) -> Self {
+        // RFC 1071 section 2(B): bytes swapped, the sum is that of the swapped words.
+        let folded = Self(u64::from(sum)).fold();
+        self.add_word(if cfg!(target_endian = "little") { u64::from(sum) } else { u64::from(folded.swap_bytes()) })
     }
 
     /// Adds a 16-bit number.

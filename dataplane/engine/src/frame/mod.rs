@@ -56,10 +56,8 @@ const ETHERTYPE_IPV6: [u8; 2] = [0x86, 0xdd];
 pub(crate) struct Station {
     /// The port's MAC address.
     pub mac: [u8; 6],
-    /// The same, as the first bytes of a frame are read, with the group bit of a sender that may be.
-    mac_word: u64,
-    /// The first of the served IPv4 addresses; zeros, which no frame is sent to, where there is none.
-    first_ipv4: [u8; 4],
+    /// What plain frames have in their headers.
+    plain: plain::PlainPattern,
     /// Served IPv4 addresses.
     ipv4: Box<[[u8; 4]]>,
     /// Served IPv6 addresses.
@@ -148,12 +146,10 @@ impl Station {
             IpAddr::V4(_) => None,
             IpAddr::V6(address) => Some(address.octets()),
         });
-        let [m1, m2, m3, m4, m5, m6] = config.mac;
         let ipv4: Box<[[u8; 4]]> = ipv4.collect();
         Self {
-            first_ipv4: ipv4.first().copied().unwrap_or_default(),
             mac: config.mac,
-            mac_word: u64::from_le_bytes([m1, m2, m3, m4, m5, m6, 0, 0]),
+            plain: plain::PlainPattern::new(config.mac, config.dns_port.to_be_bytes(), &ipv4),
             ipv4,
             ipv6: ipv6.collect(),
             dns_port: config.dns_port.to_be_bytes(),

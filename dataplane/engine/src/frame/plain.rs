@@ -4,6 +4,7 @@
 
 use super::checksum::Sum;
 use super::{Datagram, ETHERNET_BYTES, IPV4_BYTES, Packet, Station, UDP_BYTES};
+use crate::machine::{BLOCK_BYTES, Block};
 
 /// Bytes of the headers of a plain frame.
 pub(crate) const PLAIN_HEADERS_BYTES: usize = ETHERNET_BYTES + IPV4_BYTES + UDP_BYTES;
@@ -11,16 +12,65 @@ pub(crate) const PLAIN_HEADERS_BYTES: usize = ETHERNET_BYTES + IPV4_BYTES + UDP_
 /// Source ports above this are not looked up among those refused.
 const WELL_KNOWN_PORTS: u16 = 37;
 
-/// The first eight bytes of a frame without what differs between senders: our MAC address, and the group bit of theirs.
-const TO_MASK: u64 = u64::from_le_bytes([0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 0]);
-/// Ethertype, version and header length, and not the type of service.
-const KIND_MASK: u32 = u32::from_le_bytes([0xff, 0xff, 0xff, 0]);
-/// IPv4 with a header of twenty bytes.
-const KIND: u32 = u32::from_le_bytes([8, 0, 0x45, 0]);
-/// Fragment offset and flags, and the protocol; not the bit that forbids fragments, and not the TTL.
-const PART_MASK: u32 = u32::from_le_bytes([0xbf, 0xff, 0, 0xff]);
-/// No fragment, UDP.
-const PART: u32 = u32::from_le_bytes([0, 0, 0, 17]);
+/// What of a frame's first sixteen bytes tells that it is a plain one: our MAC address, the group bit of the sender's,
+/// ethertype, version and header length.
+const FIRST_MASK: [u8; BLOCK_BYTES] = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0];
+/// The same of those from [`SECOND_AT`] on: protocol, destination address and port.
+const SECOND_MASK: [u8; BLOCK_BYTES] = [0, 0xff, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0, 0xff, 0xff];
+/// Where those stand.
+const SECOND_AT: usize = 22;
+/// Fragment offset and flags, and not the bit that forbids fragments.
+const FRAGMENT_MASK: u16 = u16::from_le_bytes([0xbf, 0xff]);
+
+/// What a plain frame to a port has in its headers.
+#[derive(Clone, Debug)]
+pub(super) struct PlainPattern {
+    /// The first sixteen bytes, as far as [`FIRST_MASK`] leaves them.
+    first: [u8; BLOCK_BYTES],
+    /// Those from [`SECOND_AT`] on as far as [`SECOND_MASK`] leaves them, with the first served address.
+    second: [u8; BLOCK_BYTES],
+    /// The same with the other served addresses.
+    others: Box<[[u8; BLOCK_BYTES]]>,
+}
+
+impl PlainPattern {
+    /// What frames to some addresses have.
+    pub(super) fn new([m1, m2, m3, m4, m5, m6]: [u8; 6], dns_port: [u8; 2], addresses: &[[u8; 4]]) -> Self {
+        let [q1, q2] = dns_port;
+        let mut seconds = addresses.iter().map(|&[a, b, c, d]| [0, 17, 0, 0, 0, 0, 0, 0, a, b, c, d, 0, 0, q1, q2]);
+        Self {
+            first: [m1, m2, m3, m4, m5, m6, 0, 0, 0, 0, 0, 0, 8, 0, 0x45, 0],
+            // Zeros are no protocol of ours: nothing is taken where no address is served.
+            second: seconds.next().unwrap_or_default(),
+            others: seconds.collect(),
+        }
+    }
+
+    /// True where a frame's headers are such.
+    #[inline(always)]
+    fn fits(&self, headers: &[u8; PLAIN_HEADERS_BYTES]) -> bool {
+        let masked = |at: usize, mask: &[u8; BLOCK_BYTES]| Block::new(&bytes_at(headers, at)).and(Block::new(mask));
+        let first = masked(0, &FIRST_MASK).equal(Block::new(&self.first));
+        let second = masked(SECOND_AT, &SECOND_MASK);
+        first.and(second.equal(Block::new(&self.second))).is_ones()
+            || (first.is_ones() && self.others.iter().any(|other| second.equal(Block::new(other)).is_ones()))
+    }
+}
+
+/// By the first octet of an address: whether a sender may have it. Not "this" network, loopback, groups, or what is
+/// reserved (RFC 1122 section 3.2.1.3).
+static SENDERS: [bool; 256] = {
+    let mut senders = [false; 256];
+    let mut first: u8 = 1;
+    let (_, rest) = senders.split_at_mut(1);
+    let mut rest = rest;
+    while let [sender, after @ ..] = rest {
+        *sender = first < 224 && first != 127;
+        first = first.wrapping_add(1);
+        rest = after;
+    }
+    senders
+};
 
 /// A plain frame's datagram as far as its headers tell.
 pub(crate) struct PlainHeaders {
@@ -42,6 +92,9 @@ impl Station {
         let plain = self.plain_headers(frame.first_chunk()?, frame.len())?;
         let payload = ETHERNET_BYTES + IPV4_BYTES;
         let end = payload + plain.udp_bytes;
+        if plain.udp_bytes < UDP_BYTES {
+            return None;
+        }
         let packet = Packet { is_ipv6: false, ip: ETHERNET_BYTES, payload, end: ETHERNET_BYTES + plain.ip_bytes };
         plain.pseudo_sum.add(frame.get(payload..end)?).is_right().then_some(Datagram { packet, end })
     }
@@ -49,29 +102,19 @@ impl Station {
     /// Checks the headers of a frame of `length` bytes on a port without VLAN, all but the UDP checksum.
     #[inline(always)]
     pub(crate) fn plain_headers(&self, headers: &[u8; PLAIN_HEADERS_BYTES], length: usize) -> Option<PlainHeaders> {
-        let to = u64::from_le_bytes(bytes_at(headers, 0));
-        let kind = u32::from_le_bytes(bytes_at(headers, 12));
-        let part = u32::from_le_bytes(bytes_at(headers, 20));
-        let [source, destination] = [bytes_at(headers, 26), bytes_at(headers, 30)];
-        let [p1, p2, q1, q2] = bytes_at(headers, 34);
-        if to & TO_MASK != self.mac_word
-            || kind & KIND_MASK != KIND
-            || part & PART_MASK != PART
-            || [q1, q2] != self.dns_port
-            || (destination != self.first_ipv4 && !self.serves_ipv4(destination))
-        {
+        let [source, destination] = [bytes_at::<4>(headers, 26), bytes_at(headers, 30)];
+        if !self.plain.fits(headers) || u16::from_le_bytes(bytes_at(headers, 20)) & FRAGMENT_MASK != 0 {
             return None;
         }
         let [first, ..] = source;
-        let source_is_good = first.wrapping_sub(1) < 223 && first != 127 && source != destination;
         let ip_bytes = usize::from(u16::from_be_bytes(bytes_at(headers, 16)));
         let udp_bytes = usize::from(u16::from_be_bytes(bytes_at(headers, 38)));
         // A datagram without checksum is rare; the long way takes it.
-        if !source_is_good
-            || u16::from_be_bytes([p1, p2]) <= WELL_KNOWN_PORTS
+        if !SENDERS.get(usize::from(first)).is_some_and(|&sender| sender)
+            || source == destination
+            || u16::from_be_bytes(bytes_at(headers, 34)) <= WELL_KNOWN_PORTS
             || ip_bytes + ETHERNET_BYTES > length
             || udp_bytes + IPV4_BYTES > ip_bytes
-            || udp_bytes < UDP_BYTES
             || bytes_at(headers, 40) == [0, 0]
         {
             return None;

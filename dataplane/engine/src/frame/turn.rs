@@ -42,13 +42,15 @@ pub(crate) fn datagram(room: &mut [u8], mac: [u8; 6], datagram: Datagram, end: u
 /// [`ethernet`] and [`ipv4`] give, eight bytes at a time.
 #[inline(always)]
 pub(crate) fn plain(outer: &mut [u8; PLAIN_HEADERS_BYTES], station: &Station, udp_bytes: u16) {
-    let &mut [_, _, _, _, _, _, s1, s2, s3, s4, s5, s6, ..] = outer;
     let length = udp_bytes.wrapping_add(IPV4_BYTES_U16).to_be_bytes();
     let [m1, m2, m3, m4, m5, m6] = station.mac;
-    put(outer, 0, [s1, s2, s3, s4, s5, s6, m1, m2]);
-    put(outer, 8, [m3, m4, m5, m6, 8, 0, 0x45, 0]);
+    // Two bytes too many, which the next line writes.
+    let sender: [u8; 8] = outer.get(6..).and_then(<[u8]>::first_chunk).copied().unwrap_or_default();
+    put(outer, 0, sender);
+    put(outer, 6, [m1, m2, m3, m4, m5, m6, 8, 0]);
     let [l1, l2] = length;
-    put(outer, 16, [l1, l2, 0, 0, 0x40, 0, HOPS, 17]);
+    put(outer, 14, [0x45, 0, l1, l2, 0, 0, 0x40, 0]);
+    put(outer, 22, [HOPS, 17]);
     if let Some(addresses) = outer.get_mut(26..).and_then(<[u8]>::first_chunk_mut::<8>) {
         let both = u64::from_ne_bytes(*addresses);
         *addresses = both.rotate_left(32).to_ne_bytes();
@@ -61,10 +63,10 @@ pub(crate) fn plain(outer: &mut [u8; PLAIN_HEADERS_BYTES], station: &Station, ud
     }
 }
 
-/// Puts eight bytes where they are known to fit.
+/// Puts bytes where they are known to fit.
 #[inline(always)]
-fn put(outer: &mut [u8; PLAIN_HEADERS_BYTES], at: usize, bytes: [u8; 8]) {
-    if let Some(place) = outer.get_mut(at..).and_then(<[u8]>::first_chunk_mut::<8>) {
+fn put<const N: usize>(outer: &mut [u8; PLAIN_HEADERS_BYTES], at: usize, bytes: [u8; N]) {
+    if let Some(place) = outer.get_mut(at..).and_then(<[u8]>::first_chunk_mut::<N>) {
         *place = bytes;
     }
 }

@@ -179,23 +179,22 @@ impl<'a> PlainNode<'a> {
         // Mostly it is the first.
         let head = heads.first_chunk::<RRSET_HEAD_BYTES>()?;
         let rrset = RrsetView::decode(head, records)?;
-        if rrset.rtype == rtype && rrset.is_verbatim() { Some(rrset) } else { self.later_rrset(rtype) }
+        if rrset.rtype == rtype && rrset.is_verbatim() { Some(rrset) } else { later_rrset(entries, self.rrsets, rtype) }
     }
+}
 
-    /// The same, behind the first.
-    #[inline(never)]
-    fn later_rrset(&self, rtype: u16) -> Option<RrsetView<'a>> {
-        let entries = self.rest.get(usize::from(self.name_bytes)..)?;
-        let (heads, mut records) = entries.split_at_checked(usize::from(self.rrsets) * RRSET_HEAD_BYTES)?;
-        for head in heads.as_chunks::<RRSET_HEAD_BYTES>().0 {
-            let rrset = RrsetView::decode(head, records)?;
-            if rrset.rtype == rtype {
-                return Some(rrset).filter(RrsetView::is_verbatim);
-            }
-            records = records.get(rrset.records.len()..)?;
+/// The same among all the RRsets of a node, whose heads start `entries`.
+#[inline(never)]
+fn later_rrset(entries: &[u8], rrsets: u8, rtype: u16) -> Option<RrsetView<'_>> {
+    let (heads, mut records) = entries.split_at_checked(usize::from(rrsets) * RRSET_HEAD_BYTES)?;
+    for head in heads.as_chunks::<RRSET_HEAD_BYTES>().0 {
+        let rrset = RrsetView::decode(head, records)?;
+        if rrset.rtype == rtype {
+            return Some(rrset).filter(RrsetView::is_verbatim);
         }
-        None
+        records = records.get(rrset.records.len()..)?;
     }
+    None
 }
 
 /// True where two names in lower case are equal. Eight bytes at a time in place: a call costs more than a name has bytes.

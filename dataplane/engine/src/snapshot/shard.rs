@@ -134,7 +134,7 @@ impl<'a> ShardView<'a> {
     /// The bytes from a slot's node on.
     #[inline(always)]
     fn node_bytes(&self, slot: u64) -> Option<&'a [u8]> {
-        self.bytes.get(halves(slot).1.checked_sub(1)? as usize..)
+        self.bytes.get(halves(slot).1.wrapping_sub(1) as usize..)
     }
 
     /// Every node with its tag and encoded bytes, in no order.
