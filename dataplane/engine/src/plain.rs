@@ -62,24 +62,43 @@ type Masks = [[u8; BLOCK_BYTES]; NAME_BYTES / BLOCK_BYTES];
 type Window = [u8; WINDOW_BYTES];
 
 /// A plain query between the stages. Everything else is still in its frame.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct PlainQuery {
     /// The first blocks of the name in lower case, zeros behind it.
     name: [Block; 2],
     /// The key of the name.
     pub key: u64,
-    /// Bytes of the name.
+    /// Bytes of the name; 0: there is no query here.
     name_bytes: u8,
     /// Whether it ends in an OPT record.
     has_opt: bool,
 }
 
 impl PlainQuery {
-    /// The query in a frame of `length` bytes that starts a buffer, if it is a plain one.
+    /// No query.
+    pub(crate) fn none() -> Self {
+        let zeros = Block::new(&[0; BLOCK_BYTES]);
+        Self { name: [zeros; 2], key: 0, name_bytes: 0, has_opt: false }
+    }
+
+    /// Forgets the query.
     #[inline(always)]
-    pub(crate) fn take(station: &Station, room: &[u8], length: usize, seed: &Seed) -> Option<Self> {
+    pub(crate) fn clear(&mut self) {
+        self.name_bytes = 0;
+    }
+
+    /// True where there is a query.
+    #[inline(always)]
+    pub(crate) fn is_some(&self) -> bool {
+        self.name_bytes != 0
+    }
+
+    /// Takes the query in a frame of `length` bytes that starts a buffer, if it is a plain one; else nothing is left.
+    #[inline(always)]
+    pub(crate) fn take(&mut self, station: &Station, room: &[u8], length: usize, seed: &Seed) -> Option<()> {
+        self.clear();
         let window: &Window = room.first_chunk()?;
-        let plain = station.plain_headers(window.first_chunk()?, length)?;
+        let PlainHeaders { udp_bytes, pseudo_sum, .. } = station.plain_headers(window.first_chunk()?, length)?;
         let [f1, _] = load(window, HEADER_AT + 2);
         if u16::from_be_bytes([f1, 0]) & (FLAG_QR | OPCODE_MASK) != 0 {
             return None;
@@ -90,28 +109,29 @@ impl PlainQuery {
             _ => return None,
         };
         let around = UDP_BYTES + HEADER_BYTES + TYPE_BYTES + if has_opt { OPT_BYTES } else { 0 };
-        let name_bytes = plain.udp_bytes.wrapping_sub(around);
+        let name_bytes = udp_bytes.wrapping_sub(around);
         if !(1..=NAME_BYTES).contains(&name_bytes)
-            || !has_right_sum(window, &plain)
+            || !has_right_sum(window, udp_bytes, pseudo_sum)
             || (has_opt && !is_plain_opt(&load(window, NAME_AT + name_bytes + TYPE_BYTES)))
         {
             return None;
         }
         let masks = masks(name_bytes)?;
-        let block = |index| name_block(window, masks, index);
-        let name = [block(0), block(1)];
-        let [first, second] = name;
-        let mut key = seed.block(0, first).wrapping_add(seed.block(1, second));
+        let [first, second] = [name_block(window, masks, 0), name_block(window, masks, 1)];
+        self.name = [first, second];
+        self.key = seed.block(0, first).wrapping_add(seed.block(1, second));
+        // At most NAME_BYTES.
+        self.name_bytes = u8::try_from(name_bytes).unwrap_or_default();
+        self.has_opt = has_opt;
         if name_bytes > 2 * BLOCK_BYTES {
-            key = key.wrapping_add(later_key(window, name_bytes, seed));
+            self.key = self.key.wrapping_add(later_key(window, name_bytes, seed));
         }
-        // At most NAME_BYTES, or there would be no masks.
-        Some(Self { name, key, name_bytes: u8::try_from(name_bytes).ok()?, has_opt })
+        Some(())
     }
 
     /// True where a name of this many bytes is the one whose key was taken.
     #[inline(always)]
-    pub(crate) fn has_name_of(self, name_bytes: usize) -> bool {
+    pub(crate) fn has_name_of(&self, name_bytes: usize) -> bool {
         usize::from(self.name_bytes) == name_bytes
     }
 
@@ -119,7 +139,7 @@ impl PlainQuery {
     /// length of the reply's frame; every answer is NOERROR.
     #[inline(always)]
     pub(crate) fn answer(
-        self,
+        &self,
         station: &Station,
         snapshot: &Snapshot,
         candidate: Candidate<'_>,
@@ -206,7 +226,8 @@ fn finish(headers: &mut [u8; NAME_AT], station: &Station, length: usize, answers
     let [s1, s2, d1, d2, l1, l2, c1, c2] = *udp;
     // RFC 1624 section 3: HC' = ~(~HC + ~m + m'). Swapped addresses and ports leave the sum as it is; the UDP length
     // counts twice, once in the pseudo-header.
-    let lengths = Sum::number(udp_bytes.swap_bytes()) + Sum::number(!u16::from_le_bytes([l1, l2]));
+    let udp_bytes = udp_bytes.swap_bytes();
+    let lengths = Sum::number(udp_bytes) + Sum::number(!u16::from_le_bytes([l1, l2]));
     let sum = sum.add_word(
         Sum::number(!u16::from_le_bytes([c1, c2]))
             + Sum::number(!old_flags)
@@ -214,10 +235,13 @@ fn finish(headers: &mut [u8; NAME_AT], station: &Station, length: usize, answers
             + Sum::number(answers)
             + 2 * lengths,
     );
-    // RFC 768: a computed checksum of zero is sent as all ones.
     let sum = u16::from_le_bytes(sum.finish());
-    let sum = if sum == 0 { u16::MAX } else { sum };
-    *udp = words([u16::from_le_bytes([d1, d2]), u16::from_le_bytes([s1, s2]), udp_bytes.swap_bytes(), sum]);
+    let (ports, rest) = udp.split_first_chunk_mut::<4>()?;
+    *ports = u32::from_le_bytes([s1, s2, d1, d2]).rotate_left(16).to_le_bytes();
+    let (length, rest) = rest.split_first_chunk_mut::<2>()?;
+    *length = udp_bytes.to_le_bytes();
+    // RFC 768: a computed checksum of zero is sent as all ones.
+    *rest.first_chunk_mut()? = if sum == 0 { u16::MAX } else { sum }.to_le_bytes();
     Some(())
 }
 
@@ -252,18 +276,18 @@ fn answer_opt(&[_, _, _, u1, u2, _, _, flags, ..]: &[u8; OPT_BYTES], udp_answer_
 
 /// Checks the UDP checksum of a datagram whose length is known to be within the window.
 #[inline(always)]
-fn has_right_sum(window: &Window, plain: &PlainHeaders) -> bool {
-    let Some(masks) = masks(plain.udp_bytes) else { return has_right_sum_long(window, plain) };
+fn has_right_sum(window: &Window, udp_bytes: usize, pseudo_sum: Sum) -> bool {
+    let Some(masks) = masks(udp_bytes) else { return has_right_sum_long(window, udp_bytes, pseudo_sum) };
     let block = |index| Block::new(&load(window, UDP_AT + index * BLOCK_BYTES)).and(mask(masks, index));
     let sum = Block::sum([block(0), block(1), block(2), block(3)]);
-    plain.pseudo_sum.add_little_endian(sum).is_right()
+    pseudo_sum.add_little_endian(sum).is_right()
 }
 
 /// The same for datagrams of more bytes than there are masks for.
 #[inline(never)]
-fn has_right_sum_long(window: &Window, plain: &PlainHeaders) -> bool {
-    let datagram = window.get(UDP_AT..UDP_AT + plain.udp_bytes);
-    datagram.is_some_and(|datagram| plain.pseudo_sum.add(datagram).is_right())
+fn has_right_sum_long(window: &Window, udp_bytes: usize, pseudo_sum: Sum) -> bool {
+    let datagram = window.get(UDP_AT..UDP_AT + udp_bytes);
+    datagram.is_some_and(|datagram| pseudo_sum.add(datagram).is_right())
 }
 
 /// The masks that leave the first `length` bytes of so many as they are, block by block.

@@ -53,7 +53,7 @@ pub struct Server {
     /// What is taken for ours.
     station: Station,
     /// The plain queries of a burst, each in the place of its frame.
-    plains: [Option<PlainQuery>; BURST_FRAMES_MAX],
+    plains: [PlainQuery; BURST_FRAMES_MAX],
     /// All else of a burst.
     slots: Box<[Slot]>,
     /// Answers the queries among them.
@@ -95,7 +95,7 @@ impl Server {
             machine: Machine::here(),
             station: Station::new(config),
             slots: (0..BURST_FRAMES_MAX).map(|_| slot()).collect(),
-            plains: [None; BURST_FRAMES_MAX],
+            plains: core::array::from_fn(|_| PlainQuery::none()),
             takes_plain: config.vlan.is_none() && limiter.is_none() && !responder.concerns_all(),
             responder,
             limiter,
@@ -163,15 +163,12 @@ impl Server {
     ) {
         let plains = self.plains.iter_mut().zip(&mut self.slots);
         for ((frame, (plain, slot)), spot) in frames.iter_mut().zip(plains).zip(spots) {
-            *plain = if self.takes_plain { take_plain(&self.station, frame, snapshot) } else { None };
-            let key = match plain {
-                Some(plain) => Some(plain.key),
-                None => {
-                    let limiter = self.limiter.as_deref_mut();
-                    slot.stage =
-                        take_apart(&self.station, limiter, frame, &mut slot.query, self.responder.has_cookies());
-                    slot.key(snapshot)
-                }
+            let key = if self.takes_plain && take_plain(plain, &self.station, frame, snapshot).is_some() {
+                Some(plain.key)
+            } else {
+                let limiter = self.limiter.as_deref_mut();
+                slot.stage = take_apart(&self.station, limiter, frame, &mut slot.query, self.responder.has_cookies());
+                slot.key(snapshot)
             };
             *spot = key.and_then(|key| snapshot.spot(key));
         }
@@ -190,8 +187,8 @@ impl Server {
         let udp_max = self.responder.udp_answer_bytes_max();
         let mut plain_replies = 0;
         for (index, ((frame, verdict), candidate)) in frames.iter_mut().zip(verdicts).zip(candidates).enumerate() {
-            let plain = self.plains.get(index).copied().flatten();
-            if let (Some(plain), Some(candidate)) = (plain, candidate)
+            if let Some(candidate) = candidate
+                && let Some(plain) = self.plains.get(index)
                 && let Some(length) = plain.answer(&self.station, snapshot, *candidate, frame.room(), udp_max)
             {
                 frame.set_len(length);
@@ -217,7 +214,7 @@ impl Server {
         counters: &Counters,
     ) -> Verdict {
         let Some(slot) = self.slots.get_mut(index) else { return Verdict::Drop(Reason::FrameShort) };
-        if let Some(plain) = self.plains.get(index).copied().flatten() {
+        if let Some(plain) = self.plains.get(index).filter(|plain| plain.is_some()) {
             slot.stage = take_apart(&self.station, None, frame, &mut slot.query, self.responder.has_cookies());
             // Seldom: what was taken for a plain query was another one.
             if !plain.has_name_of(slot.query.name.bytes().len()) {
@@ -276,12 +273,18 @@ fn look_ahead<'a>(
 
 /// Stage one of a plain query.
 #[inline(always)]
-fn take_plain<F: FrameBuffer>(station: &Station, frame: &mut F, snapshot: &Snapshot) -> Option<PlainQuery> {
+fn take_plain<F: FrameBuffer>(
+    plain: &mut PlainQuery,
+    station: &Station,
+    frame: &mut F,
+    snapshot: &Snapshot,
+) -> Option<()> {
     if !frame.is_whole() {
+        plain.clear();
         return None;
     }
     let length = frame.frame().len();
-    PlainQuery::take(station, frame.room(), length, snapshot.seed())
+    plain.take(station, frame.room(), length, snapshot.seed())
 }
 
 /// Stage one of everything else: finds out what a frame is, and takes the query in it apart.
