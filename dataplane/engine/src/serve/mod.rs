@@ -266,7 +266,7 @@ fn look_ahead<'a>(
     candidates: &mut [Option<Candidate<'a>>; BURST_FRAMES_MAX],
     frames: usize,
 ) {
-    for (spot, candidate) in spots.iter().zip(candidates).take(frames) {
+    for (spot, candidate) in spots.get(..frames).unwrap_or_default().iter().zip(candidates) {
         *candidate = spot.and_then(Spot::candidate);
     }
 }

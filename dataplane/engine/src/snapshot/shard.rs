@@ -76,7 +76,14 @@ impl<'a> ShardView<'a> {
     /// Number of slots less one.
     #[inline(always)]
     fn mask(self) -> usize {
-        (1usize << (self.bytes.len() % SLOT_BITS_MODULUS)) - 1
+        (1usize << self.slot_bits()) - 1
+    }
+
+    /// The logarithm of the number of slots.
+    #[inline(always)]
+    #[allow(clippy::cast_possible_truncation, reason = "it is below the modulus")]
+    fn slot_bits(self) -> u32 {
+        (self.bytes.len() % SLOT_BITS_MODULUS) as u32
     }
 
     /// The node of a name (in lower case) in the zone whose apex has `apex_depth` labels.
@@ -100,28 +107,36 @@ impl<'a> ShardView<'a> {
         }
     }
 
-    /// The bytes from the node on that a key probably has: what the slots tell without a look at the node.
+    /// The index of the slot that is read first for a key. Asks the memory for it.
     #[inline(always)]
-    pub(super) fn candidate(&self, key: u64) -> Option<&'a [u8]> {
-        let tag = tag(key);
-        let mut index = tag as usize & self.mask();
-        loop {
-            let slot = self.slot(index)?;
-            if halves(slot).0 == tag && slot != FREE {
-                return self.node_bytes(slot);
-            }
-            if slot == FREE {
-                return None;
-            }
-            index = (index + 1) & self.mask();
+    pub(super) fn prefetch_slot(self, key: u64) -> u32 {
+        let mask = (1u32 << self.slot_bits()) - 1;
+        let index = tag(key) & mask;
+        if let Some(slot) = self.bytes.get(index as usize * SLOT_BYTES) {
+            prefetch(slot);
         }
+        index
     }
 
-    /// Asks the memory for the slot that is read first for a key.
+    /// The bytes from the node on that a tag probably has, by what the slots from `index` on tell without a look at the
+    /// node.
     #[inline(always)]
-    pub(super) fn prefetch_slot(&self, key: u64) {
-        if let Some(slot) = self.bytes.get((tag(key) as usize & self.mask()) * SLOT_BYTES) {
-            prefetch(slot);
+    pub(super) fn candidate(self, tag: u32, index: u32) -> Option<&'a [u8]> {
+        let slot = self.slot(index as usize)?;
+        // A free slot has no place, and so no node.
+        if halves(slot).0 == tag { self.node_bytes(slot) } else { self.later_candidate(tag, index) }
+    }
+
+    /// The same behind the slot at `index`, which has another tag.
+    #[inline(never)]
+    fn later_candidate(self, tag: u32, index: u32) -> Option<&'a [u8]> {
+        let mut index = index as usize;
+        loop {
+            match self.slot(index)? {
+                FREE => return None,
+                slot if halves(slot).0 == tag => return self.node_bytes(slot),
+                _ => index = (index + 1) & self.mask(),
+            }
         }
     }
 

@@ -1,34 +1,35 @@
-//! A lookup in steps, each of which asks the memory for what the next one reads. The steps of all names of a burst overlap:
-//! so the memory works on many of them at once.
+//! A lookup in steps, each of which asks the memory for what the next one reads. Each step is taken for all names of a burst
+//! before the next begins: so the memory works on many of them at once.
 
-use super::shard::ShardView;
+use super::shard::{self, ShardView};
 use crate::machine::prefetch;
 
 /// Bytes of a cache line on every machine that we know.
 const CACHE_LINE_BYTES: usize = 64;
 
-/// The shard that a name is in, if it exists: the first step.
+/// Where a name is looked for: the first step.
 #[derive(Clone, Copy)]
 pub(crate) struct Spot<'a> {
-    /// The shard.
+    /// The shard that the name is in, if it exists.
     shard: ShardView<'a>,
-    /// The key of the name.
-    key: u64,
+    /// What a slot remembers of the name's key.
+    tag: u32,
+    /// The slot that is read first.
+    index: u32,
 }
 
 impl<'a> Spot<'a> {
     /// Asks the memory for the key's slot.
     #[inline(always)]
     pub(super) fn new(shard: ShardView<'a>, key: u64) -> Self {
-        shard.prefetch_slot(key);
-        Self { shard, key }
+        Self { shard, tag: shard::tag(key), index: shard.prefetch_slot(key) }
     }
 
     /// The second step: where the node of the name probably is, by what the slots tell; nothing where there is none. Asks
     /// the memory for it.
     #[inline(always)]
     pub(crate) fn candidate(self) -> Option<Candidate<'a>> {
-        let bytes = self.shard.candidate(self.key)?;
+        let bytes = self.shard.candidate(self.tag, self.index)?;
         prefetch(bytes.first()?);
         if let Some(second_line) = bytes.get(CACHE_LINE_BYTES) {
             prefetch(second_line);
