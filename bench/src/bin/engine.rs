@@ -2,7 +2,7 @@
 //! in a first round.
 //!
 //! `engine [NAMES...]`: sizes of the zone, 1000 and 1000000 unless given. `engine --count NAMES QUERIES [KIND]` answers that
-//! many queries and prints nothing: for counting instructions. The kinds are `plain`, `edns`, `cookie` and `known-cookie`.
+//! many queries and prints nothing: for counting instructions. The kinds are `plain`, `nxdomain`, `edns`, `cookie` and `known-cookie`.
 //! `--count-limited` does so with rate limits that let all pass.
 
 use std::error::Error;
@@ -84,6 +84,7 @@ impl Bench {
     fn frames(&mut self, count: usize, names: u64, kind: &str) -> Result<Vec<Vec<u8>>, Box<dyn Error>> {
         Ok(match kind {
             "plain" => zone::frames(count, names, true),
+            "nxdomain" => zone::frames(count, names, false),
             "edns" => zone::frames_with_options(count, names, &[]),
             "cookie" => zone::frames_with_options(count, names, &[(COOKIE, &CLIENT_COOKIE)]),
             "known-cookie" => {

@@ -1,6 +1,6 @@
 //! What is done to a reply where clients are limited; see [`crate::rate`].
 
-use super::Stage;
+use super::others::Stage;
 use super::respond::{Reply, message_room};
 use crate::counters::Counters;
 use crate::frame::{Datagram, FrameBuffer, Request};

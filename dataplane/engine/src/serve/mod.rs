@@ -1,27 +1,26 @@
 //! A burst's way through the engine: every frame comes in once, and leaves with a [`Verdict`].
 //!
-//! Stage one takes all frames apart, stage two answers them (`respond`, and `limited` where clients are limited). In between
+//! Stage one takes all frames apart, stage two answers them: plain queries by `crate::plain`, all else by `others`. In between
 //! the memory is asked for what the lookups will read, so that those of a burst overlap.
 
 mod limited;
+mod others;
 mod respond;
 
 use core::net::IpAddr;
 
 pub use crate::chaos::ChaosConfig;
 use crate::counters::Counters;
-use crate::frame::{Datagram, Frame, FrameBuffer, Request, Station, local, turn};
+use crate::frame::{FrameBuffer, Station};
 use crate::limits::BURST_FRAMES_MAX;
 use crate::machine::Machine;
 pub use crate::options::EdnsConfig;
-use crate::plain::PlainQuery;
-use crate::query::{Query, Refusal};
-use crate::rate::{Limiter, RateLimit};
+use crate::plain::{Maker, PlainQuery};
+use crate::rate::RateLimit;
 use crate::rtype::rcode;
 use crate::snapshot::{Candidate, Snapshot, Spot};
-use crate::verdict::{Reason, Verdict};
-use limited::{Asked, admit_local, limit};
-use respond::{Reply, Responder, refuse};
+use crate::verdict::Verdict;
+use others::Others;
 
 /// What a port serves.
 #[derive(Clone, Debug)]
@@ -52,78 +51,49 @@ pub struct Server {
     machine: Machine,
     /// What is taken for ours.
     station: Station,
-    /// The plain queries of a burst, each in the place of its frame.
-    plains: [PlainQuery; BURST_FRAMES_MAX],
-    /// All else of a burst.
-    slots: Box<[Slot]>,
-    /// Answers the queries among them.
-    responder: Responder,
-    /// Counts what each client has had.
-    limiter: Option<Box<Limiter>>,
     /// Whether plain queries go the plain way: not where something is to be done for every query.
     takes_plain: bool,
-}
-
-/// A frame between the stages.
-struct Slot {
-    /// What it is.
-    stage: Stage,
-    /// The query in it, where it is one.
-    query: Query,
-}
-
-/// What stage one found.
-#[derive(Clone, Copy)]
-enum Stage {
-    /// Not taken.
-    Decided(Verdict),
-    /// A query.
-    Query(Datagram),
-    /// A message that is refused.
-    Refused(Datagram, Refusal),
-    /// A request of another protocol.
-    Local(Request),
+    /// The plain queries of a burst, each in the place of its frame.
+    plains: [PlainQuery; BURST_FRAMES_MAX],
+    /// Deals with everything else.
+    others: Others,
 }
 
 impl Server {
     /// A server for one worker on one port.
     pub fn new(config: &ServerConfig) -> Self {
-        let slot = || Slot { stage: Stage::Decided(Verdict::Drop(Reason::FrameShort)), query: Query::default() };
-        let responder = Responder::new(config);
-        let limiter = config.rate_limit.as_ref().and_then(Limiter::new).map(Box::from);
+        let others = Others::new(config);
         Self {
             machine: Machine::here(),
             station: Station::new(config),
-            slots: (0..BURST_FRAMES_MAX).map(|_| slot()).collect(),
+            takes_plain: config.vlan.is_none() && !others.concern_all(),
             plains: core::array::from_fn(|_| PlainQuery::none()),
-            takes_plain: config.vlan.is_none() && limiter.is_none() && !responder.concerns_all(),
-            responder,
-            limiter,
+            others,
         }
     }
 
     /// True where the time must be told before every burst.
     #[inline]
     pub fn needs_time(&self) -> bool {
-        self.limiter.is_some()
+        self.others.limiter.is_some()
     }
 
     /// Tells the time, in milliseconds since any moment, for the bursts that follow. It never goes back.
     #[inline]
     pub fn set_time(&mut self, milliseconds: u64) {
-        if let Some(limiter) = &mut self.limiter {
+        if let Some(limiter) = &mut self.others.limiter {
             limiter.set_time(milliseconds);
         }
     }
 
     /// True where cookies are answered: [`Server::set_now`] is to be called before every burst then.
     pub fn wants_now(&self) -> bool {
-        self.responder.has_cookies()
+        self.others.responder.has_cookies()
     }
 
     /// Tells the time in seconds since 1970, by which cookies age.
     pub fn set_now(&mut self, seconds: u32) {
-        self.responder.set_now(seconds);
+        self.others.responder.set_now(seconds);
     }
 
     /// Takes a burst of at most [`BURST_FRAMES_MAX`] frames through the engine: `verdicts[i]` is that of `frames[i]`. A
@@ -161,14 +131,11 @@ impl Server {
         snapshot: &'a Snapshot,
         spots: &mut [Option<Spot<'a>>; BURST_FRAMES_MAX],
     ) {
-        let plains = self.plains.iter_mut().zip(&mut self.slots);
-        for ((frame, (plain, slot)), spot) in frames.iter_mut().zip(plains).zip(spots) {
+        for (index, ((frame, plain), spot)) in frames.iter_mut().zip(&mut self.plains).zip(spots).enumerate() {
             let key = if self.takes_plain && take_plain(plain, &self.station, frame, snapshot).is_some() {
                 Some(plain.key)
             } else {
-                let limiter = self.limiter.as_deref_mut();
-                slot.stage = take_apart(&self.station, limiter, frame, &mut slot.query, self.responder.has_cookies());
-                slot.key(snapshot)
+                self.others.take_apart(index, &self.station, frame, snapshot)
             };
             *spot = key.and_then(|key| snapshot.spot(key));
         }
@@ -184,78 +151,31 @@ impl Server {
         candidates: &[Option<Candidate<'a>>; BURST_FRAMES_MAX],
         counters: &Counters,
     ) {
-        let udp_max = self.responder.udp_answer_bytes_max();
+        let udp_answer_bytes_max = self.others.responder.udp_answer_bytes_max();
+        let maker = Maker { station: &self.station, snapshot, udp_answer_bytes_max };
         let mut plain_replies = 0;
-        for (index, ((frame, verdict), candidate)) in frames.iter_mut().zip(verdicts).zip(candidates).enumerate() {
+        let plains = self.plains.iter().zip(candidates);
+        for (index, ((frame, verdict), (plain, candidate))) in frames.iter_mut().zip(verdicts).zip(plains).enumerate() {
             if let Some(candidate) = candidate
-                && let Some(plain) = self.plains.get(index)
-                && let Some(length) = plain.answer(&self.station, snapshot, *candidate, frame.room(), udp_max)
+                && let Some(length) = plain.answer(maker, *candidate, frame.room())
             {
                 frame.set_len(length);
                 plain_replies += 1;
                 *verdict = Verdict::Reply;
+            } else if plain.is_some()
+                && let Some((length, rcode)) = plain.deny(maker, *candidate, frame.room())
+            {
+                frame.set_len(length);
+                counters.queries_ipv4.add(1);
+                counters.answered(rcode, 1);
+                *verdict = Verdict::Reply;
             } else {
-                *verdict = self.answer_other(index, *candidate, frame, snapshot, counters);
+                let passed_on = Some(plain).filter(|plain| plain.is_some());
+                *verdict = self.others.answer(index, passed_on, *candidate, frame, maker, counters);
             }
         }
         counters.queries_ipv4.add(plain_replies);
         counters.answered(rcode::NOERROR, plain_replies);
-    }
-
-    /// Stage two of everything else.
-    // Not inlined: the plain way would not get registers enough.
-    #[inline(never)]
-    fn answer_other<'a, F: FrameBuffer>(
-        &mut self,
-        index: usize,
-        mut candidate: Option<Candidate<'a>>,
-        frame: &mut F,
-        snapshot: &'a Snapshot,
-        counters: &Counters,
-    ) -> Verdict {
-        let Some(slot) = self.slots.get_mut(index) else { return Verdict::Drop(Reason::FrameShort) };
-        if let Some(plain) = self.plains.get(index).filter(|plain| plain.is_some()) {
-            slot.stage = take_apart(&self.station, None, frame, &mut slot.query, self.responder.has_cookies());
-            // Seldom: what was taken for a plain query was another one.
-            if !plain.has_name_of(slot.query.name.bytes().len()) {
-                candidate = slot.key(snapshot).and_then(|key| snapshot.spot(key)?.candidate());
-            }
-        }
-        let verdict = match slot.stage {
-            Stage::Decided(verdict) => verdict,
-            Stage::Query(datagram) => 'query: {
-                let mut reply = self.responder.reply(&slot.query, snapshot, candidate, frame, datagram, counters);
-                if let Some(limiter) = self.limiter.as_deref_mut() {
-                    let asked = Asked { query: &slot.query, datagram, udp_max: self.responder.udp_answer_bytes_max() };
-                    match limit(limiter, frame, &asked, reply, snapshot, counters) {
-                        Ok(allowed) => reply = allowed,
-                        Err(reason) => break 'query Verdict::Drop(reason),
-                    }
-                }
-                counters.truncated.add(u64::from(reply.truncated));
-                send(&self.station, frame, datagram, reply, counters)
-            }
-            Stage::Refused(datagram, refusal) => {
-                match refuse(self.limiter.as_deref_mut(), frame, datagram, refusal, counters) {
-                    Ok(reply) => send(&self.station, frame, datagram, reply, counters),
-                    Err(reason) => Verdict::Drop(reason),
-                }
-            }
-            Stage::Local(request) => reply_locally(&self.station, frame, request, counters),
-        };
-        if let Verdict::Drop(reason) | Verdict::Punt(reason) = verdict {
-            counters.count(reason);
-        }
-        verdict
-    }
-}
-
-impl Slot {
-    /// The key of the name asked for.
-    #[inline]
-    fn key(&self, snapshot: &Snapshot) -> Option<u64> {
-        let name = &self.query.name;
-        matches!(self.stage, Stage::Query(_)).then(|| name.key(name.depth(), snapshot.seed()))
     }
 }
 
@@ -285,73 +205,4 @@ fn take_plain<F: FrameBuffer>(
     }
     let length = frame.frame().len();
     plain.take(station, frame.room(), length, snapshot.seed())
-}
-
-/// Stage one of everything else: finds out what a frame is, and takes the query in it apart.
-#[inline(never)]
-fn take_apart<F: FrameBuffer>(
-    station: &Station,
-    limiter: Option<&mut Limiter>,
-    frame: &F,
-    query: &mut Query,
-    has_cookies: bool,
-) -> Stage {
-    if !frame.is_whole() {
-        return Stage::Decided(Verdict::Drop(Reason::FrameScattered));
-    }
-    let bytes = frame.frame();
-    let datagram = match station.classify_plain(bytes) {
-        Some(datagram) => datagram,
-        None => match station.classify(bytes) {
-            Ok(Frame::Dns(datagram)) => datagram,
-            Ok(Frame::Local(request)) => return admit_local(limiter, bytes, request),
-            Err(verdict) => return Stage::Decided(verdict),
-        },
-    };
-    if let Some(limiter) = limiter
-        && !limiter.admits_packet(bytes, datagram.packet)
-    {
-        return Stage::Decided(Verdict::Drop(Reason::PacketLimited));
-    }
-    let message = bytes.get(datagram.message()..datagram.end).unwrap_or_default();
-    match query.parse(message) {
-        Ok(()) => Stage::Query(datagram),
-        Err(Refusal::CookieAlone) if has_cookies => Stage::Query(datagram),
-        Err(refusal) => Stage::Refused(datagram, refusal),
-    }
-}
-
-/// Turns the frame of a reply round and counts it.
-#[inline]
-fn send<F: FrameBuffer>(
-    station: &Station,
-    frame: &mut F,
-    datagram: Datagram,
-    reply: Reply,
-    counters: &Counters,
-) -> Verdict {
-    let end = datagram.message() + reply.length;
-    turn::datagram(frame.room(), station.mac, datagram, end, reply.checksum);
-    frame.set_len(end);
-    let family = if datagram.packet.is_ipv6 { &counters.queries_ipv6 } else { &counters.queries_ipv4 };
-    family.add(1);
-    counters.answered(reply.rcode, 1);
-    Verdict::Reply
-}
-
-/// Answers a request of another protocol.
-fn reply_locally<F: FrameBuffer>(station: &Station, frame: &mut F, request: Request, counters: &Counters) -> Verdict {
-    let length = frame.frame().len();
-    let room = frame.room();
-    let (length, counter) = match request {
-        Request::Arp { start } => (local::arp(room, station.mac, start).map(|()| length), &counters.arp_replies),
-        Request::Neighbour(packet) => (local::neighbour(room, station.mac, packet), &counters.neighbour_replies),
-        Request::Echo(packet) => (local::echo(room, station.mac, packet), &counters.echo_replies),
-    };
-    let Some(length) = length else {
-        return Verdict::Drop(Reason::ReplyRoom);
-    };
-    frame.set_len(length);
-    counter.add(1);
-    Verdict::Reply
 }
