@@ -84,8 +84,27 @@ impl<'a> Suffix<'a> {
     /// True where it is the given name, which is in lower case.
     #[inline]
     pub(super) fn is(&self, name: &[u8]) -> bool {
-        let mine = self.window.get(NAME_AT + self.start..).and_then(|rest| rest.get(..self.bytes));
-        mine.is_some_and(|mine| mine.eq_ignore_ascii_case(name))
+        if name.len() != self.bytes {
+            return false;
+        }
+        let Some(last) = name.last_chunk::<BLOCK_BYTES>() else { return self.is_short(name) };
+        // The last block may begin before the one before it ends.
+        let is_at = |start: usize, block: &[u8; BLOCK_BYTES]| {
+            let mine: [u8; BLOCK_BYTES] = load(self.window, NAME_AT + self.start + start);
+            Block::new(&mine).lowercase().equal(Block::new(block)).is_ones()
+        };
+        let mut whole = name.as_chunks::<BLOCK_BYTES>().0.iter().enumerate();
+        whole.all(|(index, block)| is_at(index * BLOCK_BYTES, block)) && is_at(self.bytes - BLOCK_BYTES, last)
+    }
+
+    /// The same for a name that is no whole block.
+    #[inline]
+    fn is_short(&self, name: &[u8]) -> bool {
+        let mut block = [0; BLOCK_BYTES];
+        for (byte, stored) in block.iter_mut().zip(name) {
+            *byte = *stored;
+        }
+        self.block(0).equal(Block::new(&block)).is_ones()
     }
 }
 

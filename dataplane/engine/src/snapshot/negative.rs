@@ -46,16 +46,24 @@ impl<'a> Negative<'a> {
     #[inline]
     pub(crate) fn write(&self, to: &mut [u8], pointer: [u8; 2]) -> Option<u16> {
         to.get_mut(..self.record.len())?.copy_from_slice(self.record);
+        let [first, second, third] = self.places.map(usize::from);
         let mut sum = Sum::default().add_sum(self.sum, 0);
-        for (index, place) in self.places.iter().map(|&place| usize::from(place)).enumerate() {
-            if index > 0 && place == 0 {
-                continue;
-            }
-            *to.get_mut(place..)?.first_chunk_mut::<2>()? = pointer;
-            sum = sum.add_sum(u16::from_ne_bytes(pointer), place);
+        sum = put_pointer(to, sum, first, pointer)?;
+        if second != 0 {
+            sum = put_pointer(to, sum, second, pointer)?;
+        }
+        if third != 0 {
+            sum = put_pointer(to, sum, third, pointer)?;
         }
         Some(sum.fold())
     }
+}
+
+/// Puts a pointer into a record, and adds it to the sum.
+#[inline]
+fn put_pointer(to: &mut [u8], sum: Sum, place: usize, pointer: [u8; 2]) -> Option<Sum> {
+    *to.get_mut(place..)?.first_chunk_mut::<2>()? = pointer;
+    Some(sum.add_sum(u16::from_ne_bytes(pointer), place))
 }
 
 /// What an apex stores for its negative answers, made from its SOA record's rdata and TTL. Nothing where that takes a form
