@@ -1,11 +1,11 @@
 //! Negative answers to plain queries: NXDOMAIN where the parent is the closest encloser, and NODATA. Random names below a
 //! zone are normal traffic, and half of what a cluster's resolvers ask for are addresses of the other family.
 
-use super::name::{Labels, Suffix};
+use super::name::Labels;
 use super::reply::{Head, Maker};
 use super::{HEADER_AT, NAME_AT, PlainQuery, Window};
 use crate::rtype::{rcode, types};
-use crate::snapshot::{Candidate, NodeView, WILDCARD_CHILD};
+use crate::snapshot::{Candidate, PlainNode, WILDCARD_CHILD};
 use crate::writer::pointer;
 
 impl PlainQuery {
@@ -28,31 +28,26 @@ impl PlainQuery {
         }
         let name_bytes = usize::from(self.name_bytes);
         let labels = Labels::of(window, name_bytes)?;
-        let suffix = |depth| {
-            let start = labels.start(depth)?;
-            Suffix::new(window, start, name_bytes - start)
-        };
         let (node, rcode) = match candidate {
             Some(candidate) => {
-                let node = candidate.node()?;
-                let exists = suffix(labels.depth)?.is(node.name());
-                if !exists || node.rrset(qtype).is_some() || node.cname().is_some() {
+                let node = PlainNode::decode(candidate)?;
+                if !labels.suffix(window, labels.depth)?.is_owner(&node)? || node.has_rrset([qtype, types::CNAME]) {
                     return None;
                 }
                 (node, rcode::NOERROR)
             }
-            None => (suffix(labels.depth.checked_sub(1)?)?.node(maker.snapshot, None)?, rcode::NXDOMAIN),
+            None => (labels.suffix(window, labels.depth.checked_sub(1)?)?.node(maker.snapshot, None)?, rcode::NXDOMAIN),
         };
-        if !maker.snapshot.leads_straight_to(node.apex_depth(), labels.depth)
+        if !maker.snapshot.leads_straight_to(node.apex_depth, labels.depth)
             || (rcode == rcode::NXDOMAIN && node.has(WILDCARD_CHILD))
         {
             return None;
         }
-        let apex_depth = node.apex_depth();
-        let apex: NodeView<'_> = if node.depth() == apex_depth {
+        let apex_depth = node.apex_depth;
+        let apex = if node.depth == apex_depth {
             node
         } else {
-            suffix(apex_depth)?.node(maker.snapshot, Some(apex_depth))?
+            labels.suffix(window, apex_depth)?.node(maker.snapshot, Some(apex_depth))?
         };
         let negative = apex.negative()?;
         let to_apex = pointer(NAME_AT - HEADER_AT + labels.start(apex_depth)?);

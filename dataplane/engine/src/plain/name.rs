@@ -3,7 +3,7 @@
 use super::{NAME_AT, NAME_BYTES, Window, load};
 use crate::hash::Seed;
 use crate::machine::{BLOCK_BYTES, Block};
-use crate::snapshot::{NodeView, Snapshot};
+use crate::snapshot::{PlainNode, Snapshot};
 
 /// For each length of a name a place in here from which on the name's bytes have ones and all after
 /// them zeros.
@@ -69,42 +69,31 @@ impl<'a> Suffix<'a> {
     }
 
     /// Its node in the zone whose apex has `apex_depth` labels, or in any.
-    #[inline]
-    pub(super) fn node<'b>(&self, snapshot: &'b Snapshot, apex_depth: Option<u8>) -> Option<NodeView<'b>> {
+    #[inline(always)]
+    pub(super) fn node<'b>(&self, snapshot: &'b Snapshot, apex_depth: Option<u8>) -> Option<PlainNode<'b>> {
         let seed = snapshot.seed();
         let mut key = seed.block(0, self.block(0)).wrapping_add(seed.block(1, self.block(1)));
         if self.bytes > 2 * BLOCK_BYTES {
             key = key.wrapping_add(self.later_key(seed));
         }
-        let node = snapshot.spot(key)?.candidate()?.node()?;
-        let is_right = apex_depth.is_none_or(|depth| depth == node.apex_depth()) && self.is(node.name());
+        let node = PlainNode::decode(snapshot.spot(key)?.candidate()?)?;
+        let is_right = apex_depth.is_none_or(|depth| depth == node.apex_depth) && self.is_owner(&node)?;
         is_right.then_some(node)
     }
 
-    /// True where it is the given name, which is in lower case.
-    #[inline]
-    pub(super) fn is(&self, name: &[u8]) -> bool {
-        if name.len() != self.bytes {
-            return false;
-        }
-        let Some(last) = name.last_chunk::<BLOCK_BYTES>() else { return self.is_short(name) };
-        // The last block may begin before the one before it ends.
-        let is_at = |start: usize, block: &[u8; BLOCK_BYTES]| {
-            let mine: [u8; BLOCK_BYTES] = load(self.window, NAME_AT + self.start + start);
-            Block::new(&mine).lowercase().equal(Block::new(block)).is_ones()
+    /// True where it is the owner of a node; nothing where too few bytes follow that.
+    #[inline(always)]
+    pub(super) fn is_owner(&self, node: &PlainNode<'_>) -> Option<bool> {
+        let equal = |index, stored: &[u8; BLOCK_BYTES]| {
+            self.block(index).equal(Block::new(stored).and(mask(self.masks, index)))
         };
-        let mut whole = name.as_chunks::<BLOCK_BYTES>().0.iter().enumerate();
-        whole.all(|(index, block)| is_at(index * BLOCK_BYTES, block)) && is_at(self.bytes - BLOCK_BYTES, last)
-    }
-
-    /// The same for a name that is no whole block.
-    #[inline]
-    fn is_short(&self, name: &[u8]) -> bool {
-        let mut block = [0; BLOCK_BYTES];
-        for (byte, stored) in block.iter_mut().zip(name) {
-            *byte = *stored;
+        let [one, two] = node.rest.as_chunks::<BLOCK_BYTES>().0.first_chunk()?;
+        let begins_so = equal(0, one).and(equal(1, two)).is_ones() && usize::from(node.name_bytes) == self.bytes;
+        if self.bytes <= 2 * BLOCK_BYTES || !begins_so {
+            return Some(begins_so);
         }
-        self.block(0).equal(Block::new(&block)).is_ones()
+        let [_, _, three, four] = node.rest.as_chunks::<BLOCK_BYTES>().0.first_chunk()?;
+        Some(equal(2, three).and(equal(3, four)).is_ones())
     }
 }
 
@@ -115,18 +104,20 @@ pub(super) struct Labels {
     starts: u64,
     /// How many there are.
     pub depth: u8,
+    /// Bytes of the name.
+    name_bytes: usize,
 }
 
 impl Labels {
     /// The labels of a question's name, where they end in the root label exactly where the name does.
-    #[inline]
+    #[inline(always)]
     pub(super) fn of(window: &Window, name_bytes: usize) -> Option<Self> {
         let name: &[u8; NAME_BYTES] = window.get(NAME_AT..)?.first_chunk()?;
         let (mut starts, mut depth, mut at) = (0, 0, 0);
         loop {
             let length = usize::from(*name.get(at)?);
             if length == 0 {
-                return (at + 1 == name_bytes).then_some(Self { starts, depth });
+                return (at + 1 == name_bytes).then_some(Self { starts, depth, name_bytes });
             }
             // A compression pointer, or another sort of label (RFC 6891 section 5): not here.
             if length >= NAME_BYTES {
@@ -139,13 +130,20 @@ impl Labels {
     }
 
     /// Where the suffix of so many labels starts; nothing where the name has fewer, or for the root.
-    #[inline]
+    #[inline(always)]
     pub(super) fn start(self, depth: u8) -> Option<usize> {
         let mut starts = self.starts;
         for _ in 0..self.depth.checked_sub(depth)? {
             starts &= starts.wrapping_sub(1);
         }
         (starts != 0).then(|| starts.trailing_zeros() as usize)
+    }
+
+    /// The suffix of so many labels, which is not the root.
+    #[inline(always)]
+    pub(super) fn suffix(self, window: &Window, depth: u8) -> Option<Suffix<'_>> {
+        let start = self.start(depth)?;
+        Suffix::new(window, start, self.name_bytes - start)
     }
 }
 

@@ -29,21 +29,21 @@ pub(crate) struct Negative<'a> {
 
 impl<'a> Negative<'a> {
     /// The negative answer in what an apex stores.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn decode(stored: &'a [u8], sum: u16) -> Option<Self> {
         let (&[first, second, third, _], record) = stored.split_first_chunk::<HEAD_BYTES>()?;
         Some(Self { places: [first, second, third], record, sum })
     }
 
     /// Bytes of the record.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn len(&self) -> usize {
         self.record.len()
     }
 
     /// Writes the record and the pointers to the apex in it. Returns its checksum's sum as if it began at an even place;
     /// nothing where there is no room.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn write(&self, to: &mut [u8], pointer: [u8; 2]) -> Option<u16> {
         to.get_mut(..self.record.len())?.copy_from_slice(self.record);
         let [first, second, third] = self.places.map(usize::from);
@@ -60,7 +60,7 @@ impl<'a> Negative<'a> {
 }
 
 /// Puts a pointer into a record, and adds it to the sum.
-#[inline]
+#[inline(always)]
 fn put_pointer(to: &mut [u8], sum: Sum, place: usize, pointer: [u8; 2]) -> Option<Sum> {
     *to.get_mut(place..)?.first_chunk_mut::<2>()? = pointer;
     Some(sum.add_sum(u16::from_ne_bytes(pointer), place))

@@ -150,6 +150,8 @@ impl<'a> NodeView<'a> {
 /// A node as the plain way reads it: only as much as one answer needs.
 #[derive(Clone, Copy)]
 pub(crate) struct PlainNode<'a> {
+    /// The flags of the head.
+    flags: u8,
     /// Number of labels of the zone's apex.
     pub apex_depth: u8,
     /// Number of labels of the owner.
@@ -166,9 +168,32 @@ impl<'a> PlainNode<'a> {
     /// The node of a candidate.
     #[inline(always)]
     pub(crate) fn decode(candidate: Candidate<'a>) -> Option<Self> {
-        let (&[_, apex_depth, name_bytes, rrsets, depth, ..], rest) =
+        let (&[flags, apex_depth, name_bytes, rrsets, depth, ..], rest) =
             candidate.bytes.split_first_chunk::<HEAD_BYTES>()?;
-        Some(Self { apex_depth, depth, name_bytes, rrsets, rest })
+        Some(Self { flags, apex_depth, depth, name_bytes, rrsets, rest })
+    }
+
+    /// True where all of the given flags are set.
+    #[inline(always)]
+    pub(crate) fn has(&self, flags: u8) -> bool {
+        self.flags & flags == flags
+    }
+
+    /// True where there is an RRset of one of some types.
+    #[inline(always)]
+    pub(crate) fn has_rrset(&self, rtypes: [u16; 2]) -> bool {
+        let entries = self.rest.get(usize::from(self.name_bytes)..).unwrap_or_default();
+        let heads = entries.as_chunks::<RRSET_HEAD_BYTES>().0.iter().take(usize::from(self.rrsets));
+        heads.into_iter().any(|&[t1, t2, ..]| rtypes.contains(&u16::from_le_bytes([t1, t2])))
+    }
+
+    /// What an apex has for negative answers.
+    #[inline(always)]
+    pub(crate) fn negative(&self) -> Option<Negative<'a>> {
+        let entries = self.rest.get(usize::from(self.name_bytes)..)?;
+        let records = entries.get(usize::from(self.rrsets) * RRSET_HEAD_BYTES..)?;
+        let stored = RrsetView::decode(entries.first_chunk::<RRSET_HEAD_BYTES>()?, records)?;
+        if stored.rtype == NEGATIVE { Negative::decode(stored.records, stored.sum) } else { None }
     }
 
     /// The RRset of a type, where it can be sent as it is stored.

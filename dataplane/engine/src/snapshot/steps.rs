@@ -1,7 +1,6 @@
 //! A lookup in steps, each of which asks the memory for what the next one reads. Each step is taken for all names of a burst
 //! before the next begins: so the memory works on many of them at once.
 
-use super::NodeView;
 use super::shard::{self, ShardView};
 use crate::machine::prefetch;
 
@@ -44,12 +43,4 @@ impl<'a> Spot<'a> {
 pub(crate) struct Candidate<'a> {
     /// The node and what follows it.
     pub(super) bytes: &'a [u8],
-}
-
-impl<'a> Candidate<'a> {
-    /// The node, whoever's it is.
-    #[inline]
-    pub(crate) fn node(self) -> Option<NodeView<'a>> {
-        Some(NodeView::decode(self.bytes)?.0)
-    }
 }
