@@ -6,6 +6,10 @@ mod run;
 
 use std::process::ExitCode;
 
+/// Asks for huge pages; see `.cargo/config.toml`.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     cli::main()
 }

@@ -21,6 +21,10 @@ use ringdns_engine::snapshot::Snapshot;
 use ringdns_engine::testing::server_config;
 use ringdns_engine::verdict::{Reason, Verdict};
 
+/// The server's allocator.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Distinct frames of a run.
 const FRAMES: usize = 262_144;
 /// Frames of a burst.

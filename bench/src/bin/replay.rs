@@ -26,6 +26,10 @@ use ringdns_engine::publish::Publisher;
 use ringdns_engine::serve::Server;
 use ringdns_engine::testing::server_config;
 
+/// The server's allocator.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Distinct frames of the capture.
 const FRAMES: u32 = 262_144;
 /// The core that forwards, whoever it is.
