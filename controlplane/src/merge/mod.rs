@@ -217,7 +217,7 @@ impl Scene<'_> {
     /// Takes an RRset of the source.
     fn put(&mut self, apex: &WireName, rrset: Rrset) {
         let Rrset { owner, rtype, ttl, rdatas } = rrset;
-        let spec = RrsetSpec { rtype, ttl, origin: self.origin, rdatas };
+        let spec = RrsetSpec { rtype, ttl, origin: self.origin, rdatas, ..RrsetSpec::default() };
         let Some(origins) = self.merge.zones.get(apex).filter(|origins| origins.contains(&self.origin)) else {
             return self.refuse(apex, &owner, rtype, EditError::NoZone);
         };

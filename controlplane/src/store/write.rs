@@ -316,7 +316,11 @@ fn probe(apex: &WireName, rrset: &Rrset) -> Result<(), EditError> {
     let mut editor = Editor::new(&Snapshot::empty());
     editor.add_zone(apex);
     let Rrset { owner, rtype, ttl, rdatas } = rrset;
-    editor.put_rrset(apex, owner, &RrsetSpec { rtype: *rtype, ttl: *ttl, origin: 0, rdatas: rdatas.clone() })
+    editor.put_rrset(
+        apex,
+        owner,
+        &RrsetSpec { rtype: *rtype, ttl: *ttl, rdatas: rdatas.clone(), ..RrsetSpec::default() },
+    )
 }
 
 /// The SOA and NS records that a zone should have.

@@ -74,6 +74,21 @@ impl Network {
         fits.then_some(Self { first, prefix })
     }
 
+    /// The lowest and the highest address.
+    pub(crate) fn clients(&self) -> (crate::cookie::Client, crate::cookie::Client) {
+        let Client { address: first, is_ipv6 } = self.first;
+        let last = first | !mask(is_ipv6, self.prefix);
+        if is_ipv6 {
+            let of = |address: u128| crate::cookie::Client::Ipv6(address.to_be_bytes());
+            return (of(first), of(last));
+        }
+        // IPv4 addresses are the last four bytes.
+        let of = |address: u128| {
+            crate::cookie::Client::Ipv4(address.to_be_bytes().last_chunk().copied().unwrap_or_default())
+        };
+        (of(first), of(last))
+    }
+
     /// True for the clients of the network.
     pub(super) fn holds(&self, client: Client) -> bool {
         let masked = client.address & mask(client.is_ipv6, self.prefix);
