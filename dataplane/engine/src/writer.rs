@@ -99,8 +99,8 @@ impl<'a> Writer<'a> {
         let is_ready = !compressible && ttl.is_none() && matches!(owner, Owner::Question);
         let ttl = ttl.unwrap_or(rrset.ttl());
         let written = match (chosen, is_ready) {
-            (None, true) => self.put(rrset.records()),
-            (None, false) => self.put_records(owner, rrset, ttl, rrset.rdatas()),
+            (None, true) if !rrset.is_selected() => self.put(rrset.records()),
+            (None, _) => self.put_records(owner, rrset, ttl, rrset.rdatas()),
             (Some(chosen), true) => chosen.records().try_for_each(|record| self.put(record)),
             (Some(chosen), false) => self.put_records(owner, rrset, ttl, chosen.rdatas()),
         };

@@ -7,6 +7,8 @@
     reason = "tests state what they expect by failing"
 )]
 
+pub mod select;
+
 use std::str::FromStr;
 
 use hickory_proto::op::Message;
