@@ -4,6 +4,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::missing_docs_in_private_items,
+    clippy::cast_possible_truncation,
     reason = "tests state what they expect by failing"
 )]
 
@@ -293,7 +294,7 @@ fn chains_wildcards_and_additional_addresses_end_in_selections() {
         let member = given_one(&mut host, client);
         let line = format!("www.example. 60 IN A {}", address(member));
         let chain = answer(&mut host, client, "alias.example.", types::A);
-        assert_eq!(text(&chain.answers), [format!("alias.example. 300 IN CNAME www.example."), line.clone()]);
+        assert_eq!(text(&chain.answers), ["alias.example. 300 IN CNAME www.example.".to_owned(), line.clone()]);
         let wildcard = answers(&mut host, client, "a.b.wild.example.", types::A);
         assert_eq!(wildcard, [address(member).to_string()]);
         for (qname, qtype) in [("example.", types::MX), ("srv.example.", types::SRV)] {

@@ -4,6 +4,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::missing_docs_in_private_items,
+    clippy::cast_possible_truncation,
     reason = "tests state what they expect by failing"
 )]
 
