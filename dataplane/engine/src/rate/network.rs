@@ -8,7 +8,7 @@ use core::str::FromStr;
 const MAPPED_BITS: u8 = 96;
 
 /// A client's address: IPv4 ones in the low bits, as IPv4-mapped addresses have them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Client {
     /// The address.
     pub address: u128,
@@ -46,7 +46,7 @@ pub(super) fn mask(is_ipv6: bool, prefix: u8) -> u128 {
 }
 
 /// A network: an address and the number of its leading bits that count; the others are zero.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Network {
     /// The lowest address.
     first: Client,

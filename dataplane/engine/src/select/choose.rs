@@ -137,7 +137,7 @@ impl<'a> Chooser<'a> {
 /// what a view shows: where it has a CNAME of its own, that is all; where it has anything else of its own, no CNAME of the
 /// default view comes beside it.
 fn seen(node: NodeView<'_>, view: u16, rtype: u16) -> Option<RrsetView<'_>> {
-    let of = |view: u16| node.rrsets().find(move |rrset| rrset.rtype() == rtype && rrset.view() == view);
+    let of = |view: u16| node.rrset_in(rtype, view);
     if view == VIEW_DEFAULT {
         return of(VIEW_DEFAULT);
     }

@@ -1,9 +1,9 @@
 //! Selection: which records of an RRset a client gets, and which RRset, where there is one for each of several views.
 //!
 //! What can be known when an RRset is published is worked out then ([`crate::snapshot`] stores a table behind the records
-//! that [`table`] reads): which members may be chosen, their cumulated weights, their hashes. What is left for the packet is
+//! that `select::table` reads): which members may be chosen, their cumulated weights, their hashes. What is left for the packet is
 //! arithmetic, and bounded by [`SELECTION_MEMBERS_MAX`]. Nothing is remembered of a client: turns are counted by RRset and
-//! worker, and a client keeps its member by hashing alone ([`rendezvous`]).
+//! worker, and a client keeps its member by hashing alone (`select::rendezvous`).
 //!
 //! Only RRsets with a selection, and nodes with RRsets in views, take this way; all others are sent as they are stored.
 

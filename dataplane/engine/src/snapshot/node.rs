@@ -122,6 +122,11 @@ impl<'a> NodeView<'a> {
         self.entries().find(|entry| entry.rtype == rtype).filter(|_| rtype != NEGATIVE)
     }
 
+    /// The RRset of a type in a view.
+    pub fn rrset_in(&self, rtype: u16, view: u16) -> Option<RrsetView<'a>> {
+        self.rrsets().find(|rrset| (rrset.rtype(), rrset.view()) == (rtype, view))
+    }
+
     /// What an apex has for negative answers.
     #[inline]
     pub(crate) fn negative(&self) -> Option<Negative<'a>> {
