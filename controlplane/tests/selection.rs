@@ -46,7 +46,7 @@ fn ask(server: &mut Server, client: &str, qname: &str) -> (u16, [u8; 4]) {
     let mut frames = [TestFrame::new(&path.build(&query(qname, 1)))];
     let mut verdicts = [Verdict::Drop(Reason::TxRefused); BURST_FRAMES_MAX];
     let mut engine = ringdns_engine::serve::Server::new(&server_config());
-    engine.serve_burst(&mut frames, &mut verdicts, &server.reader.pin(), &Counters::default());
+    engine.serve_burst(&mut frames, &mut verdicts, server.reader.pin(), &Counters::default());
     let reply = ringdns_engine::frame::FrameBuffer::frame(&frames[0]).to_vec();
     let message = reply_message(&reply, &path);
     (u16::from_be_bytes([message[6], message[7]]), *message.last_chunk().unwrap())
