@@ -24,15 +24,15 @@ pub(crate) fn add(
     };
     let mut added = Added { rrsets: [None; ADDED_RRSETS_MAX], count: 0 };
     let mut complete = Ok(());
-    let mut add = |rdata: &[u8]| {
+    for rdata in mention.rdatas() {
         let Some((target, _)) = rdata.get(layout.prefix_bytes..).and_then(split_name) else {
-            return;
+            continue;
         };
         if name.take(target, snapshot.seed()).is_err() {
-            return;
+            continue;
         }
         let Some(node) = addresses(snapshot, mention, name) else {
-            return;
+            continue;
         };
         for rtype in [types::A, types::AAAA] {
             let Some(rrset) = chooser.rrset(snapshot, node, rtype) else { continue };
@@ -45,10 +45,6 @@ pub(crate) fn add(
                 complete = Err(Full);
             }
         }
-    };
-    match mention.chosen {
-        None => mention.rrset.rdatas().for_each(add),
-        Some(chosen) => chosen.rdatas().for_each(&mut add),
     }
     complete
 }

@@ -51,6 +51,15 @@ pub(crate) struct Mention<'a> {
     pub cut: Option<&'a [u8]>,
 }
 
+impl<'a> Mention<'a> {
+    /// The rdata of each record that was written.
+    pub(crate) fn rdatas(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let all = if self.chosen.is_none() { Some(self.rrset.rdatas()) } else { None };
+        let chosen = self.chosen.map(|chosen| chosen.rdatas());
+        all.into_iter().flatten().chain(chosen.into_iter().flatten())
+    }
+}
+
 /// Where a step of the search leads.
 enum Step<'a> {
     /// The answer is as far as it goes.
