@@ -1,5 +1,6 @@
 //! The names of views, and the numbers under which the engine knows them.
 
+use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
 use ringdns_engine::select::VIEW_DEFAULT;
@@ -14,9 +15,31 @@ pub const NAME_BYTES_MAX: usize = 64;
 #[derive(Debug)]
 pub struct Views {
     /// The names; written where a source names a view for the first time.
-    names: RwLock<Vec<String>>,
+    names: RwLock<Names>,
     /// How many of them are those of the configuration and the default view: only these have clients.
     configured: usize,
+}
+
+/// Names and numbers of views.
+#[derive(Debug, Default)]
+struct Names {
+    /// The name of each number.
+    names: Vec<String>,
+    /// The number of each name.
+    numbers: HashMap<String, u16>,
+}
+
+impl Names {
+    /// Gives a name the next number, unless it has one; nothing where all numbers are taken.
+    fn add(&mut self, name: &str) -> Option<u16> {
+        if let Some(&number) = self.numbers.get(name) {
+            return Some(number);
+        }
+        let number = u16::try_from(self.names.len()).ok()?;
+        self.names.push(name.to_owned());
+        self.numbers.insert(name.to_owned(), number);
+        Some(number)
+    }
 }
 
 impl Default for Views {
@@ -28,8 +51,11 @@ impl Default for Views {
 impl Views {
     /// The views of the configuration, from number 1 on.
     pub fn new<'a>(configured: impl IntoIterator<Item = &'a str>) -> Self {
-        let names: Vec<String> = std::iter::once(DEFAULT_NAME).chain(configured).map(str::to_owned).collect();
-        Self { configured: names.len(), names: RwLock::new(names) }
+        let mut names = Names::default();
+        for name in std::iter::once(DEFAULT_NAME).chain(configured) {
+            names.add(name);
+        }
+        Self { configured: names.names.len(), names: RwLock::new(names) }
     }
 
     /// The number of a view of the configuration.
@@ -44,10 +70,7 @@ impl Views {
         if let Some(number) = self.position(name) {
             return Some(number);
         }
-        let mut names = self.names.write().unwrap_or_else(PoisonError::into_inner);
-        let number = u16::try_from(names.len()).ok()?;
-        names.push(name.to_owned());
-        Some(number)
+        self.names.write().unwrap_or_else(PoisonError::into_inner).add(name)
     }
 
     /// The number of a view that has one; the default view has no name.
@@ -58,13 +81,13 @@ impl Views {
     /// The name of a view; nothing for the default view.
     pub fn name(&self, number: u16) -> Option<String> {
         let names = self.names.read().unwrap_or_else(PoisonError::into_inner);
-        names.get(usize::from(number)).filter(|_| number != VIEW_DEFAULT).cloned()
+        names.names.get(usize::from(number)).filter(|_| number != VIEW_DEFAULT).cloned()
     }
 
     /// Where a name stands.
     fn position(&self, name: &str) -> Option<u16> {
         let names = self.names.read().unwrap_or_else(PoisonError::into_inner);
-        names.iter().position(|known| known == name).and_then(|number| u16::try_from(number).ok())
+        names.numbers.get(name).copied()
     }
 }
 

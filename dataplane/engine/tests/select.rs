@@ -152,7 +152,7 @@ fn workers_begin_their_turns_apart() {
 #[test]
 fn chance_is_even_or_follows_the_weights() {
     let weights = [1, 2, 0, 5, 10, 82];
-    assert_shares(&counts(&mut host(&addresses(Mode::Weighted, 0, &weighted(&weights))), 6, 40_000), &weights);
+    assert_shares(&counts(&mut host(&addresses(Mode::Weighted, 0, &weighted(&weights))), 6, 15_000), &weights);
     let weights = [u16::MAX, u16::MAX, 20_000];
     assert_shares(&counts(&mut host(&addresses(Mode::Weighted, 0, &weighted(&weights))), 3, 20_000), &weights);
     // Weights do not count here, but for 0.
@@ -222,7 +222,7 @@ const PINNED: [usize; 6] = [2, 0, 3, 4, 5, 6];
 fn sticky_shares_follow_the_weights() {
     for weights in [&[1, 1, 1, 1, 1][..], &[1, 2, 3, 0, 10], &[100, 1], &[u16::MAX, 1000, 20_000]] {
         let mut host = host(&addresses(Mode::Sticky, 0, &weighted(weights)));
-        assert_shares(&counts(&mut host, weights.len(), 40_000), weights);
+        assert_shares(&counts(&mut host, weights.len(), 15_000), weights);
     }
 }
 

@@ -1,11 +1,12 @@
 //! The choice for one query.
 
+use core::hash::BuildHasher as _;
+
 use super::generator::Generator;
 use super::rendezvous::Draw;
 use super::table::Table;
 use super::{Mode, VIEW_DEFAULT, client_hash};
 use crate::cookie::Client;
-use crate::hash::Seed;
 use crate::rtype::types;
 use crate::snapshot::{NodeView, RECORD_HEAD_BYTES, RrsetView, Snapshot, VIEWS};
 
@@ -24,7 +25,7 @@ pub(crate) struct Turns {
 
 impl Default for Turns {
     fn default() -> Self {
-        let mut generator = Generator::new(Seed::random().0);
+        let mut generator = Generator::new(std::hash::RandomState::new().hash_one(0u64));
         Self { counters: Box::from([0; TURNS].map(|_| generator.next())), generator }
     }
 }

@@ -10,7 +10,7 @@ use super::{RrsetView, Snapshot, rdata, selection};
 use crate::name::WireName;
 use crate::query::QueryName;
 use crate::rtype::types;
-use crate::select::{Selection, VIEW_DEFAULT, ViewTable};
+use crate::select::{Selection, VIEW_DEFAULT, ViewTable, member_hash};
 
 /// An RRset as it is put into a snapshot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -96,8 +96,8 @@ impl Editor {
         let (mut records, count) = rdata::render(rrset.rtype, rrset.ttl, &rrset.rdatas)?;
         self.check_neighbours(&name, apex_depth, rrset, count)?;
         if let Some(selection) = &rrset.selection {
-            let key =
-                name.key(name.depth(), apex_depth).wrapping_add(u64::from(rrset.rtype) ^ u64::from(rrset.view) << 8);
+            let kind = u64::from(rrset.rtype) ^ u64::from(rrset.view) << 8;
+            let key = member_hash(name.suffix(name.depth())).wrapping_add(kind);
             selection::append(&mut records, selection, &rrset.rdatas, key)?;
         }
         self.create(&name, apex_depth);
