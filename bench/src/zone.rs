@@ -32,11 +32,12 @@ pub fn snapshot(names: u64) -> Result<Snapshot, EditError> {
     let mut editor = Editor::new(&Snapshot::empty());
     editor.add_zone(&apex);
     let soa = b"\x02ns\x05bench\x07example\0\x02ns\x05bench\x07example\0\0\0\0\x01\0\0\x0e\x10\0\0\x03\x84\0\x09\x3a\x80\0\0\0\x3c";
-    let soa = RrsetSpec { rtype: types::SOA, ttl: 3600, origin: 0, rdatas: vec![soa.to_vec()] };
+    let soa = RrsetSpec { rtype: types::SOA, ttl: 3600, rdatas: vec![soa.to_vec()], ..RrsetSpec::default() };
     editor.put_rrset(&apex, &apex, &soa)?;
     for number in 0..names {
         let owner: WireName = owner(number).parse().map_err(|_| EditError::OutOfZone)?;
-        let rrset = RrsetSpec { rtype: types::A, ttl: 300, origin: 0, rdatas: vec![address(number).to_vec()] };
+        let rrset =
+            RrsetSpec { rtype: types::A, ttl: 300, rdatas: vec![address(number).to_vec()], ..RrsetSpec::default() };
         editor.put_rrset(&apex, &owner, &rrset)?;
         if number % COMMIT_NAMES == COMMIT_NAMES - 1 {
             editor = Editor::new(&editor.commit());

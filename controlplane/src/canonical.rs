@@ -64,10 +64,11 @@ pub fn name_key(name: &WireName) -> Vec<u8> {
     key
 }
 
-/// The key of an RRset within its zone.
-pub fn rrset_key(owner: &WireName, rtype: u16) -> Vec<u8> {
+/// The key of an RRset within its zone: by owner, type and the number of the view.
+pub fn rrset_key(owner: &WireName, rtype: u16, view: u16) -> Vec<u8> {
     let mut key = name_key(owner);
     key.extend_from_slice(&rtype.to_be_bytes());
+    key.extend_from_slice(&view.to_be_bytes());
     key
 }
 
@@ -96,11 +97,11 @@ mod tests {
         for pair in names.windows(2) {
             assert!(pair[0] < pair[1], "{} < {}", pair[0], pair[1]);
             assert!(name_key(&pair[0]) < name_key(&pair[1]), "{} < {}", pair[0], pair[1]);
-            assert!(rrset_key(&pair[0], u16::MAX) < rrset_key(&pair[1], 0));
+            assert!(rrset_key(&pair[0], u16::MAX, u16::MAX) < rrset_key(&pair[1], 0, 0));
         }
         for name in &names {
-            let key = rrset_key(name, 257);
-            assert_eq!(split_name(&key), Some((name.clone(), &[1u8, 1][..])));
+            let key = rrset_key(name, 257, 2);
+            assert_eq!(split_name(&key), Some((name.clone(), &[1u8, 1, 0, 2][..])));
         }
         let upper: WireName = "A.EXAMPLE.".parse().unwrap();
         assert_eq!(name_key(&upper), name_key(&names[2]));

@@ -7,17 +7,20 @@ use std::time::Duration;
 
 use ringdns_engine::counters::Counters;
 use ringdns_engine::publish::Publisher;
+use ringdns_engine::select::ViewTable;
+use ringdns_engine::snapshot::edit::Editor;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
 use crate::api::{self, Context, ready};
-use crate::config::Config;
+use crate::config::{Config, ViewConfig};
 use crate::cycle::{Cycle, RECLAIM_INTERVAL};
 use crate::metrics::Metrics;
 use crate::source::{self, Sink, Source};
 use crate::state::{State, ZoneFileState};
 use crate::store::{OpenError, Store, StoreHandle, StoreSource};
+use crate::views::Views;
 use crate::zonefile::source::{Reload, ReloadRequest, ZoneFiles};
 
 /// Threads of the runtime. The control plane waits for files and sockets; its heavy work has threads of its own.
@@ -105,7 +108,7 @@ impl ControlPlane {
     pub fn start(
         config: &Config,
         counters: Vec<Arc<Counters>>,
-        publisher: Publisher,
+        mut publisher: Publisher,
         build: BuildInfo,
     ) -> Result<Self, StartError> {
         let store = Store::open(&config.store.path)?;
@@ -124,7 +127,8 @@ impl ControlPlane {
             records: None,
             error: None,
         });
-        let state = Arc::new(State::new(Arc::clone(publisher.current()), &SOURCES, files.collect()));
+        let views = publish_views(&config.views, &mut publisher);
+        let state = Arc::new(State::new(Arc::clone(publisher.current()), &SOURCES, views, files.collect()));
         let (events, waiting) = source::queue();
         let cycle = Cycle::new(publisher, waiting, Arc::clone(&state));
         let cycle = spawn_cycle(cycle)?;
@@ -218,6 +222,18 @@ impl Parts {
         tracing::info!("control plane has ended");
         publisher
     }
+}
+
+/// Publishes which client sees which view, so that it is known before the first record is.
+fn publish_views(views: &[ViewConfig], publisher: &mut Publisher) -> Arc<Views> {
+    if !views.is_empty() {
+        let numbered = (1u16..).zip(views);
+        let prefixes = numbered.flat_map(|(number, view)| view.prefixes.iter().map(move |&network| (network, number)));
+        let mut editor = Editor::new(publisher.current());
+        editor.set_views(ViewTable::new(prefixes));
+        publisher.publish(editor.commit());
+    }
+    Arc::new(Views::new(views.iter().map(|view| view.name.as_str())))
 }
 
 /// Binds the API's address.

@@ -44,7 +44,7 @@ struct Waiting {
 impl Cycle {
     /// A cycle that has not published anything.
     pub(crate) fn new(publisher: Publisher, events: mpsc::Receiver<Event>, state: Arc<State>) -> Self {
-        Self { publisher, events, merge: Merge::default(), state }
+        Self { publisher, events, merge: Merge::new(Arc::clone(&state.views)), state }
     }
 
     /// Runs on a thread of its own until every source is gone; gives the publisher back.

@@ -21,6 +21,7 @@ pub mod source;
 pub mod state;
 pub mod store;
 pub mod text;
+pub mod views;
 pub mod zonefile;
 
 pub use check::{CheckError, Checked, check_config};

@@ -1,14 +1,19 @@
 //! What sources say: zones and RRsets, and changes to them.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use ringdns_engine::limits::{RRSET_BYTES_MAX, RRSET_RECORDS_MAX};
 use ringdns_engine::name::WireName;
+use ringdns_engine::select::{Member, SELECTION_MEMBERS_MAX, Selection};
 
 use crate::text::rtype;
 
 /// Largest TTL in seconds (RFC 2181 section 8).
 pub const TTL_SECONDS_MAX: u32 = i32::MAX as u32;
+
+/// Alias of a subtree; one per owner like CNAME (RFC 6672 section 2.4).
+const DNAME: u16 = 39;
 
 /// An RRset of a zone that is known from the context.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +26,10 @@ pub struct Rrset {
     pub ttl: u32,
     /// The rdata of each record in wire form, names uncompressed.
     pub rdatas: Vec<Vec<u8>>,
+    /// How the records are chosen from; nothing: every client gets all of them.
+    pub selection: Option<Box<Selection>>,
+    /// The view whose clients see it; nothing: the default view.
+    pub view: Option<Arc<str>>,
 }
 
 /// Why an RRset cannot be served.
@@ -44,9 +53,23 @@ pub enum RrsetError {
     /// An SOA record below the apex.
     #[error("an SOA record stands at the zone's apex only")]
     SoaBelowApex,
+    /// As many members as records, or none.
+    #[error("the selection has not as many members as there are records")]
+    MembersMismatch,
+    /// Each of them costs every packet something.
+    #[error("an RRset with a selection has at most {SELECTION_MEMBERS_MAX} records")]
+    TooManyMembers,
+    /// A type that all views share.
+    #[error("SOA, NS and DNAME records are the same in every view")]
+    NoView,
 }
 
 impl Rrset {
+    /// An RRset of the default view without a selection.
+    pub fn new(owner: WireName, rtype: u16, ttl: u32, rdatas: Vec<Vec<u8>>) -> Self {
+        Self { owner, rtype, ttl, rdatas, selection: None, view: None }
+    }
+
     /// Removes repeated records (RFC 2181 section 5) and checks what needs no other RRset to be checked.
     pub fn normalise(&mut self, apex: &WireName) -> Result<(), RrsetError> {
         if !rtype::is_data(self.rtype) {
@@ -58,20 +81,43 @@ impl Rrset {
         if self.ttl > TTL_SECONDS_MAX {
             return Err(RrsetError::Ttl);
         }
-        if self.rdatas.len() > 1 {
-            let mut seen = HashSet::new();
-            let first: Vec<bool> = self.rdatas.iter().map(|rdata| seen.insert(rdata.as_slice())).collect();
-            let mut first = first.into_iter();
-            self.rdatas.retain(|_| first.next().unwrap_or(true));
+        if self.view.is_some() && matches!(self.rtype, rtype::SOA | rtype::NS | DNAME) {
+            return Err(RrsetError::NoView);
         }
-        /// Alias of a subtree; one per owner like CNAME (RFC 6672 section 2.4).
-        const DNAME: u16 = 39;
+        let members = self.selection.as_ref().map_or(0, |selection| selection.members.len());
+        if members > 0 && members != self.rdatas.len() {
+            return Err(RrsetError::MembersMismatch);
+        }
+        self.remove_repeated();
+        if self.selection.is_some() && self.rdatas.len() > SELECTION_MEMBERS_MAX {
+            return Err(RrsetError::TooManyMembers);
+        }
         match self.rdatas.len() {
             0 => Err(RrsetError::Empty),
             2.. if matches!(self.rtype, rtype::SOA | rtype::CNAME | DNAME) => Err(RrsetError::Several),
             count if count > RRSET_RECORDS_MAX || self.bytes() > RRSET_BYTES_MAX => Err(RrsetError::TooLarge),
             _ => Ok(()),
         }
+    }
+
+    /// Removes repeated records, each with its member, and a selection that chooses nothing.
+    fn remove_repeated(&mut self) {
+        if self.rdatas.len() > 1 {
+            let mut seen = HashSet::new();
+            let first: Vec<bool> = self.rdatas.iter().map(|rdata| seen.insert(rdata.as_slice())).collect();
+            if let Some(selection) = &mut self.selection {
+                let mut first = first.iter();
+                selection.members.retain(|_| first.next().copied().unwrap_or(true));
+            }
+            let mut first = first.into_iter();
+            self.rdatas.retain(|_| first.next().unwrap_or(true));
+        }
+        if let Some(selection) = &mut self.selection
+            && selection.members.iter().all(|&member| member == Member::default())
+        {
+            selection.members.clear();
+        }
+        self.selection = self.selection.take().filter(|selection| **selection != Selection::default());
     }
 
     /// Bytes that the records take in a message: compressed owner, type, class, TTL, length and rdata each.
@@ -104,7 +150,7 @@ pub enum Change {
         /// Its RRsets.
         rrsets: Vec<Rrset>,
     },
-    /// The source has an RRset, in place of any that it had before with this owner and type.
+    /// The source has an RRset, in place of any that it had before with this owner, type and view.
     Put {
         /// The zone.
         apex: WireName,
@@ -119,5 +165,7 @@ pub enum Change {
         owner: WireName,
         /// The type.
         rtype: u16,
+        /// The view; nothing: the default view.
+        view: Option<Arc<str>>,
     },
 }

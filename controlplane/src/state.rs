@@ -10,6 +10,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use ringdns_engine::name::WireName;
 use ringdns_engine::snapshot::Snapshot;
 
+use crate::views::Views;
+
 /// Upper bounds in seconds of the buckets of the publication histogram.
 pub(crate) const PUBLISH_SECONDS_BUCKETS: [f64; 12] =
     [0.000_1, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0, 5.0, f64::INFINITY];
@@ -124,6 +126,8 @@ pub struct State {
     served: RwLock<Served>,
     /// The sources in order of priority.
     pub sources: Vec<SourceState>,
+    /// The names of views.
+    pub views: Arc<Views>,
     /// The zone files in the order of the configuration.
     zone_files: Mutex<Vec<ZoneFileState>>,
     /// How long publications took.
@@ -140,10 +144,16 @@ pub struct State {
 
 impl State {
     /// Starts with what the publisher was made with.
-    pub fn new(snapshot: Arc<Snapshot>, sources: &[&'static str], zone_files: Vec<ZoneFileState>) -> Self {
+    pub fn new(
+        snapshot: Arc<Snapshot>,
+        sources: &[&'static str],
+        views: Arc<Views>,
+        zone_files: Vec<ZoneFileState>,
+    ) -> Self {
         Self {
             served: RwLock::new(Served { snapshot, zones: Arc::default() }),
             sources: sources.iter().map(|name| SourceState::new(name)).collect(),
+            views,
             zone_files: Mutex::new(zone_files),
             publish_times: Mutex::default(),
             refusals: AtomicU64::new(0),

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{A, mixed_frames, put_address, snapshot};
+use common::{A, APEX, mixed_frames, name, put_address, snapshot};
 use ringdns_dataplane::idle::Idle;
 use ringdns_dataplane::memnic::MemNic;
 use ringdns_dataplane::nic::Nic;
@@ -21,8 +21,10 @@ use ringdns_engine::cookie::{CookieConfig, CookieSecret};
 use ringdns_engine::counters::Counters;
 use ringdns_engine::publish::Publisher;
 use ringdns_engine::rate::RateLimit;
+use ringdns_engine::select::{Member, Mode, Selection, ViewTable};
 use ringdns_engine::serve::{Server, ServerConfig};
-use ringdns_engine::snapshot::edit::Editor;
+use ringdns_engine::snapshot::Snapshot;
+use ringdns_engine::snapshot::edit::{Editor, RrsetSpec};
 use ringdns_engine::testing::{UdpFrame, query, reply_message, server_config};
 use ringdns_engine::verdict::Reason;
 
@@ -171,6 +173,53 @@ fn nothing_is_allocated_where_clients_are_limited() {
     stop.store(true, Ordering::Relaxed);
     let (_worker, calls) = running.join().unwrap();
     assert_eq!(calls, 0, "the worker called the allocator");
+}
+
+/// The snapshot with an RRset for each mode of selection, and one in a view that half of the clients are in.
+fn snapshot_with_selections() -> Snapshot {
+    let apex = name(APEX);
+    let mut editor = Editor::new(&snapshot());
+    let rdatas: Vec<Vec<u8>> = (0..20).map(|last| vec![192, 0, 2, last]).collect();
+    for (number, mode) in Mode::ALL.into_iter().enumerate() {
+        let members = (0..20).map(|weight| Member { weight, up: weight % 3 > 0 }).collect();
+        let selection = Some(Box::new(Selection { mode, answers_max: 3, members }));
+        for view in [0, 1] {
+            let rrset = RrsetSpec {
+                rtype: A,
+                rdatas: rdatas.clone(),
+                view,
+                selection: selection.clone(),
+                ..RrsetSpec::default()
+            };
+            editor.put_rrset(&apex, &name(&format!("selected{number}.{APEX}")), &rrset).unwrap();
+        }
+    }
+    let prefixes = ["192.0.2.0/25", "2001:db8::/33", "2001:db8::/48"];
+    editor.set_views(ViewTable::new(prefixes.map(|prefix| (prefix.parse().unwrap(), 1))));
+    editor.commit()
+}
+
+#[test]
+fn nothing_is_allocated_where_records_are_chosen() {
+    let publisher = Publisher::new(snapshot_with_selections());
+    let counters = Arc::new(Counters::default());
+    let frames = (0..Mode::ALL.len()).flat_map(|number| {
+        let qname = format!("selected{number}.{APEX}");
+        let outside = UdpFrame {
+            addresses: ("198.51.100.1".parse().unwrap(), "192.0.2.53".parse().unwrap()),
+            ..UdpFrame::ipv4()
+        };
+        [UdpFrame::ipv4(), UdpFrame::ipv6(), outside].map(|path| path.build(&query(&qname, A)))
+    });
+    let ports = [(ReplayNic::new(frames.collect()), Server::new(&server_config()))];
+    let worker = Worker::new(ports, publisher.reader(), Arc::clone(&counters), Idle::Busy);
+    let stop = Arc::new(AtomicBool::new(false));
+    let running = run_counted(worker, Arc::clone(&stop));
+    wait_until(|| answers(&counters, 0) > 20_000);
+    stop.store(true, Ordering::Relaxed);
+    let (_worker, calls) = running.join().unwrap();
+    assert_eq!(calls, 0, "the worker called the allocator");
+    assert_eq!(answers(&counters, 0), counters.tx_frames.get(), "every query has an answer");
 }
 
 #[test]

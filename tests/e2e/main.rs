@@ -10,6 +10,7 @@ mod many_names;
 mod rate_limit;
 mod records;
 mod reload;
+mod selection;
 mod startup;
 
 /// A zone file's text with its SOA, NS and these lines.

@@ -1,15 +1,20 @@
 //! Request bodies: JSON to writes, each mistake named with its field.
 
+use std::sync::Arc;
+
 use ringdns_engine::name::WireName;
+use ringdns_engine::select::VIEW_DEFAULT;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::error::ApiError;
+use super::selection;
 use crate::model::{Rrset, TTL_SECONDS_MAX};
 use crate::store::{SoaFields, ZoneFields};
 use crate::text::lexer::Token;
 use crate::text::name::Origin;
 use crate::text::{name, rdata, rtype};
+use crate::views::Views;
 
 /// Body of a PUT of an RRset.
 #[derive(Debug, Deserialize)]
@@ -19,6 +24,8 @@ struct RrsetBody {
     ttl: Option<Value>,
     /// Rdata in presentation form.
     records: Option<Value>,
+    /// How the records are chosen from.
+    selection: Option<Value>,
 }
 
 /// Body of a POST of an RRset.
@@ -34,6 +41,10 @@ struct NewRrsetBody {
     ttl: Option<Value>,
     /// Rdata in presentation form.
     records: Option<Value>,
+    /// How the records are chosen from.
+    selection: Option<Value>,
+    /// The view.
+    view: Option<Value>,
 }
 
 /// Body of a PUT of a zone.
@@ -86,13 +97,13 @@ fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, ApiError> {
 
 /// The RRset that a PUT's body says.
 pub(super) fn rrset(body: &[u8], apex: &WireName, owner: WireName, rtype: u16) -> Result<Rrset, ApiError> {
-    let RrsetBody { ttl, records } = parse(body)?;
-    build(apex, owner, rtype, ttl.as_ref(), records.as_ref())
+    let RrsetBody { ttl, records, selection } = parse(body)?;
+    build(apex, owner, rtype, [ttl, records, selection].each_ref().map(Option::as_ref))
 }
 
 /// The RRset that a POST's body says.
-pub(super) fn new_rrset(body: &[u8], apex: &WireName) -> Result<Rrset, ApiError> {
-    let NewRrsetBody { owner, rtype, ttl, records } = parse(body)?;
+pub(super) fn new_rrset(body: &[u8], apex: &WireName, views: &Views) -> Result<Rrset, ApiError> {
+    let NewRrsetBody { owner, rtype, ttl, records, selection, view } = parse(body)?;
     let text = |value: &Option<Value>, field: &str| match value {
         Some(Value::String(text)) => Ok(text.clone()),
         Some(_) => Err(ApiError::invalid(field, "invalid_field", "it is no string")),
@@ -100,16 +111,30 @@ pub(super) fn new_rrset(body: &[u8], apex: &WireName) -> Result<Rrset, ApiError>
     };
     let owner = self::owner(&text(&owner, "owner")?, apex)?;
     let rtype = self::rtype(&text(&rtype, "type")?)?;
-    build(apex, owner, rtype, ttl.as_ref(), records.as_ref())
+    let rrset = build(apex, owner, rtype, [ttl, records, selection].each_ref().map(Option::as_ref))?;
+    let view = match view {
+        None => None,
+        given => self::view(&text(&given, "view")?, views)?,
+    };
+    Ok(Rrset { view, ..rrset })
 }
 
-/// An RRset from its parts.
+/// The view of a name; nothing for the default view.
+pub(super) fn view(name: &str, views: &Views) -> Result<Option<Arc<str>>, ApiError> {
+    match views.configured(name) {
+        Some(VIEW_DEFAULT) => Ok(None),
+        Some(_) => Ok(Some(Arc::from(name))),
+        None => Err(ApiError::invalid("view", "unknown_view", format!("there is no view \"{name}\""))
+            .remedy("name a [[view]] of the configuration, or leave the view out")),
+    }
+}
+
+/// An RRset of the default view from TTL, records and selection.
 fn build(
     apex: &WireName,
     owner: WireName,
     rtype: u16,
-    ttl: Option<&Value>,
-    records: Option<&Value>,
+    [ttl, records, selection]: [Option<&Value>; 3],
 ) -> Result<Rrset, ApiError> {
     let ttl = self::ttl(ttl.ok_or_else(|| ApiError::invalid("ttl", "missing_field", "it is missing"))?)?;
     let missing = || ApiError::invalid("records", "missing_field", "it is missing");
@@ -124,7 +149,8 @@ fn build(
         };
         rdatas.push(read_rdata(rtype, text, apex, &field)?);
     }
-    Ok(Rrset { owner, rtype, ttl, rdatas })
+    let selection = selection.map(|value| selection::read(value, rdatas.len())).transpose()?;
+    Ok(Rrset { selection: selection.map(Box::new), ..Rrset::new(owner, rtype, ttl, rdatas) })
 }
 
 /// Reads one record's rdata. `@` is the apex; other names must be absolute, so that a forgotten dot cannot make
@@ -177,7 +203,7 @@ fn ttl(value: &Value) -> Result<u32, ApiError> {
 }
 
 /// A whole number from 0 to `max`.
-fn whole(value: &Value, field: &str, max: u32) -> Result<u32, ApiError> {
+pub(super) fn whole(value: &Value, field: &str, max: u32) -> Result<u32, ApiError> {
     let number = value.as_u64().and_then(|number| u32::try_from(number).ok()).filter(|&number| number <= max);
     let code = if field == "ttl" { "ttl_out_of_bounds" } else { "out_of_bounds" };
     number.ok_or_else(|| ApiError::invalid(field, code, format!("{value} is no whole number from 0 to {max}")))

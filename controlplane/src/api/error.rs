@@ -110,6 +110,11 @@ impl From<WriteError> for ApiError {
             WriteError::Rrset(RrsetError::Ttl) => Self::invalid("ttl", "ttl_out_of_bounds", message),
             WriteError::Rrset(RrsetError::NoData) => Self::invalid("type", "type_not_storable", message),
             WriteError::Rrset(RrsetError::SoaBelowApex) => Self::invalid("owner", "soa_below_apex", message),
+            WriteError::Rrset(RrsetError::MembersMismatch) => {
+                Self::invalid("selection.members", "members_mismatch", message)
+            }
+            WriteError::Rrset(RrsetError::TooManyMembers) => Self::invalid("records", "too_many_members", message),
+            WriteError::Rrset(RrsetError::NoView) => Self::invalid("view", "type_in_no_view", message),
             WriteError::Rrset(RrsetError::TooLarge) => Self::invalid("records", "rrset_too_large", message),
             WriteError::Rrset(_) => Self::invalid("records", "invalid_records", message),
             WriteError::Unservable(_) => Self::invalid("records", "invalid_records", message),

@@ -9,6 +9,7 @@ mod openapi;
 mod read;
 pub mod ready;
 pub mod route;
+mod selection;
 mod write;
 
 use std::future::Future;
@@ -156,7 +157,7 @@ async fn answer(
             return Err(ApiError::unavailable("the sources have not been read yet"));
         }
         let body = read_body(headers, body).await?;
-        return write::answer(context, &matched, &body).await;
+        return write::answer(context, &matched, query, &body).await;
     }
     match matched.endpoint {
         Endpoint::Health => {
@@ -186,7 +187,8 @@ async fn read(context: &Arc<Context>, matched: Matched, query: &str) -> Result<A
         (Endpoint::GetZone, [zone]) => read::zone(context, &body::apex(zone)?)?,
         (Endpoint::GetRrset, [zone, owner, rtype]) => {
             let apex = body::apex(zone)?;
-            read::rrset(context, &apex, &body::owner(owner, &apex)?, body::rtype(rtype)?)?
+            let view = read::view_name(query)?;
+            read::rrset(context, &apex, &body::owner(owner, &apex)?, body::rtype(rtype)?, view.as_deref())?
         }
         (Endpoint::ListRrsets, [zone]) => {
             let (apex, page) = (body::apex(zone)?, Page::parse(query, true)?);

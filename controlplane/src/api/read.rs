@@ -8,11 +8,12 @@ use ringdns_engine::snapshot::{RrsetView, Snapshot};
 use serde_json::{Value, json};
 
 use super::error::ApiError;
-use super::{Context, body, route};
+use super::{Context, body, route, selection};
 use crate::canonical::{rrset_key, split_name};
 use crate::state::Served;
 use crate::store::split_soa;
 use crate::text::{rdata, rtype};
+use crate::views::{DEFAULT_NAME, Views};
 
 /// Items of a page where the request does not say.
 const PAGE_ITEMS_DEFAULT: usize = 1000;
@@ -54,6 +55,21 @@ impl Page {
         }
         Ok(page)
     }
+}
+
+/// The view that a query string names, and nothing else is in it; nothing for the default view.
+pub(super) fn view_name(query: &str) -> Result<Option<String>, ApiError> {
+    let mut name = None;
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        match pair.split_once('=') {
+            Some(("view", value)) => name = Some(route::decode(value)?).filter(|name| name != DEFAULT_NAME),
+            _ => {
+                let message = format!("there is no parameter \"{pair}\"");
+                return Err(ApiError::new(400, "unknown_parameter", message));
+            }
+        }
+    }
+    Ok(name)
 }
 
 /// A link to the page after this one.
@@ -117,26 +133,40 @@ fn soa_fields(soa: &RrsetView<'_>) -> Option<Value> {
 }
 
 /// One RRset.
-pub(super) fn rrset(context: &Context, apex: &WireName, owner: &WireName, rtype: u16) -> Result<Value, ApiError> {
+pub(super) fn rrset(
+    context: &Context,
+    apex: &WireName,
+    owner: &WireName,
+    rtype: u16,
+    view: Option<&str>,
+) -> Result<Value, ApiError> {
     let served = context.state.served();
     if !served.zones.contains_key(apex) {
         return Err(ApiError::zone_not_found(apex));
     }
     let node = served.snapshot.node(apex, owner).ok_or_else(ApiError::rrset_not_found)?;
-    let rrset = node.rrset(rtype).ok_or_else(ApiError::rrset_not_found)?;
+    let number = context.state.views.known(view).ok_or_else(ApiError::rrset_not_found)?;
+    let rrset = node.rrset_in(rtype, number).ok_or_else(ApiError::rrset_not_found)?;
     Ok(rrset_json(context, owner, &rrset))
 }
 
 /// An RRset as JSON.
 fn rrset_json(context: &Context, owner: &WireName, rrset: &RrsetView<'_>) -> Value {
     let records: Vec<String> = rrset.rdatas().map(|rdata| rdata::show(rrset.rtype(), rdata)).collect();
-    json!({
+    let mut value = json!({
         "owner": owner.to_string(),
         "type": rtype::show(rrset.rtype()),
         "ttl": rrset.ttl(),
         "records": records,
         "source": context.source_name(rrset.origin()),
-    })
+    });
+    if let Some(selection) = selection::show(rrset) {
+        value["selection"] = selection;
+    }
+    if let Some(view) = context.state.views.name(rrset.view()) {
+        value["view"] = json!(view);
+    }
+    value
 }
 
 /// The list of a zone's RRsets, in canonical order. Goes through the whole snapshot: for a thread that may block.
@@ -145,7 +175,8 @@ pub(super) fn rrsets(context: &Context, apex: &WireName, page: &Page) -> Result<
     if !served.zones.contains_key(apex) {
         return Err(ApiError::zone_not_found(apex));
     }
-    let after = page.after.as_deref().map(|after| after_key(after, apex)).transpose()?;
+    let views = &context.state.views;
+    let after = page.after.as_deref().map(|after| after_key(after, apex, views)).transpose()?;
     let keys = match &page.owner {
         Some(owner) => keys_of_owner(&served.snapshot, apex, &body::owner(owner, apex)?, after.as_deref()),
         None => smallest_keys(&served.snapshot, apex, after.as_deref(), page.limit + 1),
@@ -153,10 +184,11 @@ pub(super) fn rrsets(context: &Context, apex: &WireName, page: &Page) -> Result<
     let mut found = Vec::new();
     let mut last = String::new();
     for key in keys.iter().take(page.limit) {
-        let Some((owner, rtype)) = split_key(key) else { continue };
-        let Some(view) = served.snapshot.node(apex, &owner).and_then(|node| node.rrset(rtype)) else { continue };
-        found.push(rrset_json(context, &owner, &view));
-        last = format!("{}:{owner}", rtype::show(rtype));
+        let Some((owner, rtype, view)) = split_key(key) else { continue };
+        let node = served.snapshot.node(apex, &owner);
+        let Some(rrset) = node.and_then(|node| node.rrset_in(rtype, view)) else { continue };
+        found.push(rrset_json(context, &owner, &rrset));
+        last = format!("{}:{}:{owner}", rtype::show(rtype), views.name(view).unwrap_or_default());
     }
     let path = format!("/api/v1/zones/{}/rrsets", utf8_percent_encode(&apex.to_string(), NON_ALPHANUMERIC));
     let next = (keys.len() > page.limit).then(|| {
@@ -169,25 +201,28 @@ pub(super) fn rrsets(context: &Context, apex: &WireName, page: &Page) -> Result<
     Ok(json!({ "zone": apex.to_string(), "rrsets": found, "next": next }))
 }
 
-/// The key that a page starts after, from `type:owner`.
-fn after_key(after: &str, apex: &WireName) -> Result<Vec<u8>, ApiError> {
+/// The key that a page starts after, from `type:view:owner`.
+fn after_key(after: &str, apex: &WireName, views: &Views) -> Result<Vec<u8>, ApiError> {
     let invalid = || ApiError::invalid("after", "invalid_token", "it is no place in this list");
-    let (rtype, owner) = after.split_once(':').ok_or_else(invalid)?;
+    let (rtype, rest) = after.split_once(':').ok_or_else(invalid)?;
+    let (view, owner) = rest.split_once(':').ok_or_else(invalid)?;
+    let view = views.known(Some(view).filter(|view| !view.is_empty())).ok_or_else(invalid)?;
     let owner = body::owner(owner, apex).map_err(|_| invalid())?;
-    Ok(rrset_key(&owner, rtype::parse(rtype).ok_or_else(invalid)?))
+    Ok(rrset_key(&owner, rtype::parse(rtype).ok_or_else(invalid)?, view))
 }
 
-/// Owner and type of a key.
-fn split_key(key: &[u8]) -> Option<(WireName, u16)> {
+/// Owner, type and view of a key.
+fn split_key(key: &[u8]) -> Option<(WireName, u16, u16)> {
     let (owner, rest) = split_name(key)?;
-    Some((owner, u16::from_be_bytes(rest.try_into().ok()?)))
+    let &[t1, t2, v1, v2] = rest.first_chunk()?;
+    Some((owner, u16::from_be_bytes([t1, t2]), u16::from_be_bytes([v1, v2])))
 }
 
 /// The keys of one owner's RRsets after a key, in order.
 fn keys_of_owner(snapshot: &Snapshot, apex: &WireName, owner: &WireName, after: Option<&[u8]>) -> Vec<Vec<u8>> {
     let node = snapshot.node(apex, owner);
-    let types = node.into_iter().flat_map(|node| node.rrsets()).map(|rrset| rrset.rtype());
-    let mut keys: Vec<Vec<u8>> = types.map(|rtype| rrset_key(owner, rtype)).collect();
+    let rrsets = node.into_iter().flat_map(|node| node.rrsets());
+    let mut keys: Vec<Vec<u8>> = rrsets.map(|rrset| rrset_key(owner, rrset.rtype(), rrset.view())).collect();
     keys.retain(|key| after.is_none_or(|after| key.as_slice() > after));
     keys.sort_unstable();
     keys
@@ -200,7 +235,7 @@ fn smallest_keys(snapshot: &Snapshot, apex: &WireName, after: Option<&[u8]>, cou
     for node in snapshot.nodes(apex) {
         let owner = node.owner();
         for rrset in node.rrsets() {
-            let key = rrset_key(&owner, rrset.rtype());
+            let key = rrset_key(&owner, rrset.rtype(), rrset.view());
             let too_large = heap.len() >= count && heap.peek().is_some_and(|largest| key >= *largest);
             if too_large || after.is_some_and(|after| key.as_slice() <= after) {
                 continue;

@@ -1,5 +1,7 @@
 //! What is written over the API. An answer goes out when the write is on disk and served.
 
+use std::sync::Arc;
+
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use ringdns_engine::name::WireName;
 
@@ -11,25 +13,34 @@ use crate::store::{Outcome, Write, WriteError};
 use crate::text::rtype;
 
 /// Answers a request that writes.
-pub(super) async fn answer(context: &Context, matched: &Matched, bytes: &[u8]) -> Result<Answer, ApiError> {
+pub(super) async fn answer(
+    context: &Context,
+    matched: &Matched,
+    query: &str,
+    bytes: &[u8],
+) -> Result<Answer, ApiError> {
     let parameters: Vec<&str> = matched.parameters.iter().map(String::as_str).collect();
     match (matched.endpoint, parameters.as_slice()) {
         (Endpoint::PutZone, [zone]) => put_zone(context, body::apex(zone)?, bytes).await,
         (Endpoint::DeleteZone, [zone]) => delete_zone(context, body::apex(zone)?).await,
         (Endpoint::PostRrset, [zone]) => {
             let apex = writable(context, body::apex(zone)?)?;
-            let rrset = body::new_rrset(bytes, &apex)?;
+            let rrset = body::new_rrset(bytes, &apex, &context.state.views)?;
             put_rrset(context, apex, rrset, true).await
         }
         (Endpoint::PutRrset, [zone, owner, rtype]) => {
             let apex = writable(context, body::apex(zone)?)?;
             let rrset = body::rrset(bytes, &apex, body::owner(owner, &apex)?, body::rtype(rtype)?)?;
-            put_rrset(context, apex, rrset, false).await
+            let view = read::view_name(query)?;
+            let view = view.map_or(Ok(None), |name| body::view(&name, &context.state.views))?;
+            put_rrset(context, apex, Rrset { view, ..rrset }, false).await
         }
         (Endpoint::DeleteRrset, [zone, owner, rtype]) => {
             let apex = writable(context, body::apex(zone)?)?;
             let owner = body::owner(owner, &apex)?;
-            context.store.write(Write::DeleteRrset { apex, owner, rtype: body::rtype(rtype)? }).await?;
+            // Also one that the configuration does not name any more.
+            let view = read::view_name(query)?.map(Arc::from);
+            context.store.write(Write::DeleteRrset { apex, owner, rtype: body::rtype(rtype)?, view }).await?;
             Ok(Answer::empty(204))
         }
         _ => Err(ApiError::route_not_found()),
@@ -70,10 +81,13 @@ async fn delete_zone(context: &Context, apex: WireName) -> Result<Answer, ApiErr
 
 /// Makes or replaces an RRset.
 async fn put_rrset(context: &Context, apex: WireName, rrset: Rrset, new: bool) -> Result<Answer, ApiError> {
-    let (owner, rtype) = (rrset.owner.clone(), rrset.rtype);
+    let (owner, rtype, view) = (rrset.owner.clone(), rrset.rtype, rrset.view.clone());
     let outcome = context.store.write(Write::PutRrset { apex: apex.clone(), rrset, new }).await?;
-    let location = format!("/api/v1/zones/{}/rrsets/{}/{}", encode(&apex), encode(&owner), rtype::show(rtype));
-    Ok(written(outcome, &read::rrset(context, &apex, &owner, rtype)?, location))
+    let mut location = format!("/api/v1/zones/{}/rrsets/{}/{}", encode(&apex), encode(&owner), rtype::show(rtype));
+    if let Some(view) = &view {
+        location = format!("{location}?view={view}");
+    }
+    Ok(written(outcome, &read::rrset(context, &apex, &owner, rtype, view.as_deref())?, location))
 }
 
 /// 201 with the place of what is new, or 200.

@@ -79,6 +79,8 @@ pub struct V1 {
     pub store: Store,
     /// Zone files to serve.
     pub zone_file: Vec<Spanned<ZoneFile>>,
+    /// Which clients see which view.
+    pub view: Vec<Spanned<View>>,
     /// The admin API.
     pub admin: Admin,
     /// Logs.
@@ -185,6 +187,16 @@ pub struct ZoneFile {
     pub path: Spanned<PathBuf>,
 }
 
+/// `[[view]]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct View {
+    /// The view's name.
+    pub name: Spanned<String>,
+    /// Networks of its clients.
+    pub prefixes: Spanned<Vec<Spanned<String>>>,
+}
+
 /// `[admin]`
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -239,6 +251,8 @@ pub const KEYS: &[&str] = &[
     "store.path",
     "zone_file.zone",
     "zone_file.path",
+    "view.name",
+    "view.prefixes",
     "admin.listen",
     "admin.token_file",
     "admin.token",

@@ -6,6 +6,7 @@ mod problem;
 mod rate_limit;
 mod secret;
 mod validate;
+mod view;
 
 #[cfg(test)]
 mod tests;
@@ -16,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use ringdns_engine::cookie::CookieSecret;
 use ringdns_engine::name::WireName;
-use ringdns_engine::rate::RateLimit;
+use ringdns_engine::rate::{Network, RateLimit};
 
 pub use problem::{ConfigError, Problem};
 
@@ -39,6 +40,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// Zone files to serve; no zone twice.
     pub zone_files: Vec<ZoneFileConfig>,
+    /// Which clients see which view; no name and no prefix twice.
+    pub views: Vec<ViewConfig>,
     /// The admin API.
     pub admin: AdminConfig,
     /// Logs.
@@ -130,6 +133,15 @@ pub struct ZoneFileConfig {
     pub zone: WireName,
     /// The zone file.
     pub path: PathBuf,
+}
+
+/// A view and its clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ViewConfig {
+    /// Its name.
+    pub name: String,
+    /// The networks of its clients; a client is in the view of the smallest network that it is of.
+    pub prefixes: Vec<Network>,
 }
 
 /// The admin API.

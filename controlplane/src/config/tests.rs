@@ -38,7 +38,7 @@ fn a_port_is_enough() {
     let port = PortConfig { device: "net_tap0".into(), addresses, dns_port: 53, vlan: None, mtu: None };
     assert_eq!(config.ports, [port]);
     assert_eq!(config.store.path, Path::new("/var/lib/ringdns/ringdns.redb"));
-    assert!(config.zone_files.is_empty() && config.admin.token.is_none());
+    assert!(config.zone_files.is_empty() && config.views.is_empty() && config.admin.token.is_none());
     assert_eq!(config.admin.listen.to_string(), "127.0.0.1:8053");
     assert_eq!(config.log, LogConfig { level: "info".into(), format: LogFormat::Text });
 }
@@ -368,7 +368,7 @@ fn the_example_with_everything_switched_on_is_taken() {
     let config = parse(&switched_on.replace("change me", "changed")).unwrap();
     assert_eq!((config.dns.cookie_secrets.len(), &config.dns.version[..]), (1, &b"RingDNS"[..]));
     assert_eq!((config.ports[0].vlan, config.ports[0].mtu), (Some(100), Some(1500)));
-    assert_eq!(config.zone_files.len(), 1);
+    assert_eq!((config.zone_files.len(), config.views.len()), (1, 1));
     assert!(config.admin.token.is_some());
     let limits = RateLimit {
         responses_per_second: 20,
@@ -400,9 +400,19 @@ fn the_example_shows_every_key() {
 #[test]
 fn the_list_of_keys_is_that_of_the_spec() {
     // serde names every key of a table when it meets an unknown one.
-    for table in
-        ["", "[dns]", "[rate_limit]", "[workers]", "[eal]", "[[port]]", "[store]", "[[zone_file]]", "[admin]", "[log]"]
-    {
+    for table in [
+        "",
+        "[dns]",
+        "[rate_limit]",
+        "[workers]",
+        "[eal]",
+        "[[port]]",
+        "[store]",
+        "[[zone_file]]",
+        "[[view]]",
+        "[admin]",
+        "[log]",
+    ] {
         let error = file::Spec::parse(&format!("{table}\nnonsense = 1\n")).unwrap_err().to_string();
         let expected: BTreeSet<&str> = error.split("expected").nth(1).unwrap().split('`').skip(1).step_by(2).collect();
         let name = table.trim_matches(['[', ']']);

@@ -13,6 +13,7 @@ use super::dns::dns;
 use super::file::{self, Spec, SpecError};
 use super::problem::Problems;
 use super::rate_limit::rate_limit;
+use super::view::views;
 use super::{
     AdminConfig, Config, ConfigError, EalConfig, Idle, LogConfig, LogFormat, PortConfig, StoreConfig, Token,
     WorkersConfig, ZoneFileConfig, secret,
@@ -90,6 +91,7 @@ fn checked(path: &Path, base: &Path, spec: file::V1, problems: &mut Problems<'_>
         ports: ports(&spec.port, problems),
         store: store(spec.store, base, problems),
         zone_files: zone_files(&spec.zone_file, base, problems),
+        views: views(&spec.view, problems),
         admin: admin(spec.admin, base, problems),
         log: log(spec.log, problems),
     }

@@ -17,6 +17,7 @@ use ringdns_engine::snapshot::edit::{EditError, Editor, RrsetSpec};
 
 use crate::model::{Change, Rrset, exclude_each_other};
 use crate::text::rtype;
+use crate::views::Views;
 
 /// A change that the snapshot could not take. It spoils nothing but itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,9 +95,24 @@ pub(crate) struct Merge {
     losers: HashMap<WireName, Losers>,
     /// RRsets in `losers`.
     losers_count: usize,
+    /// The numbers of views.
+    views: Arc<Views>,
+}
+
+/// Type and view: what tells the RRsets of an owner apart.
+type Kind = (u16, u16);
+
+/// Type and view of an RRset.
+fn kind(rrset: &RrsetSpec) -> Kind {
+    (rrset.rtype, rrset.view)
 }
 
 impl Merge {
+    /// Nothing known yet but views.
+    pub(crate) fn new(views: Arc<Views>) -> Self {
+        Self { views, ..Self::default() }
+    }
+
     /// The zones and the sources that have them, in canonical order.
     pub(crate) fn zones(&self) -> Arc<BTreeMap<WireName, Vec<u8>>> {
         Arc::clone(&self.zones)
@@ -121,7 +137,11 @@ impl Merge {
             Change::RemoveZone(apex) => scene.remove_zone(&apex),
             Change::ReplaceZone { apex, rrsets } => scene.replace_zone(&apex, rrsets),
             Change::Put { apex, rrset } => scene.put(&apex, rrset),
-            Change::Remove { apex, owner, rtype } => scene.remove(&apex, &owner, rtype),
+            Change::Remove { apex, owner, rtype, view } => {
+                if let Some(view) = scene.merge.views.number(view.as_deref()) {
+                    scene.remove(&apex, &owner, (rtype, view));
+                }
+            }
         }
     }
 }
@@ -177,10 +197,12 @@ impl Scene<'_> {
         self.add_zone(apex);
         let present = self.own_rrsets(apex);
         if !present.is_empty() {
-            let named: HashSet<(&WireName, u16)> = rrsets.iter().map(|rrset| (&rrset.owner, rrset.rtype)).collect();
-            for (owner, rtype) in &present {
-                if !named.contains(&(owner, *rtype)) {
-                    self.remove(apex, owner, *rtype);
+            let kind = |rrset: &Rrset| Some((rrset.rtype, self.merge.views.number(rrset.view.as_deref())?));
+            let named: HashSet<(&WireName, Kind)> =
+                rrsets.iter().filter_map(|rrset| Some((&rrset.owner, kind(rrset)?))).collect();
+            for (owner, kind) in &present {
+                if !named.contains(&(owner, *kind)) {
+                    self.remove(apex, owner, *kind);
                 }
             }
         }
@@ -193,31 +215,38 @@ impl Scene<'_> {
 
     /// True where the settled snapshot has this very RRset of this source.
     fn is_served_already(&self, apex: &WireName, rrset: &Rrset) -> bool {
+        let Some(number) = self.merge.views.number(rrset.view.as_deref()) else { return false };
         let node = self.transaction.base.node(apex, &rrset.owner);
-        node.and_then(|node| node.rrset(rrset.rtype)).is_some_and(|view| {
-            view.origin() == self.origin && view.ttl() == rrset.ttl && view.rdatas().eq(rrset.rdatas.iter())
+        node.and_then(|node| node.rrset_in(rrset.rtype, number)).is_some_and(|view| {
+            view.origin() == self.origin
+                && view.ttl() == rrset.ttl
+                && view.rdatas().eq(rrset.rdatas.iter())
+                && view.selection().as_ref() == rrset.selection.as_deref()
         })
     }
 
-    /// Owner and type of every RRset of the source in a zone, served or not. Goes through the whole zone.
-    fn own_rrsets(&mut self, apex: &WireName) -> Vec<(WireName, u16)> {
+    /// Owner, type and view of every RRset of the source in a zone, served or not. Goes through the whole zone.
+    fn own_rrsets(&mut self, apex: &WireName) -> Vec<(WireName, Kind)> {
         let origin = self.origin;
         let mut found = Vec::new();
         for node in self.transaction.settled().nodes(apex) {
             let own = node.rrsets().filter(|rrset| rrset.origin() == origin);
-            found.extend(own.map(|rrset| (node.owner(), rrset.rtype())));
+            found.extend(own.map(|rrset| (node.owner(), (rrset.rtype(), rrset.view()))));
         }
         for (owner, losers) in self.merge.losers.get(apex).into_iter().flatten() {
             let own = losers.iter().filter(|loser| loser.origin == origin);
-            found.extend(own.map(|loser| (owner.clone(), loser.rtype)));
+            found.extend(own.map(|loser| (owner.clone(), kind(loser))));
         }
         found
     }
 
     /// Takes an RRset of the source.
     fn put(&mut self, apex: &WireName, rrset: Rrset) {
-        let Rrset { owner, rtype, ttl, rdatas } = rrset;
-        let spec = RrsetSpec { rtype, ttl, origin: self.origin, rdatas };
+        let Rrset { owner, rtype, ttl, rdatas, selection, view } = rrset;
+        let Some(view) = self.merge.views.number(view.as_deref()) else {
+            return self.refuse(apex, &owner, rtype, EditError::TooLarge);
+        };
+        let spec = RrsetSpec { rtype, ttl, origin: self.origin, rdatas, view, selection };
         let Some(origins) = self.merge.zones.get(apex).filter(|origins| origins.contains(&self.origin)) else {
             return self.refuse(apex, &owner, rtype, EditError::NoZone);
         };
@@ -229,10 +258,11 @@ impl Scene<'_> {
         }
         let mut beside_itself = false;
         self.settle(apex, &owner, |candidates| {
-            let mut own = candidates.iter().filter(|candidate| candidate.origin == spec.origin);
+            let is_own = |candidate: &&RrsetSpec| (candidate.origin, candidate.view) == (spec.origin, view);
+            let mut own = candidates.iter().filter(is_own);
             beside_itself = own.any(|candidate| exclude_each_other(candidate.rtype, rtype));
             if !beside_itself {
-                candidates.retain(|candidate| (candidate.origin, candidate.rtype) != (spec.origin, rtype));
+                candidates.retain(|candidate| (candidate.origin, kind(candidate)) != (spec.origin, (rtype, view)));
                 candidates.push(spec);
             }
         });
@@ -242,15 +272,15 @@ impl Scene<'_> {
     }
 
     /// Forgets an RRset of the source.
-    fn remove(&mut self, apex: &WireName, owner: &WireName, rtype: u16) {
+    fn remove(&mut self, apex: &WireName, owner: &WireName, (rtype, view): Kind) {
         let Some(origins) = self.merge.zones.get(apex).filter(|origins| origins.contains(&self.origin)) else { return };
         if origins.len() == 1 {
-            self.transaction.edit().remove_rrset(apex, owner, rtype);
+            self.transaction.edit().remove_rrset_in(apex, owner, rtype, view);
             return;
         }
         let origin = self.origin;
         self.settle(apex, owner, |candidates| {
-            candidates.retain(|candidate| (candidate.origin, candidate.rtype) != (origin, rtype));
+            candidates.retain(|candidate| (candidate.origin, kind(candidate)) != (origin, (rtype, view)));
         });
     }
 
@@ -265,8 +295,8 @@ impl Scene<'_> {
         change(&mut candidates);
         let (winners, losers) = elect(candidates);
         for spec in &before {
-            if !winners.iter().any(|winner| winner.rtype == spec.rtype) {
-                self.transaction.edit().remove_rrset(apex, owner, spec.rtype);
+            if !winners.iter().any(|winner| kind(winner) == kind(spec)) {
+                self.transaction.edit().remove_rrset_in(apex, owner, spec.rtype, spec.view);
             }
         }
         for winner in winners.iter().filter(|winner| !before.contains(winner)) {
@@ -288,12 +318,14 @@ impl Scene<'_> {
 
 /// Divides the candidates of one owner into those that are served and those that are not.
 fn elect(mut candidates: Vec<RrsetSpec>) -> (Vec<RrsetSpec>, Vec<RrsetSpec>) {
-    candidates.sort_by_key(|candidate| (candidate.origin, candidate.rtype));
+    candidates.sort_by_key(|candidate| (candidate.origin, kind(candidate)));
     let mut winners: Vec<RrsetSpec> = Vec::new();
     let mut losers = Vec::new();
     for candidate in candidates {
-        let stands_back =
-            |winner: &RrsetSpec| winner.rtype == candidate.rtype || exclude_each_other(winner.rtype, candidate.rtype);
+        let stands_back = |winner: &RrsetSpec| {
+            let excluded = winner.rtype == candidate.rtype || exclude_each_other(winner.rtype, candidate.rtype);
+            winner.view == candidate.view && excluded
+        };
         if winners.iter().any(stands_back) { losers.push(candidate) } else { winners.push(candidate) }
     }
     (winners, losers)

@@ -21,7 +21,7 @@ fn rrset(text: &str) -> Rrset {
     let rtype = rtype::parse(words.next().unwrap()).unwrap();
     let rdatas = words.next().unwrap().split(',');
     let rdatas = rdatas.map(|text| crate::text::rdata::parse_line(rtype, text, Origin::None).unwrap()).collect();
-    Rrset { owner, rtype, ttl: 300, rdatas }
+    Rrset::new(owner, rtype, 300, rdatas)
 }
 
 impl Bench {
@@ -45,7 +45,10 @@ impl Bench {
 
     fn remove(&mut self, origin: u8, owner: &str, rtype: &str) {
         let rtype = rtype::parse(rtype).unwrap();
-        assert!(self.apply(origin, vec![Change::Remove { apex: name("z."), owner: name(owner), rtype }]).is_empty());
+        assert!(
+            self.apply(origin, vec![Change::Remove { apex: name("z."), owner: name(owner), rtype, view: None }])
+                .is_empty()
+        );
     }
 
     fn replace(&mut self, origin: u8, rrsets: &[&str]) -> Vec<EditError> {
@@ -202,7 +205,7 @@ fn a_replaced_zone_sees_what_the_same_publication_changed_before() {
         Change::ReplaceZone { apex: name("z."), rrsets: vec![rrset("a.z. A 192.0.2.1"), rrset("b.z. A 192.0.2.1")] },
         Change::Put { apex: name("z."), rrset: rrset("c.z. A 192.0.2.1") },
         Change::ReplaceZone { apex: name("z."), rrsets: vec![rrset("b.z. A 192.0.2.1")] },
-        Change::Remove { apex: name("z."), owner: name("b.z."), rtype: 1 },
+        Change::Remove { apex: name("z."), owner: name("b.z."), rtype: 1, view: None },
         Change::Put { apex: name("z."), rrset: rrset("b.z. TXT x") },
     ];
     assert!(bench.apply(0, changes).is_empty());
@@ -242,5 +245,50 @@ fn the_order_of_events_never_shows() {
         }
         assert_eq!(bench.served(), fresh.served(), "{said:?}");
         assert_eq!(bench.merge.losers() + bench.served().len(), said.len(), "nothing is forgotten");
+    }
+}
+
+/// [`rrset`] in a view.
+fn in_view(view: &str, text: &str) -> Rrset {
+    Rrset { view: Some(view.into()), ..rrset(text) }
+}
+
+#[test]
+fn rrsets_of_different_views_are_no_conflict() {
+    let mut bench = two_sources();
+    let put = |rrset| vec![Change::Put { apex: name("z."), rrset }];
+    bench.put(0, "a.z. A 192.0.2.1");
+    assert!(bench.apply(1, put(in_view("lab", "a.z. A 192.0.2.2"))).is_empty());
+    assert!(bench.apply(1, put(in_view("office", "a.z. CNAME b.z."))).is_empty());
+    assert_eq!(bench.served(), ["0 a.z. A 192.0.2.1", "1 a.z. A 192.0.2.2", "1 a.z. CNAME b.z."]);
+    // In one view they are.
+    assert!(bench.apply(0, put(in_view("lab", "a.z. CNAME c.z."))).is_empty());
+    assert_eq!(bench.served(), ["0 a.z. A 192.0.2.1", "0 a.z. CNAME c.z.", "1 a.z. CNAME b.z."]);
+    assert_eq!(bench.merge.losers(), 1);
+    assert_eq!(bench.apply(0, put(in_view("lab", "a.z. A 192.0.2.9"))), [EditError::CnameAndOther]);
+    let remove = |rtype, view: Option<&str>| {
+        vec![Change::Remove { apex: name("z."), owner: name("a.z."), rtype, view: view.map(Into::into) }]
+    };
+    bench.apply(0, remove(rtype::CNAME, Some("lab")));
+    bench.apply(1, remove(rtype::CNAME, Some("nobody's")));
+    bench.apply(0, remove(1, None));
+    assert_eq!(bench.served(), ["1 a.z. A 192.0.2.2", "1 a.z. CNAME b.z."]);
+    // What is not named is gone, and what is the same is not touched.
+    let rrsets = vec![in_view("lab", "a.z. A 192.0.2.2")];
+    assert!(bench.apply(1, vec![Change::ReplaceZone { apex: name("z."), rrsets }]).is_empty());
+    assert_eq!(bench.served(), ["1 a.z. A 192.0.2.2"]);
+}
+
+#[test]
+fn a_change_of_the_selection_alone_is_a_change() {
+    use ringdns_engine::select::{Member, Mode, Selection};
+    let mut bench = Bench::default();
+    for up in [true, false, true] {
+        let members = vec![Member { weight: 2, up }, Member::default()];
+        let selection = Some(Box::new(Selection { mode: Mode::Sticky, answers_max: 0, members }));
+        let rrset = Rrset { selection: selection.clone(), ..rrset("a.z. A 192.0.2.1,192.0.2.2") };
+        assert!(bench.apply(0, vec![Change::ReplaceZone { apex: name("z."), rrsets: vec![rrset] }]).is_empty());
+        let node = bench.snapshot.as_ref().unwrap().node(&name("z."), &name("a.z.")).unwrap();
+        assert_eq!(node.rrset(1).unwrap().selection().map(Box::new), selection);
     }
 }

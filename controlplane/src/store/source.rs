@@ -7,11 +7,11 @@ use redb::{ReadableDatabase as _, ReadableTable as _};
 use ringdns_engine::name::WireName;
 use tokio::sync::{mpsc, oneshot};
 
-use super::schema::{RRSETS, ZONES, split_rrset_key, split_rrset_value};
+use super::schema::{META, RRSETS, ZONES, rrset_of};
 use super::write::{Stored as _, Tables};
 use super::{Outcome, Store, Write, WriteError};
 use crate::canonical::split_name;
-use crate::model::{Change, Rrset};
+use crate::model::Change;
 use crate::source::{Closed, Sink, Source};
 use crate::state::State;
 
@@ -188,6 +188,7 @@ impl StoreSource {
         let mut answers = Vec::new();
         {
             let mut tables = Tables {
+                meta: transaction.open_table(META).stored()?,
                 zones: transaction.open_table(ZONES).stored()?,
                 rrsets: transaction.open_table(RRSETS).stored()?,
             };
@@ -234,11 +235,4 @@ fn with_refusals(
         }
     }
     answers
-}
-
-/// Zone and RRset of an entry; nothing where it is damaged.
-fn rrset_of(key: &[u8], value: &[u8]) -> Option<(WireName, Rrset)> {
-    let (apex, owner, rtype) = split_rrset_key(key)?;
-    let (ttl, rdatas) = split_rrset_value(value)?;
-    Some((apex, Rrset { owner, rtype, ttl, rdatas }))
 }

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use redb::ReadableDatabase as _;
 use redb::ReadableTable as _;
 use ringdns_engine::name::WireName;
+use ringdns_engine::select::{Member, Mode, Selection};
 use ringdns_engine::snapshot::edit::EditError;
 
-use super::schema::{RRSETS, ZONES, split_rrset_key, split_rrset_value};
+use super::schema::{META, RRSETS, ZONES, rrset_of};
 use super::write::Tables;
 use super::*;
 use crate::model::{Change, Rrset, RrsetError};
@@ -21,7 +22,7 @@ fn name(text: &str) -> WireName {
 fn rrset(owner: &str, rtype: &str, rdatas: &[&str]) -> Rrset {
     let rtype = rtype::parse(rtype).unwrap();
     let rdatas = rdatas.iter().map(|text| rdata::parse_line(rtype, text, Origin::None).unwrap()).collect();
-    Rrset { owner: name(owner), rtype, ttl: 300, rdatas }
+    Rrset::new(name(owner), rtype, 300, rdatas)
 }
 
 fn put(owner: &str, rtype: &str, rdatas: &[&str]) -> Write {
@@ -33,7 +34,7 @@ fn put_zone(apex: &str) -> Write {
 }
 
 fn delete(owner: &str, rtype: &str) -> Write {
-    Write::DeleteRrset { apex: name("z."), owner: name(owner), rtype: rtype::parse(rtype).unwrap() }
+    Write::DeleteRrset { apex: name("z."), owner: name(owner), rtype: rtype::parse(rtype).unwrap(), view: None }
 }
 
 /// A store in a directory of its own.
@@ -50,7 +51,7 @@ impl Store {
         let result = {
             let zones = transaction.open_table(ZONES).unwrap();
             let rrsets = transaction.open_table(RRSETS).unwrap();
-            Tables { zones, rrsets }.apply(write)
+            Tables { meta: transaction.open_table(META).unwrap(), zones, rrsets }.apply(write)
         };
         transaction.commit().unwrap();
         result
@@ -68,8 +69,7 @@ impl Store {
         let mut contents = BTreeMap::new();
         for entry in table.iter().unwrap() {
             let (key, value) = entry.unwrap();
-            let (_, owner, rtype) = split_rrset_key(key.value()).unwrap();
-            let (_, rdatas) = split_rrset_value(value.value()).unwrap();
+            let (_, Rrset { owner, rtype, rdatas, .. }) = rrset_of(key.value(), value.value()).unwrap();
             let rdatas: Vec<String> = rdatas.iter().map(|bytes| rdata::show(rtype, bytes)).collect();
             contents.insert(format!("{owner} {}", rtype::show(rtype)), rdatas.join(","));
         }
@@ -118,6 +118,42 @@ fn the_serial_rises_with_each_change_and_wraps() {
     assert_eq!(store.serial(), u32::MAX, "a write of the SOA sets the serial itself");
     store.write(put("a.z.", "A", &["192.0.2.1"])).unwrap();
     assert_eq!(store.serial(), 0, "RFC 1982: it wraps");
+}
+
+/// The version of the schema that a store's file says it has.
+fn format(store: &Store) -> u64 {
+    store.database.begin_read().unwrap().open_table(META).unwrap().get("format").unwrap().unwrap().value()
+}
+
+#[test]
+fn rows_of_the_first_version_are_read_and_the_file_stays_so_until_it_must_not() {
+    let (_directory, store) = fresh();
+    store.write(put_zone("z.")).unwrap();
+    // As the first version wrote them: apex, owner, type; TTL, length, rdata.
+    let (key, value) = (b"z\0\0z\0a\0\0\0\x01", b"\0\0\x01\x2c\0\x04\xc0\0\x02\x01\0\x04\xc0\0\x02\x02");
+    assert_eq!(rrset_of(key, value), Some((name("z."), rrset("a.z.", "A", &["192.0.2.1", "192.0.2.2"]))));
+    store.write(put("a.z.", "A", &["192.0.2.1", "192.0.2.2"])).unwrap();
+    let read = store.database.begin_read().unwrap().open_table(RRSETS).unwrap();
+    assert_eq!(read.get(key.as_slice()).unwrap().unwrap().value(), value, "and are written so");
+    assert_eq!(format(&store), 1);
+
+    let member = |weight, up| Member { weight, up };
+    let selection =
+        Selection { mode: Mode::Sticky, answers_max: 3, members: vec![member(700, true), member(0, false)] };
+    let selected = Rrset { selection: Some(Box::new(selection)), ..rrset("a.z.", "A", &["192.0.2.1", "192.0.2.2"]) };
+    let viewed = Rrset { view: Some("office".into()), ..selected.clone() };
+    for rrset in [&selected, &viewed] {
+        store.write(Write::PutRrset { apex: name("z."), rrset: rrset.clone(), new: false }).unwrap();
+        assert_eq!(format(&store), 2);
+    }
+    let read = store.database.begin_read().unwrap().open_table(RRSETS).unwrap();
+    let found =
+        read.iter().unwrap().map(|entry| entry.unwrap()).map(|(key, value)| rrset_of(key.value(), value.value()));
+    let found: Vec<Rrset> = found.map(|entry| entry.unwrap().1).filter(|rrset| rrset.owner == name("a.z.")).collect();
+    assert_eq!(found, [selected, viewed]);
+    for damaged in [&b"\x80\0\0\x01"[..], b"\x80\0\0\x01\x09\0\0\0\0\0\x01x", b"\x80\0\0\x01\x01\0\0\0\x02\0\x01x"] {
+        assert_eq!(rrset_of(key, damaged), None, "{damaged:?}");
+    }
 }
 
 #[test]
@@ -209,11 +245,11 @@ fn a_store_in_use_a_newer_one_and_one_out_of_reach_are_told_apart() {
     let error = Store::open(&path).unwrap_err().to_string();
     assert!(error.contains("in use by another process; stop the other RingDNS"), "{error}");
     let write = store.database.begin_write().unwrap();
-    write.open_table(redb::TableDefinition::<&str, u64>::new("meta")).unwrap().insert("format", 2).unwrap();
+    write.open_table(redb::TableDefinition::<&str, u64>::new("meta")).unwrap().insert("format", 3).unwrap();
     write.commit().unwrap();
     drop(store);
     let error = Store::open(&path).unwrap_err().to_string();
-    assert!(error.contains("has format 2") && error.contains("install the newer RingDNS"), "{error}");
+    assert!(error.contains("has format 3") && error.contains("install the newer RingDNS"), "{error}");
     let error = Store::open(&path.join("below/a/file")).unwrap_err().to_string();
     assert!(error.contains("cannot be created") && error.contains("create it"), "{error}");
     Store::open(&directory.path().join("made/on/the/way/s.redb")).unwrap();

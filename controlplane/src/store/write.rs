@@ -1,12 +1,14 @@
 //! What can be written, checked and carried out in a transaction. Every check comes before the first change, so that a
 //! refused write leaves nothing behind in a transaction that others share.
 
+use std::sync::Arc;
+
 use redb::{ReadableTable as _, Table};
 use ringdns_engine::name::WireName;
 use ringdns_engine::snapshot::Snapshot;
 use ringdns_engine::snapshot::edit::{EditError, Editor, RrsetSpec};
 
-use super::schema::{after, owner_key, rrset_key, rrset_value, split_rrset_value};
+use super::schema::{after, mark_format, owner_key, rrset_key, rrset_of, rrset_value, split_rrset_key};
 use crate::canonical::name_key;
 use crate::model::{Change, Rrset, RrsetError, exclude_each_other};
 use crate::text::rtype;
@@ -46,6 +48,8 @@ pub enum Write {
         owner: WireName,
         /// The type.
         rtype: u16,
+        /// The view; nothing: the default view.
+        view: Option<Arc<str>>,
     },
 }
 
@@ -148,6 +152,8 @@ impl<T, E: Into<redb::Error>> Stored<T> for Result<T, E> {
 
 /// The tables of an open write transaction.
 pub(super) struct Tables<'t> {
+    /// Facts about the file.
+    pub(super) meta: Table<'t, &'static str, u64>,
     /// The zones.
     pub(super) zones: Table<'t, &'static [u8], &'static [u8]>,
     /// The RRsets.
@@ -162,7 +168,9 @@ impl Tables<'_> {
             Write::PutZone { apex, fields } => self.put_zone(&apex, &fields, &mut changes),
             Write::DeleteZone { apex } => self.delete_zone(&apex, &mut changes),
             Write::PutRrset { apex, rrset, new } => self.put_rrset(&apex, rrset, new, &mut changes),
-            Write::DeleteRrset { apex, owner, rtype } => self.delete_rrset(&apex, &owner, rtype, &mut changes),
+            Write::DeleteRrset { apex, owner, rtype, view } => {
+                self.delete_rrset(&apex, &owner, rtype, view, &mut changes)
+            }
         }?;
         Ok((outcome, changes))
     }
@@ -173,15 +181,24 @@ impl Tables<'_> {
     }
 
     /// An RRset of the store.
-    fn rrset(&self, apex: &WireName, owner: &WireName, rtype: u16) -> Result<Option<Rrset>, WriteError> {
-        let value = self.rrsets.get(rrset_key(apex, owner, rtype).as_slice()).stored()?;
-        let parts = value.and_then(|value| split_rrset_value(value.value()));
-        Ok(parts.map(|(ttl, rdatas)| Rrset { owner: owner.clone(), rtype, ttl, rdatas }))
+    fn rrset(
+        &self,
+        apex: &WireName,
+        owner: &WireName,
+        rtype: u16,
+        view: Option<&str>,
+    ) -> Result<Option<Rrset>, WriteError> {
+        let key = rrset_key(apex, owner, rtype, view);
+        let value = self.rrsets.get(key.as_slice()).stored()?;
+        Ok(value.and_then(|value| rrset_of(&key, value.value())).map(|(_, rrset)| rrset))
     }
 
     /// Writes an RRset that was checked.
     fn insert(&mut self, apex: &WireName, rrset: Rrset, changes: &mut Vec<Change>) -> Result<(), WriteError> {
-        let key = rrset_key(apex, &rrset.owner, rrset.rtype);
+        let key = rrset_key(apex, &rrset.owner, rrset.rtype, rrset.view.as_deref());
+        if rrset.selection.is_some() || rrset.view.is_some() {
+            mark_format(&mut self.meta).stored()?;
+        }
         self.rrsets.insert(key.as_slice(), rrset_value(&rrset).as_slice()).stored()?;
         changes.push(Change::Put { apex: apex.clone(), rrset });
         Ok(())
@@ -195,8 +212,8 @@ impl Tables<'_> {
         changes: &mut Vec<Change>,
     ) -> Result<Outcome, WriteError> {
         let exists = self.has_zone(apex)?;
-        let soa = self.rrset(apex, apex, rtype::SOA)?;
-        let ns = self.rrset(apex, apex, rtype::NS)?;
+        let soa = self.rrset(apex, apex, rtype::SOA, None)?;
+        let ns = self.rrset(apex, apex, rtype::NS, None)?;
         let (mut new_soa, mut new_ns) = zone_records(apex, fields, soa.as_ref(), ns.as_ref());
         new_soa.normalise(apex)?;
         new_ns.normalise(apex)?;
@@ -244,7 +261,7 @@ impl Tables<'_> {
         }
         rrset.normalise(apex)?;
         probe(apex, &rrset)?;
-        let before = self.rrset(apex, &rrset.owner, rrset.rtype)?;
+        let before = self.rrset(apex, &rrset.owner, rrset.rtype, rrset.view.as_deref())?;
         if new && before.is_some() {
             return Err(WriteError::Exists);
         }
@@ -265,11 +282,10 @@ impl Tables<'_> {
     /// True where the owner has an RRset that cannot stand beside this one.
     fn has_excluding(&self, apex: &WireName, rrset: &Rrset) -> Result<bool, WriteError> {
         let prefix = owner_key(apex, &rrset.owner);
-        let last = [prefix.as_slice(), &[0xff, 0xff]].concat();
-        for entry in self.rrsets.range(prefix.as_slice()..=last.as_slice()).stored()? {
+        for entry in self.rrsets.range(prefix.as_slice()..after(&prefix).as_slice()).stored()? {
             let (key, _) = entry.stored()?;
-            let rtype = key.value().last_chunk().map(|&bytes| u16::from_be_bytes(bytes));
-            if rtype.is_some_and(|rtype| exclude_each_other(rtype, rrset.rtype)) {
+            let Some((_, _, rtype, view)) = split_rrset_key(key.value()) else { continue };
+            if view == rrset.view && exclude_each_other(rtype, rrset.rtype) {
                 return Ok(true);
             }
         }
@@ -282,26 +298,27 @@ impl Tables<'_> {
         apex: &WireName,
         owner: &WireName,
         rtype: u16,
+        view: Option<Arc<str>>,
         changes: &mut Vec<Change>,
     ) -> Result<Outcome, WriteError> {
         if !self.has_zone(apex)? {
             return Err(WriteError::ZoneNotFound);
         }
-        let key = rrset_key(apex, owner, rtype);
-        if owner == apex && matches!(rtype, rtype::SOA | rtype::NS) {
+        let key = rrset_key(apex, owner, rtype, view.as_deref());
+        if owner == apex && view.is_none() && matches!(rtype, rtype::SOA | rtype::NS) {
             return Err(WriteError::ApexNeeded);
         }
         if self.rrsets.remove(key.as_slice()).stored()?.is_none() {
             return Err(WriteError::RrsetNotFound);
         }
-        changes.push(Change::Remove { apex: apex.clone(), owner: owner.clone(), rtype });
+        changes.push(Change::Remove { apex: apex.clone(), owner: owner.clone(), rtype, view });
         self.bump_serial(apex, changes)?;
         Ok(Outcome::Deleted)
     }
 
     /// Adds one to the zone's serial, in the arithmetic of RFC 1982.
     fn bump_serial(&mut self, apex: &WireName, changes: &mut Vec<Change>) -> Result<(), WriteError> {
-        let Some(mut soa) = self.rrset(apex, apex, rtype::SOA)? else { return Ok(()) };
+        let Some(mut soa) = self.rrset(apex, apex, rtype::SOA, None)? else { return Ok(()) };
         // The serial is the first of five numbers that end the rdata.
         let numbers = soa.rdatas.first_mut().and_then(|rdata| rdata.last_chunk_mut::<20>());
         if let Some((serial, _)) = numbers.and_then(|numbers| numbers.split_first_chunk_mut::<4>()) {
@@ -315,8 +332,10 @@ impl Tables<'_> {
 fn probe(apex: &WireName, rrset: &Rrset) -> Result<(), EditError> {
     let mut editor = Editor::new(&Snapshot::empty());
     editor.add_zone(apex);
-    let Rrset { owner, rtype, ttl, rdatas } = rrset;
-    editor.put_rrset(apex, owner, &RrsetSpec { rtype: *rtype, ttl: *ttl, origin: 0, rdatas: rdatas.clone() })
+    let Rrset { owner, rtype, ttl, rdatas, selection, view } = rrset.clone();
+    // Any view but the default view: the engine's rules are the same for all of them.
+    let view = u16::from(view.is_some());
+    editor.put_rrset(apex, &owner, &RrsetSpec { rtype, ttl, origin: 0, rdatas, view, selection })
 }
 
 /// The SOA and NS records that a zone should have.
@@ -340,10 +359,7 @@ fn zone_records(apex: &WireName, fields: &ZoneFields, soa: Option<&Rrset>, ns: O
     }
     let ttl =
         |before: Option<&Rrset>| fields.ttl.unwrap_or_else(|| before.map_or(TTL_SECONDS_DEFAULT, |rrset| rrset.ttl));
-    (
-        Rrset { owner: apex.clone(), rtype: rtype::SOA, ttl: ttl(soa), rdatas: vec![rdata] },
-        Rrset { owner: apex.clone(), rtype: rtype::NS, ttl: ttl(ns), rdatas: servers },
-    )
+    (Rrset::new(apex.clone(), rtype::SOA, ttl(soa), vec![rdata]), Rrset::new(apex.clone(), rtype::NS, ttl(ns), servers))
 }
 
 /// The fields of an SOA record's rdata; nothing where it is none.

@@ -108,7 +108,7 @@ impl Builder {
         };
         let Some(index) = found else {
             self.index.insert((owner.clone(), rtype), self.rrsets.len());
-            self.rrsets.push(Rrset { owner, rtype, ttl, rdatas: vec![rdata] });
+            self.rrsets.push(Rrset::new(owner, rtype, ttl, vec![rdata]));
             let file = self.file(file);
             self.places.push(Place { file, line });
             return;

@@ -3,6 +3,7 @@
 use crate::answer::{self, Mention};
 use crate::query::QueryName;
 use crate::rtype::{self, types};
+use crate::select::Chooser;
 use crate::snapshot::{CUT, NodeView, RrsetView, Snapshot};
 use crate::writer::{Full, Owner, Section, Writer, split_name};
 
@@ -16,13 +17,14 @@ pub(crate) fn add(
     mention: Mention<'_>,
     name: &mut QueryName,
     writer: &mut Writer<'_>,
+    chooser: &mut Chooser<'_>,
 ) -> Result<(), Full> {
     let Some(layout) = rtype::rdata_names(mention.rrset.rtype()).filter(|layout| layout.wants_addresses) else {
         return Ok(());
     };
     let mut added = Added { rrsets: [None; ADDED_RRSETS_MAX], count: 0 };
     let mut complete = Ok(());
-    for rdata in mention.rrset.rdatas() {
+    for rdata in mention.rdatas() {
         let Some((target, _)) = rdata.get(layout.prefix_bytes..).and_then(split_name) else {
             continue;
         };
@@ -33,11 +35,12 @@ pub(crate) fn add(
             continue;
         };
         for rtype in [types::A, types::AAAA] {
-            let Some(rrset) = node.rrset(rtype) else { continue };
+            let Some(rrset) = chooser.rrset(snapshot, node, rtype) else { continue };
             if !added.insert(rrset) {
                 continue;
             }
-            let written = writer.put_rrset(Section::Additional, Owner::Name(target), rrset, None);
+            let chosen = chooser.choose(rrset);
+            let written = writer.put_rrset(Section::Additional, Owner::Name(target), rrset, chosen, None);
             if written.is_err() && mention.cut.is_some_and(|cut| is_within(name, cut)) {
                 complete = Err(Full);
             }

@@ -1,9 +1,11 @@
 //! The answer to a query, by the algorithm of RFC 1034 section 4.3.2 on an immutable snapshot.
 
 use crate::additional;
+use crate::cookie::Client;
 use crate::limits::{CHAIN_STEPS_MAX, NAME_BYTES_MAX};
 use crate::query::{FLAG_AA, FLAG_TC, Query, QueryName};
 use crate::rtype::{rcode, types};
+use crate::select::{Chooser, Turns, Window};
 use crate::snapshot::{CUT, DNAME, NodeView, RrsetView, Snapshot, WILDCARD_CHILD};
 use crate::writer::{Full, Owner, Section, Writer};
 
@@ -14,6 +16,8 @@ pub(crate) struct Scratch {
     pub name: QueryName,
     /// A name made by a DNAME record.
     synthesized: SynthesizedName,
+    /// What choices among records are made with.
+    turns: Turns,
 }
 
 /// What an answer came to, apart from its records.
@@ -39,10 +43,21 @@ pub(crate) struct Zone<'a> {
 pub(crate) struct Mention<'a> {
     /// The RRset.
     pub rrset: RrsetView<'a>,
+    /// What was chosen of it; nothing: all.
+    pub chosen: Option<Window<'a>>,
     /// The zone that it is from.
     pub zone: Zone<'a>,
     /// The zone cut, where the RRset is a referral: addresses of names at or below it must not be missing (RFC 9471).
     pub cut: Option<&'a [u8]>,
+}
+
+impl<'a> Mention<'a> {
+    /// The rdata of each record that was written.
+    pub(crate) fn rdatas(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let all = if self.chosen.is_none() { Some(self.rrset.rdatas()) } else { None };
+        let chosen = self.chosen.map(|chosen| chosen.rdatas());
+        all.into_iter().flatten().chain(chosen.into_iter().flatten())
+    }
 }
 
 /// Where a step of the search leads.
@@ -56,9 +71,16 @@ enum Step<'a> {
 }
 
 /// Answers a query into a writer that stands behind the question.
-pub(crate) fn answer(query: &Query, snapshot: &Snapshot, scratch: &mut Scratch, writer: &mut Writer<'_>) -> Outcome {
-    let Scratch { name, synthesized } = scratch;
-    let mut search = Search { snapshot, qtype: query.qtype, writer, synthesized, flags: 0, mention: None };
+pub(crate) fn answer(
+    query: &Query,
+    client: Client,
+    snapshot: &Snapshot,
+    scratch: &mut Scratch,
+    writer: &mut Writer<'_>,
+) -> Outcome {
+    let Scratch { name, synthesized, turns } = scratch;
+    let chooser = Chooser::new(client, turns);
+    let mut search = Search { snapshot, qtype: query.qtype, writer, chooser, synthesized, flags: 0, mention: None };
     let mut step = search.first(&query.name);
     for _ in 0..CHAIN_STEPS_MAX {
         let target = match step {
@@ -82,7 +104,7 @@ pub(crate) fn answer(query: &Query, snapshot: &Snapshot, scratch: &mut Scratch, 
     // A chain that is too long ends where it is: the client may go on from there.
     let rcode = if let Step::Done(rcode) = step { rcode } else { rcode::NOERROR };
     if let Some(mention) = search.mention.filter(|_| search.flags & FLAG_TC == 0)
-        && additional::add(snapshot, mention, name, search.writer).is_err()
+        && additional::add(snapshot, mention, name, search.writer, &mut search.chooser).is_err()
     {
         search.flags |= FLAG_TC;
     }
@@ -98,6 +120,8 @@ struct Search<'a, 'b, 'c> {
     qtype: u16,
     /// The answer.
     writer: &'b mut Writer<'c>,
+    /// Chooses among records and views.
+    chooser: Chooser<'b>,
     /// The name that a DNAME record made last.
     synthesized: &'b mut SynthesizedName,
     /// AA and TC so far.
@@ -159,16 +183,14 @@ impl<'a> Search<'a, '_, '_> {
     fn data(&mut self, zone: Zone<'a>, node: NodeView<'a>, owner: Owner<'_>) -> Step<'a> {
         let wanted = match self.qtype {
             // RFC 8482 section 4.1: one RRset is enough of an answer to ANY.
-            types::ANY => node.rrsets().next(),
-            qtype => node.rrset(qtype),
+            types::ANY => self.chooser.first_rrset(self.snapshot, node),
+            qtype => self.chooser.rrset(self.snapshot, node, qtype),
         };
         if let Some(rrset) = wanted {
-            if self.put(Section::Answer, owner, rrset, None).is_ok() {
-                self.mention = Some(Mention { rrset, zone, cut: None });
-            }
+            self.put_mentioning(Section::Answer, owner, Mention { rrset, chosen: None, zone, cut: None });
             return Step::Done(rcode::NOERROR);
         }
-        let Some(cname) = node.cname() else {
+        let Some(cname) = self.chooser.rrset(self.snapshot, node, types::CNAME) else {
             return self.negative(zone, rcode::NOERROR);
         };
         match (self.put(Section::Answer, owner, cname, None), cname.rdatas().next()) {
@@ -197,10 +219,9 @@ impl<'a> Search<'a, '_, '_> {
         if first {
             self.flags &= !FLAG_AA;
         }
-        if let Some(rrset) = cut.rrset(types::NS)
-            && self.put(Section::Authority, Owner::Name(cut.name()), rrset, None).is_ok()
-        {
-            self.mention = Some(Mention { rrset, zone, cut: Some(cut.name()) });
+        if let Some(rrset) = cut.rrset(types::NS) {
+            let mention = Mention { rrset, chosen: None, zone, cut: Some(cut.name()) };
+            self.put_mentioning(Section::Authority, Owner::Name(cut.name()), mention);
         }
         Step::Done(rcode::NOERROR)
     }
@@ -234,9 +255,31 @@ impl<'a> Search<'a, '_, '_> {
         }
     }
 
-    /// Writes an RRset that must not be missing: where it does not fit, the answer is truncated (RFC 2181 section 9).
+    /// Writes what is chosen of an RRset whose names want addresses.
+    #[inline]
+    fn put_mentioning(&mut self, section: Section, owner: Owner<'_>, mention: Mention<'a>) {
+        let chosen = self.chooser.choose(mention.rrset);
+        if self.put_chosen(section, owner, mention.rrset, chosen, None).is_ok() {
+            self.mention = Some(Mention { chosen, ..mention });
+        }
+    }
+
+    /// Writes what is chosen of an RRset.
     fn put(&mut self, section: Section, owner: Owner<'_>, rrset: RrsetView<'_>, ttl: Option<u32>) -> Result<(), Full> {
-        let written = self.writer.put_rrset(section, owner, rrset, ttl);
+        let chosen = self.chooser.choose(rrset);
+        self.put_chosen(section, owner, rrset, chosen, ttl)
+    }
+
+    /// Writes an RRset that must not be missing: where it does not fit, the answer is truncated (RFC 2181 section 9).
+    fn put_chosen(
+        &mut self,
+        section: Section,
+        owner: Owner<'_>,
+        rrset: RrsetView<'_>,
+        chosen: Option<Window<'_>>,
+        ttl: Option<u32>,
+    ) -> Result<(), Full> {
+        let written = self.writer.put_rrset(section, owner, rrset, chosen, ttl);
         if written.is_err() {
             self.flags |= FLAG_TC;
         }

@@ -10,6 +10,7 @@
 //! 6. [`snapshot`]: everything that is served, immutable; [`snapshot::edit`] makes the next one.
 //! 7. [`publish`]: how workers come to see it.
 //! 8. [`rate`]: how much of it each client may have.
+//! 9. [`select`]: which records and which view of them it gets.
 //!
 //! [`verdict`] lists every reason for which a frame is not simply answered, [`counters`] counts them, [`limits`] has every
 //! bound.
@@ -33,6 +34,7 @@ pub mod publish;
 pub mod query;
 pub mod rate;
 pub mod rtype;
+pub mod select;
 pub mod serve;
 pub mod snapshot;
 #[cfg(any(test, feature = "testing"))]

@@ -168,7 +168,7 @@ fn put(bytes: &mut [u8], place: usize, code: u16, data: &[u8]) -> usize {
 }
 
 /// The address that a packet came from.
-fn source(frame: &[u8], packet: Packet) -> Option<Client> {
+pub(crate) fn source(frame: &[u8], packet: Packet) -> Option<Client> {
     let header = frame.get(packet.ip..)?;
     if packet.is_ipv6 {
         header.get(8..)?.first_chunk().copied().map(Client::Ipv6)

@@ -4,6 +4,7 @@ use crate::limits::{NAME_BYTES_MAX, UDP_ANSWER_BYTES_MIN};
 use crate::options::OPTIONS_BYTES_MAX;
 use crate::query::{Edns, FLAG_QR, HEADER_BYTES, Query};
 use crate::rtype::{self, types};
+use crate::select::Window;
 use crate::snapshot::{RECORD_HEAD_BYTES, RrsetView};
 
 /// Bytes of an OPT record without options.
@@ -83,23 +84,28 @@ impl<'a> Writer<'a> {
         writer
     }
 
-    /// Writes a whole RRset, or nothing of it. `ttl` takes the place of the RRset's own.
+    /// Writes a whole RRset, or what was chosen of it, or nothing. `ttl` takes the place of the RRset's own.
     pub(crate) fn put_rrset(
         &mut self,
         section: Section,
         owner: Owner<'_>,
         rrset: RrsetView<'_>,
+        chosen: Option<Window<'_>>,
         ttl: Option<u32>,
     ) -> Result<(), Full> {
         let (position, names_count) = (self.position, self.names_count);
         let compressible = rtype::rdata_names(rrset.rtype()).is_some_and(|layout| layout.compressible);
-        let written = match (owner, compressible, ttl) {
-            // The stored records point to the question's name already.
-            (Owner::Question, false, None) => self.put(rrset.records()),
-            _ => self.put_records(owner, rrset, ttl.unwrap_or(rrset.ttl())),
+        // The stored records point to the question's name already.
+        let is_ready = !compressible && ttl.is_none() && matches!(owner, Owner::Question);
+        let ttl = ttl.unwrap_or(rrset.ttl());
+        let written = match (chosen, is_ready) {
+            (None, true) if !rrset.is_selected() => self.put(rrset.records()),
+            (None, _) => self.put_records(owner, rrset, ttl, rrset.rdatas()),
+            (Some(chosen), true) => chosen.records().try_for_each(|record| self.put(record)),
+            (Some(chosen), false) => self.put_records(owner, rrset, ttl, chosen.rdatas()),
         };
         match written {
-            Ok(()) => self.count(section, rrset.count()),
+            Ok(()) => self.count(section, chosen.map_or(rrset.count(), |chosen| chosen.count())),
             Err(Full) => (self.position, self.names_count) = (position, names_count),
         }
         written
@@ -160,10 +166,16 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// Writes an RRset record by record, its names compressed where the type allows it.
-    fn put_records(&mut self, owner: Owner<'_>, rrset: RrsetView<'_>, ttl: u32) -> Result<(), Full> {
+    /// Writes records of an RRset one by one, their names compressed where the type allows it.
+    fn put_records<'b>(
+        &mut self,
+        owner: Owner<'_>,
+        rrset: RrsetView<'_>,
+        ttl: u32,
+        rdatas: impl Iterator<Item = &'b [u8]>,
+    ) -> Result<(), Full> {
         let layout = rtype::rdata_names(rrset.rtype()).filter(|layout| layout.compressible);
-        for rdata in rrset.rdatas() {
+        for rdata in rdatas {
             let length_at = self.put_head(owner, rrset.rtype(), ttl)?;
             match layout {
                 None => self.put(rdata)?,

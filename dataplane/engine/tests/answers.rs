@@ -309,7 +309,7 @@ fn unknown_types_are_opaque() {
     use ringdns_engine::snapshot::edit::{Editor, RrsetSpec};
     let mut editor = Editor::new(&snapshot(&[("example.", EXAMPLE)]));
     let rdata = b"\xc0\x0c\x00\x01 not a pointer".to_vec();
-    let rrset = RrsetSpec { rtype: 65280, ttl: 5, origin: 0, rdatas: vec![rdata.clone()] };
+    let rrset = RrsetSpec { rtype: 65280, ttl: 5, rdatas: vec![rdata.clone()], ..RrsetSpec::default() };
     editor.put_rrset(&common::name("example."), &common::name("opaque.example."), &rrset).unwrap();
     let mut host = Host::new(editor.commit());
     let reply = host.ask_bytes(&query("opaque.example.", 65280)).unwrap();

@@ -24,7 +24,8 @@ use ringdns_engine::testing::query;
 const SOA: &[u8] = b"\x01a\0\x01b\0\0\0\0\x01\0\0\0\x02\0\0\0\x03\0\0\0\x04\0\0\0\x05";
 
 fn rrset(rtype: u16, rdatas: &[&[u8]]) -> RrsetSpec {
-    RrsetSpec { rtype, ttl: 60, origin: 3, rdatas: rdatas.iter().map(|rdata| rdata.to_vec()).collect() }
+    let rdatas = rdatas.iter().map(|rdata| rdata.to_vec()).collect();
+    RrsetSpec { rtype, ttl: 60, origin: 3, rdatas, ..RrsetSpec::default() }
 }
 
 fn address(last: u8) -> RrsetSpec {
@@ -221,7 +222,7 @@ fn refused_edits_change_nothing() {
 fn what_was_put_is_given_back() {
     let mut editor = Editor::new(&snapshot(&[("example.", "@ SOA a b 1 2 3 4 5\n@ NS a")]));
     let apex = name("example.");
-    let spec = RrsetSpec { rtype: 16, ttl: 7, origin: 9, rdatas: vec![b"\x01x".to_vec(), b"\x01y".to_vec()] };
+    let spec = rrset(16, &[b"\x01x", b"\x01y"]);
     let doubled = RrsetSpec { rdatas: [spec.rdatas.clone(), spec.rdatas.clone()].concat(), ..spec.clone() };
     editor.put_rrset(&apex, &name("T.example."), &doubled).unwrap();
     assert_eq!(editor.rrset(&apex, &name("t.example."), 16), Some(spec.clone()), "pending, equal records once");

@@ -26,7 +26,7 @@ pub fn name(text: &str) -> WireName {
 
 /// Puts an A record into the zone.
 pub fn put_address(editor: &mut Editor, owner: &str, address: [u8; 4]) {
-    let rrset = RrsetSpec { rtype: A, ttl: 300, origin: 0, rdatas: vec![address.to_vec()] };
+    let rrset = RrsetSpec { rtype: A, ttl: 300, rdatas: vec![address.to_vec()], ..RrsetSpec::default() };
     editor.put_rrset(&name(APEX), &name(owner), &rrset).unwrap();
 }
 
@@ -37,13 +37,14 @@ pub fn snapshot() -> Snapshot {
     editor.add_zone(&apex);
     let mut soa = [name("ns.example.org.").as_bytes(), name("hostmaster.example.org.").as_bytes()].concat();
     soa.extend([1u32, 3600, 600, 86400, 60].into_iter().flat_map(u32::to_be_bytes));
-    editor.put_rrset(&apex, &apex, &RrsetSpec { rtype: SOA, ttl: 300, origin: 0, rdatas: vec![soa] }).unwrap();
+    let soa = RrsetSpec { rtype: SOA, ttl: 300, rdatas: vec![soa], ..RrsetSpec::default() };
+    editor.put_rrset(&apex, &apex, &soa).unwrap();
     for host in 0..10 {
         put_address(&mut editor, &format!("host{host}.{APEX}"), [192, 0, 2, host]);
     }
     // Eight strings of 200 letters: too much for 512 bytes and for 1,232.
     let strings = (b'a'..=b'h').map(|letter| [&[200][..], &[letter; 200]].concat()).collect();
-    let text = RrsetSpec { rtype: TXT, ttl: 300, origin: 0, rdatas: strings };
+    let text = RrsetSpec { rtype: TXT, ttl: 300, rdatas: strings, ..RrsetSpec::default() };
     editor.put_rrset(&apex, &name("text.example.org."), &text).unwrap();
     editor.set_complete(true);
     editor.commit()

@@ -8,7 +8,7 @@ use core::str::FromStr;
 const MAPPED_BITS: u8 = 96;
 
 /// A client's address: IPv4 ones in the low bits, as IPv4-mapped addresses have them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Client {
     /// The address.
     pub address: u128,
@@ -46,7 +46,7 @@ pub(super) fn mask(is_ipv6: bool, prefix: u8) -> u128 {
 }
 
 /// A network: an address and the number of its leading bits that count; the others are zero.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Network {
     /// The lowest address.
     first: Client,
@@ -72,6 +72,21 @@ impl Network {
         let fits = prefix <= if client.is_ipv6 { 128 } else { 32 };
         let first = Client { address: client.address & mask(client.is_ipv6, prefix), ..client };
         fits.then_some(Self { first, prefix })
+    }
+
+    /// The lowest and the highest address.
+    pub(crate) fn clients(&self) -> (crate::cookie::Client, crate::cookie::Client) {
+        let Client { address: first, is_ipv6 } = self.first;
+        let last = first | !mask(is_ipv6, self.prefix);
+        if is_ipv6 {
+            let of = |address: u128| crate::cookie::Client::Ipv6(address.to_be_bytes());
+            return (of(first), of(last));
+        }
+        // IPv4 addresses are the last four bytes.
+        let of = |address: u128| {
+            crate::cookie::Client::Ipv4(address.to_be_bytes().last_chunk().copied().unwrap_or_default())
+        };
+        (of(first), of(last))
     }
 
     /// True for the clients of the network.

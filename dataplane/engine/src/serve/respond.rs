@@ -3,11 +3,12 @@
 use super::ServerConfig;
 use crate::answer::{self, Outcome, Scratch};
 use crate::chaos::Chaos;
+use crate::cookie::Client;
 use crate::counters::Counters;
 use crate::direct::{self, DirectReply};
 use crate::frame::{Datagram, FrameBuffer};
 use crate::limits::{UDP_ANSWER_BYTES_LIMIT, UDP_ANSWER_BYTES_MIN};
-use crate::options::Options;
+use crate::options::{Options, source};
 use crate::query::{FLAG_CD, FLAG_RD, FLAG_TC, HEADER_BYTES, OPCODE_MASK, Query, Refusal};
 use crate::rate::{Limiter, Response, Ruling};
 use crate::rtype::{CLASS_IN, rcode};
@@ -102,7 +103,10 @@ impl Responder {
         };
         let reply = match direct {
             Some(reply) => reply.into(),
-            None => self.respond(query, instead, message_room(frame, datagram), room, snapshot),
+            None => {
+                let client = source(frame.frame(), datagram.packet);
+                self.respond(query, instead, client, message_room(frame, datagram), room, snapshot)
+            }
         };
         if room.options_bytes == 0 {
             return reply;
@@ -119,6 +123,7 @@ impl Responder {
         &mut self,
         query: &Query,
         instead: Option<Outcome>,
+        client: Option<Client>,
         message: &mut [u8],
         room: UdpRoom,
         snapshot: &Snapshot,
@@ -131,7 +136,11 @@ impl Responder {
             // RFC 6891 section 6.1.3: a version that is not known is answered with BADVERS, and nothing else.
             (None, Some(edns)) if edns.version != 0 => Outcome { rcode: rcode::BADVERS, flags: 0 },
             _ if query.qclass != CLASS_IN => self.chaos.answer(query, &mut writer),
-            _ => answer::answer(query, snapshot, &mut self.scratch, &mut writer),
+            _ => {
+                // The address is there: it was checked when the packet was found.
+                let client = client.unwrap_or(Client::Ipv4([0; 4]));
+                answer::answer(query, client, snapshot, &mut self.scratch, &mut writer)
+            }
         };
         // RFC 1035 section 4.1.1: RD is copied; RFC 4035 section 3.1.6: CD is copied.
         let flags = outcome.flags | (query.flags & (FLAG_RD | FLAG_CD));

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use super::node::{APEX, CUT, DNAME, SOA, WILDCARD_CHILD};
 use super::overlay::{OpenNode, OpenRrset, Overlay, Place};
 use super::shard::{self, Shard, ShardBuilder, ShardFull, ShardView};
-use super::{RrsetView, Snapshot, rdata};
+use super::{RrsetView, Snapshot, rdata, selection};
 use crate::name::WireName;
 use crate::query::QueryName;
 use crate::rtype::types;
+use crate::select::{Selection, VIEW_DEFAULT, ViewTable, member_hash};
 
 /// An RRset as it is put into a snapshot.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RrsetSpec {
     /// The type.
     pub rtype: u16,
@@ -22,6 +23,10 @@ pub struct RrsetSpec {
     pub origin: u8,
     /// The rdata of each record in wire form, names uncompressed.
     pub rdatas: Vec<Vec<u8>>,
+    /// The view that sees it.
+    pub view: u16,
+    /// How the records are chosen from; nothing: all are sent as they are stored.
+    pub selection: Option<Box<Selection>>,
 }
 
 /// Why an edit was refused. A refused edit has changed nothing.
@@ -43,6 +48,10 @@ pub enum EditError {
     RdataMalformed,
     /// A type that no stored record can have: 0, OPT, and those from 128 to 255.
     NoDataType,
+    /// As many members of a selection as there are records, or none.
+    MembersMismatch,
+    /// A type on which the shape of the zones depends, in a view: that shape is the same for everybody.
+    NoViewType,
 }
 
 impl fmt::Display for EditError {
@@ -56,6 +65,8 @@ impl fmt::Display for EditError {
             EditError::SeveralAliases => "an owner can have one CNAME and one DNAME record only",
             EditError::RdataMalformed => "the rdata does not fit its type",
             EditError::NoDataType => "the type is for queries or messages, no record can have it",
+            EditError::MembersMismatch => "the selection has not as many members as there are records",
+            EditError::NoViewType => "SOA, NS and DNAME records are the same in every view",
         })
     }
 }
@@ -81,17 +92,29 @@ impl Editor {
         Self { next: base.clone(), overlay: Overlay::default(), zones_changed: false }
     }
 
-    /// Puts an RRset in the place of the one with the same owner and type, if there is one.
+    /// Puts an RRset in the place of the one with the same owner, type and view, if there is one.
     pub fn put_rrset(&mut self, apex: &WireName, owner: &WireName, rrset: &RrsetSpec) -> Result<(), EditError> {
         let (name, apex_depth) = self.locate(apex, owner)?;
-        let (records, count) = rdata::render(rrset.rtype, rrset.ttl, &rrset.rdatas)?;
-        self.check_neighbours(&name, apex_depth, rrset.rtype, count)?;
+        let (mut records, count) = rdata::render(rrset.rtype, rrset.ttl, &rrset.rdatas)?;
+        self.check_neighbours(&name, apex_depth, rrset, count)?;
+        if let Some(selection) = &rrset.selection {
+            let kind = u64::from(rrset.rtype) ^ u64::from(rrset.view) << 8;
+            let key = member_hash(name.suffix(name.depth())).wrapping_add(kind);
+            selection::append(&mut records, selection, &rrset.rdatas, key)?;
+        }
         self.create(&name, apex_depth);
         let depth = name.depth();
         let node = self.overlay.open(&self.next, Place::of(&self.next, &name, depth, apex_depth));
-        let rrset =
-            OpenRrset { rtype: rrset.rtype, count, ttl: rrset.ttl, origin: rrset.origin, records: records.into() };
-        match node.rrsets.binary_search_by_key(&rrset.rtype, |present| present.rtype) {
+        let rrset = OpenRrset {
+            rtype: rrset.rtype,
+            view: rrset.view,
+            selected: rrset.selection.is_some(),
+            count,
+            ttl: rrset.ttl,
+            origin: rrset.origin,
+            records: records.into(),
+        };
+        match node.rrsets.binary_search_by_key(&rrset.key(), OpenRrset::key) {
             Ok(index) => {
                 if let Some(slot) = node.rrsets.get_mut(index) {
                     *slot = rrset;
@@ -105,14 +128,19 @@ impl Editor {
         Ok(())
     }
 
-    /// Removes an RRset, and the nodes that nothing is left of; false where it was not there.
+    /// Removes an RRset of the default view, and the nodes that nothing is left of; false where it was not there.
     pub fn remove_rrset(&mut self, apex: &WireName, owner: &WireName, rtype: u16) -> bool {
+        self.remove_rrset_in(apex, owner, rtype, VIEW_DEFAULT)
+    }
+
+    /// [`Editor::remove_rrset`] in a view.
+    pub fn remove_rrset_in(&mut self, apex: &WireName, owner: &WireName, rtype: u16, view: u16) -> bool {
         let Ok((name, apex_depth)) = self.locate(apex, owner) else {
             return false;
         };
         let depth = name.depth();
         let node = self.overlay.open(&self.next, Place::of(&self.next, &name, depth, apex_depth));
-        let Ok(index) = node.rrsets.binary_search_by_key(&rtype, |present| present.rtype) else {
+        let Ok(index) = node.rrsets.binary_search_by_key(&(rtype, view), OpenRrset::key) else {
             return false;
         };
         node.rrsets.remove(index);
@@ -122,12 +150,12 @@ impl Editor {
         true
     }
 
-    /// The RRset of an owner and type, pending edits included.
+    /// The RRset of an owner and type in the default view, pending edits included.
     pub fn rrset(&mut self, apex: &WireName, owner: &WireName, rtype: u16) -> Option<RrsetSpec> {
-        self.rrsets(apex, owner).into_iter().find(|rrset| rrset.rtype == rtype)
+        self.rrsets(apex, owner).into_iter().find(|rrset| (rrset.rtype, rrset.view) == (rtype, VIEW_DEFAULT))
     }
 
-    /// The RRsets of an owner, pending edits included.
+    /// The RRsets of an owner in all views, pending edits included.
     pub fn rrsets(&mut self, apex: &WireName, owner: &WireName) -> Vec<RrsetSpec> {
         let Ok((name, apex_depth)) = self.locate(apex, owner) else {
             return Vec::new();
@@ -192,6 +220,11 @@ impl Editor {
         rrsets
     }
 
+    /// Says which client sees which view.
+    pub fn set_views(&mut self, views: ViewTable) {
+        self.next.views = Arc::new(views);
+    }
+
     /// Says whether every source has told all it knows: until then a name that is missing is answered with SERVFAIL.
     pub fn set_complete(&mut self, complete: bool) {
         self.next.complete = complete;
@@ -249,22 +282,34 @@ impl Editor {
     }
 
     /// Checks an RRset against the others of its owner.
-    fn check_neighbours(&self, name: &QueryName, apex_depth: u8, rtype: u16, count: u16) -> Result<(), EditError> {
+    fn check_neighbours(
+        &self,
+        name: &QueryName,
+        apex_depth: u8,
+        rrset: &RrsetSpec,
+        count: u16,
+    ) -> Result<(), EditError> {
+        let &RrsetSpec { rtype, view, .. } = rrset;
         if matches!(rtype, types::CNAME | types::DNAME) && count > 1 {
             return Err(EditError::SeveralAliases);
         }
+        if view != VIEW_DEFAULT && matches!(rtype, types::SOA | types::NS | types::DNAME) {
+            return Err(EditError::NoViewType);
+        }
         let place = Place::of(&self.next, name, name.depth(), apex_depth);
-        let others: Vec<u16> = match self.overlay.get(place) {
-            Some(node) => node.rrsets.iter().map(|rrset| rrset.rtype).collect(),
+        let mut others: Vec<(u16, u16)> = match self.overlay.get(place) {
+            Some(node) => node.rrsets.iter().map(OpenRrset::key).collect(),
             None => match self.next.find(name, name.depth(), apex_depth) {
-                Some(node) => node.rrsets().map(|rrset| rrset.rtype()).collect(),
+                Some(node) => node.rrsets().map(|rrset| (rrset.rtype(), rrset.view())).collect(),
                 None => Vec::new(),
             },
         };
-        let mut others = others.into_iter().filter(|&other| other != rtype);
-        if others.clone().count() >= NODE_RRSETS_MAX {
+        others.retain(|&other| other != (rtype, view));
+        if others.len() >= NODE_RRSETS_MAX {
             return Err(EditError::TooLarge);
         }
+        // Of what several views say, each client sees what goes together: `engine::select::choose`.
+        let mut others = others.into_iter().filter(|&(_, other)| other == view).map(|(rtype, _)| rtype);
         // RFC 4035 section 2.5 allows a CNAME's signature and denial record beside it.
         let goes_with_cname = |rtype: u16| matches!(rtype, types::RRSIG | types::NSEC);
         let conflict = match rtype {
@@ -359,11 +404,14 @@ fn spec_of_view(rrset: RrsetView<'_>) -> RrsetSpec {
         ttl: rrset.ttl(),
         origin: rrset.origin(),
         rdatas: rrset.rdatas().map(Vec::from).collect(),
+        view: rrset.view(),
+        selection: rrset.selection().map(Box::new),
     }
 }
 
 /// The specification that an RRset in editing was made from.
 fn spec_of_open(rrset: &OpenRrset) -> RrsetSpec {
-    let rdatas = super::node::rdatas_of(&rrset.records).map(Vec::from).collect();
-    RrsetSpec { rtype: rrset.rtype, ttl: rrset.ttl, origin: rrset.origin, rdatas }
+    let rdatas = super::rdatas_of(&rrset.records).take(usize::from(rrset.count)).map(Vec::from).collect();
+    let selection = if rrset.selected { selection::read(&rrset.records, rrset.count).map(Box::new) } else { None };
+    RrsetSpec { rtype: rrset.rtype, ttl: rrset.ttl, origin: rrset.origin, rdatas, view: rrset.view, selection }
 }

@@ -16,6 +16,7 @@ mod negative;
 mod node;
 mod overlay;
 mod rdata;
+mod selection;
 mod shard;
 mod steps;
 
@@ -23,13 +24,14 @@ use std::sync::Arc;
 
 pub(crate) use depths::{DepthSet, Depths};
 pub(crate) use negative::Negative;
-pub(crate) use node::{CUT, DNAME, PlainNode, RECORD_HEAD_BYTES, WILDCARD_CHILD};
+pub(crate) use node::{CUT, DNAME, PlainNode, RECORD_HEAD_BYTES, VIEWS, WILDCARD_CHILD, rdatas_of};
 pub use node::{NodeView, RrsetView};
 
 use crate::hash::Seed;
 use crate::machine::BLOCK_BYTES;
 use crate::name::WireName;
 use crate::query::QueryName;
+use crate::select::ViewTable;
 use shard::{Shard, ShardView};
 pub(crate) use steps::{Candidate, Spot};
 
@@ -103,6 +105,8 @@ pub struct Snapshot {
     totals: Totals,
     /// The apexes in canonical order.
     zones: Arc<Vec<WireName>>,
+    /// Which client sees which view.
+    views: Arc<ViewTable>,
 }
 
 impl Snapshot {
@@ -122,6 +126,7 @@ impl Snapshot {
             straight: true,
             totals: Totals::default(),
             zones: Arc::new(Vec::new()),
+            views: Arc::default(),
         }
     }
 
@@ -172,6 +177,12 @@ impl Snapshot {
         self.shards().flat_map(ShardView::entries).filter_map(move |(_, node, _)| {
             (node.apex_depth() == depth && apex.contains(&node.owner())).then_some(node)
         })
+    }
+
+    /// Which client sees which view.
+    #[inline]
+    pub(crate) fn views(&self) -> &ViewTable {
+        &self.views
     }
 
     /// The seed that keys must grow from.

@@ -7,12 +7,16 @@
 //! records of each RRset, ready to copy: C0 0C, type, class IN, TTL, rdata length, rdata with names uncompressed
 //! ```
 //!
+//! An RRset with a selection has a table behind its records, see `select::table`. One in a view has the number of the view
+//! in place of the sum; RRsets of one type lie by ascending view.
+//!
 //! Numbers outside of records are little-endian.
 
 use super::Candidate;
 use super::negative::{NEGATIVE, Negative};
 use crate::name::WireName;
 use crate::rtype::types;
+use crate::select::{Selection, VIEW_DEFAULT};
 
 /// The node is the apex of its zone.
 pub(crate) const APEX: u8 = 1;
@@ -24,10 +28,16 @@ pub(crate) const WILDCARD_CHILD: u8 = 4;
 pub(crate) const DNAME: u8 = 8;
 /// The node is an apex and has its SOA record.
 pub(super) const SOA: u8 = 16;
+/// The node has RRsets in views: what is seen of it depends on the client, and none of it goes the direct way.
+pub(crate) const VIEWS: u8 = 32;
 
 /// The RRset's records can be sent as they are stored to whoever asks for them: no name in them wants compression or
 /// addresses, and it is not for another zone to answer.
 pub(super) const VERBATIM: u8 = 1;
+/// The RRset has a selection.
+pub(super) const SELECTED: u8 = 2;
+/// The RRset is in a view other than the default view.
+pub(super) const IN_VIEW: u8 = 4;
 
 /// Bytes of a node's head.
 pub(super) const HEAD_BYTES: usize = 13;
@@ -116,10 +126,15 @@ impl<'a> NodeView<'a> {
         self.entries().filter(|entry| entry.rtype != NEGATIVE)
     }
 
-    /// The RRset of a type.
+    /// The RRset of a type; where there are several, that of the default view or else of the first view.
     #[inline(always)]
     pub fn rrset(&self, rtype: u16) -> Option<RrsetView<'a>> {
         self.entries().find(|entry| entry.rtype == rtype).filter(|_| rtype != NEGATIVE)
+    }
+
+    /// The RRset of a type in a view.
+    pub fn rrset_in(&self, rtype: u16, view: u16) -> Option<RrsetView<'a>> {
+        self.rrsets().find(|rrset| (rrset.rtype(), rrset.view()) == (rtype, view))
     }
 
     /// What an apex has for negative answers.
@@ -253,11 +268,12 @@ pub struct RrsetView<'a> {
     ttl: u32,
     /// The source that it came from.
     origin: u8,
-    /// [`VERBATIM`] or 0.
+    /// [`VERBATIM`] alone, or any of the others.
     kind: u8,
-    /// The checksum's sum of the records, in the order of the machine, as if they began at an even place.
+    /// The checksum's sum of the records, in the order of the machine, as if they began at an even place; in a view its
+    /// number.
     sum: u16,
-    /// The records, ready to copy.
+    /// The records, ready to copy, and the table of a selection.
     records: &'a [u8],
 }
 
@@ -305,13 +321,29 @@ impl<'a> RrsetView<'a> {
         self.kind == VERBATIM
     }
 
+    /// True where there is a table behind the records.
+    #[inline]
+    pub(crate) fn is_selected(&self) -> bool {
+        self.kind & SELECTED != 0
+    }
+
+    /// How the records are chosen from, where that is not all of them as they are stored.
+    pub fn selection(&self) -> Option<Selection> {
+        if self.is_selected() { super::selection::read(self.records, self.count) } else { None }
+    }
+
+    /// The view that sees it.
+    pub fn view(&self) -> u16 {
+        if self.kind & IN_VIEW == 0 { VIEW_DEFAULT } else { self.sum }
+    }
+
     /// The checksum's sum of the records, in the order of the machine, as if they began at an even place.
     #[inline(always)]
     pub(crate) fn sum(&self) -> u16 {
         self.sum
     }
 
-    /// The records in wire form, each with a pointer to the question's name as its owner.
+    /// The records in wire form, each with a pointer to the question's name as its owner; then the table of a selection.
     #[inline(always)]
     pub(crate) fn records(&self) -> &'a [u8] {
         self.records
@@ -319,12 +351,12 @@ impl<'a> RrsetView<'a> {
 
     /// The rdata of each record, names uncompressed.
     pub fn rdatas(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        rdatas_of(self.records)
+        rdatas_of(self.records).take(usize::from(self.count))
     }
 }
 
-/// The rdata of each of some stored records.
-pub(super) fn rdatas_of(mut records: &[u8]) -> impl Iterator<Item = &[u8]> {
+/// The rdata of each of some stored records; what follows the last one is not to be read.
+pub(crate) fn rdatas_of(mut records: &[u8]) -> impl Iterator<Item = &[u8]> {
     core::iter::from_fn(move || {
         let (&[.., l1, l2], rest) = records.split_first_chunk::<RECORD_HEAD_BYTES>()?;
         let (rdata, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes([l1, l2])))?;

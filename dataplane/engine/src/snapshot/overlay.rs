@@ -3,11 +3,12 @@
 use hashbrown::HashTable;
 
 use super::negative::{self, NEGATIVE};
-use super::node::{APEX, HEAD_BYTES, NodeView, RRSET_HEAD_BYTES, VERBATIM, rdatas_of};
+use super::node::{APEX, HEAD_BYTES, IN_VIEW, NodeView, RRSET_HEAD_BYTES, SELECTED, VERBATIM, VIEWS, rdatas_of};
 use super::{Snapshot, shard};
 use crate::frame::checksum::Sum;
 use crate::query::QueryName;
 use crate::rtype::{self, types};
+use crate::select::VIEW_DEFAULT;
 
 /// A name in a zone, and the name's key.
 #[derive(Clone, Copy)]
@@ -32,14 +33,38 @@ impl<'a> Place<'a> {
 pub(super) struct OpenRrset {
     /// The type.
     pub rtype: u16,
+    /// The view that sees it.
+    pub view: u16,
+    /// Whether a table follows the records.
+    pub selected: bool,
     /// Number of records.
     pub count: u16,
     /// The TTL in seconds.
     pub ttl: u32,
     /// The source that it came from.
     pub origin: u8,
-    /// The records as they will be stored.
+    /// The records as they will be stored, and the table of a selection.
     pub records: Box<[u8]>,
+}
+
+impl OpenRrset {
+    /// What tells the RRsets of a node apart.
+    pub(super) fn key(&self) -> (u16, u16) {
+        (self.rtype, self.view)
+    }
+
+    /// The kind of a node's RRset, and what is stored in the place of its sum. Beside RRsets in views none goes the direct
+    /// way, which does not ask for the client.
+    fn kind(&self, beside_views: bool) -> (u8, u16) {
+        let selected = if self.selected { SELECTED } else { 0 };
+        if self.view != VIEW_DEFAULT {
+            return (selected | IN_VIEW, self.view);
+        }
+        // A DS record may be for the zone above to answer (RFC 4035 section 3.1.4.1).
+        let is_stored_whole = rtype::rdata_names(self.rtype).is_none() && self.rtype != types::DS;
+        let is_verbatim = !self.selected && !beside_views && is_stored_whole;
+        (if is_verbatim { VERBATIM } else { selected }, Sum::default().add(&self.records).fold())
+    }
 }
 
 /// A node that can be changed.
@@ -56,7 +81,7 @@ pub(super) struct OpenNode {
     pub children: u32,
     /// The name in lower case.
     pub name: Box<[u8]>,
-    /// RRsets by ascending type.
+    /// RRsets by ascending type and view.
     pub rrsets: Vec<OpenRrset>,
 }
 
@@ -78,6 +103,8 @@ impl OpenNode {
     fn decode(place: Place<'_>, node: NodeView<'_>) -> Self {
         let rrsets = node.rrsets().map(|rrset| OpenRrset {
             rtype: rrset.rtype(),
+            view: rrset.view(),
+            selected: rrset.is_selected(),
             count: rrset.count(),
             ttl: rrset.ttl(),
             origin: rrset.origin(),
@@ -95,6 +122,8 @@ impl OpenNode {
     /// Appends the node as the packet path reads it; see [`super::node`].
     pub(super) fn encode(&self, arena: &mut Vec<u8>) {
         let negative = self.negative();
+        let has_views = self.rrsets.iter().any(|rrset| rrset.view != VIEW_DEFAULT);
+        let flags = (self.flags & !VIEWS) | if has_views { VIEWS } else { 0 };
         let stored = negative.as_ref().map_or(0, |stored| RRSET_HEAD_BYTES + stored.len());
         let rrsets: usize = self.rrsets.iter().map(|rrset| RRSET_HEAD_BYTES + rrset.records.len()).sum();
         let length = HEAD_BYTES + self.name.len() + stored + rrsets;
@@ -102,7 +131,7 @@ impl OpenNode {
         let byte = |number: usize| u8::try_from(number).unwrap_or(u8::MAX);
         let entries = self.rrsets.len() + usize::from(negative.is_some());
         arena.extend_from_slice(&[
-            self.flags,
+            flags,
             self.apex_depth,
             byte(self.name.len()),
             byte(entries),
@@ -115,10 +144,7 @@ impl OpenNode {
             encode_head(arena, [NEGATIVE, 1], 0, stored.len(), [0, 0], negative::sum(stored));
         }
         for rrset in &self.rrsets {
-            // A DS record may be for the zone above to answer (RFC 4035 section 3.1.4.1).
-            let is_verbatim = rtype::rdata_names(rrset.rtype).is_none() && rrset.rtype != types::DS;
-            let kind = if is_verbatim { VERBATIM } else { 0 };
-            let sum = Sum::default().add(&rrset.records).fold();
+            let (kind, sum) = rrset.kind(has_views);
             encode_head(arena, [rrset.rtype, rrset.count], rrset.ttl, rrset.records.len(), [rrset.origin, kind], sum);
         }
         arena.extend_from_slice(negative.as_deref().unwrap_or_default());

@@ -7,6 +7,8 @@
     reason = "tests state what they expect by failing"
 )]
 
+pub mod select;
+
 use std::str::FromStr;
 
 use hickory_proto::op::Message;
@@ -50,7 +52,7 @@ pub fn add_zone(editor: &mut Editor, origin: &str, text: &str) {
         let (owner, target) = line.split_once(" DNAME ").unwrap();
         let absolute = |text: &str| name(&format!("{}.{origin}", text.trim()));
         let rdatas = vec![absolute(target).as_bytes().to_vec()];
-        let rrset = RrsetSpec { rtype: 39, ttl: 300, origin: 0, rdatas };
+        let rrset = RrsetSpec { rtype: 39, ttl: 300, rdatas, ..RrsetSpec::default() };
         editor.put_rrset(&name(origin), &absolute(owner), &rrset).unwrap();
     }
     for rrset in rrsets.values() {
@@ -61,7 +63,7 @@ pub fn add_zone(editor: &mut Editor, origin: &str, text: &str) {
 
 /// The records of one RRset as the editor takes them.
 fn spec<'a>(records: impl Iterator<Item = &'a Record>) -> RrsetSpec {
-    let mut spec = RrsetSpec { rtype: 0, ttl: 0, origin: 0, rdatas: Vec::new() };
+    let mut spec = RrsetSpec::default();
     for record in records {
         spec.rtype = record.record_type().into();
         spec.ttl = record.ttl;

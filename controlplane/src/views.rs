@@ -1,0 +1,124 @@
+//! The names of views, and the numbers under which the engine knows them.
+
+use std::collections::HashMap;
+use std::sync::{PoisonError, RwLock};
+
+use ringdns_engine::select::VIEW_DEFAULT;
+
+/// What the default view is called where it must be called something; no other view can have the name.
+pub const DEFAULT_NAME: &str = "default";
+
+/// Most bytes of a view's name.
+pub const NAME_BYTES_MAX: usize = 64;
+
+/// Names of views by number; the default view is number 0. A number once given stays the same as long as the program runs.
+#[derive(Debug)]
+pub struct Views {
+    /// The names; written where a source names a view for the first time.
+    names: RwLock<Names>,
+    /// How many of them are those of the configuration and the default view: only these have clients.
+    configured: usize,
+}
+
+/// Names and numbers of views.
+#[derive(Debug, Default)]
+struct Names {
+    /// The name of each number.
+    names: Vec<String>,
+    /// The number of each name.
+    numbers: HashMap<String, u16>,
+}
+
+impl Names {
+    /// Gives a name the next number, unless it has one; nothing where all numbers are taken.
+    fn add(&mut self, name: &str) -> Option<u16> {
+        if let Some(&number) = self.numbers.get(name) {
+            return Some(number);
+        }
+        let number = u16::try_from(self.names.len()).ok()?;
+        self.names.push(name.to_owned());
+        self.numbers.insert(name.to_owned(), number);
+        Some(number)
+    }
+}
+
+impl Default for Views {
+    fn default() -> Self {
+        Self::new([])
+    }
+}
+
+impl Views {
+    /// The views of the configuration, from number 1 on.
+    pub fn new<'a>(configured: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut names = Names::default();
+        for name in std::iter::once(DEFAULT_NAME).chain(configured) {
+            names.add(name);
+        }
+        Self { configured: names.names.len(), names: RwLock::new(names) }
+    }
+
+    /// The number of a view of the configuration.
+    pub fn configured(&self, name: &str) -> Option<u16> {
+        self.position(name).filter(|&number| usize::from(number) < self.configured)
+    }
+
+    /// The number of any view; one that is not known gets the next. Such a view is remembered with its records and has no
+    /// clients, until the configuration names it again. Nothing where all numbers are taken.
+    pub(crate) fn number(&self, name: Option<&str>) -> Option<u16> {
+        let Some(name) = name else { return Some(VIEW_DEFAULT) };
+        if let Some(number) = self.position(name) {
+            return Some(number);
+        }
+        self.names.write().unwrap_or_else(PoisonError::into_inner).add(name)
+    }
+
+    /// The number of a view that has one; the default view has no name.
+    pub fn known(&self, name: Option<&str>) -> Option<u16> {
+        name.map_or(Some(VIEW_DEFAULT), |name| self.position(name))
+    }
+
+    /// The name of a view; nothing for the default view.
+    pub fn name(&self, number: u16) -> Option<String> {
+        let names = self.names.read().unwrap_or_else(PoisonError::into_inner);
+        names.names.get(usize::from(number)).filter(|_| number != VIEW_DEFAULT).cloned()
+    }
+
+    /// Where a name stands.
+    fn position(&self, name: &str) -> Option<u16> {
+        let names = self.names.read().unwrap_or_else(PoisonError::into_inner);
+        names.numbers.get(name).copied()
+    }
+}
+
+/// True for what a view can be called: letters, digits, `-`, `_` and `.`, so that it stands in a URL as it is.
+pub(crate) fn is_name(name: &str) -> bool {
+    let is_good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    !name.is_empty() && name.len() <= NAME_BYTES_MAX && name != DEFAULT_NAME && name.bytes().all(is_good)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_stay_and_only_the_configuration_s_views_have_clients() {
+        let views = Views::new(["fra", "muc"]);
+        assert_eq!(
+            (views.number(None), views.number(Some("muc")), views.number(Some("old"))),
+            (Some(0), Some(2), Some(3))
+        );
+        assert_eq!((views.number(Some("old")), views.number(Some("older"))), (Some(3), Some(4)));
+        assert_eq!(
+            (views.configured("fra"), views.configured("old"), views.configured("default")),
+            (Some(1), None, Some(0))
+        );
+        assert_eq!((views.name(0), views.name(4).as_deref(), views.name(5)), (None, Some("older"), None));
+    }
+
+    #[test]
+    fn names_are_good_for_urls() {
+        assert!(["a", "fra-1", "x_y.z", &"n".repeat(64)].into_iter().all(is_name));
+        assert!(!["", "default", "a b", "a/b", "ü", &"n".repeat(65)].into_iter().any(is_name));
+    }
+}
