@@ -212,7 +212,7 @@ impl Snapshot {
     /// The node of a candidate, where it is the name's and nothing above it turns the search.
     #[inline]
     pub(crate) fn confirm<'a>(&self, candidate: Candidate<'a>, name: &QueryName) -> Option<NodeView<'a>> {
-        let (node, _) = NodeView::decode(candidate.bytes)?;
+        let node = NodeView::decode(candidate.bytes)?;
         (node.is(name.bytes(), node.apex_depth()) && self.leads_straight_to(node.apex_depth(), node.depth()))
             .then_some(node)
     }

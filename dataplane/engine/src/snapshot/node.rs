@@ -1,11 +1,14 @@
 //! Nodes as they lie in a shard's arena: encoded once when published, read in place on the packet path.
 //!
 //! ```text
-//! head   flags u8, apex depth u8, name length u8, RRsets u8, depth u8, children u32, length of it all u32
+//! head   flags u8, apex depth u8, name length u8, RRsets u8, depth u8
 //! name   lower case, wire form, root label included
-//! RRsets, by type: type u16, records u16, TTL u32, record bytes u32, origin u8, kind u8, sum of the records u16
+//! RRsets, by type: type u16, records u16, record bytes u32, origin u8, kind u8, sum of the records u16
 //! records of each RRset, ready to copy: C0 0C, type, class IN, TTL, rdata length, rdata with names uncompressed
+//! children u32, of a node that has any
 //! ```
+//!
+//! A name of up to 31 bytes with one address takes a cache line at most.
 //!
 //! An RRset with a selection has a table behind its records, see `select::table`. One in a view has the number of the view
 //! in place of the sum; RRsets of one type lie by ascending view.
@@ -30,6 +33,8 @@ pub(crate) const DNAME: u8 = 8;
 pub(super) const SOA: u8 = 16;
 /// The node has RRsets in views: what is seen of it depends on the client, and none of it goes the direct way.
 pub(crate) const VIEWS: u8 = 32;
+/// The node has names below it: how many, its last bytes tell.
+pub(super) const PARENT: u8 = 64;
 
 /// The RRset's records can be sent as they are stored to whoever asks for them: no name in them wants compression or
 /// addresses, and it is not for another zone to answer.
@@ -40,9 +45,13 @@ pub(super) const SELECTED: u8 = 2;
 pub(super) const IN_VIEW: u8 = 4;
 
 /// Bytes of a node's head.
-pub(super) const HEAD_BYTES: usize = 13;
+pub(super) const HEAD_BYTES: usize = 5;
 /// Bytes of an RRset's head.
-pub(super) const RRSET_HEAD_BYTES: usize = 16;
+pub(super) const RRSET_HEAD_BYTES: usize = 12;
+/// Bytes of the number of children.
+pub(super) const CHILDREN_BYTES: usize = 4;
+/// Where the TTL stands in a record whose owner is a compression pointer.
+const TTL_AT: usize = 6;
 /// Bytes of a record before its rdata when its owner is a compression pointer.
 pub(crate) const RECORD_HEAD_BYTES: usize = 12;
 
@@ -55,27 +64,33 @@ pub struct NodeView<'a> {
     apex_depth: u8,
     /// Number of labels of the owner.
     depth: u8,
-    /// Number of names right below this one.
-    children: u32,
     /// The owner in lower case.
     name: &'a [u8],
     /// The heads of the RRsets.
     heads: &'a [u8],
-    /// The records of all RRsets, one after the other.
+    /// The records of all RRsets, one after the other, and what follows them.
     records: &'a [u8],
 }
 
 impl<'a> NodeView<'a> {
-    /// The node that starts `bytes`, and its length in bytes.
+    /// The node that starts `bytes`.
     #[inline(always)]
-    pub(super) fn decode(bytes: &'a [u8]) -> Option<(Self, usize)> {
-        let (&[flags, apex_depth, name_bytes, rrsets, depth, c1, c2, c3, c4, l1, l2, l3, l4], _) =
-            bytes.split_first_chunk::<HEAD_BYTES>()?;
-        let length = usize::try_from(u32::from_le_bytes([l1, l2, l3, l4])).ok()?;
-        let (name, rest) = bytes.get(HEAD_BYTES..length)?.split_at_checked(usize::from(name_bytes))?;
+    pub(super) fn decode(bytes: &'a [u8]) -> Option<Self> {
+        let (&[flags, apex_depth, name_bytes, rrsets, depth], rest) = bytes.split_first_chunk::<HEAD_BYTES>()?;
+        let (name, rest) = rest.split_at_checked(usize::from(name_bytes))?;
         let (heads, records) = rest.split_at_checked(usize::from(rrsets) * RRSET_HEAD_BYTES)?;
-        let children = u32::from_le_bytes([c1, c2, c3, c4]);
-        Some((Self { flags, apex_depth, depth, children, name, heads, records }, length))
+        Some(Self { flags, apex_depth, depth, name, heads, records })
+    }
+
+    /// The bytes of all that is stored of the node.
+    pub(super) fn stored_bytes(&self) -> usize {
+        let children = if self.has(PARENT) { CHILDREN_BYTES } else { 0 };
+        HEAD_BYTES + self.name.len() + self.heads.len() + self.records_bytes() + children
+    }
+
+    /// The bytes of all records.
+    fn records_bytes(&self) -> usize {
+        self.entries().map(|entry| entry.records.len()).sum()
     }
 
     /// True where this is the node of `name` (in lower case) in the zone whose apex has `apex_depth` labels.
@@ -108,7 +123,8 @@ impl<'a> NodeView<'a> {
 
     /// Number of names right below this one.
     pub(super) fn children(&self) -> u32 {
-        self.children
+        let children = self.records.get(self.records_bytes()..).and_then(<[u8]>::first_chunk::<CHILDREN_BYTES>);
+        children.filter(|_| self.has(PARENT)).map_or(0, |children| u32::from_le_bytes(*children))
     }
 
     /// The owner in lower-case wire form.
@@ -264,8 +280,6 @@ pub struct RrsetView<'a> {
     rtype: u16,
     /// Number of records.
     count: u16,
-    /// The TTL in seconds.
-    ttl: u32,
     /// The source that it came from.
     origin: u8,
     /// [`VERBATIM`] alone, or any of the others.
@@ -281,13 +295,12 @@ impl<'a> RrsetView<'a> {
     /// The RRset whose head is given, and whose records start `records`.
     #[inline(always)]
     fn decode(head: &[u8], records: &'a [u8]) -> Option<Self> {
-        let (&[t1, t2, n1, n2, ttl1, ttl2, ttl3, ttl4, l1, l2, l3, l4, origin, kind, s1, s2], _) =
+        let (&[t1, t2, n1, n2, l1, l2, l3, l4, origin, kind, s1, s2], _) =
             head.split_first_chunk::<RRSET_HEAD_BYTES>()?;
         let length = usize::try_from(u32::from_le_bytes([l1, l2, l3, l4])).ok()?;
         Some(Self {
             rtype: u16::from_le_bytes([t1, t2]),
             count: u16::from_le_bytes([n1, n2]),
-            ttl: u32::from_le_bytes([ttl1, ttl2, ttl3, ttl4]),
             origin,
             kind,
             sum: u16::from_le_bytes([s1, s2]),
@@ -307,7 +320,8 @@ impl<'a> RrsetView<'a> {
 
     /// The TTL in seconds.
     pub fn ttl(&self) -> u32 {
-        self.ttl
+        let ttl = self.records.get(TTL_AT..).and_then(<[u8]>::first_chunk);
+        ttl.map_or(0, |ttl| u32::from_be_bytes(*ttl))
     }
 
     /// The source that it came from, as the editor was told.

@@ -3,7 +3,7 @@
 use hashbrown::HashTable;
 
 use super::negative::{self, NEGATIVE};
-use super::node::{APEX, HEAD_BYTES, IN_VIEW, NodeView, RRSET_HEAD_BYTES, SELECTED, VERBATIM, VIEWS, rdatas_of};
+use super::node::{APEX, IN_VIEW, NodeView, PARENT, SELECTED, VERBATIM, VIEWS, rdatas_of};
 use super::{Snapshot, shard};
 use crate::frame::checksum::Sum;
 use crate::query::QueryName;
@@ -123,10 +123,8 @@ impl OpenNode {
     pub(super) fn encode(&self, arena: &mut Vec<u8>) {
         let negative = self.negative();
         let has_views = self.rrsets.iter().any(|rrset| rrset.view != VIEW_DEFAULT);
-        let flags = (self.flags & !VIEWS) | if has_views { VIEWS } else { 0 };
-        let stored = negative.as_ref().map_or(0, |stored| RRSET_HEAD_BYTES + stored.len());
-        let rrsets: usize = self.rrsets.iter().map(|rrset| RRSET_HEAD_BYTES + rrset.records.len()).sum();
-        let length = HEAD_BYTES + self.name.len() + stored + rrsets;
+        let flags = self.flags & !(VIEWS | PARENT);
+        let flags = flags | if has_views { VIEWS } else { 0 } | if self.children > 0 { PARENT } else { 0 };
         // The editor bounds names, RRsets of a node and bytes of an RRset, so that all lengths fit.
         let byte = |number: usize| u8::try_from(number).unwrap_or(u8::MAX);
         let entries = self.rrsets.len() + usize::from(negative.is_some());
@@ -137,19 +135,20 @@ impl OpenNode {
             byte(entries),
             byte(labels(&self.name)),
         ]);
-        arena.extend_from_slice(&self.children.to_le_bytes());
-        arena.extend_from_slice(&word(length));
         arena.extend_from_slice(&self.name);
         if let Some(stored) = &negative {
-            encode_head(arena, [NEGATIVE, 1], 0, stored.len(), [0, 0], negative::sum(stored));
+            encode_head(arena, [NEGATIVE, 1], stored.len(), [0, 0], negative::sum(stored));
         }
         for rrset in &self.rrsets {
             let (kind, sum) = rrset.kind(has_views);
-            encode_head(arena, [rrset.rtype, rrset.count], rrset.ttl, rrset.records.len(), [rrset.origin, kind], sum);
+            encode_head(arena, [rrset.rtype, rrset.count], rrset.records.len(), [rrset.origin, kind], sum);
         }
         arena.extend_from_slice(negative.as_deref().unwrap_or_default());
         for rrset in &self.rrsets {
             arena.extend_from_slice(&rrset.records);
+        }
+        if self.children > 0 {
+            arena.extend_from_slice(&self.children.to_le_bytes());
         }
     }
 
@@ -160,12 +159,11 @@ impl OpenNode {
     }
 }
 
-/// Appends the head of an RRset: type and number of records, TTL, bytes of the records, origin and kind, their sum.
-fn encode_head(arena: &mut Vec<u8>, numbers: [u16; 2], ttl: u32, bytes: usize, marks: [u8; 2], sum: u16) {
+/// Appends the head of an RRset: type and number of records, bytes of the records, origin and kind, their sum.
+fn encode_head(arena: &mut Vec<u8>, numbers: [u16; 2], bytes: usize, marks: [u8; 2], sum: u16) {
     let [rtype, count] = numbers;
     arena.extend_from_slice(&rtype.to_le_bytes());
     arena.extend_from_slice(&count.to_le_bytes());
-    arena.extend_from_slice(&ttl.to_le_bytes());
     arena.extend_from_slice(&word(bytes));
     arena.extend_from_slice(&marks);
     arena.extend_from_slice(&sum.to_le_bytes());

@@ -2,8 +2,10 @@
 //!
 //! ```text
 //! slots   a power of two of them, eight bytes each: tag u32, place of the node plus one u32; little-endian
-//! nodes   encoded one after the other, see `node`
+//! nodes   encoded one after the other, see `node`; one that fits a cache line does not begin so that it needs two
 //! ```
+//!
+//! The uppermost bit of a place says that the node is longer than a cache line.
 //!
 //! Slots and nodes lie together so that a lookup stays within a page or two of memory. How many slots there are is told by
 //! the length of it all, so that nothing of the shard has to be read to find the right slot: nodes are followed by as many
@@ -16,6 +18,16 @@ use crate::machine::prefetch;
 
 /// Marks a slot without a node.
 const FREE: u64 = 0;
+
+/// The bit of a place that says that its node is longer than a cache line.
+const LONG: u32 = 1 << 31;
+
+/// Bytes of a cache line on every machine that we know.
+pub(super) const CACHE_LINE_BYTES: usize = 64;
+
+/// Bytes of the reference count, which stand before those of a shard. Allocations of more than a few cache lines begin
+/// with one; where they do not, lookups take longer and are right all the same.
+const COUNTERS_BYTES: usize = 2 * size_of::<usize>();
 
 /// Bytes of a slot.
 const SLOT_BYTES: usize = 8;
@@ -97,7 +109,7 @@ impl<'a> ShardView<'a> {
                 return None;
             }
             if halves(slot).0 == tag {
-                let (node, _) = NodeView::decode(self.node_bytes(slot)?)?;
+                let node = NodeView::decode(self.node_bytes(slot)?)?;
                 if node.is(name, apex_depth) {
                     return Some(node);
                 }
@@ -119,22 +131,25 @@ impl<'a> ShardView<'a> {
     }
 
     /// The bytes from the node on that a tag probably has, by what the slots from `index` on tell without a look at the
-    /// node.
+    /// node; and whether the node is longer than a cache line.
     #[inline(always)]
-    pub(super) fn candidate(self, tag: u32, index: u32) -> Option<&'a [u8]> {
-        let slot = self.slot(index as usize)?;
+    pub(super) fn candidate(self, tag: u32, index: u32) -> Option<(&'a [u8], bool)> {
+        let mut slot = self.slot(index as usize)?;
         // A free slot has no place, and so no node.
-        if halves(slot).0 == tag { self.node_bytes(slot) } else { self.later_candidate(tag, index) }
+        if halves(slot).0 != tag {
+            slot = self.later_slot(tag, index)?;
+        }
+        Some((self.node_bytes(slot)?, halves(slot).1 & LONG != 0))
     }
 
-    /// The same behind the slot at `index`, which has another tag.
+    /// The slot of a tag behind the one at `index`, which has another.
     #[inline(never)]
-    fn later_candidate(self, tag: u32, index: u32) -> Option<&'a [u8]> {
+    fn later_slot(self, tag: u32, index: u32) -> Option<u64> {
         let mut index = index as usize;
         loop {
             match self.slot(index)? {
                 FREE => return None,
-                slot if halves(slot).0 == tag => return self.node_bytes(slot),
+                slot if halves(slot).0 == tag => return Some(slot),
                 _ => index = (index + 1) & self.mask(),
             }
         }
@@ -149,7 +164,7 @@ impl<'a> ShardView<'a> {
     /// The bytes from a slot's node on.
     #[inline(always)]
     fn node_bytes(&self, slot: u64) -> Option<&'a [u8]> {
-        self.bytes.get(halves(slot).1.wrapping_sub(1) as usize..)
+        self.bytes.get((halves(slot).1 & !LONG).wrapping_sub(1) as usize..)
     }
 
     /// Every node with its tag and encoded bytes, in no order.
@@ -157,8 +172,8 @@ impl<'a> ShardView<'a> {
         (0..=self.mask()).filter_map(move |index| {
             let slot = self.slot(index).filter(|&slot| slot != FREE)?;
             let bytes = self.node_bytes(slot)?;
-            let (node, length) = NodeView::decode(bytes)?;
-            Some((halves(slot).0, node, bytes.get(..length)?))
+            let node = NodeView::decode(bytes)?;
+            Some((halves(slot).0, node, bytes.get(..node.stored_bytes())?))
         })
     }
 }
@@ -166,21 +181,22 @@ impl<'a> ShardView<'a> {
 /// Collects the nodes of a new shard.
 #[derive(Default)]
 pub(super) struct ShardBuilder {
-    /// Tag of each node and its place among the nodes.
+    /// Tag and bytes of each node.
     places: Vec<(u32, usize)>,
     /// The nodes encoded so far.
     nodes: Vec<u8>,
 }
 
-/// A shard has outgrown what its slots can address: four GiB. It would take some ten billion names.
+/// A shard has outgrown what its slots can address: two GiB. It would take some ten billion names.
 #[derive(Debug)]
 pub(super) struct ShardFull;
 
 impl ShardBuilder {
     /// Adds a node that `encode` appends to the others.
     pub(super) fn add(&mut self, tag: u32, encode: impl FnOnce(&mut Vec<u8>)) {
-        self.places.push((tag, self.nodes.len()));
+        let start = self.nodes.len();
         encode(&mut self.nodes);
+        self.places.push((tag, self.nodes.len() - start));
     }
 
     /// The shard with all nodes added; nothing where there are none.
@@ -190,26 +206,39 @@ impl ShardBuilder {
         }
         // At most two thirds full, so that probing stays short and always meets a free slot.
         let slots = (self.places.len() + self.places.len() / 2 + 1).next_power_of_two();
-        let nodes_at = slots * SLOT_BYTES;
         let mut table = vec![FREE; slots];
-        for (tag, start) in self.places {
+        let mut bytes = Vec::with_capacity(slots * SLOT_BYTES + self.nodes.len() + self.nodes.len() / 8);
+        bytes.resize(slots * SLOT_BYTES, 0);
+        let mut nodes = self.nodes.as_slice();
+        for (tag, node_bytes) in self.places {
+            let Some((node, rest)) = nodes.split_at_checked(node_bytes) else { break };
+            nodes = rest;
+            bytes.resize(bytes.len() + gap(bytes.len(), node_bytes), 0);
             let mut index = tag as usize & (slots - 1);
             while table.get(index).is_some_and(|&slot| slot != FREE) {
                 index = (index + 1) & (slots - 1);
             }
-            let place = u32::try_from(nodes_at + start + 1).map_err(|_| ShardFull)?;
+            let place = u32::try_from(bytes.len() + 1).ok().filter(|place| place & LONG == 0).ok_or(ShardFull)?;
+            let place = if node_bytes > CACHE_LINE_BYTES { place | LONG } else { place };
             if let Some(slot) = table.get_mut(index) {
                 *slot = (u64::from(tag) << 32) | u64::from(place);
             }
+            bytes.extend_from_slice(node);
         }
-        // Places have 32 bits, so there are less than 2^31 slots, and their logarithm is below the modulus.
+        for (slot, place) in table.into_iter().zip(bytes.as_chunks_mut::<SLOT_BYTES>().0) {
+            *place = slot.to_le_bytes();
+        }
+        // Places have 31 bits, so there are less than 2^31 slots, and their logarithm is below the modulus.
         let slot_bits = slots.trailing_zeros() as usize;
-        let length = nodes_at + self.nodes.len();
-        let padding = (slot_bits + SLOT_BITS_MODULUS - length % SLOT_BITS_MODULUS) % SLOT_BITS_MODULUS;
-        let mut bytes = Vec::with_capacity(length + padding);
-        bytes.extend(table.into_iter().flat_map(u64::to_le_bytes));
-        bytes.extend_from_slice(&self.nodes);
-        bytes.resize(length + padding, 0);
+        let padding = (slot_bits + SLOT_BITS_MODULUS - bytes.len() % SLOT_BITS_MODULUS) % SLOT_BITS_MODULUS;
+        bytes.resize(bytes.len() + padding, 0);
         Ok(Some(Shard { bytes: bytes.into() }))
     }
+}
+
+/// Bytes to leave out at a place before a node, so that one which fits a cache line needs no more than one.
+fn gap(place: usize, node_bytes: usize) -> usize {
+    let used = (COUNTERS_BYTES + place) % CACHE_LINE_BYTES;
+    let straddles = used + node_bytes > CACHE_LINE_BYTES;
+    if straddles && node_bytes <= CACHE_LINE_BYTES { CACHE_LINE_BYTES - used } else { 0 }
 }

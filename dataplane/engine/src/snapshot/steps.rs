@@ -1,11 +1,8 @@
 //! A lookup in steps, each of which asks the memory for what the next one reads. Each step is taken for all names of a burst
 //! before the next begins: so the memory works on many of them at once.
 
-use super::shard::{self, ShardView};
+use super::shard::{self, CACHE_LINE_BYTES, ShardView};
 use crate::machine::prefetch;
-
-/// Bytes of a cache line on every machine that we know.
-const CACHE_LINE_BYTES: usize = 64;
 
 /// Where a name is looked for: the first step.
 #[derive(Clone, Copy)]
@@ -29,9 +26,9 @@ impl<'a> Spot<'a> {
     /// the memory for it.
     #[inline(always)]
     pub(crate) fn candidate(self) -> Option<Candidate<'a>> {
-        let bytes = self.shard.candidate(self.tag, self.index)?;
+        let (bytes, is_long) = self.shard.candidate(self.tag, self.index)?;
         prefetch(bytes.first()?);
-        if let Some(second_line) = bytes.get(CACHE_LINE_BYTES) {
+        if is_long && let Some(second_line) = bytes.get(CACHE_LINE_BYTES) {
             prefetch(second_line);
         }
         Some(Candidate { bytes })
