@@ -3,7 +3,7 @@
 use crate::answer::{self, Mention};
 use crate::query::QueryName;
 use crate::rtype::{self, types};
-use crate::snapshot::{CUT, NodeView, RrsetView, Snapshot};
+use crate::snapshot::{CUT, DNAME, NodeView, RrsetView, Snapshot};
 use crate::writer::{Full, Owner, Section, Writer, split_name};
 
 /// Most RRsets added; more would not fit an answer over UDP.
@@ -52,12 +52,18 @@ fn addresses<'a>(snapshot: &'a Snapshot, mention: Mention<'a>, name: &QueryName)
     if name.depth() < usize::from(apex_depth) || name.suffix(usize::from(apex_depth)) != mention.zone.apex.name() {
         return None;
     }
-    // Below a zone cut a name has glue at most, and no wildcard stands for it.
-    let cuts = snapshot.turns(usize::from(apex_depth), name.depth());
-    let is_glue =
-        cuts.into_iter().any(|depth| snapshot.find(name, depth, apex_depth).is_some_and(|node| node.has(CUT)));
-    if is_glue {
-        return snapshot.find(name, name.depth(), apex_depth);
+    for depth in snapshot.turns(usize::from(apex_depth), name.depth()) {
+        let Some(node) = snapshot.find(name, depth, apex_depth) else {
+            break;
+        };
+        // Below a zone cut a name has glue at most, and no wildcard stands for it.
+        if node.has(CUT) {
+            return snapshot.find(name, name.depth(), apex_depth);
+        }
+        // RFC 6672 section 2.4: what stands below a DNAME record is not part of the zone.
+        if node.has(DNAME) && depth < name.depth() {
+            return None;
+        }
     }
     answer::locate(snapshot, name, apex_depth)
 }
