@@ -108,7 +108,7 @@ fn add_zone(editor: &mut Editor, model: &mut Model, zone: usize) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 3 } else { 400 }, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_edits_come_to_what_the_model_comes_to(edits in prop::collection::vec(edit(), 1..60)) {

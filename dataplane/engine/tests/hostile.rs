@@ -69,7 +69,7 @@ fn the_longest_names_cost_few_probes_and_are_answered() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 3000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 5 } else { 3000 }, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn random_bytes_in_a_datagram(message in prop::collection::vec(any::<u8>(), 0..300)) {

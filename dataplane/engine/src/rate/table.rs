@@ -116,7 +116,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 1 } else { 300 }, failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
         fn a_large_table_is_one_without_bounds(
@@ -171,6 +171,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "tens of thousands of calls that the tests beside it make too")]
     fn under_pressure_newcomers_pass_and_the_flood_stays_known() {
         let (limit, mut table) = (limit(15), Table::new(64));
         let flood = key(1_000_000);

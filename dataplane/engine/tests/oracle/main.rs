@@ -189,12 +189,15 @@ fn sections(reply: &Reply, expected: &Expected) -> Result<(), String> {
     let [answer, authority, additional] = &reply.sections;
     let set = |rrsets: &[Rrset]| rrsets.iter().cloned().collect::<BTreeSet<_>>();
     let (mut answers, determined) = (set(answer), set(&expected.answer));
-    let chosen: BTreeSet<Rrset> = answers.intersection(&set(&expected.one_of)).cloned().collect();
-    let choices = usize::from(!expected.one_of.is_empty());
-    if chosen.len() != choices && !(reply.truncated && chosen.is_empty()) {
-        return Err(format!("{} RRsets of {} are in the answer", chosen.len(), expected.one_of.len()));
+    let choices = set(&expected.one_of);
+    let chosen: BTreeSet<Rrset> =
+        answers.intersection(&choices).filter(|it| !determined.contains(it)).cloned().collect();
+    // What is chosen may be in the answer already: the DNAME record that the chain came by.
+    let is_free = reply.truncated || choices.is_empty() || !choices.is_disjoint(&determined);
+    if chosen.len() > 1 || chosen.is_empty() && !is_free {
+        return Err(format!("{} RRsets of {} are in the answer", chosen.len(), choices.len()));
     }
-    answers.retain(|rrset| !chosen.contains(rrset) || determined.contains(rrset));
+    answers.retain(|rrset| !chosen.contains(rrset));
     for (section, ours, oracle) in
         [("answer", answers, determined), ("authority", set(authority), set(&expected.authority))]
     {
@@ -209,8 +212,14 @@ fn sections(reply: &Reply, expected: &Expected) -> Result<(), String> {
     Ok(())
 }
 
+/// As many cases as the environment says, and few under miri, which takes a thousand times as long.
+fn config() -> ProptestConfig {
+    let config = ProptestConfig { failure_persistence: None, max_shrink_iters: 20_000, ..ProptestConfig::default() };
+    if cfg!(miri) { ProptestConfig { cases: 2, max_shrink_iters: 0, ..config } } else { config }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, max_shrink_iters: 20_000, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn every_answer_is_the_oracles(plan in generate::plan()) {

@@ -108,9 +108,9 @@ impl Rrset {
         Rrset { owner: owner.clone(), ..self.clone() }
     }
 
-    /// Bytes in a message without any compression.
+    /// Bytes in a message without any compression; a pointer may stand even for the root, and takes a byte more.
     pub fn wire_bytes(&self) -> usize {
-        self.rdatas.iter().map(|rdata| wire_bytes(&self.owner) + 10 + rdata.to_wire().len()).sum()
+        self.rdatas.iter().map(|rdata| wire_bytes(&self.owner).max(2) + 10 + rdata.to_wire().len()).sum()
     }
 }
 
