@@ -20,30 +20,57 @@ pub(crate) fn add(
     let Some(layout) = rtype::rdata_names(mention.rrset.rtype()).filter(|layout| layout.wants_addresses) else {
         return Ok(());
     };
-    let mut added = Added { rrsets: [None; ADDED_RRSETS_MAX], count: 0 };
+    let mut adder = Adder { snapshot, mention, writer, added: Added { rrsets: [None; ADDED_RRSETS_MAX], count: 0 } };
+    let targets = || {
+        let names = mention.rrset.rdatas().filter_map(|rdata| rdata.get(layout.prefix_bytes..).and_then(split_name));
+        names.map(|(target, _)| target)
+    };
+    let Some(cut) = mention.cut else {
+        // What an answer lacks here, the client asks for.
+        targets().for_each(|target| adder.add(target, name).unwrap_or_default());
+        return Ok(());
+    };
+    // RFC 9471 section 2.2: the glue of servers below the cut must not be missing, so that of others may not take its room.
     let mut complete = Ok(());
-    for rdata in mention.rrset.rdatas() {
-        let Some((target, _)) = rdata.get(layout.prefix_bytes..).and_then(split_name) else {
-            continue;
-        };
-        if name.take(target, snapshot.seed()).is_err() {
-            continue;
-        }
-        let Some(node) = addresses(snapshot, mention, name) else {
-            continue;
-        };
-        for rtype in [types::A, types::AAAA] {
-            let Some(rrset) = node.rrset(rtype) else { continue };
-            if !added.insert(rrset) {
-                continue;
-            }
-            let written = writer.put_rrset(Section::Additional, Owner::Name(target), rrset, None);
-            if written.is_err() && mention.cut.is_some_and(|cut| is_within(name, cut)) {
-                complete = Err(Full);
-            }
-        }
+    for target in targets().filter(|target| is_within(target, cut)) {
+        complete = complete.and(adder.add(target, name));
+    }
+    for target in targets().filter(|target| !is_within(target, cut)) {
+        adder.add(target, name).unwrap_or_default();
     }
     complete
+}
+
+/// Adds addresses, name after name.
+struct Adder<'a, 'b, 'c> {
+    /// What is served.
+    snapshot: &'a Snapshot,
+    /// What mentions the names.
+    mention: Mention<'a>,
+    /// The answer.
+    writer: &'b mut Writer<'c>,
+    /// What there is already.
+    added: Added<'a>,
+}
+
+impl Adder<'_, '_, '_> {
+    /// Adds the addresses of one name; an error says that some did not fit. `name` is working memory.
+    fn add(&mut self, target: &[u8], name: &mut QueryName) -> Result<(), Full> {
+        if name.take(target, self.snapshot.seed()).is_err() {
+            return Ok(());
+        }
+        let Some(node) = addresses(self.snapshot, self.mention, name) else {
+            return Ok(());
+        };
+        let mut complete = Ok(());
+        for rtype in [types::A, types::AAAA] {
+            let Some(rrset) = node.rrset(rtype) else { continue };
+            if self.added.insert(rrset) {
+                complete = complete.and(self.writer.put_rrset(Section::Additional, Owner::Name(target), rrset, None));
+            }
+        }
+        complete
+    }
 }
 
 /// The node that has the addresses of a name, where it is of the same zone.
@@ -68,9 +95,14 @@ fn addresses<'a>(snapshot: &'a Snapshot, mention: Mention<'a>, name: &QueryName)
     answer::locate(snapshot, name, apex_depth)
 }
 
-/// True where a name is at or below another.
-fn is_within(name: &QueryName, ancestor: &[u8]) -> bool {
-    (0..=name.depth()).any(|depth| name.suffix(depth) == ancestor)
+/// True where a name is at or below another, both in wire form; case aside.
+fn is_within(mut name: &[u8], ancestor: &[u8]) -> bool {
+    while name.len() > ancestor.len() {
+        let [length, rest @ ..] = name else { return false };
+        let Some((_, parent)) = rest.split_at_checked(usize::from(*length)) else { return false };
+        name = parent;
+    }
+    name.eq_ignore_ascii_case(ancestor)
 }
 
 /// The RRsets added so far: none is added twice.
