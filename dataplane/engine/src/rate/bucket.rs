@@ -84,9 +84,10 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 20 } else { 2000 }, failure_persistence: None, ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
+        #[cfg_attr(miri, ignore = "choosing random cases alone takes miri minutes")]
         fn equals_a_bucket_with_tokens(
             per_second in 1..5000u32,
             burst in 1..50u32,
