@@ -111,6 +111,12 @@ impl Options {
     ) -> Option<Outcome> {
         self.length = 0;
         let asks = query.asked.asks;
+        // A cookie without question, in an OPT record that turned out malformed behind it: the answer has no OPT record to
+        // put options into.
+        if query.edns.is_none() {
+            counters.count(Reason::OptMalformed);
+            return Some(Outcome { rcode: rcode::FORMERR, flags: 0 });
+        }
         // RFC 6891 section 6.1.3: BADVERS it is, whatever else there is.
         if query.edns.is_some_and(|edns| edns.version != 0) {
             return None;
