@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 use std::path::Path;
 
-use ringdns_controlplane::zonefile::zone::Builder;
 use ringdns_controlplane::zonefile::reader;
+use ringdns_controlplane::zonefile::zone::Builder;
 use ringdns_engine::cookie::{CookieConfig, CookieSecret};
 use ringdns_engine::counters::Counters;
 use ringdns_engine::frame::FrameBuffer;
@@ -27,9 +27,38 @@ const ZONES: [(&str, &str); 3] = [
 
 /// Names that [`answer`] puts questions together from: every label that leads somewhere.
 const LABELS: [&[u8]; 32] = [
-    b"example", b"sub", b"www", b"a", b"b", b"*", b"wild", b"alias", b"cut", b"ns", b"inner", b"tree", b"ring", b"loop",
-    b"chain0", b"chain20", b"large", b"mail", b"_sip", b"ent", b"deep", b"long", b"test", b"\xff\0.", b"x", b"WWW",
-    b"toolong", b"hidden", b"missing", b"TREE", b"arpa", &[b'l'; 63],
+    b"example",
+    b"sub",
+    b"www",
+    b"a",
+    b"b",
+    b"*",
+    b"wild",
+    b"alias",
+    b"cut",
+    b"ns",
+    b"inner",
+    b"tree",
+    b"ring",
+    b"loop",
+    b"chain0",
+    b"chain20",
+    b"large",
+    b"mail",
+    b"_sip",
+    b"ent",
+    b"deep",
+    b"long",
+    b"test",
+    b"\xff\0.",
+    b"x",
+    b"WWW",
+    b"toolong",
+    b"hidden",
+    b"missing",
+    b"TREE",
+    b"arpa",
+    &[b'l'; 63],
 ];
 
 /// Types that [`answer`] asks for.
