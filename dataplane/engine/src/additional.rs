@@ -10,7 +10,7 @@ use crate::writer::{Full, Owner, Section, Writer, split_name};
 const ADDED_RRSETS_MAX: usize = 64;
 
 /// Adds the addresses of the names that an RRset mentions, as far as they fit. An error says that glue is missing which
-/// the client cannot do without: RFC 9471 section 2.2 wants TC then.
+/// the client cannot do without: RFC 9471 section 3.1 wants TC then.
 pub(crate) fn add(
     snapshot: &Snapshot,
     mention: Mention<'_>,
@@ -30,7 +30,8 @@ pub(crate) fn add(
         targets().for_each(|target| adder.add(target, name).unwrap_or_default());
         return Ok(());
     };
-    // RFC 9471 section 2.2: the glue of servers below the cut must not be missing, so that of others may not take its room.
+    // RFC 9471 section 3.2: the glue of servers elsewhere is left out without TC where it does not fit "after adding glue for
+    // all in-domain name servers"; so it does not take their room.
     let mut complete = Ok(());
     for target in targets().filter(|target| is_within(target, cut)) {
         complete = complete.and(adder.add(target, name));
