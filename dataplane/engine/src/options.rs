@@ -113,7 +113,7 @@ impl Options {
         let asks = query.asked.asks;
         // A cookie without question, in an OPT record that turned out malformed behind it: the answer has no OPT record to
         // put options into.
-        if query.edns.is_none() {
+        if query.edns.is_none() && query.question_end == HEADER_BYTES {
             counters.count(Reason::OptMalformed);
             return Some(Outcome { rcode: rcode::FORMERR, flags: 0 });
         }
