@@ -280,8 +280,8 @@ impl<'a> Search<'a, '_, '_> {
 /// Places of names in the answer.
 #[derive(Default)]
 struct Places {
-    /// Offsets in the message.
-    offsets: [usize; CHAIN_STEPS_MAX + 1],
+    /// Offsets in the message, which is far shorter than 64 KiB.
+    offsets: [u16; CHAIN_STEPS_MAX + 1],
     /// How many there are.
     count: usize,
 }
@@ -289,7 +289,7 @@ struct Places {
 impl Places {
     /// Takes note of a name's place; a chain has no more steps than there is room for.
     fn add(&mut self, offset: usize) {
-        if let Some(slot) = self.offsets.get_mut(self.count) {
+        if let (Some(slot), Ok(offset)) = (self.offsets.get_mut(self.count), u16::try_from(offset)) {
             *slot = offset;
             self.count += 1;
         }
@@ -297,7 +297,7 @@ impl Places {
 
     /// True where a name stands at one of the places.
     fn hold(&self, writer: &Writer<'_>, name: &[u8]) -> bool {
-        self.offsets.iter().take(self.count).any(|&offset| writer.holds_at(offset, name))
+        self.offsets.iter().take(self.count).any(|&offset| writer.holds_at(offset.into(), name))
     }
 }
 
