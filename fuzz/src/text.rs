@@ -11,7 +11,10 @@ use ringdns_controlplane::zonefile::reader;
 use ringdns_controlplane::zonefile::zone::Builder;
 use ringdns_engine::name::WireName;
 use ringdns_engine::snapshot::Snapshot;
-use ringdns_engine::snapshot::edit::{Editor, RrsetSpec};
+use ringdns_engine::snapshot::edit::{EditError, Editor, RrsetSpec};
+
+/// Types of RFC 1035 whose rdata is made of names, and has no text form here any more.
+const OBSOLETE: [u16; 6] = [3, 4, 7, 8, 9, 14];
 
 /// Any bytes as the body of every request that has one. What is taken can be shown, read again and served.
 pub fn body(input: &[u8]) {
@@ -72,5 +75,7 @@ fn keep(apex: &WireName, mut rrset: Rrset) {
     editor.add_zone(apex);
     let Rrset { owner, rtype, ttl, rdatas } = rrset;
     let put = editor.put_rrset(apex, &owner, &RrsetSpec { rtype, ttl, origin: 0, rdatas });
-    assert_eq!(put, Ok(()), "{owner} TYPE{rtype} is sound");
+    // The store and the merge tell whoever wrote it where the engine takes no such bytes.
+    let may_be_refused = put == Err(EditError::RdataMalformed) && OBSOLETE.contains(&rtype);
+    assert!(put == Ok(()) || may_be_refused, "{owner} TYPE{rtype} is sound: {put:?}");
 }
