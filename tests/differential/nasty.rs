@@ -53,7 +53,7 @@ fn add_long_names(zone: &mut Zone) {
     }
     zone.add(&format!("*.{}.{}", letters("w", 63), letters("W", 63)), "TXT", &["\"below long labels\"".to_owned()]);
     // RFC 6672 section 2.2: the name that is made may be too long, by one byte or by many.
-    zone.add("toolong", "DNAME", &[long.clone()]);
+    zone.add("toolong", "DNAME", std::slice::from_ref(&long));
     for first in 46..=52 {
         zone.ask(format!("{}.toolong", letters("a", first)));
     }
@@ -72,7 +72,7 @@ fn add_binary_labels(zone: &mut Zone, rng: &mut Rng) {
         let owner = format!("{label}.bin");
         zone.add(&owner, "A", &[format!("198.51.100.{}", rng.below(256))]);
         zone.add(&format!("*.{label}.binwild"), "TXT", &["\"below bytes\"".to_owned()]);
-        zone.add(&format!("{label}.binalias"), "CNAME", &[owner.clone()]);
+        zone.add(&format!("{label}.binalias"), "CNAME", std::slice::from_ref(&owner));
         zone.add(&format!("{label}.binmail"), "MX", &[format!("5 {owner}")]);
         zone.ask(format!("any.{label}.binwild"));
         zone.ask(format!("{label}.{label}.binwild"));
@@ -136,7 +136,7 @@ fn add_cuts(zone: &mut Zone) {
             zone.add(&format!("hidden.{outer}"), "TXT", &["\"below a cut\"".to_owned()]);
         }
         zone.add(&format!("to-outer{index}"), "CNAME", &[format!("hidden.{outer}")]);
-        zone.add(&format!("tree-outer{index}"), "DNAME", &[inner.clone()]);
+        zone.add(&format!("tree-outer{index}"), "DNAME", std::slice::from_ref(&inner));
         for name in ["any", "hidden", "ent", "inner.ent", "any.inner.ent", "ns", "ns.inner.ent"] {
             zone.ask(format!("{name}.{outer}"));
             zone.ask(format!("{name}.tree-outer{index}"));
