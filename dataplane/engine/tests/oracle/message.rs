@@ -128,9 +128,9 @@ impl<'a> Reader<'a> {
         let rest = end.checked_sub(self.position).ok_or("rdata shorter than its names")?;
         let bytes = self.take(rest)?.to_vec();
         if names == 0 {
-            rdata.prefix = bytes
+            rdata.prefix = bytes;
         } else {
-            rdata.suffix = bytes
+            rdata.suffix = bytes;
         }
         add(&mut reply.sections[section], Rrset { owner, rtype, ttl, rdatas: BTreeSet::from([rdata]) })
     }
