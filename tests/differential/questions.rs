@@ -1,6 +1,6 @@
 //! Questions about a generated zone: what is there, what is not, and what lies between.
 
-use harness::message::Question;
+use harness::message::{Question, name_to_wire};
 use harness::rng::Rng;
 
 use crate::zone::{APEX, REDIRECTIONS, Zone};
@@ -14,6 +14,9 @@ const COMMON_TYPES: &[u16] = &[1, 28, 15, 16];
 /// UDP sizes that EDNS offers.
 const EDNS_BYTES: &[u16] = &[512, 700, 1_232, 1_400, 4_096];
 
+/// Longest name (RFC 1035 section 2.3.4).
+const NAME_BYTES_MAX: usize = 255;
+
 /// Makes so many questions.
 pub fn generate(zone: &Zone, questions: usize, rng: &mut Rng) -> Vec<Question> {
     let owners = zone.owners();
@@ -24,6 +27,9 @@ pub fn generate(zone: &Zone, questions: usize, rng: &mut Rng) -> Vec<Question> {
             relative if relative.ends_with('.') => relative.to_owned(),
             relative => format!("{relative}.{APEX}"),
         };
+        // Labels were put before a name that had no room for them.
+        let absolute =
+            if name_to_wire(&absolute).len() > NAME_BYTES_MAX { format!("missing.{APEX}") } else { absolute };
         let types = if rng.once_in(2) { COMMON_TYPES } else { TYPES };
         Question {
             owner: random_case(&absolute, rng),
@@ -37,7 +43,9 @@ pub fn generate(zone: &Zone, questions: usize, rng: &mut Rng) -> Vec<Question> {
 /// A name to ask for, relative to the apex.
 fn owner(zone: &Zone, owners: &[String], rng: &mut Rng) -> String {
     let existing = rng.one_of(owners).clone();
-    match rng.below(18) {
+    match rng.below(24) {
+        18..21 => rng.one_of(&zone.asked).clone(),
+        21 => format!("any.{}", rng.one_of(&zone.asked)),
         0..6 => existing,
         6 => "@".to_owned(),
         // The name above: often an empty non-terminal.

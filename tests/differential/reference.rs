@@ -10,6 +10,7 @@ use harness::message::{Answer, Question};
 use harness::{Setup, udp, wait_for};
 
 use crate::UDP_ANSWER_BYTES_MAX;
+use crate::nasty;
 use crate::zone::APEX;
 
 /// Longest from the start to the first answer.
@@ -47,10 +48,11 @@ impl Reference {
     pub fn start(program: Program, setup: &Setup) -> Reference {
         let folder = setup.path(&format!("{program:?}"));
         fs::create_dir(&folder).expect("a writable folder");
-        let zone_file = setup.path(&format!("{APEX}zone"));
+        let apexes = std::iter::once(APEX).chain(nasty::others().into_iter().map(|(apex, _)| apex));
+        let zone_files: Vec<(&str, PathBuf)> = apexes.map(|apex| (apex, setup.path(&format!("{apex}zone")))).collect();
         let (name, config, arguments) = match program {
-            Program::Nsd => ("nsd", nsd_config(&folder, &zone_file), ["-d", "-c"].as_slice()),
-            Program::Knot => ("knotd", knot_config(&folder, &zone_file), ["-c"].as_slice()),
+            Program::Nsd => ("nsd", nsd_config(&folder, &zone_files), ["-d", "-c"].as_slice()),
+            Program::Knot => ("knotd", knot_config(&folder, &zone_files), ["-c"].as_slice()),
         };
         let config_file = folder.join("config");
         fs::write(&config_file, config).expect("a writable folder");
@@ -95,24 +97,35 @@ impl Drop for Reference {
 }
 
 /// NSD without privileges to drop, files elsewhere, rate limits or a control socket.
-fn nsd_config(folder: &Path, zone_file: &Path) -> String {
+fn nsd_config(folder: &Path, zone_files: &[(&str, PathBuf)]) -> String {
     let port = Program::Nsd.port();
-    let (folder, zone_file) = (folder.display(), zone_file.display());
+    let folder = folder.display();
+    let zones: String = zone_files
+        .iter()
+        .map(|(apex, file)| format!("zone:\n  name: {apex}\n  zonefile: \"{}\"\n", file.display()))
+        .collect();
     format!(
         "server:\n  ip-address: 127.0.0.1@{port}\n  server-count: 1\n  username: \"\"\n  chroot: \"\"\n  database: \"\"\n  \
          zonesdir: \"{folder}\"\n  pidfile: \"{folder}/pid\"\n  xfrdfile: \"{folder}/xfrd\"\n  zonelistfile: \"{folder}/zones\"\n  \
          xfrdir: \"{folder}\"\n  ipv4-edns-size: {UDP_ANSWER_BYTES_MAX}\n  rrl-ratelimit: 0\n  minimal-responses: yes\n  \
-         hide-version: yes\nremote-control:\n  control-enable: no\nzone:\n  name: {APEX}\n  zonefile: \"{zone_file}\"\n"
+         hide-version: yes\nremote-control:\n  control-enable: no\n{zones}"
     )
 }
 
 /// Knot with its files in the folder.
-fn knot_config(folder: &Path, zone_file: &Path) -> String {
+fn knot_config(folder: &Path, zone_files: &[(&str, PathBuf)]) -> String {
     let port = Program::Knot.port();
-    let (folder, zone_file) = (folder.display(), zone_file.display());
+    let folder = folder.display();
+    let zones: String = zone_files
+        .iter()
+        .map(|(apex, file)| {
+            let file = file.display();
+            format!("  - domain: {apex}\n    file: \"{file}\"\n    storage: \"{folder}\"\n    semantic-checks: off\n")
+        })
+        .collect();
     format!(
         "server:\n  listen: 127.0.0.1@{port}\n  rundir: \"{folder}\"\n  udp-workers: 1\n  tcp-workers: 1\n  \
          background-workers: 1\n  udp-max-payload: {UDP_ANSWER_BYTES_MAX}\ndatabase:\n  storage: \"{folder}\"\nlog:\n  - target: stdout\n    \
-         any: info\nzone:\n  - domain: {APEX}\n    file: \"{zone_file}\"\n    storage: \"{folder}\"\n    semantic-checks: off\n"
+         any: info\nzone:\n{zones}"
     )
 }

@@ -4,6 +4,8 @@ use std::fmt::Write;
 
 use harness::rng::Rng;
 
+use crate::nasty;
+
 /// The zone's apex.
 pub const APEX: &str = "diff.example.";
 
@@ -32,6 +34,8 @@ pub struct Zone {
     pub cuts: Vec<String>,
     /// Owners that have a wildcard straight below.
     pub wildcards: Vec<String>,
+    /// More names worth asking for.
+    pub asked: Vec<String>,
 }
 
 impl Zone {
@@ -52,8 +56,13 @@ impl Zone {
         owners
     }
 
+    /// Notes a name worth asking for, relative to the apex or absolute.
+    pub fn ask(&mut self, name: String) {
+        self.asked.push(name);
+    }
+
     /// Adds an RRset: all records with one TTL.
-    fn add(&mut self, owner: &str, rtype: &str, rdatas: &[String]) {
+    pub fn add(&mut self, owner: &str, rtype: &str, rdatas: &[String]) {
         let ttl = 60 + self.ttls.below(7_000);
         for rdata in rdatas {
             self.lines.push((owner.to_owned(), format!("{ttl} IN {rtype} {rdata}")));
@@ -63,7 +72,8 @@ impl Zone {
 
 /// Makes the zone.
 pub fn generate(rng: &mut Rng) -> Zone {
-    let mut zone = Zone { lines: Vec::new(), ttls: Rng::new(rng.next_u64()), cuts: Vec::new(), wildcards: Vec::new() };
+    let ttls = Rng::new(rng.next_u64());
+    let mut zone = Zone { lines: Vec::new(), ttls, cuts: Vec::new(), wildcards: Vec::new(), asked: Vec::new() };
     let soa = "ns1 hostmaster 2026010101 7200 1800 1209600 900".to_owned();
     zone.lines.push(("@".to_owned(), format!("3600 IN SOA {soa}")));
     add_apex(&mut zone, rng);
@@ -73,6 +83,7 @@ pub fn generate(rng: &mut Rng) -> Zone {
     add_aliases(&mut zone, rng);
     add_redirections(&mut zone, rng);
     add_large(&mut zone);
+    nasty::add(&mut zone, rng);
     zone
 }
 

@@ -9,7 +9,7 @@ use hickory_proto::serialize::binary::BinEncodable;
 /// A question and how it is asked.
 #[derive(Clone, Debug)]
 pub struct Question {
-    /// Owner in presentation form without escapes, as it is asked (mixed case stays).
+    /// Owner in presentation form, no escapes but `\DDD`, as it is asked (mixed case stays).
     pub owner: String,
     /// Type by number.
     pub rtype: u16,
@@ -56,11 +56,24 @@ impl fmt::Display for Question {
 pub fn name_to_wire(name: &str) -> Vec<u8> {
     let mut wire = Vec::with_capacity(name.len() + 2);
     for label in name.split('.').filter(|label| !label.is_empty()) {
+        let label = unescape(label);
         wire.push(u8::try_from(label.len()).ok().filter(|&bytes| bytes < 64).expect("a label below 64 bytes"));
-        wire.extend(label.as_bytes());
+        wire.extend(label);
     }
     wire.push(0);
     wire
+}
+
+/// The bytes of a label with `\DDD` in it.
+fn unescape(label: &str) -> Vec<u8> {
+    let mut parts = label.split('\\');
+    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        let (digits, rest) = part.split_at(3);
+        bytes.push(digits.parse().expect("three digits below 256"));
+        bytes.extend(rest.as_bytes());
+    }
+    bytes
 }
 
 /// An answer in a form that two servers' answers can be compared in.

@@ -9,6 +9,7 @@ pub const ARROWS: &[(&str, &[&str])] = &[
     ("ringdns-controlplane", &["ringdns-engine"]),
     ("ringdns", &["ringdns-engine", "ringdns-dataplane", "ringdns-controlplane", "ringdns-hugepages"]),
     ("ringdns-bench", &["ringdns-engine", "ringdns-dataplane"]),
+    ("ringdns-fuzz", &["ringdns-engine", "ringdns-controlplane"]),
     // Runs the binary; links none of it, so that a test cannot lean on the code under test.
     ("ringdns-tests", &[]),
 ];

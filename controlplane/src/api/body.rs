@@ -96,13 +96,13 @@ fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, ApiError> {
 }
 
 /// The RRset that a PUT's body says.
-pub(super) fn rrset(body: &[u8], apex: &WireName, owner: WireName, rtype: u16) -> Result<Rrset, ApiError> {
+pub fn rrset(body: &[u8], apex: &WireName, owner: WireName, rtype: u16) -> Result<Rrset, ApiError> {
     let RrsetBody { ttl, records, selection } = parse(body)?;
     build(apex, owner, rtype, [ttl, records, selection].each_ref().map(Option::as_ref))
 }
 
 /// The RRset that a POST's body says.
-pub(super) fn new_rrset(body: &[u8], apex: &WireName, views: &Views) -> Result<Rrset, ApiError> {
+pub fn new_rrset(body: &[u8], apex: &WireName, views: &Views) -> Result<Rrset, ApiError> {
     let NewRrsetBody { owner, rtype, ttl, records, selection, view } = parse(body)?;
     let text = |value: &Option<Value>, field: &str| match value {
         Some(Value::String(text)) => Ok(text.clone()),
@@ -161,7 +161,7 @@ fn read_rdata(rtype: u16, text: &str, apex: &WireName, field: &str) -> Result<Ve
 }
 
 /// The zone's fields that a PUT's body says; an empty body says nothing.
-pub(super) fn zone(body: &[u8]) -> Result<ZoneFields, ApiError> {
+pub fn zone(body: &[u8]) -> Result<ZoneFields, ApiError> {
     if body.trim_ascii().is_empty() {
         return Ok(ZoneFields::default());
     }
@@ -219,7 +219,7 @@ fn json_name(value: &Value, field: &str) -> Result<WireName, ApiError> {
 }
 
 /// The zone of a path. The dot at its end may be missing.
-pub(super) fn apex(text: &str) -> Result<WireName, ApiError> {
+pub fn apex(text: &str) -> Result<WireName, ApiError> {
     if !text.is_ascii() {
         return Err(ApiError::invalid("zone", "invalid_name", format!("\"{text}\" has characters beyond ASCII"))
             .remedy("write its A-label form (xn--...)"));
@@ -231,7 +231,7 @@ pub(super) fn apex(text: &str) -> Result<WireName, ApiError> {
 
 /// The owner that a text means in a zone: `@` is the apex; with a dot at its end a name is absolute; without, it is
 /// absolute where it is the zone's name or ends with it, and relative to the zone otherwise.
-pub(super) fn owner(text: &str, apex: &WireName) -> Result<WireName, ApiError> {
+pub fn owner(text: &str, apex: &WireName) -> Result<WireName, ApiError> {
     let invalid = |message: String| ApiError::invalid("owner", "invalid_name", message);
     if text == "@" {
         return Ok(apex.clone());
@@ -256,7 +256,7 @@ pub(super) fn owner(text: &str, apex: &WireName) -> Result<WireName, ApiError> {
 }
 
 /// The type that a text means.
-pub(super) fn rtype(text: &str) -> Result<u16, ApiError> {
+pub fn rtype(text: &str) -> Result<u16, ApiError> {
     rtype::parse(text).ok_or_else(|| {
         ApiError::invalid("type", "unknown_type", format!("\"{text}\" is no record type"))
             .remedy("write a mnemonic such as AAAA, or TYPE65280")

@@ -135,7 +135,12 @@ impl<T: Take> Reader<'_, T> {
         if self.open.len() > INCLUDE_DEPTH_MAX {
             return Err(fail(format!("files include files more than {INCLUDE_DEPTH_MAX} deep")));
         }
-        let length = std::fs::metadata(&canonical).map_err(|error| fail(error.to_string()))?.len();
+        let metadata = std::fs::metadata(&canonical).map_err(|error| fail(error.to_string()))?;
+        // Devices and pipes have no end that their length would tell.
+        if !metadata.is_file() {
+            return Err(fail("it is no regular file".to_owned()));
+        }
+        let length = metadata.len();
         if length > FILE_BYTES_MAX {
             return Err(fail(format!("{length} bytes are more than the {FILE_BYTES_MAX} that are read")));
         }

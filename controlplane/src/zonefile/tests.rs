@@ -165,6 +165,7 @@ fn mistakes_are_named_with_file_line_and_record() {
         ("$TTL soon", "z:4: $TTL soon: write it as: $TTL <seconds>"),
         ("$ORIGIN", "write it as: $ORIGIN <domain name>"),
         ("$INCLUDE", "write it as: $INCLUDE <file>"),
+        ("$INCLUDE /dev/zero", "/dev/zero cannot be included: it is no regular file"),
         ("$INCLUDE /nonexistent/x", "z:4: $INCLUDE /nonexistent/x: /nonexistent/x cannot be included: No such file"),
     ] {
         let error = read(&format!("{APEX}{text}\n")).unwrap_err().to_string();

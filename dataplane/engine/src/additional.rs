@@ -4,14 +4,14 @@ use crate::answer::{self, Mention};
 use crate::query::QueryName;
 use crate::rtype::{self, types};
 use crate::select::Chooser;
-use crate::snapshot::{CUT, NodeView, RrsetView, Snapshot};
+use crate::snapshot::{CUT, DNAME, NodeView, RrsetView, Snapshot};
 use crate::writer::{Full, Owner, Section, Writer, split_name};
 
 /// Most RRsets added; more would not fit an answer over UDP.
 const ADDED_RRSETS_MAX: usize = 64;
 
 /// Adds the addresses of the names that an RRset mentions, as far as they fit. An error says that glue is missing which
-/// the client cannot do without: RFC 9471 section 2.2 wants TC then.
+/// the client cannot do without: RFC 9471 section 3.1 wants TC then.
 pub(crate) fn add(
     snapshot: &Snapshot,
     mention: Mention<'_>,
@@ -22,31 +22,63 @@ pub(crate) fn add(
     let Some(layout) = rtype::rdata_names(mention.rrset.rtype()).filter(|layout| layout.wants_addresses) else {
         return Ok(());
     };
-    let mut added = Added { rrsets: [None; ADDED_RRSETS_MAX], count: 0 };
+    let added = Added { rrsets: [None; ADDED_RRSETS_MAX], count: 0 };
+    let mut adder = Adder { snapshot, mention, writer, chooser, added };
+    let targets = || {
+        let names = mention.rdatas().filter_map(|rdata| rdata.get(layout.prefix_bytes..).and_then(split_name));
+        names.map(|(target, _)| target)
+    };
+    let Some(cut) = mention.cut else {
+        // What an answer lacks here, the client asks for.
+        targets().for_each(|target| adder.add(target, name).unwrap_or_default());
+        return Ok(());
+    };
+    // RFC 9471 section 3.2: the glue of servers elsewhere is left out without TC where it does not fit "after adding glue for
+    // all in-domain name servers"; so it does not take their room.
     let mut complete = Ok(());
-    for rdata in mention.rdatas() {
-        let Some((target, _)) = rdata.get(layout.prefix_bytes..).and_then(split_name) else {
-            continue;
-        };
-        if name.take(target).is_err() {
-            continue;
-        }
-        let Some(node) = addresses(snapshot, mention, name) else {
-            continue;
-        };
-        for rtype in [types::A, types::AAAA] {
-            let Some(rrset) = chooser.rrset(snapshot, node, rtype) else { continue };
-            if !added.insert(rrset) {
-                continue;
-            }
-            let chosen = chooser.choose(rrset);
-            let written = writer.put_rrset(Section::Additional, Owner::Name(target), rrset, chosen, None);
-            if written.is_err() && mention.cut.is_some_and(|cut| is_within(name, cut)) {
-                complete = Err(Full);
-            }
-        }
+    for target in targets().filter(|target| is_within(target, cut)) {
+        complete = complete.and(adder.add(target, name));
+    }
+    for target in targets().filter(|target| !is_within(target, cut)) {
+        adder.add(target, name).unwrap_or_default();
     }
     complete
+}
+
+/// Adds addresses, name after name.
+struct Adder<'a, 'b, 'c, 'd> {
+    /// What is served.
+    snapshot: &'a Snapshot,
+    /// What mentions the names.
+    mention: Mention<'a>,
+    /// The answer.
+    writer: &'b mut Writer<'c>,
+    /// Chooses what the client gets.
+    chooser: &'b mut Chooser<'d>,
+    /// What there is already.
+    added: Added<'a>,
+}
+
+impl Adder<'_, '_, '_, '_> {
+    /// Adds the addresses of one name; an error says that some did not fit. `name` is working memory.
+    fn add(&mut self, target: &[u8], name: &mut QueryName) -> Result<(), Full> {
+        if name.take(target).is_err() {
+            return Ok(());
+        }
+        let Some(node) = addresses(self.snapshot, self.mention, name) else {
+            return Ok(());
+        };
+        let mut complete = Ok(());
+        for rtype in [types::A, types::AAAA] {
+            let Some(rrset) = self.chooser.rrset(self.snapshot, node, rtype) else { continue };
+            if self.added.insert(rrset) {
+                let chosen = self.chooser.choose(rrset);
+                let owner = Owner::Name(target);
+                complete = complete.and(self.writer.put_rrset(Section::Additional, owner, rrset, chosen, None));
+            }
+        }
+        complete
+    }
 }
 
 /// The node that has the addresses of a name, where it is of the same zone.
@@ -55,19 +87,30 @@ fn addresses<'a>(snapshot: &'a Snapshot, mention: Mention<'a>, name: &QueryName)
     if name.depth() < usize::from(apex_depth) || name.suffix(usize::from(apex_depth)) != mention.zone.apex.name() {
         return None;
     }
-    // Below a zone cut a name has glue at most, and no wildcard stands for it.
-    let cuts = snapshot.turns(usize::from(apex_depth), name.depth());
-    let is_glue =
-        cuts.into_iter().any(|depth| snapshot.find(name, depth, apex_depth).is_some_and(|node| node.has(CUT)));
-    if is_glue {
-        return snapshot.find(name, name.depth(), apex_depth);
+    for depth in snapshot.turns(usize::from(apex_depth), name.depth()) {
+        let Some(node) = snapshot.find(name, depth, apex_depth) else {
+            break;
+        };
+        // Below a zone cut a name has glue at most, and no wildcard stands for it.
+        if node.has(CUT) {
+            return snapshot.find(name, name.depth(), apex_depth);
+        }
+        // RFC 6672 section 2.4: what stands below a DNAME record is not part of the zone.
+        if node.has(DNAME) && depth < name.depth() {
+            return None;
+        }
     }
     answer::locate(snapshot, name, apex_depth)
 }
 
-/// True where a name is at or below another.
-fn is_within(name: &QueryName, ancestor: &[u8]) -> bool {
-    (0..=name.depth()).any(|depth| name.suffix(depth) == ancestor)
+/// True where a name is at or below another, both in wire form; case aside.
+fn is_within(mut name: &[u8], ancestor: &[u8]) -> bool {
+    while name.len() > ancestor.len() {
+        let [length, rest @ ..] = name else { return false };
+        let Some((_, parent)) = rest.split_at_checked(usize::from(*length)) else { return false };
+        name = parent;
+    }
+    name.eq_ignore_ascii_case(ancestor)
 }
 
 /// The RRsets added so far: none is added twice.

@@ -7,7 +7,7 @@ use crate::query::{FLAG_AA, FLAG_TC, Query, QueryName};
 use crate::rtype::{rcode, types};
 use crate::select::{Chooser, Turns, Window};
 use crate::snapshot::{CUT, DNAME, NodeView, RrsetView, Snapshot, WILDCARD_CHILD};
-use crate::writer::{Full, Owner, Section, Writer};
+use crate::writer::{Full, Owner, QNAME_OFFSET, Section, Writer};
 
 /// Working memory of an answer, reused for ever.
 #[derive(Default)]
@@ -80,7 +80,18 @@ pub(crate) fn answer(
 ) -> Outcome {
     let Scratch { name, synthesized, turns } = scratch;
     let chooser = Chooser::new(client, turns);
-    let mut search = Search { snapshot, qtype: query.qtype, writer, chooser, synthesized, flags: 0, mention: None };
+    let mut search = Search {
+        snapshot,
+        qtype: query.qtype,
+        writer,
+        chooser,
+        synthesized,
+        flags: 0,
+        mention: None,
+        aliases: Places::default(),
+        dnames: Places::default(),
+    };
+    search.aliases.add(QNAME_OFFSET);
     let mut step = search.first(&query.name);
     for _ in 0..CHAIN_STEPS_MAX {
         let target = match step {
@@ -89,26 +100,27 @@ pub(crate) fn answer(
             Step::ChaseSynthesized => {
                 // The name is needed as an owner while the next one may be made.
                 let copy = *search.synthesized;
-                if name.take(copy.bytes()).is_err() {
+                if search.has_been_at(copy.bytes()) || name.take(copy.bytes()).is_err() {
                     break;
                 }
                 step = search.step(name, Owner::Name(copy.bytes()), false);
                 continue;
             }
         };
-        if name.take(target).is_err() {
+        if search.has_been_at(target) || name.take(target).is_err() {
             break;
         }
         step = search.step(name, Owner::Name(target), false);
     }
-    // A chain that is too long ends where it is: the client may go on from there.
+    // A chain that is too long, or comes back to where it was, ends where it is: the client may go on from there.
     let rcode = if let Step::Done(rcode) = step { rcode } else { rcode::NOERROR };
     if let Some(mention) = search.mention.filter(|_| search.flags & FLAG_TC == 0)
         && additional::add(snapshot, mention, name, search.writer, &mut search.chooser).is_err()
     {
         search.flags |= FLAG_TC;
     }
-    let flags = if matches!(rcode, rcode::NOERROR | rcode::NXDOMAIN) { search.flags } else { search.flags & FLAG_TC };
+    let is_of_zone = matches!(rcode, rcode::NOERROR | rcode::NXDOMAIN | rcode::YXDOMAIN);
+    let flags = if is_of_zone { search.flags } else { search.flags & FLAG_TC };
     Outcome { rcode, flags }
 }
 
@@ -128,6 +140,10 @@ struct Search<'a, 'b, 'c> {
     flags: u16,
     /// The last RRset whose names want addresses.
     mention: Option<Mention<'a>>,
+    /// Where the names of the chain stand, the question's first.
+    aliases: Places,
+    /// Where the owners of the DNAME records stand.
+    dnames: Places,
 }
 
 impl<'a> Search<'a, '_, '_> {
@@ -140,6 +156,14 @@ impl<'a> Search<'a, '_, '_> {
             types::MAILA | types::MAILB => Step::Done(rcode::NOTIMP),
             _ => self.step(name, Owner::Question, true),
         }
+    }
+
+    /// True where the chain comes back to one of its names: going on would repeat records, and no RRset has a record twice
+    /// (RFC 2181 section 5). Else the name, which was written last, is one of them.
+    fn has_been_at(&mut self, target: &[u8]) -> bool {
+        let is_known = self.aliases.hold(self.writer, target);
+        self.aliases.add(self.writer.last_rdata());
+        is_known
     }
 
     /// One step: the data of one name, or where to go from there.
@@ -187,6 +211,12 @@ impl<'a> Search<'a, '_, '_> {
             qtype => self.chooser.rrset(self.snapshot, node, qtype),
         };
         if let Some(rrset) = wanted {
+            // The chain came by way of this very DNAME record: it is in the answer.
+            if let (types::DNAME, Owner::Name(name)) = (rrset.rtype(), owner)
+                && self.dnames.hold(self.writer, name)
+            {
+                return Step::Done(rcode::NOERROR);
+            }
             self.put_mentioning(Section::Answer, owner, Mention { rrset, chosen: None, zone, cut: None });
             return Step::Done(rcode::NOERROR);
         }
@@ -234,8 +264,12 @@ impl<'a> Search<'a, '_, '_> {
         let Some(target) = dname.rdatas().next() else {
             return Step::Done(rcode::SERVFAIL);
         };
-        if self.put(Section::Answer, Owner::Name(node.name()), dname, None).is_err() {
-            return Step::Done(rcode::NOERROR);
+        // A chain may come to the same DNAME record again with another name; the record stands in the answer once.
+        if !self.dnames.hold(self.writer, node.name()) {
+            self.dnames.add(self.writer.position());
+            if self.put(Section::Answer, Owner::Name(node.name()), dname, None).is_err() {
+                return Step::Done(rcode::NOERROR);
+            }
         }
         let prefix = name.bytes().len() - node.name().len();
         let Some(prefix) = name.bytes().get(..prefix) else {
@@ -284,6 +318,30 @@ impl<'a> Search<'a, '_, '_> {
             self.flags |= FLAG_TC;
         }
         written
+    }
+}
+
+/// Places of names in the answer.
+#[derive(Default)]
+struct Places {
+    /// Offsets in the message, which is far shorter than 64 KiB.
+    offsets: [u16; CHAIN_STEPS_MAX + 1],
+    /// How many there are.
+    count: usize,
+}
+
+impl Places {
+    /// Takes note of a name's place; a chain has no more steps than there is room for.
+    fn add(&mut self, offset: usize) {
+        if let (Some(slot), Ok(offset)) = (self.offsets.get_mut(self.count), u16::try_from(offset)) {
+            *slot = offset;
+            self.count += 1;
+        }
+    }
+
+    /// True where a name stands at one of the places.
+    fn hold(&self, writer: &Writer<'_>, name: &[u8]) -> bool {
+        self.offsets.iter().take(self.count).any(|&offset| writer.holds_at(offset.into(), name))
     }
 }
 

@@ -20,7 +20,7 @@ const NAMES_MAX: usize = 64;
 const POINTER_REACH: usize = 0x4000;
 
 /// Where the question's name stands in every message.
-const QNAME_OFFSET: usize = HEADER_BYTES;
+pub(crate) const QNAME_OFFSET: usize = HEADER_BYTES;
 
 /// What is to be written does not fit the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +52,8 @@ pub(crate) struct Writer<'a> {
     message: &'a mut [u8],
     /// Where the next byte goes.
     position: usize,
+    /// Where the rdata of the record that was written last begins, if that record has been written field by field.
+    last_rdata: usize,
     /// Where the records must end.
     limit: usize,
     /// Questions: one, or none where a cookie came alone.
@@ -72,6 +74,7 @@ impl<'a> Writer<'a> {
         let mut writer = Self {
             message,
             position: query.question_end,
+            last_rdata: query.question_end,
             limit,
             questions: u16::from(query.question_end > HEADER_BYTES),
             counts: [0; 3],
@@ -147,6 +150,21 @@ impl<'a> Writer<'a> {
         self.position
     }
 
+    /// Where the next record goes.
+    pub(crate) fn position(&self) -> usize {
+        self.position
+    }
+
+    /// Where the rdata of the record that was written last begins: of a CNAME record, its target.
+    pub(crate) fn last_rdata(&self) -> usize {
+        self.last_rdata
+    }
+
+    /// True where the name at an offset of the message is `name`.
+    pub(crate) fn holds_at(&self, offset: usize, name: &[u8]) -> bool {
+        self.is_at(offset, name) == Some(true)
+    }
+
     /// Counts records of a section.
     fn count(&mut self, section: Section, records: u16) {
         if let Some(count) = self.counts.get_mut(section as usize) {
@@ -208,6 +226,7 @@ impl<'a> Writer<'a> {
         let (second, _) = rest.split_at_mut(4);
         second.copy_from_slice(&ttl.to_be_bytes());
         self.put(&head)?;
+        self.last_rdata = self.position;
         Ok(self.position - 2)
     }
 

@@ -112,6 +112,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
+    #[cfg_attr(miri, ignore = "choosing random cases alone takes miri minutes")]
     fn any_edits_come_to_what_the_model_comes_to(edits in prop::collection::vec(edit(), 1..60)) {
         let mut model = Model::new();
         let mut editor = Editor::new(&snapshot(&[]));
@@ -150,6 +151,7 @@ proptest! {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "choosing random cases alone takes miri minutes")]
     fn queries_see_which_names_exist(owners in prop::collection::btree_set(owner(), 0..12)) {
         let mut model = Model::new();
         let mut editor = Editor::new(&snapshot(&[]));

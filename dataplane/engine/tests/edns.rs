@@ -55,7 +55,7 @@ fn glue_that_does_not_fit_sets_tc_and_other_addresses_do_not() {
     let reply = host.ask(&query_edns("www.sub.example.", 1, 1232, false));
     assert_eq!(reply.authorities.len(), 40);
     assert!(reply.additionals.len() < 40);
-    assert!(reply.metadata.truncation, "RFC 9471 section 2.2: missing glue is told");
+    assert!(reply.metadata.truncation, "RFC 9471 section 3.1: missing glue is told");
     let reply = host.ask(&query_edns("example.", types::MX, 1232, false));
     assert_eq!(reply.answers.len(), 40);
     assert!(reply.additionals.len() < 40);

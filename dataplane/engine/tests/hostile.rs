@@ -72,6 +72,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 3000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
+    #[cfg_attr(miri, ignore = "choosing random cases alone takes miri minutes")]
     fn random_bytes_in_a_datagram(message in prop::collection::vec(any::<u8>(), 0..300)) {
         let mut host = host();
         host.ask_bytes(&message).ok();
@@ -80,6 +81,7 @@ proptest! {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "choosing random cases alone takes miri minutes")]
     fn queries_with_changed_bytes(
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
         edns in any::<bool>(),
@@ -95,6 +97,7 @@ proptest! {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "choosing random cases alone takes miri minutes")]
     fn frames_with_changed_bytes(
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
         ipv6 in any::<bool>(),

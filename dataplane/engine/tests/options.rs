@@ -228,6 +228,9 @@ fn a_cookie_may_come_without_question() {
     assert_eq!(ask(&mut host, &alone(&[3; 24])).rcode, 23, "RFC 7873 section 5.4");
     assert_eq!(ask(&mut host, &alone(&[3; 10])).rcode, 1);
     assert_eq!(host.counters.reason(Reason::CookieMalformed), 1);
+    // What follows the OPT record makes it none: the reply has no room for options then.
+    let malformed = [alone(&CLIENT), b"more".to_vec()].concat();
+    assert_eq!(host.ask_bytes(&malformed).unwrap(), b"\x12\x34\x80\x01\0\0\0\0\0\0\0\0");
     let mut off = Host::new(zone());
     assert_eq!(ask(&mut off, &alone(&CLIENT)).rcode, 1);
     assert_eq!(off.counters.reason(Reason::QuestionCount), 1);

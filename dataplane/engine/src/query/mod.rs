@@ -110,8 +110,9 @@ impl Query {
         // The root stands for the name that there is not.
         self.name.take(&[0]).ok();
         (self.qtype, self.qclass, self.question_end) = (0, 0, HEADER_BYTES);
-        self.edns = edns::find(section, records, &mut self.asked).unwrap_or_default();
-        self.asked.asks.meets(Asks::COOKIE)
+        let found = edns::find(section, records, &mut self.asked);
+        self.edns = found.unwrap_or_default();
+        found.is_ok() && self.asked.asks.meets(Asks::COOKIE)
     }
 }
 

@@ -87,6 +87,7 @@ mod tests {
         #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
+        #[cfg_attr(miri, ignore = "choosing random cases alone takes miri minutes")]
         fn equals_a_bucket_with_tokens(
             per_second in 1..5000u32,
             burst in 1..50u32,
@@ -111,6 +112,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "a million additions, and no memory that miri could judge")]
     fn the_rate_passes_and_a_flood_is_cut_to_it() {
         let limit = Limit::new(number(20), number(20), number(1));
         let mut account = 0;
@@ -119,6 +121,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "a million additions, and no memory that miri could judge")]
     fn with_a_window_a_flood_is_cut_off_and_forgiven_in_time() {
         let limit = Limit::new(number(20), number(20), number(1)).with_window(15);
         let mut account = 0;
@@ -129,6 +132,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "a million additions, and no memory that miri could judge")]
     fn workers_together_pass_the_rate() {
         for workers in [2, 7, 64] {
             let limit = Limit::new(number(20), number(20), number(workers));

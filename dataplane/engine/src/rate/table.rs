@@ -119,6 +119,7 @@ mod tests {
         #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
+        #[cfg_attr(miri, ignore = "choosing random cases alone takes miri minutes")]
         fn a_large_table_is_one_without_bounds(
             events in proptest::collection::vec((0..40u64, 0..30u64), 1..2000),
             window in prop_oneof![Just(0), Just(15u32)],
@@ -132,6 +133,7 @@ mod tests {
         }
 
         #[test]
+        #[cfg_attr(miri, ignore = "choosing random cases alone takes miri minutes")]
         fn a_small_table_refuses_only_what_a_large_one_refuses(
             events in proptest::collection::vec((0..100u64, 0..3u64), 1..3000),
             entries in 1..64usize,
@@ -171,6 +173,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "tens of thousands of calls that the tests beside it make too")]
     fn under_pressure_newcomers_pass_and_the_flood_stays_known() {
         let (limit, mut table) = (limit(15), Table::new(64));
         let flood = key(1_000_000);
