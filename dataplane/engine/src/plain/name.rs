@@ -76,7 +76,7 @@ impl<'a> Suffix<'a> {
         if self.bytes > 2 * BLOCK_BYTES {
             key = key.wrapping_add(self.later_key(seed));
         }
-        let node = PlainNode::decode(snapshot.spot(key)?.candidate()?)?;
+        let node = PlainNode::decode(snapshot.candidate(key)?)?;
         let is_right = apex_depth.is_none_or(|depth| depth == node.apex_depth) && self.is_owner(&node)?;
         is_right.then_some(node)
     }

@@ -18,7 +18,7 @@ pub use crate::options::EdnsConfig;
 use crate::plain::{Maker, PlainQuery};
 use crate::rate::RateLimit;
 use crate::rtype::rcode;
-use crate::snapshot::{Candidate, Snapshot, Spot};
+use crate::snapshot::{Candidate, Lead, Snapshot, Spot};
 use crate::verdict::Verdict;
 use others::Others;
 
@@ -107,15 +107,15 @@ impl Server {
         counters: &Counters,
     ) {
         let machine = self.machine;
-        let mut spots = [None; BURST_FRAMES_MAX];
+        let mut leads = [None; BURST_FRAMES_MAX];
         machine.run(
             #[inline(always)]
-            || self.take_all_apart(frames, snapshot, &mut spots),
+            || self.take_all_apart(frames, snapshot, &mut leads),
         );
         let mut candidates = [None; BURST_FRAMES_MAX];
         machine.run(
             #[inline(always)]
-            || look_ahead(&spots, &mut candidates, frames.len()),
+            || look_ahead(leads.get(..frames.len()).unwrap_or_default(), &mut candidates),
         );
         machine.run(
             #[inline(always)]
@@ -129,15 +129,15 @@ impl Server {
         &mut self,
         frames: &mut [F],
         snapshot: &'a Snapshot,
-        spots: &mut [Option<Spot<'a>>; BURST_FRAMES_MAX],
+        leads: &mut [Option<Lead<'a>>; BURST_FRAMES_MAX],
     ) {
-        for (index, ((frame, plain), spot)) in frames.iter_mut().zip(&mut self.plains).zip(spots).enumerate() {
+        for (index, ((frame, plain), lead)) in frames.iter_mut().zip(&mut self.plains).zip(leads).enumerate() {
             let key = if self.takes_plain && take_plain(plain, &self.station, frame, snapshot).is_some() {
                 Some(plain.key)
             } else {
                 self.others.take_apart(index, &self.station, frame, snapshot)
             };
-            *spot = key.and_then(|key| snapshot.spot(key));
+            *lead = key.and_then(|key| snapshot.lead(key));
         }
     }
 
@@ -179,14 +179,15 @@ impl Server {
     }
 }
 
-/// Between the stages: finds out where the nodes of the names probably are, and asks the memory for them.
+/// Between the stages: finds out where the nodes of the names probably are, and asks the memory for them. The loops are short,
+/// so that the core has many lookups in its window: also where it must walk through page tables first.
 #[inline(always)]
-fn look_ahead<'a>(
-    spots: &[Option<Spot<'a>>; BURST_FRAMES_MAX],
-    candidates: &mut [Option<Candidate<'a>>; BURST_FRAMES_MAX],
-    frames: usize,
-) {
-    for (spot, candidate) in spots.get(..frames).unwrap_or_default().iter().zip(candidates) {
+fn look_ahead<'a>(leads: &[Option<Lead<'a>>], candidates: &mut [Option<Candidate<'a>>; BURST_FRAMES_MAX]) {
+    let mut spots = [None; BURST_FRAMES_MAX];
+    for (lead, spot) in leads.iter().zip(&mut spots) {
+        *spot = lead.and_then(Lead::spot);
+    }
+    for (spot, candidate) in spots.get(..leads.len()).unwrap_or_default().iter().zip(candidates) {
         *candidate = spot.and_then(Spot::candidate);
     }
 }

@@ -90,7 +90,7 @@ impl Others {
             slot.stage = take_apart(station, None, frame, &mut slot.query, self.responder.has_cookies());
             // Seldom: what was taken for a plain query was another one.
             if !plain.has_name_of(slot.query.name.bytes().len()) {
-                candidate = slot.key(snapshot).and_then(|key| snapshot.spot(key)?.candidate());
+                candidate = slot.key(snapshot).and_then(|key| snapshot.candidate(key));
             }
         }
         let verdict = match slot.stage {

@@ -33,7 +33,7 @@ use crate::name::WireName;
 use crate::query::QueryName;
 use crate::select::ViewTable;
 use shard::{Shard, ShardView};
-pub(crate) use steps::{Candidate, Spot};
+pub(crate) use steps::{Candidate, Lead, Spot};
 
 /// Shards in a row, and rows in a root.
 const FAN_OUT: usize = 256;
@@ -203,10 +203,17 @@ impl Snapshot {
         self.cuts.between(apex_depth + 1, depth).or(self.dnames.between(apex_depth, depth))
     }
 
-    /// Where the name of a key is to be looked for. Asks the memory for what is read first there.
+    /// The first step of the lookup of a key: asks the memory for its shard's place in the row.
     #[inline(always)]
-    pub(crate) fn spot(&self, key: u64) -> Option<Spot<'_>> {
-        Some(Spot::new(self.shard(shard::place(key))?, key))
+    pub(crate) fn lead(&self, key: u64) -> Option<Lead<'_>> {
+        let (row, column) = shard::place(key);
+        Some(Lead::new(self.rows.get(usize::from(row))?.0.get(usize::from(column))?, key))
+    }
+
+    /// Where the node of a key probably is, without waiting for others: for lookups that come alone.
+    #[inline(always)]
+    pub(crate) fn candidate(&self, key: u64) -> Option<Candidate<'_>> {
+        self.lead(key)?.spot()?.candidate()
     }
 
     /// The node of a candidate, where it is the name's and nothing above it turns the search.

@@ -1,10 +1,35 @@
 //! A lookup in steps, each of which asks the memory for what the next one reads. Each step is taken for all names of a burst
 //! before the next begins: so the memory works on many of them at once.
 
-use super::shard::{self, CACHE_LINE_BYTES, ShardView};
+use super::shard::{self, CACHE_LINE_BYTES, Shard, ShardView};
 use crate::machine::prefetch;
 
-/// Where a name is looked for: the first step.
+/// The place of the shard that a name is in, if it exists: the first step.
+#[derive(Clone, Copy)]
+pub(crate) struct Lead<'a> {
+    /// The place in the row.
+    place: &'a Option<Shard>,
+    /// The key of the name.
+    key: u64,
+}
+
+impl<'a> Lead<'a> {
+    /// Asks the memory for the place.
+    #[inline(always)]
+    pub(super) fn new(place: &'a Option<Shard>, key: u64) -> Self {
+        prefetch(place);
+        Self { place, key }
+    }
+
+    /// The second step: asks the memory for the slot that the shard has for the key.
+    #[inline(always)]
+    pub(crate) fn spot(self) -> Option<Spot<'a>> {
+        let shard = self.place.as_ref()?.view();
+        Some(Spot { shard, tag: shard::tag(self.key), index: shard.prefetch_slot(self.key) })
+    }
+}
+
+/// Where a name is looked for: the second step.
 #[derive(Clone, Copy)]
 pub(crate) struct Spot<'a> {
     /// The shard that the name is in, if it exists.
@@ -16,13 +41,7 @@ pub(crate) struct Spot<'a> {
 }
 
 impl<'a> Spot<'a> {
-    /// Asks the memory for the key's slot.
-    #[inline(always)]
-    pub(super) fn new(shard: ShardView<'a>, key: u64) -> Self {
-        Self { shard, tag: shard::tag(key), index: shard.prefetch_slot(key) }
-    }
-
-    /// The second step: where the node of the name probably is, by what the slots tell; nothing where there is none. Asks
+    /// The third step: where the node of the name probably is, by what the slots tell; nothing where there is none. Asks
     /// the memory for it.
     #[inline(always)]
     pub(crate) fn candidate(self) -> Option<Candidate<'a>> {
