@@ -65,6 +65,21 @@ pub fn signal(child: &Child, signal: Signal) {
     kill(Pid::from_raw(id), signal).expect("a running child");
 }
 
+/// Ends a child by SIGTERM, and by SIGKILL where that does not end it within the time; nothing where it has ended already.
+/// Gives whether it ended by itself or by SIGTERM.
+pub fn terminate(child: &mut Child, time_max: Duration) -> bool {
+    if matches!(child.try_wait(), Ok(None)) {
+        signal(child, Signal::SIGTERM);
+    }
+    if wait(child, time_max).is_some() {
+        return true;
+    }
+    // It may end at this very moment; then there is nothing left to kill.
+    let _ = child.kill();
+    let _ = child.wait();
+    false
+}
+
 /// Reads a stream to its end on a thread of its own, so that a full pipe does not hold the child up.
 fn collect(stream: Option<impl Read + Send + 'static>) -> thread::JoinHandle<String> {
     thread::spawn(move || {
