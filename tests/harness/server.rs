@@ -9,7 +9,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
-use crate::http::{self, Response};
+use crate::http::{self, Connection, Response};
 use crate::link::{address_client, addresses};
 use crate::metrics::Metrics;
 use crate::process::{self, Finished, finish, signal};
@@ -183,6 +183,11 @@ impl Server {
     /// Sends a request with the token and perhaps a JSON body.
     pub fn send(&self, method: &str, path: &str, body: Option<&str>) -> Response {
         http::request(self.admin, method, path, Some(TOKEN), body).expect("an answer of the admin API")
+    }
+
+    /// A connection to the admin API for many requests.
+    pub fn connect(&self) -> Connection {
+        Connection::open(self.admin, TOKEN).expect("a connection to the admin API")
     }
 
     /// A request that may find nobody.
