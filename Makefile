@@ -8,9 +8,11 @@ CARGO ?= cargo
 # What builds and tests without DPDK. The outer tests' own targets that need a device are behind their feature.
 PURE := --workspace --exclude ringdns --exclude ringdns-ffi
 # With the outer tests that start the server, and the benches through DPDK.
-ALL := --workspace --features ringdns-tests/device,ringdns-bench/dpdk
+ALL := --workspace --features ringdns-tests/device,ringdns-bench/dpdk,ringdns-bench/device
+# How long publication is watched under load.
+SOAK_SECONDS ?= 600
 
-.PHONY: help run build check check-dpdk test e2e differential loom bench fmt clean deps deps-test
+.PHONY: help run build check check-dpdk test e2e differential loom bench bench-peers soak fmt clean deps deps-test deps-bench
 
 help: ## Print this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,10 +45,22 @@ differential: deps-test build ## Thousands of answers compared with NSD's and Kn
 loom: ## Every interleaving of the publication
 	RUSTFLAGS="--cfg loom" $(CARGO) test --release --locked -p ringdns-engine --lib --target-dir target/loom loom
 
-bench: ## Time the engine alone, and a worker against testpmd (root, dpdk-dev; bench/README.md tells how to read it)
+bench: deps deps-bench build ## Measure all that is claimed, a quarter of an hour: a table, and target/bench/results.json (root)
+	rm -f target/bench/results.json
 	$(CARGO) run --release --locked -p ringdns-bench --bin engine
 	scripts/bench-replay 1000
 	scripts/bench-replay 1000000
+	scripts/bench-scaling
+	scripts/bench-device load
+	scripts/bench-device change
+	scripts/bench-peers
+	@$(CARGO) run --quiet --release --locked -p ringdns-bench --bin results
+
+bench-peers: deps deps-bench build ## RingDNS beside Knot, NSD and BIND on a veth pair (root)
+	scripts/bench-peers
+
+soak: deps deps-bench build ## Publish under load for SOAK_SECONDS (600), every answer checked (root)
+	scripts/bench-device soak $(SOAK_SECONDS)
 
 fmt: ## Format the code
 	$(CARGO) fmt --all
@@ -59,3 +73,6 @@ deps: # What building and running needs
 
 deps-test: # What the outer tests need on top
 	@scripts/install-deps test
+
+deps-bench: # What the benches need on top
+	@scripts/install-deps bench

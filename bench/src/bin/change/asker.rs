@@ -1,22 +1,19 @@
 //! Changes one record after the other and asks for each until the new answer comes.
 
-use std::net::UdpSocket;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use harness::link::addresses::SERVED4;
-use harness::message::Question;
 use harness::server::rrset_path;
-use harness::{Server, udp};
+use harness::Server;
+use harness::udp::Asker;
 use ringdns_bench::Outcome;
 
 use super::{CHANGING, ZONE, changing};
 
 /// Longest from a change to its answer before the bench gives up.
 const CHANGE_TIME_MAX: Duration = Duration::from_secs(10);
-/// Longest wait for an answer before a question is lost.
-const ANSWER_TIME_MAX: Duration = Duration::from_millis(500);
 /// The `A` type.
 const A: u16 = 1;
 
@@ -49,8 +46,7 @@ pub fn one_by_one(server: &Server, changes: u64) -> Outcome<Seen> {
         }
         Ok(())
     });
-    let mut asker = Asker { socket: udp::socket(SERVED4), id: 0, asked: 0, lost: 0 };
-    asker.socket.set_read_timeout(Some(ANSWER_TIME_MAX))?;
+    let mut asker = Asker::new(SERVED4);
     let mut milliseconds = Vec::new();
     for change in 1..=changes {
         let owner = changing(change % CHANGING);
@@ -58,7 +54,7 @@ pub fn one_by_one(server: &Server, changes: u64) -> Outcome<Seen> {
         let body = format!(r#"{{"ttl":60,"records":["10.{a}.{b}.{c}"]}}"#);
         orders.send((rrset_path(ZONE, &owner, "A"), body))?;
         let start = starts.recv().map_err(|_| "the writer has failed")?;
-        while asker.ask(&format!("{owner}.{ZONE}"))? != Some([10, a, b, c]) {
+        while address(&mut asker, &format!("{owner}.{ZONE}"))? != Some([10, a, b, c]) {
             if start.elapsed() > CHANGE_TIME_MAX {
                 return Err(format!("change {change} is not answered after {CHANGE_TIME_MAX:?}").into());
             }
@@ -70,38 +66,12 @@ pub fn one_by_one(server: &Server, changes: u64) -> Outcome<Seen> {
     Ok(Seen { milliseconds, asked: asker.asked, lost: asker.lost })
 }
 
-/// Asks one question after the other.
-struct Asker {
-    /// Where to.
-    socket: UdpSocket,
-    /// The last question's id.
-    id: u16,
-    /// Questions that were asked.
-    asked: u64,
-    /// Questions without an answer.
-    lost: u64,
-}
-
-impl Asker {
-    /// The address in the answer; nothing where none came.
-    fn ask(&mut self, owner: &str) -> Outcome<Option<[u8; 4]>> {
-        self.id = self.id.wrapping_add(1);
-        self.asked += 1;
-        self.socket.send(&Question::new(owner, A).to_wire(self.id))?;
-        loop {
-            let Some(answer) = udp::receive(&self.socket) else {
-                self.lost += 1;
-                return Ok(None);
-            };
-            if answer.get(..2) != Some(&self.id.to_be_bytes()) {
-                // The late answer to a question that was given up.
-                continue;
-            }
-            // NOERROR and one answer, whose address ends the message: it was asked without EDNS.
-            if answer.get(3).is_none_or(|flags| flags & 0xf != 0) || answer.get(6..8) != Some(&[0, 1]) {
-                return Err(format!("{owner}: a wrong answer: {answer:02x?}").into());
-            }
-            return Ok(answer.last_chunk().copied());
-        }
+/// The address in the answer to a question; nothing where none came.
+fn address(asker: &mut Asker, owner: &str) -> Outcome<Option<[u8; 4]>> {
+    let Some(answer) = asker.ask(owner, A) else { return Ok(None) };
+    // NOERROR and one answer, whose address ends the message: it was asked without EDNS.
+    if answer.get(3).is_none_or(|flags| flags & 0xf != 0) || answer.get(6..8) != Some(&[0, 1]) {
+        return Err(format!("{owner}: a wrong answer: {answer:02x?}").into());
     }
+    Ok(answer.last_chunk().copied())
 }
