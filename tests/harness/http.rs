@@ -98,7 +98,8 @@ impl Connection {
         let head = String::from_utf8_lossy(&self.received[..head_bytes]).to_ascii_lowercase();
         let length = head.split("content-length:").nth(1).and_then(|rest| rest.split("\r\n").next());
         // 204 has no body and says no length (RFC 9110 section 8.6).
-        let body_bytes = length.map_or(Ok(0), |length| length.trim().parse::<usize>()).map_err(std::io::Error::other)?;
+        let body_bytes =
+            length.map_or(Ok(0), |length| length.trim().parse::<usize>()).map_err(std::io::Error::other)?;
         if self.received.len() < head_bytes + body_bytes {
             return Ok(None);
         }

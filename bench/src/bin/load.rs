@@ -79,7 +79,8 @@ fn main() -> Outcome<()> {
 
 /// How long the server says that it took to read the zone file.
 fn logged_seconds(log: &str) -> Outcome<f64> {
-    let line = log.lines().find(|line| line.contains("zone file is read")).ok_or("the log does not tell of the file")?;
+    let line =
+        log.lines().find(|line| line.contains("zone file is read")).ok_or("the log does not tell of the file")?;
     let value = line.split("seconds=").nth(1).and_then(|rest| rest.split_whitespace().next());
     Ok(value.ok_or("the log does not tell how long it took")?.parse()?)
 }

@@ -4,9 +4,9 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use harness::Server;
 use harness::link::addresses::SERVED4;
 use harness::server::rrset_path;
-use harness::Server;
 use harness::udp::Asker;
 use ringdns_bench::Outcome;
 

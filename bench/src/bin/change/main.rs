@@ -136,5 +136,8 @@ fn load(before: &Metrics, after: &Metrics, cpu_seconds: f64, clock: Duration) ->
         return Err(format!("of {received} frames {answers} were answered, {wrong} wrongly, {refused} not sent").into());
     }
     let busy = cpu_seconds / clock.as_secs_f64() * 100.0;
-    Ok(format!("net_pcap beside it at {:.1} M queries/CPU-second, worker on CPU {busy:.0} %", answers as f64 / 1e6 / cpu_seconds))
+    Ok(format!(
+        "net_pcap beside it at {:.1} M queries/CPU-second, worker on CPU {busy:.0} %",
+        answers as f64 / 1e6 / cpu_seconds
+    ))
 }

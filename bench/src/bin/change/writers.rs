@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use harness::Server;
 use harness::http::Connection;
 use harness::rng::Rng;
 use harness::server::rrset_path;
-use harness::Server;
 use ringdns_bench::Outcome;
 
 use super::{ZONE, quantile};

@@ -109,7 +109,8 @@ impl Program {
                     "server:\n  listen: {SERVED4}@53\n  rundir: \"{folder}\"\n  udp-workers: 1\n  tcp-workers: 1\n  \
                      background-workers: 1\n"
                 );
-                let xdp = if self == Program::KnotXdp { format!("xdp:\n  listen: {SERVER_END}@53\n") } else { String::new() };
+                let xdp =
+                    if self == Program::KnotXdp { format!("xdp:\n  listen: {SERVER_END}@53\n") } else { String::new() };
                 let text = format!(
                     "{listen}{xdp}database:\n  storage: \"{folder}\"\nlog:\n  - target: stdout\n    any: info\nzone:\n  \
                      - domain: {apex}\n    file: \"{zone_file}\"\n    storage: \"{folder}\"\n    semantic-checks: off\n"

@@ -88,7 +88,8 @@ fn main() -> Outcome<()> {
     file.acknowledge(file.newest());
     let questions = setup.path("questions");
     let mut numbers = zone::Numbers(7);
-    let lines: String = (0..STILL_NAMES).map(|_| format!("{} A\n", zone::owner(numbers.draw() % STILL_NAMES))).collect();
+    let lines: String =
+        (0..STILL_NAMES).map(|_| format!("{} A\n", zone::owner(numbers.draw() % STILL_NAMES))).collect();
     fs::write(&questions, lines)?;
 
     let server = setup.start();
@@ -160,7 +161,11 @@ fn dnsperf(questions: &std::path::Path, seconds: u64) -> Outcome<String> {
     let finished = finish(dnsperf.arg(questions), Duration::from_secs(seconds) + EXTRA_TIME);
     let report = finished.stdout.split("Statistics:").nth(1).unwrap_or(&finished.stderr).trim();
     let is_whole = report.contains("Queries lost:         0 (0.00%)");
-    if !finished.status.success() || !is_whole || !report.contains("NOERROR") || !report.contains("(100.00%)\n  Average packet") {
+    if !finished.status.success()
+        || !is_whole
+        || !report.contains("NOERROR")
+        || !report.contains("(100.00%)\n  Average packet")
+    {
         return Err(format!("dnsperf: {report}").into());
     }
     let line = |title: &str| report.lines().map(str::trim).find(|line| line.starts_with(title)).unwrap_or_default();
