@@ -187,10 +187,7 @@ impl StoreSource {
         let mut changes = Vec::new();
         let mut answers = Vec::new();
         {
-            let mut tables = Tables {
-                zones: transaction.open_table(ZONES).stored()?,
-                rrsets: transaction.open_table(RRSETS).stored()?,
-            };
+            let mut tables = Tables::open(&transaction)?;
             for write in writes {
                 match tables.apply(write) {
                     Ok((outcome, more)) => {
@@ -202,6 +199,7 @@ impl StoreSource {
                     Err(error) => answers.push(Err(error)),
                 }
             }
+            changes.extend(tables.finish()?);
         }
         if changes.is_empty() {
             transaction.abort().stored()?;

@@ -1,12 +1,15 @@
 //! What can be written, checked and carried out in a transaction. Every check comes before the first change, so that a
 //! refused write leaves nothing behind in a transaction that others share.
 
-use redb::{ReadableTable as _, Table};
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use redb::{ReadableTable as _, Table, WriteTransaction};
 use ringdns_engine::name::WireName;
 use ringdns_engine::snapshot::Snapshot;
 use ringdns_engine::snapshot::edit::{EditError, Editor, RrsetSpec};
 
-use super::schema::{after, owner_key, rrset_key, rrset_value, split_rrset_value};
+use super::schema::{RRSETS, ZONES, after, owner_key, rrset_key, rrset_value, split_rrset_value};
 use crate::canonical::name_key;
 use crate::model::{Change, Rrset, RrsetError, exclude_each_other};
 use crate::text::rtype;
@@ -152,9 +155,25 @@ pub(super) struct Tables<'t> {
     pub(super) zones: Table<'t, &'static [u8], &'static [u8]>,
     /// The RRsets.
     pub(super) rrsets: Table<'t, &'static [u8], &'static [u8]>,
+    /// By how much the serials of zones are to rise: one write of the SOA serves all changes of a transaction.
+    rises: HashMap<WireName, u32>,
 }
 
-impl Tables<'_> {
+impl<'t> Tables<'t> {
+    /// Opens them; [`Tables::finish`] belongs at the end.
+    pub(super) fn open(transaction: &'t WriteTransaction) -> Result<Self, WriteError> {
+        let (zones, rrsets) = (transaction.open_table(ZONES).stored()?, transaction.open_table(RRSETS).stored()?);
+        Ok(Self { zones, rrsets, rises: HashMap::new() })
+    }
+
+    /// Raises the serials of the zones that were changed; gives what the cycle has to know of that.
+    pub(super) fn finish(mut self) -> Result<Vec<Change>, WriteError> {
+        let mut changes = Vec::new();
+        let zones: Vec<WireName> = self.rises.keys().cloned().collect();
+        zones.iter().try_for_each(|apex| self.settle_serial(apex, &mut changes))?;
+        Ok(changes)
+    }
+
     /// Carries out a write; gives what became of it and what the cycle has to know.
     pub(super) fn apply(&mut self, write: Write) -> Result<(Outcome, Vec<Change>), WriteError> {
         let mut changes = Vec::new();
@@ -194,6 +213,7 @@ impl Tables<'_> {
         fields: &ZoneFields,
         changes: &mut Vec<Change>,
     ) -> Result<Outcome, WriteError> {
+        self.settle_serial(apex, changes)?;
         let exists = self.has_zone(apex)?;
         let soa = self.rrset(apex, apex, rtype::SOA)?;
         let ns = self.rrset(apex, apex, rtype::NS)?;
@@ -212,7 +232,7 @@ impl Tables<'_> {
             self.insert(apex, new_ns, changes)?;
         }
         if exists && fields.soa.numbers[0].is_none() {
-            self.bump_serial(apex, changes)?;
+            self.raise_serial(apex);
         }
         Ok(if exists { Outcome::Replaced } else { Outcome::Created })
     }
@@ -223,6 +243,7 @@ impl Tables<'_> {
         if self.zones.remove(prefix.as_slice()).stored()?.is_none() {
             return Err(WriteError::ZoneNotFound);
         }
+        self.rises.remove(apex);
         self.rrsets.retain_in(prefix.as_slice()..after(&prefix).as_slice(), |_, _| false).stored()?;
         changes.push(Change::RemoveZone(apex.clone()));
         Ok(Outcome::Deleted)
@@ -244,6 +265,10 @@ impl Tables<'_> {
         }
         rrset.normalise(apex)?;
         probe(apex, &rrset)?;
+        let is_soa = rrset.rtype == rtype::SOA;
+        if is_soa {
+            self.settle_serial(apex, changes)?;
+        }
         let before = self.rrset(apex, &rrset.owner, rrset.rtype)?;
         if new && before.is_some() {
             return Err(WriteError::Exists);
@@ -254,10 +279,9 @@ impl Tables<'_> {
         if self.has_excluding(apex, &rrset)? {
             return Err(WriteError::CnameAndOther);
         }
-        let is_soa = rrset.rtype == rtype::SOA;
         self.insert(apex, rrset, changes)?;
         if !is_soa {
-            self.bump_serial(apex, changes)?;
+            self.raise_serial(apex);
         }
         Ok(if before.is_some() { Outcome::Replaced } else { Outcome::Created })
     }
@@ -295,17 +319,26 @@ impl Tables<'_> {
             return Err(WriteError::RrsetNotFound);
         }
         changes.push(Change::Remove { apex: apex.clone(), owner: owner.clone(), rtype });
-        self.bump_serial(apex, changes)?;
+        self.raise_serial(apex);
         Ok(Outcome::Deleted)
     }
 
-    /// Adds one to the zone's serial, in the arithmetic of RFC 1982.
-    fn bump_serial(&mut self, apex: &WireName, changes: &mut Vec<Change>) -> Result<(), WriteError> {
+    /// Has the zone's serial rise by one.
+    fn raise_serial(&mut self, apex: &WireName) {
+        match self.rises.get_mut(apex) {
+            Some(rise) => *rise = rise.wrapping_add(1),
+            None => drop(self.rises.insert(apex.clone(), 1)),
+        }
+    }
+
+    /// Writes the SOA with the serial that the changes so far have made, in the arithmetic of RFC 1982.
+    fn settle_serial(&mut self, apex: &WireName, changes: &mut Vec<Change>) -> Result<(), WriteError> {
+        let Some(rise) = self.rises.remove(apex) else { return Ok(()) };
         let Some(mut soa) = self.rrset(apex, apex, rtype::SOA)? else { return Ok(()) };
         // The serial is the first of five numbers that end the rdata.
         let numbers = soa.rdatas.first_mut().and_then(|rdata| rdata.last_chunk_mut::<20>());
         if let Some((serial, _)) = numbers.and_then(|numbers| numbers.split_first_chunk_mut::<4>()) {
-            *serial = u32::from_be_bytes(*serial).wrapping_add(1).to_be_bytes();
+            *serial = u32::from_be_bytes(*serial).wrapping_add(rise).to_be_bytes();
         }
         self.insert(apex, soa, changes)
     }
@@ -313,7 +346,9 @@ impl Tables<'_> {
 
 /// Has the engine take an RRset into a snapshot of its own: what it would refuse is refused before it is on disk.
 fn probe(apex: &WireName, rrset: &Rrset) -> Result<(), EditError> {
-    let mut editor = Editor::new(&Snapshot::empty());
+    // Making one costs more than all the rest of a write's checks.
+    static EMPTY: LazyLock<Snapshot> = LazyLock::new(Snapshot::empty);
+    let mut editor = Editor::new(&EMPTY);
     editor.add_zone(apex);
     let Rrset { owner, rtype, ttl, rdatas } = rrset;
     editor.put_rrset(apex, owner, &RrsetSpec { rtype: *rtype, ttl: *ttl, origin: 0, rdatas: rdatas.clone() })
