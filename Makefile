@@ -9,6 +9,8 @@ CARGO ?= cargo
 PURE := --workspace --exclude ringdns --exclude ringdns-ffi
 # With the outer tests that start the server, and the benches through DPDK.
 ALL := --workspace --features ringdns-tests/device,ringdns-bench/dpdk,ringdns-bench/device
+# All benches with the same features, so that none is built twice.
+BENCH := --release --locked -p ringdns-bench --features dpdk,device
 # How long publication is watched under load.
 SOAK_SECONDS ?= 600
 
@@ -32,7 +34,7 @@ check: ## Format, clippy, tests, documents, tidy: all that needs no DPDK
 
 check-dpdk: ## Clippy and tests of what touches DPDK
 	$(CARGO) clippy $(ALL) --all-targets --locked -- -D warnings
-	$(CARGO) test -p ringdns -p ringdns-ffi -p ringdns-dataplane --features ringdns-dataplane/dpdk --locked
+	$(CARGO) test -p ringdns -p ringdns-ffi -p ringdns-dataplane -p ringdns-bench --features ringdns-dataplane/dpdk,ringdns-bench/device --locked
 
 test: deps deps-test check loom check-dpdk e2e differential ## Everything that CI runs
 
@@ -47,14 +49,14 @@ loom: ## Every interleaving of the publication
 
 bench: deps deps-bench build ## Measure all that is claimed, a quarter of an hour: a table, and target/bench/results.json (root)
 	rm -f target/bench/results.json
-	$(CARGO) run --release --locked -p ringdns-bench --bin engine
+	$(CARGO) run $(BENCH) --bin engine
 	scripts/bench-replay 1000
 	scripts/bench-replay 1000000
 	scripts/bench-scaling
 	scripts/bench-device load
 	scripts/bench-device change
 	scripts/bench-peers
-	@$(CARGO) run --quiet --release --locked -p ringdns-bench --bin results
+	@$(CARGO) run --quiet $(BENCH) --bin results
 
 bench-peers: deps deps-bench build ## RingDNS beside Knot, NSD and BIND on a veth pair (root)
 	scripts/bench-peers

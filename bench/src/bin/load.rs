@@ -11,7 +11,7 @@ use harness::dig::dig;
 use harness::link::addresses::SERVED4;
 use harness::{Setup, turn};
 use ringdns_bench::claim::{self, Bar, Claim};
-use ringdns_bench::cpu::{Task, median};
+use ringdns_bench::cpu::{Task, go_first, median};
 use ringdns_bench::{Outcome, zone};
 
 /// Records a second.
@@ -25,6 +25,7 @@ fn main() -> Outcome<()> {
     let numbers: Vec<u64> = std::env::args().skip(1).map(|number| number.parse()).collect::<Result<_, _>>()?;
     let argument = |index: usize, default: u64| numbers.get(index).copied().unwrap_or(default);
     let (names, rounds) = (argument(0, 1_000_000), argument(1, 3));
+    go_first()?;
     let text = zone::text(names);
     let (mut read, mut compiled, mut ready, mut cycle_cpu) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let (mut snapshot_bytes, mut process_bytes) = (0.0, 0.0);
