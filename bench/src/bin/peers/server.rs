@@ -53,7 +53,7 @@ pub enum Program {
 /// All of them, in the order of a round.
 ///
 /// RingDNS naps when nothing comes and AF_XDP does not poll the kernel's side itself: on a veth pair, whose sender does the
-/// receiver's work, both make larger bursts, and each was worth a quarter of the rate.
+/// receiver's work, both make larger bursts, and the rate is a fifth to a quarter less without either.
 pub const SERVERS: [Program; 6] = [
     Program::RingDns { name: "RingDNS (net_af_xdp)", device: ["net_af_xdp0", ",busy_budget=0"], idle: "sleep" },
     Program::RingDns { name: "RingDNS (net_af_packet)", device: ["net_af_packet0", ",qdisc_bypass=1"], idle: "sleep" },
