@@ -25,7 +25,7 @@ fn main() -> Outcome<()> {
     let numbers: Vec<u64> = std::env::args().skip(1).map(|number| number.parse()).collect::<Result<_, _>>()?;
     let argument = |index: usize, default: u64| numbers.get(index).copied().unwrap_or(default);
     let (names, rounds) = (argument(0, 1_000_000), argument(1, 3));
-    go_first()?;
+    let _first = go_first()?;
     let text = zone::text(names);
     let (mut read, mut compiled, mut ready, mut cycle_cpu) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let (mut snapshot_bytes, mut process_bytes) = (0.0, 0.0);

@@ -17,7 +17,7 @@ use harness::link::addresses::SERVED4;
 use harness::metrics::Metrics;
 use harness::{Server, Setup, turn};
 use ringdns_bench::claim::{self, Bar, Claim};
-use ringdns_bench::cpu::{Task, go_first, process_cpu_seconds};
+use ringdns_bench::cpu::{Task, go_first, process_cpu_seconds, stay_on};
 use ringdns_bench::{Outcome, capture, zone};
 use ringdns_engine::rtype::types;
 use ringdns_engine::testing::{UdpFrame, query};
@@ -26,6 +26,8 @@ use ringdns_engine::testing::{UdpFrame, query};
 const ZONE: &str = "change.example.";
 /// The core of the worker.
 const WORKER_CORE: usize = 1;
+/// The core of all else.
+const CLIENT_CORE: usize = 0;
 /// Frames that are replayed: as many as the port's own buffers leave room for.
 const FRAMES: usize = 512;
 /// Names of the zone that changes while records are changed one by one.
@@ -55,9 +57,11 @@ fn main() -> Outcome<()> {
     let numbers: Vec<u64> = std::env::args().skip(1).map(|number| number.parse()).collect::<Result<_, _>>()?;
     let argument = |index: usize, default: u64| numbers.get(index).copied().unwrap_or(default);
     let (names, changes, seconds) = (argument(0, 1_000_000), argument(1, 2_000), argument(2, 10));
-    go_first()?;
+    let _first = go_first()?;
     let _turn = turn();
     let (_setup, server) = start(names)?;
+    // As the server's own control threads do, from which the worker's core is kept free.
+    stay_on(CLIENT_CORE)?;
     server.put_zone(ZONE);
     for number in 0..CHANGING {
         server.put_rrset(ZONE, &changing(number), "A", 60, &["10.0.0.0"]);

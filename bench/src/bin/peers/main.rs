@@ -65,7 +65,7 @@ fn main() -> Outcome<()> {
     let numbers: Vec<u64> = std::env::args().skip(1).map(|number| number.parse()).collect::<Result<_, _>>()?;
     let argument = |index: usize, default: u64| numbers.get(index).copied().unwrap_or(default);
     let (rounds, names) = (argument(0, 3), argument(1, 100_000));
-    go_first()?;
+    let _first = go_first()?;
     let mut setup = Setup::new();
     setup.write_zone(zone::APEX, &zone::text(names));
     let questions = setup.path("questions");
