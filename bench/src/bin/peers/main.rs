@@ -29,7 +29,7 @@ const CLIENT_CORE: usize = 0;
 /// Queries in the generators' file.
 const QUESTIONS: u64 = 100_000;
 /// Queries a second that kxdpgun offers.
-const OFFERED: [u64; 4] = [100_000, 200_000, 300_000, 400_000];
+const OFFERED: [u64; 6] = [100_000, 150_000, 200_000, 300_000, 400_000, 600_000];
 
 /// What was seen of one server, in answered queries a second.
 #[derive(Default)]
