@@ -8,7 +8,11 @@ CARGO ?= cargo
 # What builds and tests without DPDK. The outer tests' own targets that need a device are behind their feature.
 PURE := --workspace --exclude ringdns --exclude ringdns-ffi
 # With the outer tests that start the server, and the benches through DPDK.
-ALL := --workspace --features ringdns-tests/device,ringdns-bench/dpdk
+ALL := --workspace --features ringdns-tests/device,ringdns-bench/dpdk,ringdns-bench/device
+# All benches with the same features, so that none is built twice.
+BENCH := --release --locked -p ringdns-bench --features dpdk,device
+# How long publication is watched under load.
+SOAK_SECONDS ?= 600
 
 # How much `make differential` asks: zones (SEEDS, from FIRST_SEED on) and questions to each, of each reference server.
 SEEDS ?= 4
@@ -19,7 +23,8 @@ FUZZ_SECONDS ?= 10
 # The tests that miri runs: all beside the sources, and whole answers, which pass through every part of the engine.
 MIRI_TESTS := --lib --test answers
 
-.PHONY: help run build check check-dpdk test e2e differential differential-long loom miri fuzz-smoke bench fmt clean deps deps-test
+.PHONY: help run build check check-dpdk test e2e differential differential-long loom miri fuzz-smoke bench bench-peers soak \
+  fmt clean deps deps-test deps-bench
 
 help: ## Print this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,7 +44,7 @@ check: ## Format, clippy, tests, documents, tidy: all that needs no DPDK
 
 check-dpdk: ## Clippy and tests of what touches DPDK
 	$(CARGO) clippy $(ALL) --all-targets --locked -- -D warnings
-	$(CARGO) test -p ringdns -p ringdns-ffi -p ringdns-dataplane --features ringdns-dataplane/dpdk --locked
+	$(CARGO) test -p ringdns -p ringdns-ffi -p ringdns-dataplane -p ringdns-bench --features ringdns-dataplane/dpdk,ringdns-bench/device --locked
 
 test: deps deps-test check loom check-dpdk e2e differential ## Everything that CI runs
 
@@ -61,10 +66,22 @@ miri: ## The engine under miri, which sees undefined behaviour (nightly Rust by 
 fuzz-smoke: ## Each fuzz target for some seconds, guided by coverage (g++; FUZZ_SECONDS=10; see scripts/fuzz)
 	@scripts/fuzz run $(FUZZ_SECONDS)
 
-bench: ## Time the engine alone, and a worker against testpmd (root, dpdk-dev; bench/README.md tells how to read it)
-	$(CARGO) run --release --locked -p ringdns-bench --bin engine
+bench: deps deps-bench build ## Measure all that is claimed, a quarter of an hour: a table, and target/bench/results.json (root)
+	rm -f target/bench/results.json
+	$(CARGO) run $(BENCH) --bin engine
 	scripts/bench-replay 1000
 	scripts/bench-replay 1000000
+	scripts/bench-scaling
+	scripts/bench-device load
+	scripts/bench-device change
+	scripts/bench-peers
+	@$(CARGO) run --quiet $(BENCH) --bin results
+
+bench-peers: deps deps-bench build ## RingDNS beside Knot, NSD and BIND on a veth pair (root)
+	scripts/bench-peers
+
+soak: deps deps-bench build ## Publish under load for SOAK_SECONDS (600), every answer checked (root)
+	scripts/bench-device soak $(SOAK_SECONDS)
 
 fmt: ## Format the code
 	$(CARGO) fmt --all
@@ -77,3 +94,6 @@ deps: # What building and running needs
 
 deps-test: # What the outer tests need on top
 	@scripts/install-deps test
+
+deps-bench: # What the benches need on top
+	@scripts/install-deps bench

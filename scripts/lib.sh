@@ -22,3 +22,14 @@ update_package_lists() {
   done
   fail "apt-get update failed three times: check /etc/apt/sources.list and the network, then run this again"
 }
+
+# Reserves hugepages of 2 MiB on top of those that are there ($1: how many), and gives them back when the script ends.
+reserve_hugepages() {
+  local before
+  [ "$(id -u)" = 0 ] || fail "This bench reserves hugepages: run it as root"
+  before=$(cat /proc/sys/vm/nr_hugepages)
+  # shellcheck disable=SC2064 # the number of now
+  trap "echo $before >/proc/sys/vm/nr_hugepages" EXIT
+  echo $((before + $1)) >/proc/sys/vm/nr_hugepages
+  [ "$(cat /proc/sys/vm/nr_hugepages)" -ge $((before + $1)) ] || fail "Not enough free memory for $1 hugepages of 2 MiB"
+}

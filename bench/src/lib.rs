@@ -2,6 +2,12 @@
 //!
 //! Timings of one run vary on shared machines; only ratios within one run are claims. See `README.md` beside this crate.
 
+pub mod alloc;
 pub mod capture;
+pub mod claim;
+pub mod cpu;
 pub mod report;
 pub mod zone;
+
+/// Errors of a bench are for its reader.
+pub type Outcome<T> = Result<T, Box<dyn std::error::Error>>;

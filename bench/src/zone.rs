@@ -23,6 +23,18 @@ pub fn address(number: u64) -> [u8; 4] {
     [10, a, b, c]
 }
 
+/// The text of a zone file with `names` names of one A record each.
+pub fn text(names: u64) -> String {
+    let mut text = format!("$ORIGIN {APEX}\n$TTL 300\n@ 3600 IN SOA ns ns 1 3600 900 604800 60\n@ 3600 IN NS ns\n");
+    // An address outside of those of the names.
+    text.push_str("ns IN A 10.255.255.255\n");
+    for number in 0..names {
+        let [a, b, c, d] = address(number);
+        text.push_str(&format!("h{number:010} A {a}.{b}.{c}.{d}\n"));
+    }
+    text
+}
+
 /// A snapshot with `names` names of one A record each.
 ///
 /// # Errors

@@ -88,11 +88,7 @@ impl Reference {
 impl Drop for Reference {
     fn drop(&mut self) {
         // Both end quickly on SIGTERM; NSD's children end with it.
-        harness::process::signal(&self.child, nix::sys::signal::Signal::SIGTERM);
-        if harness::process::wait(&mut self.child, Duration::from_secs(5)).is_none() {
-            let _ = self.child.kill();
-            let _ = self.child.wait();
-        }
+        harness::process::terminate(&mut self.child, Duration::from_secs(5));
     }
 }
 

@@ -1,4 +1,4 @@
-//! A small HTTP/1.1 client over std: one request, one connection.
+//! A small HTTP/1.1 client over std: one request, one connection; or many requests, one after the other, over one.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -48,6 +48,73 @@ pub fn request(
     parse(&String::from_utf8_lossy(&answer)).ok_or_else(|| std::io::Error::other("no HTTP answer"))
 }
 
+/// A connection that stays open. Requests are sent apart from waiting for their answers, so that one thread can keep many
+/// connections busy.
+pub struct Connection {
+    /// The connection.
+    stream: TcpStream,
+    /// Header lines of every request.
+    headers: String,
+    /// What came and was not taken yet.
+    received: Vec<u8>,
+}
+
+impl Connection {
+    /// Connects; every request carries the token.
+    pub fn open(address: SocketAddr, token: &str) -> std::io::Result<Connection> {
+        let stream = TcpStream::connect_timeout(&address, TIME_MAX)?;
+        stream.set_read_timeout(Some(TIME_MAX))?;
+        stream.set_nodelay(true)?;
+        let headers = format!("Host: {address}\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n");
+        Ok(Connection { stream, headers, received: Vec::new() })
+    }
+
+    /// Sends a request; its answer must be taken before the next one.
+    pub fn send(&mut self, method: &str, path: &str, body: &str) -> std::io::Result<()> {
+        let Connection { stream, headers, .. } = self;
+        let request = format!("{method} {path} HTTP/1.1\r\n{headers}Content-Length: {}\r\n\r\n{body}", body.len());
+        stream.write_all(request.as_bytes())
+    }
+
+    /// Waits for the answer of the request that was sent.
+    pub fn answer(&mut self) -> std::io::Result<Response> {
+        loop {
+            if let Some(response) = self.take()? {
+                return Ok(response);
+            }
+            let mut piece = [0; 4096];
+            let bytes = self.stream.read(&mut piece)?;
+            if bytes == 0 {
+                return Err(std::io::Error::other("the connection was closed instead of an answer"));
+            }
+            self.received.extend(&piece[..bytes]);
+        }
+    }
+
+    /// Takes an answer out of what came, once it is whole.
+    fn take(&mut self) -> std::io::Result<Option<Response>> {
+        let end = self.received.windows(4).position(|window| window == b"\r\n\r\n");
+        let Some(head_bytes) = end.map(|end| end + 4) else { return Ok(None) };
+        let head = String::from_utf8_lossy(&self.received[..head_bytes]).to_ascii_lowercase();
+        let length = head.split("content-length:").nth(1).and_then(|rest| rest.split("\r\n").next());
+        // 204 has no body and says no length (RFC 9110 section 8.6).
+        let body_bytes =
+            length.map_or(Ok(0), |length| length.trim().parse::<usize>()).map_err(std::io::Error::other)?;
+        if self.received.len() < head_bytes + body_bytes {
+            return Ok(None);
+        }
+        let message: Vec<u8> = self.received.drain(..head_bytes + body_bytes).collect();
+        let response = parse(&String::from_utf8_lossy(&message));
+        response.map(Some).ok_or_else(|| std::io::Error::other("no HTTP answer"))
+    }
+
+    /// Sends a request and waits for its answer.
+    pub fn request(&mut self, method: &str, path: &str, body: &str) -> std::io::Result<Response> {
+        self.send(method, path, body)?;
+        self.answer()
+    }
+}
+
 /// Takes an answer apart.
 fn parse(text: &str) -> Option<Response> {
     let (head, body) = text.split_once("\r\n\r\n")?;
@@ -75,6 +142,21 @@ fn join_chunks(mut rest: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn answers_of_one_connection_are_told_apart() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let mut connection = Connection::open(listener.local_addr().expect("bound"), "t").expect("a connection");
+        let (mut peer, _) = listener.accept().expect("a connection");
+        connection.send("PUT", "/a", "{}").expect("sent");
+        peer.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 204 No").expect("sent");
+        let first = connection.answer().expect("an answer");
+        assert_eq!((first.status, first.body.as_str()), (200, "ok"));
+        peer.write_all(b" Content\r\n\r\n").expect("sent");
+        assert_eq!(connection.answer().expect("an answer").status, 204);
+        drop(peer);
+        assert!(connection.answer().is_err(), "nothing comes any more");
+    }
 
     #[test]
     fn chunks_are_joined() {

@@ -65,6 +65,29 @@ pub fn signal(child: &Child, signal: Signal) {
     kill(Pid::from_raw(id), signal).expect("a running child");
 }
 
+/// Memory of a process that is in RAM, in bytes.
+pub fn resident_bytes(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("a running process");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its resident set");
+    let kib: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number of KiB");
+    kib << 10
+}
+
+/// Ends a child by SIGTERM, and by SIGKILL where that does not end it within the time; nothing where it has ended already.
+/// Gives whether it ended by itself or by SIGTERM.
+pub fn terminate(child: &mut Child, time_max: Duration) -> bool {
+    if matches!(child.try_wait(), Ok(None)) {
+        signal(child, Signal::SIGTERM);
+    }
+    if wait(child, time_max).is_some() {
+        return true;
+    }
+    // It may end at this very moment; then there is nothing left to kill.
+    let _ = child.kill();
+    let _ = child.wait();
+    false
+}
+
 /// Reads a stream to its end on a thread of its own, so that a full pipe does not hold the child up.
 fn collect(stream: Option<impl Read + Send + 'static>) -> thread::JoinHandle<String> {
     thread::spawn(move || {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
-use crate::http::{self, Response};
+use crate::http::{self, Connection, Response};
 use crate::link::{address_client, addresses};
 use crate::metrics::Metrics;
 use crate::process::{self, Finished, finish, signal};
@@ -38,6 +38,8 @@ pub struct Setup {
     pub device: String,
     /// Zones with files named for them.
     zones: Vec<String>,
+    /// The `[workers]` table's lines.
+    pub workers: String,
     /// The `[eal]` table's lines.
     pub eal: String,
     /// Where the admin API listens.
@@ -54,6 +56,7 @@ impl Setup {
             folder,
             device: format!("net_tap0,iface={TAP}"),
             zones: Vec::new(),
+            workers: "idle = \"sleep\"".to_owned(),
             eal: "hugepages = false\nmemory_mib = 256".to_owned(),
             admin: ADMIN,
             more: String::new(),
@@ -82,7 +85,7 @@ impl Setup {
 
     /// The configuration.
     fn config(&self) -> String {
-        let Setup { device, eal, admin, more, .. } = self;
+        let Setup { device, workers, eal, admin, more, .. } = self;
         let (v4, v6) = (addresses::SERVED4, addresses::SERVED6);
         let zones: String = self
             .zones
@@ -90,7 +93,7 @@ impl Setup {
             .map(|zone| format!("[[zone_file]]\nzone = \"{zone}\"\npath = \"{zone}zone\"\n"))
             .collect();
         format!(
-            "[workers]\nidle = \"sleep\"\n[eal]\n{eal}\n[[port]]\ndevice = \"{device}\"\naddresses = [\"{v4}\", \"{v6}\"]\n\
+            "[workers]\n{workers}\n[eal]\n{eal}\n[[port]]\ndevice = \"{device}\"\naddresses = [\"{v4}\", \"{v6}\"]\n\
              [store]\npath = \"ringdns.redb\"\n{zones}[admin]\nlisten = \"{admin}\"\ntoken = \"{TOKEN}\"\n{more}"
         )
     }
@@ -182,6 +185,11 @@ impl Server {
         http::request(self.admin, method, path, Some(TOKEN), body).expect("an answer of the admin API")
     }
 
+    /// A connection to the admin API for many requests.
+    pub fn connect(&self) -> Connection {
+        Connection::open(self.admin, TOKEN).expect("a connection to the admin API")
+    }
+
     /// A request that may find nobody.
     fn try_request(&self, method: &str, path: &str, body: Option<&str>) -> Option<Response> {
         http::request(self.admin, method, path, None, body).ok()
@@ -254,15 +262,9 @@ impl Drop for Server {
             eprintln!("--- log of the server ---\n{}---", self.log());
         }
         let Some(mut child) = self.child.take() else { return };
-        if !matches!(child.try_wait(), Ok(None)) {
-            return;
-        }
-        signal(&child, Signal::SIGTERM);
-        if process::wait(&mut child, STOP_TIME_MAX).is_none() {
+        if !process::terminate(&mut child, STOP_TIME_MAX) {
             // Nothing more to say than that it had to be killed: a panic here could hide the test's own.
             eprintln!("the server did not end within {STOP_TIME_MAX:?} of SIGTERM and was killed");
-            let _ = child.kill();
-            let _ = child.wait();
         }
     }
 }

@@ -5,6 +5,8 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
+use crate::message::Question;
+
 /// Longest wait for an answer before the question is sent again.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(1);
 
@@ -61,6 +63,44 @@ pub fn receive(socket: &UdpSocket) -> Option<Vec<u8>> {
             None
         }
         Err(error) => panic!("receiving: {error}"),
+    }
+}
+
+/// Asks one question after the other and never twice: what has no answer is lost.
+pub struct Asker {
+    /// Where to.
+    socket: UdpSocket,
+    /// The last question's id.
+    id: u16,
+    /// Questions that were asked.
+    pub asked: u64,
+    /// Questions without an answer within the time.
+    pub lost: u64,
+}
+
+impl Asker {
+    /// Asks a server.
+    pub fn new(server: IpAddr) -> Asker {
+        let socket = socket(server);
+        socket.set_read_timeout(Some(ANSWER_TIME_MAX)).expect("a time");
+        Asker { socket, id: 0, asked: 0, lost: 0 }
+    }
+
+    /// The answer to a question without EDNS; none when it was lost.
+    pub fn ask(&mut self, owner: &str, rtype: u16) -> Option<Vec<u8>> {
+        self.id = self.id.wrapping_add(1);
+        self.asked += 1;
+        self.socket.send(&Question::new(owner, rtype).to_wire(self.id)).expect("a sent datagram");
+        loop {
+            let Some(answer) = receive(&self.socket) else {
+                self.lost += 1;
+                return None;
+            };
+            // Another id: the late answer to a question that counts as lost.
+            if answer.get(..2) == Some(&self.id.to_be_bytes()) {
+                return Some(answer);
+            }
+        }
     }
 }
 

@@ -8,7 +8,8 @@ pub const ARROWS: &[(&str, &[&str])] = &[
     ("ringdns-dataplane", &["ringdns-engine", "ringdns-ffi", "ringdns-hugepages"]),
     ("ringdns-controlplane", &["ringdns-engine"]),
     ("ringdns", &["ringdns-engine", "ringdns-dataplane", "ringdns-controlplane", "ringdns-hugepages"]),
-    ("ringdns-bench", &["ringdns-engine", "ringdns-dataplane"]),
+    // The outer tests' harness runs the built server for the benches too.
+    ("ringdns-bench", &["ringdns-engine", "ringdns-dataplane", "ringdns-tests"]),
     ("ringdns-fuzz", &["ringdns-engine", "ringdns-controlplane"]),
     // Runs the binary; links none of it, so that a test cannot lean on the code under test.
     ("ringdns-tests", &[]),

@@ -5,7 +5,6 @@
 //!
 //! `replay [NAMES] [TURNS] [SECONDS]`: 1000000 names, 5 turns of 3 seconds unless given.
 
-use std::error::Error;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -15,8 +14,10 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use ringdns_bench::claim::{self, Bar, Claim};
+use ringdns_bench::cpu::{Task, median, per_cpu_second};
 use ringdns_bench::report::{Figure, publish};
-use ringdns_bench::{capture, zone};
+use ringdns_bench::{Outcome, capture, zone};
 use ringdns_dataplane::dpdk::{Device, Eal, EalOptions, Port, PortOptions, PortQueue};
 use ringdns_dataplane::idle::Idle;
 use ringdns_dataplane::worker::Worker;
@@ -34,15 +35,14 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 const FRAMES: u32 = 262_144;
 /// The core that forwards, whoever it is.
 const CORE: usize = 1;
-/// Time for caches and clocks to settle before a turn counts.
-const SETTLE: Duration = Duration::from_millis(500);
 /// Bound of every wait for testpmd.
 const WAIT: Duration = Duration::from_secs(60);
 /// Memory for buffers of the capture and the rings.
 const MEMORY_MIB: u32 = 900;
-
-/// Errors of this bench are for its reader.
-type Outcome<T> = Result<T, Box<dyn Error>>;
+/// The size of zone that the claim is about.
+const CLAIMED_NAMES: u64 = 1_000_000;
+/// The part of testpmd's rate that is to be reached.
+const RATIO_MIN: f64 = 0.5;
 
 fn main() -> Outcome<()> {
     let numbers: Vec<u64> = std::env::args().skip(1).map(|number| number.parse()).collect::<Result<_, _>>()?;
@@ -72,14 +72,18 @@ fn main() -> Outcome<()> {
             figure("ratio in percent", ours / theirs * 100.0, "%"),
         ],
     )?;
+    if names == CLAIMED_NAMES {
+        claim::record(&[Claim {
+            name: "one worker against testpmd 5tswap".to_owned(),
+            ours: ours / 1e6,
+            theirs: Some(theirs / 1e6),
+            bar: Bar::Ratio(RATIO_MIN),
+            unit: "M frames/CPU-second",
+            conditions,
+        }])?;
+    }
     fs::remove_file(file)?;
     Ok(())
-}
-
-/// The median of some figures.
-fn median(mut figures: Vec<f64>) -> f64 {
-    figures.sort_by(f64::total_cmp);
-    figures[figures.len() / 2]
 }
 
 /// One turn of a RingDNS worker; gives its frames per CPU-second. Every frame must have been answered with NOERROR.
@@ -91,7 +95,8 @@ fn our_turn(eal: &Eal, device: &Device, publisher: &mut Publisher, time: Duratio
         queues.into_iter().map(|queue| (queue, Server::new(&server_config()))).collect();
     let worker = Worker::new(lanes, publisher.reader(), Arc::clone(&counters), Idle::Busy);
     let workers = Workers::start(vec![(CORE, worker)])?;
-    let rate = per_cpu_second(std::process::id(), "ringdns-w0", time, || Ok(counters.tx_frames.get()))?;
+    let task = Task::find(std::process::id(), "ringdns-w0")?;
+    let rate = per_cpu_second(time, &mut [(task, || Ok(counters.tx_frames.get()))])?;
     workers.join()?;
     let (answered, received) = (counters.rcodes().next().map_or(0, |(_, count)| count), counters.rx_frames.get());
     if answered != received || received == 0 {
@@ -101,37 +106,11 @@ fn our_turn(eal: &Eal, device: &Device, publisher: &mut Publisher, time: Duratio
     Ok(rate)
 }
 
-/// What a counter grew by, per second of CPU time that a thread had.
-fn per_cpu_second(process: u32, thread: &str, time: Duration, mut count: impl FnMut() -> Outcome<u64>) -> Outcome<f64> {
-    let task = task(process, thread)?;
-    thread::sleep(SETTLE);
-    let (frames, cpu) = (count()?, cpu_seconds(&task)?);
-    thread::sleep(time);
-    let (frames, cpu) = (count()? - frames, cpu_seconds(&task)? - cpu);
-    Ok(frames as f64 / cpu)
-}
-
-/// The folder of a process's thread.
-fn task(process: u32, name: &str) -> Outcome<std::path::PathBuf> {
-    for entry in fs::read_dir(format!("/proc/{process}/task"))? {
-        let path = entry?.path();
-        if fs::read_to_string(path.join("comm"))?.trim() == name {
-            return Ok(path);
-        }
-    }
-    Err(format!("process {process} has no thread {name}").into())
-}
-
-/// Seconds that a thread has run on a CPU.
-fn cpu_seconds(task: &Path) -> Outcome<f64> {
-    let text = fs::read_to_string(task.join("schedstat"))?;
-    Ok(text.split(' ').next().unwrap_or_default().parse::<f64>()? / 1e9)
-}
-
 /// One turn of testpmd; gives its frames per CPU-second.
 fn testpmd_turn(file: &str, time: Duration) -> Outcome<f64> {
     let mut testpmd = Testpmd::start(file)?;
-    let rate = per_cpu_second(testpmd.child.id(), &format!("rte-worker-{CORE}"), time, || testpmd.rx_packets())?;
+    let task = Task::find(testpmd.child.id(), &format!("rte-worker-{CORE}"))?;
+    let rate = per_cpu_second(time, &mut [(task, || testpmd.rx_packets())])?;
     testpmd.quit()?;
     Ok(rate)
 }

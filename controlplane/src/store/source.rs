@@ -7,7 +7,7 @@ use redb::{ReadableDatabase as _, ReadableTable as _};
 use ringdns_engine::name::WireName;
 use tokio::sync::{mpsc, oneshot};
 
-use super::schema::{META, RRSETS, ZONES, rrset_of};
+use super::schema::{RRSETS, ZONES, rrset_of};
 use super::write::{Stored as _, Tables};
 use super::{Outcome, Store, Write, WriteError};
 use crate::canonical::split_name;
@@ -187,11 +187,7 @@ impl StoreSource {
         let mut changes = Vec::new();
         let mut answers = Vec::new();
         {
-            let mut tables = Tables {
-                meta: transaction.open_table(META).stored()?,
-                zones: transaction.open_table(ZONES).stored()?,
-                rrsets: transaction.open_table(RRSETS).stored()?,
-            };
+            let mut tables = Tables::open(&transaction)?;
             for write in writes {
                 match tables.apply(write) {
                     Ok((outcome, more)) => {
@@ -203,6 +199,7 @@ impl StoreSource {
                     Err(error) => answers.push(Err(error)),
                 }
             }
+            changes.extend(tables.finish()?);
         }
         if changes.is_empty() {
             transaction.abort().stored()?;

@@ -8,7 +8,7 @@ use ringdns_engine::name::WireName;
 use ringdns_engine::select::{Member, Mode, Selection};
 use ringdns_engine::snapshot::edit::EditError;
 
-use super::schema::{META, RRSETS, ZONES, rrset_of};
+use super::schema::{META, RRSETS, rrset_of};
 use super::write::Tables;
 use super::*;
 use crate::model::{Change, Rrset, RrsetError};
@@ -47,14 +47,26 @@ fn fresh() -> (tempfile::TempDir, Store) {
 impl Store {
     /// One write in a transaction of its own.
     fn write(&self, write: Write) -> Result<(Outcome, Vec<Change>), WriteError> {
+        let (mut outcomes, changes) = self.write_all([write]);
+        outcomes.pop().unwrap().map(|outcome| (outcome, changes))
+    }
+
+    /// Several writes in one transaction.
+    fn write_all(&self, writes: impl IntoIterator<Item = Write>) -> (Vec<Result<Outcome, WriteError>>, Vec<Change>) {
         let transaction = self.database.begin_write().unwrap();
-        let result = {
-            let zones = transaction.open_table(ZONES).unwrap();
-            let rrsets = transaction.open_table(RRSETS).unwrap();
-            Tables { meta: transaction.open_table(META).unwrap(), zones, rrsets }.apply(write)
-        };
+        let (mut outcomes, mut changes) = (Vec::new(), Vec::new());
+        {
+            let mut tables = Tables::open(&transaction).unwrap();
+            for write in writes {
+                outcomes.push(tables.apply(write).map(|(outcome, more)| {
+                    changes.extend(more);
+                    outcome
+                }));
+            }
+            changes.extend(tables.finish().unwrap());
+        }
         transaction.commit().unwrap();
-        result
+        (outcomes, changes)
     }
 
     /// The outcome alone.
@@ -154,6 +166,23 @@ fn rows_of_the_first_version_are_read_and_the_file_stays_so_until_it_must_not() 
     for damaged in [&b"\x80\0\0\x01"[..], b"\x80\0\0\x01\x09\0\0\0\0\0\x01x", b"\x80\0\0\x01\x01\0\0\0\x02\0\x01x"] {
         assert_eq!(rrset_of(key, damaged), None, "{damaged:?}");
     }
+}
+
+#[test]
+fn writes_of_one_transaction_raise_the_serial_by_their_number_and_write_the_soa_once() {
+    let (_directory, store) = fresh();
+    let address = |owner: &str| put(owner, "A", &["192.0.2.1"]);
+    let (_, changes) = store.write_all([put_zone("z."), address("a.z."), address("b.z."), delete("a.z.", "A")]);
+    // The zone, its SOA and NS records, three changes and the SOA.
+    assert_eq!((changes.len(), store.serial()), (7, 4));
+    let soa = put("z.", "SOA", &["a. b. 77 1 2 3 4"]);
+    let (_, changes) = store.write_all([address("c.z."), address("d.z."), soa, address("e.z.")]);
+    // What was written of the SOA in between stands, and counts from there.
+    assert_eq!((changes.len(), store.serial()), (6, 78));
+    let recreated = [address("f.z."), Write::DeleteZone { apex: name("z.") }, put_zone("z."), address("g.z.")];
+    assert!(store.write_all(recreated).0.iter().all(Result::is_ok));
+    assert_eq!(store.serial(), 2, "a zone made anew starts anew");
+    assert!(store.contents().contains_key("g.z. A") && !store.contents().contains_key("f.z. A"));
 }
 
 #[test]

@@ -1,14 +1,17 @@
 //! What can be written, checked and carried out in a transaction. Every check comes before the first change, so that a
 //! refused write leaves nothing behind in a transaction that others share.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
 
-use redb::{ReadableTable as _, Table};
+use redb::{ReadableTable as _, Table, WriteTransaction};
 use ringdns_engine::name::WireName;
 use ringdns_engine::snapshot::Snapshot;
 use ringdns_engine::snapshot::edit::{EditError, Editor, RrsetSpec};
 
-use super::schema::{after, mark_format, owner_key, rrset_key, rrset_of, rrset_value, split_rrset_key};
+use super::schema::{
+    META, RRSETS, ZONES, after, mark_format, owner_key, rrset_key, rrset_of, rrset_value, split_rrset_key,
+};
 use crate::canonical::name_key;
 use crate::model::{Change, Rrset, RrsetError, exclude_each_other};
 use crate::text::rtype;
@@ -158,9 +161,25 @@ pub(super) struct Tables<'t> {
     pub(super) zones: Table<'t, &'static [u8], &'static [u8]>,
     /// The RRsets.
     pub(super) rrsets: Table<'t, &'static [u8], &'static [u8]>,
+    /// By how much the serials of zones are to rise: one write of the SOA serves all changes of a transaction.
+    rises: HashMap<WireName, u32>,
 }
 
-impl Tables<'_> {
+impl<'t> Tables<'t> {
+    /// Opens them; [`Tables::finish`] belongs at the end.
+    pub(super) fn open(transaction: &'t WriteTransaction) -> Result<Self, WriteError> {
+        let (zones, rrsets) = (transaction.open_table(ZONES).stored()?, transaction.open_table(RRSETS).stored()?);
+        Ok(Self { meta: transaction.open_table(META).stored()?, zones, rrsets, rises: HashMap::new() })
+    }
+
+    /// Raises the serials of the zones that were changed; gives what the cycle has to know of that.
+    pub(super) fn finish(mut self) -> Result<Vec<Change>, WriteError> {
+        let mut changes = Vec::new();
+        let zones: Vec<WireName> = self.rises.keys().cloned().collect();
+        zones.iter().try_for_each(|apex| self.settle_serial(apex, &mut changes))?;
+        Ok(changes)
+    }
+
     /// Carries out a write; gives what became of it and what the cycle has to know.
     pub(super) fn apply(&mut self, write: Write) -> Result<(Outcome, Vec<Change>), WriteError> {
         let mut changes = Vec::new();
@@ -211,6 +230,7 @@ impl Tables<'_> {
         fields: &ZoneFields,
         changes: &mut Vec<Change>,
     ) -> Result<Outcome, WriteError> {
+        self.settle_serial(apex, changes)?;
         let exists = self.has_zone(apex)?;
         let soa = self.rrset(apex, apex, rtype::SOA, None)?;
         let ns = self.rrset(apex, apex, rtype::NS, None)?;
@@ -229,7 +249,7 @@ impl Tables<'_> {
             self.insert(apex, new_ns, changes)?;
         }
         if exists && fields.soa.numbers[0].is_none() {
-            self.bump_serial(apex, changes)?;
+            self.raise_serial(apex);
         }
         Ok(if exists { Outcome::Replaced } else { Outcome::Created })
     }
@@ -240,6 +260,7 @@ impl Tables<'_> {
         if self.zones.remove(prefix.as_slice()).stored()?.is_none() {
             return Err(WriteError::ZoneNotFound);
         }
+        self.rises.remove(apex);
         self.rrsets.retain_in(prefix.as_slice()..after(&prefix).as_slice(), |_, _| false).stored()?;
         changes.push(Change::RemoveZone(apex.clone()));
         Ok(Outcome::Deleted)
@@ -261,6 +282,10 @@ impl Tables<'_> {
         }
         rrset.normalise(apex)?;
         probe(apex, &rrset)?;
+        let is_soa = rrset.rtype == rtype::SOA;
+        if is_soa {
+            self.settle_serial(apex, changes)?;
+        }
         let before = self.rrset(apex, &rrset.owner, rrset.rtype, rrset.view.as_deref())?;
         if new && before.is_some() {
             return Err(WriteError::Exists);
@@ -271,10 +296,9 @@ impl Tables<'_> {
         if self.has_excluding(apex, &rrset)? {
             return Err(WriteError::CnameAndOther);
         }
-        let is_soa = rrset.rtype == rtype::SOA;
         self.insert(apex, rrset, changes)?;
         if !is_soa {
-            self.bump_serial(apex, changes)?;
+            self.raise_serial(apex);
         }
         Ok(if before.is_some() { Outcome::Replaced } else { Outcome::Created })
     }
@@ -312,17 +336,26 @@ impl Tables<'_> {
             return Err(WriteError::RrsetNotFound);
         }
         changes.push(Change::Remove { apex: apex.clone(), owner: owner.clone(), rtype, view });
-        self.bump_serial(apex, changes)?;
+        self.raise_serial(apex);
         Ok(Outcome::Deleted)
     }
 
-    /// Adds one to the zone's serial, in the arithmetic of RFC 1982.
-    fn bump_serial(&mut self, apex: &WireName, changes: &mut Vec<Change>) -> Result<(), WriteError> {
+    /// Has the zone's serial rise by one.
+    fn raise_serial(&mut self, apex: &WireName) {
+        match self.rises.get_mut(apex) {
+            Some(rise) => *rise = rise.wrapping_add(1),
+            None => drop(self.rises.insert(apex.clone(), 1)),
+        }
+    }
+
+    /// Writes the SOA with the serial that the changes so far have made, in the arithmetic of RFC 1982.
+    fn settle_serial(&mut self, apex: &WireName, changes: &mut Vec<Change>) -> Result<(), WriteError> {
+        let Some(rise) = self.rises.remove(apex) else { return Ok(()) };
         let Some(mut soa) = self.rrset(apex, apex, rtype::SOA, None)? else { return Ok(()) };
         // The serial is the first of five numbers that end the rdata.
         let numbers = soa.rdatas.first_mut().and_then(|rdata| rdata.last_chunk_mut::<20>());
         if let Some((serial, _)) = numbers.and_then(|numbers| numbers.split_first_chunk_mut::<4>()) {
-            *serial = u32::from_be_bytes(*serial).wrapping_add(1).to_be_bytes();
+            *serial = u32::from_be_bytes(*serial).wrapping_add(rise).to_be_bytes();
         }
         self.insert(apex, soa, changes)
     }
@@ -330,7 +363,9 @@ impl Tables<'_> {
 
 /// Has the engine take an RRset into a snapshot of its own: what it would refuse is refused before it is on disk.
 fn probe(apex: &WireName, rrset: &Rrset) -> Result<(), EditError> {
-    let mut editor = Editor::new(&Snapshot::empty());
+    // Making one costs more than all the rest of a write's checks.
+    static EMPTY: LazyLock<Snapshot> = LazyLock::new(Snapshot::empty);
+    let mut editor = Editor::new(&EMPTY);
     editor.add_zone(apex);
     let Rrset { owner, rtype, ttl, rdatas, selection, view } = rrset.clone();
     // Any view but the default view: the engine's rules are the same for all of them.

@@ -1,0 +1,37 @@
+//! An allocator that counts: a bench that installs it can tell that a worker allocates nothing.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Calls of the allocator by all threads.
+static CALLS: AtomicU64 = AtomicU64::new(0);
+
+/// The system's allocator, with a count. For `#[global_allocator]`.
+#[derive(Debug)]
+pub struct CountingAllocator;
+
+/// Calls of the allocator so far, where [`CountingAllocator`] is installed.
+pub fn calls() -> u64 {
+    CALLS.load(Ordering::Relaxed)
+}
+
+// SAFETY: every call goes to the system's allocator unchanged; counting allocates nothing.
+unsafe impl GlobalAlloc for CountingAllocator {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        CALLS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller's promises are those that are asked for.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
+        CALLS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller's promises are those that are asked for.
+        unsafe { System.dealloc(place, layout) }
+    }
+
+    unsafe fn realloc(&self, place: *mut u8, layout: Layout, bytes: usize) -> *mut u8 {
+        CALLS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller's promises are those that are asked for.
+        unsafe { System.realloc(place, layout, bytes) }
+    }
+}
