@@ -1,6 +1,7 @@
 //! From the text of a zone file to its records: directives, owners, TTLs, classes and types (RFC 1035 section 5, RFC 2308
 //! section 4 for `$TTL`). Rdata is read by [`crate::text::rdata`].
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use ringdns_engine::name::WireName;
@@ -94,6 +95,13 @@ struct Context {
     owner: Option<WireName>,
 }
 
+/// The bytes of a file, as far as one more than are allowed: devices and pipes have no length that tells.
+fn read(path: &Path, length: u64) -> std::io::Result<Vec<u8>> {
+    let mut text = Vec::with_capacity(usize::try_from(length.min(FILE_BYTES_MAX)).unwrap_or_default());
+    std::fs::File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_end(&mut text)?;
+    Ok(text)
+}
+
 /// Reads a file and those that it includes.
 struct Reader<'a, T> {
     /// Who takes the records.
@@ -112,7 +120,7 @@ struct Reader<'a, T> {
 pub fn read_file(path: &Path, apex: &WireName, zone: &mut impl Take) {
     let mut reader = Reader { zone, open: Vec::new(), ttl_default: None, ttl_stated: None, records: 0 };
     let context = Context { origin: apex.clone(), owner: None };
-    if let Err(EntryError::Include { path, error }) = reader.file(path, context) {
+    if let Err(EntryError::Include { path, error }) = reader.file(path, context, false) {
         let message = format!("cannot be read: {error}; correct the path in the configuration or create the file");
         reader.zone.problem(Problem { file: path, line: 0, record: String::new(), message });
     }
@@ -126,7 +134,7 @@ pub fn read_text(text: &[u8], path: &Path, apex: &WireName, zone: &mut impl Take
 
 impl<T: Take> Reader<'_, T> {
     /// Reads one file; an error tells why it was not even opened.
-    fn file(&mut self, path: &Path, context: Context) -> Result<(), EntryError> {
+    fn file(&mut self, path: &Path, context: Context, is_included: bool) -> Result<(), EntryError> {
         let fail = |error: String| EntryError::Include { path: path.to_path_buf(), error };
         let canonical = path.canonicalize().map_err(|error| fail(error.to_string()))?;
         if self.open.contains(&canonical) {
@@ -136,15 +144,14 @@ impl<T: Take> Reader<'_, T> {
             return Err(fail(format!("files include files more than {INCLUDE_DEPTH_MAX} deep")));
         }
         let metadata = std::fs::metadata(&canonical).map_err(|error| fail(error.to_string()))?;
-        // Devices and pipes have no end that their length would tell.
-        if !metadata.is_file() {
+        // A pipe may be what the operator wants for the zone itself; what a zone file names may be anything.
+        if is_included && !metadata.is_file() {
             return Err(fail("it is no regular file".to_owned()));
         }
-        let length = metadata.len();
-        if length > FILE_BYTES_MAX {
-            return Err(fail(format!("{length} bytes are more than the {FILE_BYTES_MAX} that are read")));
+        let text = read(&canonical, metadata.len()).map_err(|error| fail(error.to_string()))?;
+        if text.len() as u64 > FILE_BYTES_MAX {
+            return Err(fail(format!("it has more than the {FILE_BYTES_MAX} bytes that are read")));
         }
-        let text = std::fs::read(&canonical).map_err(|error| fail(error.to_string()))?;
         self.open.push(canonical);
         self.text(&text, path, context);
         self.open.pop();
@@ -213,7 +220,7 @@ impl<T: Take> Reader<'_, T> {
             };
             let included = path.parent().unwrap_or(Path::new("")).join(file.shown());
             // RFC 1035 section 5.1: "a $INCLUDE entry never changes the relative origin of the parent file".
-            self.file(&included, Context { origin, owner: context.owner.clone() })?;
+            self.file(&included, Context { origin, owner: context.owner.clone() }, true)?;
         } else {
             return Err(EntryError::Directive(word.shown()));
         }
