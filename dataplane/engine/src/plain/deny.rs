@@ -1,23 +1,39 @@
 //! Negative answers to plain queries: NXDOMAIN where the parent is the closest encloser, and NODATA. Random names below a
-//! zone are normal traffic, and half of what a cluster's resolvers ask for are addresses of the other family.
+//! zone are normal traffic, and half of what a cluster's resolvers ask for are addresses of the other family. Those of a flood
+//! have one parent: what was found of it is remembered to the end of the burst.
 
-use super::name::Labels;
+use super::name::{Labels, Suffix};
 use super::reply::{Head, Maker};
 use super::{HEADER_AT, NAME_AT, PlainQuery, Window};
+use crate::machine::{BLOCK_BYTES, Block};
 use crate::rtype::{rcode, types};
-use crate::snapshot::{Candidate, PlainNode, WILDCARD_CHILD};
+use crate::snapshot::{Candidate, Negative, PlainNode, WILDCARD_CHILD};
 use crate::writer::pointer;
+
+/// A closest encloser without wildcard, and what denies the names right below it. It holds for one snapshot.
+#[derive(Clone, Copy)]
+pub(crate) struct Encloser<'a> {
+    /// Its first blocks, which are all of it.
+    name: [Block; 2],
+    /// Bytes of its name.
+    name_bytes: usize,
+    /// Number of labels of its zone's apex.
+    apex_depth: u8,
+    /// The negative answer of the zone.
+    negative: Negative<'a>,
+}
 
 impl PlainQuery {
     /// Writes a negative answer over the query in the frame that starts `room`, if it is one for the plain way. Returns the
-    /// length of the reply's frame and the response code.
+    /// length of the reply's frame and the response code. `last` is what the last query's name was denied by.
     // Not inlined: what is found needs the registers.
     #[inline(never)]
-    pub(crate) fn deny(
+    pub(crate) fn deny<'a>(
         &self,
-        maker: Maker<'_>,
-        candidate: Option<Candidate<'_>>,
+        maker: Maker<'a>,
+        candidate: Option<Candidate<'a>>,
         room: &mut [u8],
+        last: &mut Option<Encloser<'a>>,
     ) -> Option<(usize, u16)> {
         let window: &Window = room.first_chunk()?;
         let qtype = self.qtype(window)?;
@@ -26,33 +42,61 @@ impl PlainQuery {
         if !maker.snapshot.is_complete() || matches!(qtype, types::DS | types::OPT | 0 | 128..=255) {
             return None;
         }
-        let name_bytes = usize::from(self.name_bytes);
-        let labels = Labels::of(window, name_bytes)?;
-        let (node, rcode) = match candidate {
+        let labels = Labels::of(window, usize::from(self.name_bytes))?;
+        let (apex_depth, negative, rcode) = match candidate {
             Some(candidate) => {
                 let node = PlainNode::decode(candidate)?;
                 if !labels.suffix(window, labels.depth)?.is_owner(&node)? || node.has_rrset([qtype, types::CNAME]) {
                     return None;
                 }
-                (node, rcode::NOERROR)
+                (node.apex_depth, negative(maker, window, labels, node)?, rcode::NOERROR)
             }
-            None => (labels.suffix(window, labels.depth.checked_sub(1)?)?.node(maker.snapshot, None)?, rcode::NXDOMAIN),
+            None => {
+                let parent = labels.suffix(window, labels.depth.checked_sub(1)?)?;
+                let known = last.filter(|last| parent.bytes == last.name_bytes && parent.begins_with(last.name));
+                let encloser = match known {
+                    Some(known) => known,
+                    None => enclose(maker, window, labels, parent, last)?,
+                };
+                (encloser.apex_depth, encloser.negative, rcode::NXDOMAIN)
+            }
         };
-        if !maker.snapshot.leads_straight_to(node.apex_depth, labels.depth)
-            || (rcode == rcode::NXDOMAIN && node.has(WILDCARD_CHILD))
-        {
-            return None;
-        }
-        let apex_depth = node.apex_depth;
-        let apex = if node.depth == apex_depth {
-            node
-        } else {
-            labels.suffix(window, apex_depth)?.node(maker.snapshot, Some(apex_depth))?
-        };
-        let negative = apex.negative()?;
         let to_apex = pointer(NAME_AT - HEADER_AT + labels.start(apex_depth)?);
         let head = Head { rcode, answers: 0, authorities: 1 };
         let length = self.reply(maker, room, head, negative.len(), |to| negative.write(to, to_apex))?;
         Some((length, rcode))
     }
+}
+
+/// Finds the closest encloser of a name that does not exist, if it is the parent, and remembers it.
+#[inline(never)]
+fn enclose<'a>(
+    maker: Maker<'a>,
+    window: &Window,
+    labels: Labels,
+    parent: Suffix<'_>,
+    last: &mut Option<Encloser<'a>>,
+) -> Option<Encloser<'a>> {
+    let node = parent.node(maker.snapshot, None).filter(|node| !node.has(WILDCARD_CHILD))?;
+    let name = [parent.block(0), parent.block(1)];
+    let negative = negative(maker, window, labels, node)?;
+    let encloser = Encloser { name, name_bytes: parent.bytes, apex_depth: node.apex_depth, negative };
+    if parent.bytes <= 2 * BLOCK_BYTES {
+        *last = Some(encloser);
+    }
+    Some(encloser)
+}
+
+/// The negative answer of a node's zone, where nothing turns the search for the whole name.
+#[inline(always)]
+fn negative<'a>(maker: Maker<'a>, window: &Window, labels: Labels, node: PlainNode<'a>) -> Option<Negative<'a>> {
+    if !maker.snapshot.leads_straight_to(node.apex_depth, labels.depth) {
+        return None;
+    }
+    let apex = if node.depth == node.apex_depth {
+        node
+    } else {
+        labels.suffix(window, node.apex_depth)?.node(maker.snapshot, Some(node.apex_depth))?
+    };
+    apex.negative()
 }

@@ -44,7 +44,7 @@ pub(super) struct Suffix<'a> {
     /// The masks of its length.
     masks: &'a Masks,
     /// Its length in bytes.
-    bytes: usize,
+    pub bytes: usize,
 }
 
 impl<'a> Suffix<'a> {
@@ -79,6 +79,12 @@ impl<'a> Suffix<'a> {
         let node = PlainNode::decode(snapshot.candidate(key)?)?;
         let is_right = apex_depth.is_none_or(|depth| depth == node.apex_depth) && self.is_owner(&node)?;
         is_right.then_some(node)
+    }
+
+    /// True where its first two blocks are these.
+    #[inline(always)]
+    pub(super) fn begins_with(&self, [first, second]: [Block; 2]) -> bool {
+        self.block(0).equal(first).and(self.block(1).equal(second)).is_ones()
     }
 
     /// True where it is the owner of a node; nothing where too few bytes follow that.

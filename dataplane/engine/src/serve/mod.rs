@@ -153,7 +153,7 @@ impl Server {
     ) {
         let udp_answer_bytes_max = self.others.responder.udp_answer_bytes_max();
         let maker = Maker { station: &self.station, snapshot, udp_answer_bytes_max };
-        let mut plain_replies = 0;
+        let (mut plain_replies, mut encloser) = (0, None);
         let plains = self.plains.iter().zip(candidates);
         for (index, ((frame, verdict), (plain, candidate))) in frames.iter_mut().zip(verdicts).zip(plains).enumerate() {
             if let Some(candidate) = candidate
@@ -163,7 +163,7 @@ impl Server {
                 plain_replies += 1;
                 *verdict = Verdict::Reply;
             } else if plain.is_some()
-                && let Some((length, rcode)) = plain.deny(maker, *candidate, frame.room())
+                && let Some((length, rcode)) = plain.deny(maker, *candidate, frame.room(), &mut encloser)
             {
                 frame.set_len(length);
                 counters.queries_ipv4.add(1);
