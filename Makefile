@@ -23,7 +23,7 @@ FUZZ_SECONDS ?= 10
 # The tests that miri runs: all beside the sources, and whole answers, which pass through every part of the engine.
 MIRI_TESTS := --lib --test answers
 
-.PHONY: help run build check check-dpdk test e2e differential differential-long loom miri fuzz-smoke bench bench-peers soak \
+.PHONY: help run build check check-dpdk test e2e differential differential-long loom instructions miri fuzz-smoke bench bench-peers soak \
   fmt clean deps deps-test deps-bench
 
 help: ## Print this help
@@ -46,7 +46,7 @@ check-dpdk: ## Clippy and tests of what touches DPDK
 	$(CARGO) clippy $(ALL) --all-targets --locked -- -D warnings
 	$(CARGO) test -p ringdns -p ringdns-ffi -p ringdns-dataplane -p ringdns-bench --features ringdns-dataplane/dpdk,ringdns-bench/device --locked
 
-test: deps deps-test check loom check-dpdk e2e differential ## Everything that CI runs
+test: deps deps-test check loom instructions check-dpdk e2e differential ## Everything that CI runs
 
 e2e: deps-test build ## The built server on virtual devices: REST, dig, dnsperf, malformed frames (root)
 	@scripts/run-device-test e2e
@@ -60,6 +60,10 @@ differential-long: ## The same with hundreds of thousands of questions (root)
 loom: ## Every interleaving of the publication
 	RUSTFLAGS="--cfg loom" $(CARGO) test --release --locked -p ringdns-engine --lib --target-dir target/loom loom
 
+instructions: deps-test ## Count the instructions of each kind of query, and compare with what is recorded
+	$(CARGO) build --release --locked -p ringdns-bench --bin engine
+	$(CARGO) run --release --locked -p ringdns-bench --bin instructions
+
 miri: ## The engine under miri, which sees undefined behaviour (nightly Rust by way of rustup)
 	@scripts/with-miri miri test --locked -p ringdns-engine $(MIRI_TESTS) --target-dir target/miri
 
@@ -69,6 +73,7 @@ fuzz-smoke: ## Each fuzz target for some seconds, guided by coverage (g++; FUZZ_
 bench: deps deps-bench build ## Measure all that is claimed, a quarter of an hour: a table, and target/bench/results.json (root)
 	rm -f target/bench/results.json
 	$(CARGO) run $(BENCH) --bin engine
+	$(CARGO) run $(BENCH) --bin instructions
 	scripts/bench-replay 1000
 	scripts/bench-replay 1000000
 	scripts/bench-scaling
