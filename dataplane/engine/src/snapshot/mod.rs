@@ -11,13 +11,16 @@
 //! encloser can be found by bisection.
 
 mod depths;
+mod draft;
 pub mod edit;
 mod negative;
 mod node;
+mod open;
 mod overlay;
 mod rdata;
 mod selection;
 mod shard;
+mod singles;
 mod steps;
 
 use std::sync::Arc;
