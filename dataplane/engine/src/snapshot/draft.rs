@@ -84,10 +84,9 @@ impl Draft {
         }
     }
 
-    /// Counts a node that has just come with a single RRset.
+    /// Counts a leaf that has just come.
     #[inline]
-    pub(super) fn count_single(&mut self, name: &QueryName, apex_depth: u8) {
-        self.next.totals.rrsets += 1;
+    pub(super) fn count_leaf(&mut self, name: &QueryName, apex_depth: u8) {
         self.next.totals.names += 1;
         // The apex of a zone that exists has come before everything else in it.
         if !self.add_child(name, name.depth(), apex_depth) {
@@ -276,7 +275,7 @@ fn rebuild(
                 opened.push((node.tag(), encoded.len() - start));
             }
             Edited::Open(_) => {}
-            Edited::Single(single) => nodes.push((node.tag(), single.bytes)),
+            Edited::Leaf(leaf) => nodes.push((node.tag(), leaf.bytes)),
         }
     }
     let mut rest = encoded.as_slice();

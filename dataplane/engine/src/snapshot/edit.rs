@@ -4,7 +4,8 @@ use core::fmt;
 use std::sync::Arc;
 
 use super::draft::Draft;
-use super::open::{OpenRrset, RrsetHead};
+use super::leaves::LEAF_RRSETS_MAX;
+use super::open::{OpenRrset, RrsetHead, encode_leaf};
 use super::overlay::{Node, Place};
 use super::{NodeView, RrsetView, Snapshot, rdata, selection};
 use crate::name::WireName;
@@ -84,17 +85,19 @@ pub struct Editor {
     name: QueryName,
     /// The records that are put: working memory that is reused.
     records: Vec<u8>,
+    /// The leaf that is put: working memory that is reused.
+    leaf: Vec<u8>,
 }
 
 impl Editor {
     /// Starts a transaction; costs the same for every size of snapshot.
     pub fn new(base: &Snapshot) -> Self {
-        Self { draft: Draft::new(base), name: QueryName::default(), records: Vec::new() }
+        Self { draft: Draft::new(base), name: QueryName::default(), records: Vec::new(), leaf: Vec::new() }
     }
 
     /// Puts an RRset in the place of the one with the same owner, type and view, if there is one.
     pub fn put_rrset(&mut self, apex: &WireName, owner: &WireName, rrset: &RrsetSpec) -> Result<(), EditError> {
-        let Self { draft, name, records } = self;
+        let Self { draft, name, records, leaf } = self;
         let apex_depth = draft.locate(apex, owner, name)?;
         let count = rdata::render(rrset.rtype, rrset.ttl, &rrset.rdatas, records)?;
         let place = Place::of(&draft.next, name, name.depth(), apex_depth);
@@ -118,20 +121,19 @@ impl Editor {
             ttl: rrset.ttl,
             origin: rrset.origin,
         };
-        let is_new = node.is_none();
-        let is_alone = is_plain(rrset)
-            && match node {
-                None => true,
-                Some(Node::Stored(node)) => touched.is_none() && is_replaced_by(&node, rrset),
-                Some(Node::Open(_)) => false,
-            };
-        if is_alone && draft.overlay.put_single(place, head, records) {
-            if is_new {
-                draft.count_single(name, apex_depth);
+        if let Some(old) = leaf_for(rrset, node, touched.is_some()) {
+            let is_new = old.is_none_or(|old| old.rrset(rrset.rtype).is_none());
+            let (is_new_name, is_touched) = (old.is_none(), touched.is_some());
+            encode_leaf(leaf, place, old, head, records);
+            if draft.overlay.put_leaf(place, leaf, is_touched) {
+                draft.next.totals.rrsets += u64::from(is_new);
+                if is_new_name {
+                    draft.count_leaf(name, apex_depth);
+                }
+                return Ok(());
             }
-        } else {
-            draft.put(name, apex_depth, OpenRrset { head, records: records.as_slice().into() });
         }
+        draft.put(name, apex_depth, OpenRrset { head, records: records.as_slice().into() });
         Ok(())
     }
 
@@ -198,16 +200,21 @@ fn key(rrset: &RrsetView<'_>) -> (u16, u16) {
     (rrset.rtype(), rrset.view())
 }
 
-/// True for an RRset that asks nothing of its node but to be stored, see `singles`.
-fn is_plain(rrset: &RrsetSpec) -> bool {
-    let sets_flag = matches!(rrset.rtype, types::SOA | types::NS | types::DNAME);
-    rrset.view == VIEW_DEFAULT && rrset.selection.is_none() && !sets_flag
-}
-
-/// True for a stored node of which nothing is left when an RRset of the default view takes the place of its own.
-fn is_replaced_by(node: &NodeView<'_>, rrset: &RrsetSpec) -> bool {
-    let mut rrsets = node.rrsets().map(|other| key(&other));
-    node.flags() == 0 && rrsets.next() == Some((rrset.rtype, VIEW_DEFAULT)) && rrsets.next().is_none()
+/// The leaf that an RRset is put into, which may be none yet; nothing where its node is no leaf, or must be open to be put
+/// into: see `leaves`.
+fn leaf_for<'a>(rrset: &RrsetSpec, node: Option<Node<'a>>, is_touched: bool) -> Option<Option<NodeView<'a>>> {
+    let &RrsetSpec { rtype, view, .. } = rrset;
+    if view != VIEW_DEFAULT || matches!(rtype, types::SOA | types::NS | types::DNAME) {
+        return None;
+    }
+    match node {
+        None => Some(None),
+        Some(Node::Stored(node)) => {
+            let is_leaf = node.flags() == 0 && node.rrsets().count() < LEAF_RRSETS_MAX;
+            (is_leaf && (!is_touched || node.rrset(rtype).is_none())).then_some(Some(node))
+        }
+        Some(Node::Open(_)) => None,
+    }
 }
 
 /// Checks an RRset of `count` records against the others of its owner, given by type and view.

@@ -13,6 +13,7 @@
 mod depths;
 mod draft;
 pub mod edit;
+mod leaves;
 mod negative;
 mod node;
 mod open;
@@ -20,7 +21,6 @@ mod overlay;
 mod rdata;
 mod selection;
 mod shard;
-mod singles;
 mod steps;
 
 use std::sync::Arc;

@@ -162,12 +162,28 @@ impl OpenNode {
     }
 }
 
-/// Appends a node without flags and children that has one RRset alone, in the default view, as [`OpenNode::encode`] would.
-pub(super) fn encode_single(arena: &mut Vec<u8>, place: Place<'_>, rrset: RrsetHead, records: &[u8]) {
-    arena.extend_from_slice(&[0, place.apex_depth, byte(place.name.len()), 1, place.depth]);
-    arena.extend_from_slice(place.name);
-    rrset.encode(arena, records, false);
-    arena.extend_from_slice(records);
+/// Encodes a leaf (see `leaves`) in the place of what `node` had: `old`, if there is one, with an RRset more, or instead of
+/// its own of the same type.
+pub(super) fn encode_leaf(
+    node: &mut Vec<u8>,
+    place: Place<'_>,
+    old: Option<NodeView<'_>>,
+    head: RrsetHead,
+    records: &[u8],
+) {
+    let others = || old.iter().flat_map(NodeView::rrsets);
+    let before = || others().filter(|other| other.rtype() < head.rtype);
+    let after = || others().filter(|other| other.rtype() > head.rtype);
+    let rrsets = before().count() + 1 + after().count();
+    node.clear();
+    node.extend_from_slice(&[0, place.apex_depth, byte(place.name.len()), byte(rrsets), place.depth]);
+    node.extend_from_slice(place.name);
+    before().for_each(|other| RrsetHead::of(&other).encode(node, other.records(), false));
+    head.encode(node, records, false);
+    after().for_each(|other| RrsetHead::of(&other).encode(node, other.records(), false));
+    before().for_each(|other| node.extend_from_slice(other.records()));
+    node.extend_from_slice(records);
+    after().for_each(|other| node.extend_from_slice(other.records()));
 }
 
 /// Appends the head of an RRset: type and number of records, bytes of the records, origin and kind, their sum.

@@ -1,14 +1,14 @@
 //! What an editor has touched: a table of nodes, found by key and name.
 //!
-//! Most nodes that are put have one RRset and nothing else, and are touched once. They are encoded at once as they will lie
-//! in their shard, see `singles`. All others are kept in a form that can be changed, see `open`; a single node that is
-//! touched again becomes one of them.
+//! Most nodes that are put have few RRsets and nothing else. They are encoded at once as they will lie in their shard, see
+//! `leaves`. All others are kept in a form that can be changed, see `open`; a leaf becomes one of them when more is done to
+//! it than to add an RRset.
 
 use hashbrown::HashTable;
 
+use super::leaves::{LEAVES_END, Leaf, Leaves};
 use super::node::NodeView;
-use super::open::{OpenNode, RrsetHead};
-use super::singles::{SINGLES_END, Single, Singles};
+use super::open::OpenNode;
 use super::{Snapshot, shard};
 use crate::query::QueryName;
 
@@ -70,8 +70,8 @@ impl<'a> Node<'a> {
 pub(super) struct Overlay {
     /// Those that can be changed.
     open: HashTable<OpenNode>,
-    /// Those with a single RRset.
-    singles: Singles,
+    /// Those that are encoded already.
+    leaves: Leaves,
 }
 
 impl Overlay {
@@ -80,22 +80,22 @@ impl Overlay {
     pub(super) fn get(&self, place: Place<'_>) -> Option<Node<'_>> {
         match self.open.find(place.key, |node| node.is(place.name, place.apex_depth)) {
             Some(node) => Some(Node::Open(node)),
-            None => self.singles.get(place).map(Node::Stored),
+            None => self.leaves.get(place).map(Node::Stored),
         }
     }
 
-    /// Adds a node that was not touched before, with one RRset alone in the default view and without flags and children.
-    /// False where it must be opened, because there is no room left for such nodes.
+    /// Puts an encoded leaf in the place of a node that is not open: one of a snapshot or, where `is_touched` says so, a
+    /// leaf that was put before. False where there is no room: then it must be opened.
     #[inline]
-    pub(super) fn put_single(&mut self, place: Place<'_>, rrset: RrsetHead, records: &[u8]) -> bool {
-        self.singles.add(place, rrset, records)
+    pub(super) fn put_leaf(&mut self, place: Place<'_>, node: &[u8], is_touched: bool) -> bool {
+        self.leaves.put(place, node, is_touched)
     }
 
     /// The node at a place in the form that can be changed, copied from the base where it was not touched before.
     pub(super) fn open(&mut self, base: &Snapshot, place: Place<'_>) -> &mut OpenNode {
-        let Self { open, singles } = self;
+        let Self { open, leaves } = self;
         open.entry(place.key, |node| node.is(place.name, place.apex_depth), |node| node.key)
-            .or_insert_with(|| match singles.take(place) {
+            .or_insert_with(|| match leaves.take(place) {
                 Some(node) => OpenNode::decode(place, node),
                 None => match base.find_key(place.key, place.name, place.apex_depth) {
                     Some(node) => OpenNode::decode(place, node),
@@ -107,18 +107,15 @@ impl Overlay {
 
     /// All touched nodes.
     pub(super) fn iter(&self) -> impl Iterator<Item = Node<'_>> {
-        self.open
-            .iter()
-            .map(Node::Open)
-            .chain(self.singles.iter().filter_map(|(_, single)| single.view().map(Node::Stored)))
+        self.open.iter().map(Node::Open).chain(self.leaves.iter().filter_map(|(_, leaf)| leaf.view().map(Node::Stored)))
     }
 
     /// What was touched, to be stored.
     pub(super) fn into_touched(self) -> Touched {
-        let Self { open, mut singles } = self;
+        let Self { open, mut leaves } = self;
         // What is freed now is memory for the shards.
-        singles.forget_names();
-        Touched { open: open.into_iter().collect(), singles }
+        leaves.forget_names();
+        Touched { open: open.into_iter().collect(), leaves }
     }
 }
 
@@ -128,7 +125,7 @@ pub(super) enum Edited<'a> {
     /// A node in the form that can be changed, which may be absent.
     Open(&'a OpenNode),
     /// A node that is encoded already.
-    Single(Single<'a>),
+    Leaf(Leaf<'a>),
 }
 
 impl Edited<'_> {
@@ -137,7 +134,7 @@ impl Edited<'_> {
     pub(super) fn tag(&self) -> u32 {
         match self {
             Edited::Open(node) => shard::tag(node.key),
-            Edited::Single(single) => shard::tag(single.key),
+            Edited::Leaf(leaf) => shard::tag(leaf.key),
         }
     }
 
@@ -145,7 +142,7 @@ impl Edited<'_> {
     pub(super) fn is(&self, name: &[u8], apex_depth: u8) -> bool {
         match self {
             Edited::Open(node) => node.is(name, apex_depth),
-            Edited::Single(single) => single.view().is_some_and(|node| node.is(name, apex_depth)),
+            Edited::Leaf(leaf) => leaf.view().is_some_and(|node| node.is(name, apex_depth)),
         }
     }
 }
@@ -154,8 +151,8 @@ impl Edited<'_> {
 pub(super) struct Touched {
     /// Those that can be changed; their numbers follow those of all others.
     open: Vec<OpenNode>,
-    /// Those with a single RRset.
-    singles: Singles,
+    /// Those that are encoded already.
+    leaves: Leaves,
 }
 
 /// A touched node's number, behind the place of its shard: both in one number, because that is sorted fastest.
@@ -180,9 +177,9 @@ const PLACE_SHIFT: u32 = 48;
 impl Touched {
     /// The numbers of all nodes, those of the same shard next to each other.
     pub(super) fn sorted(&self) -> Vec<Number> {
-        let open = self.open.iter().zip(SINGLES_END..).map(|(node, number)| Number::new(node.key, number));
-        let singles = self.singles.iter().map(|(number, single)| Number::new(single.key, number));
-        let mut all: Vec<Number> = open.chain(singles).collect();
+        let open = self.open.iter().zip(LEAVES_END..).map(|(node, number)| Number::new(node.key, number));
+        let leaves = self.leaves.iter().map(|(number, leaf)| Number::new(leaf.key, number));
+        let mut all: Vec<Number> = open.chain(leaves).collect();
         all.sort_unstable();
         all
     }
@@ -192,9 +189,9 @@ impl Touched {
     #[allow(clippy::cast_possible_truncation, reason = "above the lower half is the place")]
     pub(super) fn get(&self, number: Number) -> Option<Edited<'_>> {
         let number = number.0 as u32;
-        match number.checked_sub(SINGLES_END) {
+        match number.checked_sub(LEAVES_END) {
             Some(index) => self.open.get(index as usize).map(Edited::Open),
-            None => self.singles.at(number).map(Edited::Single),
+            None => self.leaves.at(number).map(Edited::Leaf),
         }
     }
 }
