@@ -8,8 +8,8 @@
 //! ```
 //!
 //! A name of 27 bytes with one address takes 72 bytes here and 9 to 20 in the table. The uppermost bit of the length says
-//! that the node is no longer here: an RRset more makes a new node. There are few RRsets in a leaf, and none is replaced
-//! here that was put here, so that at most twice as much lies here as is needed.
+//! that the node is no longer here: an RRset more makes a new node, behind all others unless the old one is the last. A leaf
+//! has few RRsets, and none that was put here is replaced here, so that there are never more than a few copies of it.
 
 use hashbrown::HashTable;
 
