@@ -11,7 +11,7 @@ use ringdns_engine::testing::{UdpFrame, query, query_options};
 /// The zone of all benches.
 pub const APEX: &str = "bench.example.";
 
-/// Names of one commit while a zone is built: what is in editing takes several times the memory of what is stored.
+/// Names of one commit while a zone is built: what is in editing takes more memory than it does when it is stored.
 const COMMIT_NAMES: u64 = 1_000_000;
 
 /// Names that are made before they are put; commits come between such batches.
