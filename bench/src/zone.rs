@@ -1,5 +1,7 @@
 //! Zones of any size with names that differ early and late, and the frames that ask for them.
 
+use std::time::{Duration, Instant};
+
 use ringdns_engine::name::WireName;
 use ringdns_engine::rtype::types;
 use ringdns_engine::snapshot::Snapshot;
@@ -9,8 +11,11 @@ use ringdns_engine::testing::{UdpFrame, query, query_options};
 /// The zone of all benches.
 pub const APEX: &str = "bench.example.";
 
-/// Names of one commit while a zone is built: what is in editing takes several times the memory of what is stored.
+/// Names of one commit while a zone is built: what is in editing takes more memory than it does when it is stored.
 const COMMIT_NAMES: u64 = 1_000_000;
+
+/// Names that are made before they are put; commits come between such batches.
+const BATCH_NAMES: usize = 10_000;
 
 /// A name of the zone: 25 bytes of text without the last dot.
 pub fn owner(number: u64) -> String {
@@ -40,23 +45,45 @@ pub fn text(names: u64) -> String {
 /// # Errors
 /// None for the names made here.
 pub fn snapshot(names: u64) -> Result<Snapshot, EditError> {
+    timed_snapshot(names).map(|(snapshot, _)| snapshot)
+}
+
+/// The same, and the time that it took from names and rdata in wire form to the snapshot: what there is to put is made
+/// beforehand, some names at a time.
+///
+/// # Errors
+/// None for the names made here.
+pub fn timed_snapshot(names: u64) -> Result<(Snapshot, Duration), EditError> {
     let apex: WireName = APEX.parse().map_err(|_| EditError::NoZone)?;
     let mut editor = Editor::new(&Snapshot::empty());
     editor.add_zone(&apex);
     let soa = b"\x02ns\x05bench\x07example\0\x02ns\x05bench\x07example\0\0\0\0\x01\0\0\x0e\x10\0\0\x03\x84\0\x09\x3a\x80\0\0\0\x3c";
     let soa = RrsetSpec { rtype: types::SOA, ttl: 3600, rdatas: vec![soa.to_vec()], ..RrsetSpec::default() };
     editor.put_rrset(&apex, &apex, &soa)?;
-    for number in 0..names {
-        let owner: WireName = owner(number).parse().map_err(|_| EditError::OutOfZone)?;
-        let rrset =
-            RrsetSpec { rtype: types::A, ttl: 300, rdatas: vec![address(number).to_vec()], ..RrsetSpec::default() };
-        editor.put_rrset(&apex, &owner, &rrset)?;
-        if number % COMMIT_NAMES == COMMIT_NAMES - 1 {
+    let mut time = Duration::ZERO;
+    for first in (0..names).step_by(BATCH_NAMES) {
+        let numbers = first..names.min(first + BATCH_NAMES as u64);
+        let batch: Vec<(WireName, RrsetSpec)> = numbers.clone().map(entry).collect::<Result<_, _>>()?;
+        let start = Instant::now();
+        for (owner, rrset) in &batch {
+            editor.put_rrset(&apex, owner, rrset)?;
+        }
+        if numbers.end.is_multiple_of(COMMIT_NAMES) {
             editor = Editor::new(&editor.commit());
         }
+        time += start.elapsed();
     }
+    let start = Instant::now();
     editor.set_complete(true);
-    Ok(editor.commit())
+    let snapshot = editor.commit();
+    Ok((snapshot, time + start.elapsed()))
+}
+
+/// A name of the zone and what it has.
+fn entry(number: u64) -> Result<(WireName, RrsetSpec), EditError> {
+    let owner = owner(number).parse().map_err(|_| EditError::OutOfZone)?;
+    let rdatas = vec![address(number).to_vec()];
+    Ok((owner, RrsetSpec { rtype: types::A, ttl: 300, rdatas, ..RrsetSpec::default() }))
 }
 
 /// A generator of well-spread numbers (SplitMix64), the same in every run.

@@ -165,9 +165,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// Measures one size of zone.
 fn measure(names: u64, figures: &mut Vec<Figure>) -> Result<(), Box<dyn Error>> {
-    let start = Instant::now();
-    let snapshot = zone::snapshot(names)?;
-    let build_seconds = start.elapsed().as_secs_f64();
+    let (snapshot, build_time) = zone::timed_snapshot(names)?;
     let bytes = snapshot.memory_bytes() as f64;
     let hits = zone::frames(FRAMES, names, true);
     let misses = zone::frames(FRAMES, names, false);
@@ -209,7 +207,7 @@ fn measure(names: u64, figures: &mut Vec<Figure>) -> Result<(), Box<dyn Error>> 
     if limited.counters.reason(Reason::RateLimited) + limited.counters.reason(Reason::PacketLimited) > 0 {
         return Err("the one client was limited: its rates are too low for this machine".into());
     }
-    add("records compiled", (names as f64) / build_seconds, "records/s");
+    add("records compiled", (names as f64) / build_time.as_secs_f64(), "records/s");
     add("memory", bytes / names as f64, "bytes/name");
     Ok(())
 }

@@ -17,6 +17,7 @@ use common::{Host, name, snapshot};
 use proptest::prelude::*;
 use ringdns_engine::name::WireName;
 use ringdns_engine::rtype::types;
+use ringdns_engine::select::{Mode, Selection};
 use ringdns_engine::snapshot::Snapshot;
 use ringdns_engine::snapshot::edit::{EditError, Editor, RrsetSpec};
 use ringdns_engine::testing::query;
@@ -62,6 +63,30 @@ fn edit() -> impl Strategy<Value = Edit> {
         1 => (0..APEXES.len()).prop_map(Edit::RemoveZone),
         2 => Just(Edit::Commit),
     ]
+}
+
+/// Types that decide on the form in which a node is edited, in all ways: common ones, more than a leaf has, and those that
+/// set flags.
+const QTYPES: [u16; 9] =
+    [types::A, types::AAAA, types::CNAME, types::NS, types::DNAME, types::MX, types::TXT, types::NSEC, 99];
+
+/// A change of one owner's RRset in the first zone: its type and view, and what is put; nothing: it is removed.
+fn change() -> impl Strategy<Value = (WireName, (u16, u16), Option<RrsetSpec>)> {
+    let labels = prop::collection::vec(prop::sample::select(vec!["a", "b", "B", "*"]), 0..3);
+    let kind = (prop::sample::select(QTYPES.to_vec()), prop::sample::select(vec![0, 0, 0, 5]));
+    (labels, kind, any::<u8>(), 0..4).prop_map(|(labels, key, last, how)| {
+        let text: String = labels.iter().map(|label| format!("{label}.")).collect();
+        let rdata = match key.0 {
+            types::A => vec![192, 0, 2, last],
+            types::AAAA => vec![last; 16],
+            types::MX => [&[0, last], SOA.get(..3).unwrap()].concat(),
+            types::CNAME | types::NS | types::DNAME => b"\x01a\0".to_vec(),
+            _ => vec![1, last],
+        };
+        let selection = (last % 5 == 0).then(|| Box::new(Selection { mode: Mode::Sticky, ..Selection::default() }));
+        let spec = RrsetSpec { rtype: key.0, view: key.1, ttl: 60, origin: last, rdatas: vec![rdata], selection };
+        (name(&(text + APEXES[0])), key, (how > 0).then_some(spec))
+    })
 }
 
 /// What the editor should come to: zones, and the address of each owner.
@@ -148,6 +173,45 @@ proptest! {
             }
         }
         compare(&editor.commit(), &model);
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "choosing random cases alone takes miri minutes")]
+    fn one_transaction_comes_to_what_many_come_to(changes in prop::collection::vec(change(), 1..30)) {
+        let apex = name(APEXES[0]);
+        let base = snapshot(&[("example.", "@ SOA a b 1 2 3 4 5\n@ NS a\na A 192.0.2.1\nb TXT b")]);
+        let mut one = Editor::new(&base);
+        let mut many = base.clone();
+        for (owner, key, put) in &changes {
+            let mut editor = Editor::new(&many);
+            match put {
+                Some(spec) => {
+                    let put = one.put_rrset(&apex, owner, spec);
+                    prop_assert_eq!(put, editor.put_rrset(&apex, owner, spec), "{}", owner);
+                }
+                None => {
+                    let removed = one.remove_rrset_in(&apex, owner, key.0, key.1);
+                    prop_assert_eq!(removed, editor.remove_rrset_in(&apex, owner, key.0, key.1), "{}", owner);
+                }
+            }
+            many = editor.commit();
+            prop_assert_eq!(one.rrsets(&apex, owner), Editor::new(&many).rrsets(&apex, owner), "pending at {}", owner);
+        }
+        let one = one.commit();
+        prop_assert_eq!((one.names(), one.rrsets()), (many.names(), many.rrsets()));
+        let owners = |snapshot: &Snapshot| {
+            let mut owners: Vec<WireName> = snapshot.nodes(&apex).map(|node| node.owner()).collect();
+            owners.sort();
+            owners
+        };
+        prop_assert_eq!(owners(&one), owners(&many));
+        let (mut one, mut many) = (Host::new(one), Host::new(many));
+        for (owner, ..) in &changes {
+            for qtype in QTYPES {
+                let asked = query(&owner.to_string(), qtype);
+                prop_assert_eq!(one.ask_bytes(&asked), many.ask_bytes(&asked), "{} {}", owner, qtype);
+            }
+        }
     }
 
     #[test]

@@ -11,9 +11,12 @@
 //! encloser can be found by bisection.
 
 mod depths;
+mod draft;
 pub mod edit;
+mod leaves;
 mod negative;
 mod node;
+mod open;
 mod overlay;
 mod rdata;
 mod selection;

@@ -1,14 +1,16 @@
-//! The nodes that an editor has touched, in a form that can be changed.
+//! What an editor has touched: a table of nodes, found by key and name.
+//!
+//! Most nodes that are put have few RRsets and nothing else. They are encoded at once as they will lie in their shard, see
+//! `leaves`. All others are kept in a form that can be changed, see `open`; a leaf becomes one of them when more is done to
+//! it than to add an RRset.
 
 use hashbrown::HashTable;
 
-use super::negative::{self, NEGATIVE};
-use super::node::{APEX, IN_VIEW, NodeView, PARENT, SELECTED, VERBATIM, VIEWS, rdatas_of};
+use super::leaves::{LEAVES_END, Leaf, Leaves};
+use super::node::NodeView;
+use super::open::OpenNode;
 use super::{Snapshot, shard};
-use crate::frame::checksum::Sum;
 use crate::query::QueryName;
-use crate::rtype::{self, types};
-use crate::select::VIEW_DEFAULT;
 
 /// A name in a zone, and the name's key.
 #[derive(Clone, Copy)]
@@ -17,6 +19,8 @@ pub(super) struct Place<'a> {
     pub key: u64,
     /// Number of labels of the zone's apex.
     pub apex_depth: u8,
+    /// Number of labels of the name.
+    pub depth: u8,
     /// The name in lower case.
     pub name: &'a [u8],
 }
@@ -24,200 +28,170 @@ pub(super) struct Place<'a> {
 impl<'a> Place<'a> {
     /// The place of a name's suffix.
     pub(super) fn of(base: &Snapshot, name: &'a QueryName, depth: usize, apex_depth: u8) -> Self {
-        Self { key: name.key(depth, base.seed()), apex_depth, name: name.suffix(depth) }
-    }
-}
-
-/// An RRset that can be changed.
-#[derive(Clone)]
-pub(super) struct OpenRrset {
-    /// The type.
-    pub rtype: u16,
-    /// The view that sees it.
-    pub view: u16,
-    /// Whether a table follows the records.
-    pub selected: bool,
-    /// Number of records.
-    pub count: u16,
-    /// The TTL in seconds.
-    pub ttl: u32,
-    /// The source that it came from.
-    pub origin: u8,
-    /// The records as they will be stored, and the table of a selection.
-    pub records: Box<[u8]>,
-}
-
-impl OpenRrset {
-    /// What tells the RRsets of a node apart.
-    pub(super) fn key(&self) -> (u16, u16) {
-        (self.rtype, self.view)
-    }
-
-    /// The kind of a node's RRset, and what is stored in the place of its sum. Beside RRsets in views none goes the direct
-    /// way, which does not ask for the client.
-    fn kind(&self, beside_views: bool) -> (u8, u16) {
-        let selected = if self.selected { SELECTED } else { 0 };
-        if self.view != VIEW_DEFAULT {
-            return (selected | IN_VIEW, self.view);
-        }
-        // A DS record may be for the zone above to answer (RFC 4035 section 3.1.4.1).
-        let is_stored_whole = rtype::rdata_names(self.rtype).is_none() && self.rtype != types::DS;
-        let is_verbatim = !self.selected && !beside_views && is_stored_whole;
-        (if is_verbatim { VERBATIM } else { selected }, Sum::default().add(&self.records).fold())
-    }
-}
-
-/// A node that can be changed.
-pub(super) struct OpenNode {
-    /// The key of the name.
-    pub key: u64,
-    /// Number of labels of the zone's apex.
-    pub apex_depth: u8,
-    /// The flags of the node's head.
-    pub flags: u8,
-    /// False where the node does not exist, or not any more.
-    pub present: bool,
-    /// Number of names right below this one.
-    pub children: u32,
-    /// The name in lower case.
-    pub name: Box<[u8]>,
-    /// RRsets by ascending type and view.
-    pub rrsets: Vec<OpenRrset>,
-}
-
-impl OpenNode {
-    /// A node that does not exist yet.
-    fn absent(place: Place<'_>) -> Self {
         Self {
-            key: place.key,
-            apex_depth: place.apex_depth,
-            flags: 0,
-            present: false,
-            children: 0,
-            name: place.name.into(),
-            rrsets: Vec::new(),
+            key: name.key(depth, base.seed()),
+            apex_depth,
+            // A name has at most 127 labels.
+            depth: u8::try_from(depth).unwrap_or(u8::MAX),
+            name: name.suffix(depth),
         }
-    }
-
-    /// The changeable form of a node of a snapshot.
-    fn decode(place: Place<'_>, node: NodeView<'_>) -> Self {
-        let rrsets = node.rrsets().map(|rrset| OpenRrset {
-            rtype: rrset.rtype(),
-            view: rrset.view(),
-            selected: rrset.is_selected(),
-            count: rrset.count(),
-            ttl: rrset.ttl(),
-            origin: rrset.origin(),
-            records: rrset.records().into(),
-        });
-        Self {
-            flags: node.flags(),
-            present: true,
-            children: node.children(),
-            rrsets: rrsets.collect(),
-            ..Self::absent(place)
-        }
-    }
-
-    /// Appends the node as the packet path reads it; see [`super::node`].
-    pub(super) fn encode(&self, arena: &mut Vec<u8>) {
-        let negative = self.negative();
-        let has_views = self.rrsets.iter().any(|rrset| rrset.view != VIEW_DEFAULT);
-        let flags = self.flags & !(VIEWS | PARENT);
-        let flags = flags | if has_views { VIEWS } else { 0 } | if self.children > 0 { PARENT } else { 0 };
-        // The editor bounds names, RRsets of a node and bytes of an RRset, so that all lengths fit.
-        let byte = |number: usize| u8::try_from(number).unwrap_or(u8::MAX);
-        let entries = self.rrsets.len() + usize::from(negative.is_some());
-        arena.extend_from_slice(&[
-            flags,
-            self.apex_depth,
-            byte(self.name.len()),
-            byte(entries),
-            byte(labels(&self.name)),
-        ]);
-        arena.extend_from_slice(&self.name);
-        if let Some(stored) = &negative {
-            encode_head(arena, [NEGATIVE, 1], stored.len(), [0, 0], negative::sum(stored));
-        }
-        for rrset in &self.rrsets {
-            let (kind, sum) = rrset.kind(has_views);
-            encode_head(arena, [rrset.rtype, rrset.count], rrset.records.len(), [rrset.origin, kind], sum);
-        }
-        arena.extend_from_slice(negative.as_deref().unwrap_or_default());
-        for rrset in &self.rrsets {
-            arena.extend_from_slice(&rrset.records);
-        }
-        if self.children > 0 {
-            arena.extend_from_slice(&self.children.to_le_bytes());
-        }
-    }
-
-    /// What an apex stores for its negative answers.
-    fn negative(&self) -> Option<Vec<u8>> {
-        let soa = self.rrsets.iter().find(|rrset| rrset.rtype == types::SOA).filter(|_| self.flags & APEX != 0)?;
-        negative::encode(&self.name, rdatas_of(&soa.records).next()?, soa.ttl)
     }
 }
 
-/// Appends the head of an RRset: type and number of records, bytes of the records, origin and kind, their sum.
-fn encode_head(arena: &mut Vec<u8>, numbers: [u16; 2], bytes: usize, marks: [u8; 2], sum: u16) {
-    let [rtype, count] = numbers;
-    arena.extend_from_slice(&rtype.to_le_bytes());
-    arena.extend_from_slice(&count.to_le_bytes());
-    arena.extend_from_slice(&word(bytes));
-    arena.extend_from_slice(&marks);
-    arena.extend_from_slice(&sum.to_le_bytes());
+/// A node that was touched, or one of a snapshot.
+#[derive(Clone, Copy)]
+pub(super) enum Node<'a> {
+    /// A node in the form that can be changed.
+    Open(&'a OpenNode),
+    /// An encoded node.
+    Stored(NodeView<'a>),
 }
 
-/// Number of labels of a name in wire form, the root label left out.
-fn labels(name: &[u8]) -> usize {
-    let mut rest = name;
-    let mut labels = 0;
-    while let [length, after @ ..] = rest
-        && *length != 0
-    {
-        rest = after.get(usize::from(*length)..).unwrap_or_default();
-        labels += 1;
+impl<'a> Node<'a> {
+    /// The name in lower case, and the number of labels of its zone's apex.
+    pub(super) fn name(&self) -> (&'a [u8], u8) {
+        match self {
+            Node::Open(node) => (&node.name, node.apex_depth),
+            Node::Stored(node) => (node.name(), node.apex_depth()),
+        }
     }
-    labels
+
+    /// False where the node was removed.
+    pub(super) fn is_present(&self) -> bool {
+        match self {
+            Node::Open(node) => node.present,
+            Node::Stored(_) => true,
+        }
+    }
 }
 
-/// A length as it is stored.
-fn word(number: usize) -> [u8; 4] {
-    u32::try_from(number).unwrap_or(u32::MAX).to_le_bytes()
-}
-
-/// Touched nodes, found by key and name.
+/// Touched nodes.
 #[derive(Default)]
-pub(super) struct Overlay(HashTable<OpenNode>);
+pub(super) struct Overlay {
+    /// Those that can be changed.
+    open: HashTable<OpenNode>,
+    /// Those that are encoded already.
+    leaves: Leaves,
+}
 
 impl Overlay {
     /// The touched node at a place.
-    pub(super) fn get(&self, place: Place<'_>) -> Option<&OpenNode> {
-        self.0.find(place.key, |node| node.apex_depth == place.apex_depth && *node.name == *place.name)
+    #[inline]
+    pub(super) fn get(&self, place: Place<'_>) -> Option<Node<'_>> {
+        match self.open.find(place.key, |node| node.is(place.name, place.apex_depth)) {
+            Some(node) => Some(Node::Open(node)),
+            None => self.leaves.get(place).map(Node::Stored),
+        }
     }
 
-    /// The node at a place, copied from the base where it was not touched before.
+    /// Puts an encoded leaf in the place of a node that is not open: one of a snapshot or, where `is_touched` says so, a
+    /// leaf that was put before. False where there is no room: then it must be opened.
+    #[inline]
+    pub(super) fn put_leaf(&mut self, place: Place<'_>, node: &[u8], is_touched: bool) -> bool {
+        self.leaves.put(place, node, is_touched)
+    }
+
+    /// The node at a place in the form that can be changed, copied from the base where it was not touched before.
     pub(super) fn open(&mut self, base: &Snapshot, place: Place<'_>) -> &mut OpenNode {
-        let same = |node: &OpenNode| node.apex_depth == place.apex_depth && *node.name == *place.name;
-        self.0
-            .entry(place.key, same, |node| node.key)
-            .or_insert_with(|| match base.find_key(place.key, place.name, place.apex_depth) {
+        let Self { open, leaves } = self;
+        open.entry(place.key, |node| node.is(place.name, place.apex_depth), |node| node.key)
+            .or_insert_with(|| match leaves.take(place) {
                 Some(node) => OpenNode::decode(place, node),
-                None => OpenNode::absent(place),
+                None => match base.find_key(place.key, place.name, place.apex_depth) {
+                    Some(node) => OpenNode::decode(place, node),
+                    None => OpenNode::absent(place),
+                },
             })
             .into_mut()
     }
 
-    /// All touched nodes, those of the same shard next to each other.
-    pub(super) fn into_sorted(self) -> Vec<OpenNode> {
-        let mut nodes: Vec<OpenNode> = self.0.into_iter().collect();
-        nodes.sort_unstable_by_key(|node| shard::place(node.key));
-        nodes
+    /// All touched nodes.
+    pub(super) fn iter(&self) -> impl Iterator<Item = Node<'_>> {
+        self.open.iter().map(Node::Open).chain(self.leaves.iter().filter_map(|(_, leaf)| leaf.view().map(Node::Stored)))
     }
 
-    /// All touched nodes.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &OpenNode> {
-        self.0.iter()
+    /// What was touched, to be stored.
+    pub(super) fn into_touched(self) -> Touched {
+        let Self { open, mut leaves } = self;
+        // What is freed now is memory for the shards.
+        leaves.forget_names();
+        Touched { open: open.into_iter().collect(), leaves }
+    }
+}
+
+/// A node that was touched, to be stored.
+#[derive(Clone, Copy)]
+pub(super) enum Edited<'a> {
+    /// A node in the form that can be changed, which may be absent.
+    Open(&'a OpenNode),
+    /// A node that is encoded already.
+    Leaf(Leaf<'a>),
+}
+
+impl Edited<'_> {
+    /// The tag of the node's key.
+    #[inline]
+    pub(super) fn tag(&self) -> u32 {
+        match self {
+            Edited::Open(node) => shard::tag(node.key),
+            Edited::Leaf(leaf) => shard::tag(leaf.key),
+        }
+    }
+
+    /// True where this is the node of a name.
+    pub(super) fn is(&self, name: &[u8], apex_depth: u8) -> bool {
+        match self {
+            Edited::Open(node) => node.is(name, apex_depth),
+            Edited::Leaf(leaf) => leaf.view().is_some_and(|node| node.is(name, apex_depth)),
+        }
+    }
+}
+
+/// Touched nodes that are found by their numbers.
+pub(super) struct Touched {
+    /// Those that can be changed; their numbers follow those of all others.
+    open: Vec<OpenNode>,
+    /// Those that are encoded already.
+    leaves: Leaves,
+}
+
+/// A touched node's number, behind the place of its shard: both in one number, because that is sorted fastest.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Number(u64);
+
+impl Number {
+    /// The number of a node with a key.
+    fn new(key: u64, number: u32) -> Self {
+        Self(key >> PLACE_SHIFT << PLACE_SHIFT | u64::from(number))
+    }
+
+    /// The place of the node's shard.
+    pub(super) fn place(self) -> (u8, u8) {
+        shard::place(self.0)
+    }
+}
+
+/// The bits of a key below those that are the place of its shard.
+const PLACE_SHIFT: u32 = 48;
+
+impl Touched {
+    /// The numbers of all nodes, those of the same shard next to each other.
+    pub(super) fn sorted(&self) -> Vec<Number> {
+        let open = self.open.iter().zip(LEAVES_END..).map(|(node, number)| Number::new(node.key, number));
+        let leaves = self.leaves.iter().map(|(number, leaf)| Number::new(leaf.key, number));
+        let mut all: Vec<Number> = open.chain(leaves).collect();
+        all.sort_unstable();
+        all
+    }
+
+    /// The node of a number.
+    #[inline]
+    #[allow(clippy::cast_possible_truncation, reason = "above the lower half is the place")]
+    pub(super) fn get(&self, number: Number) -> Option<Edited<'_>> {
+        let number = number.0 as u32;
+        match number.checked_sub(LEAVES_END) {
+            Some(index) => self.open.get(index as usize).map(Edited::Open),
+            None => self.leaves.at(number).map(Edited::Leaf),
+        }
     }
 }

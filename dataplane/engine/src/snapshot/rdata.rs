@@ -8,9 +8,10 @@ use crate::rtype::{self, CLASS_IN, types};
 /// Owner of every stored record: a pointer to the question's name, which follows the header (RFC 1035 section 4.1.4).
 const OWNER_IS_QNAME: [u8; 2] = [0xc0, 0x0c];
 
-/// Renders an RRset's records; equal rdata come once (RFC 2181 section 5). Returns them with their number.
-pub(super) fn render(rtype: u16, ttl: u32, rdatas: &[Vec<u8>]) -> Result<(Vec<u8>, u16), EditError> {
-    let mut records = Vec::with_capacity(rdatas.iter().map(|rdata| rdata.len() + 12).sum());
+/// Renders an RRset's records in the place of what `records` had; equal rdata come once (RFC 2181 section 5). Returns their
+/// number.
+pub(super) fn render(rtype: u16, ttl: u32, rdatas: &[Vec<u8>], records: &mut Vec<u8>) -> Result<u16, EditError> {
+    records.clear();
     let mut count = 0;
     for (index, rdata) in rdatas.iter().enumerate() {
         if rdatas.iter().take(index).any(|earlier| earlier == rdata) {
@@ -18,11 +19,10 @@ pub(super) fn render(rtype: u16, ttl: u32, rdatas: &[Vec<u8>]) -> Result<(Vec<u8
         }
         check(rtype, rdata)?;
         let length = u16::try_from(rdata.len()).map_err(|_| EditError::TooLarge)?;
-        records.extend_from_slice(&OWNER_IS_QNAME);
-        records.extend_from_slice(&rtype.to_be_bytes());
-        records.extend_from_slice(&CLASS_IN.to_be_bytes());
-        records.extend_from_slice(&ttl.to_be_bytes());
-        records.extend_from_slice(&length.to_be_bytes());
+        let [o1, o2] = OWNER_IS_QNAME;
+        let ([t1, t2], [c1, c2], [l1, l2]) = (rtype.to_be_bytes(), CLASS_IN.to_be_bytes(), length.to_be_bytes());
+        let [s1, s2, s3, s4] = ttl.to_be_bytes();
+        records.extend_from_slice(&[o1, o2, t1, t2, c1, c2, s1, s2, s3, s4, l1, l2]);
         records.extend_from_slice(rdata);
         count += 1;
     }
@@ -32,7 +32,7 @@ pub(super) fn render(rtype: u16, ttl: u32, rdatas: &[Vec<u8>]) -> Result<(Vec<u8
     if records.len() > RRSET_BYTES_MAX || usize::from(count) > RRSET_RECORDS_MAX {
         return Err(EditError::TooLarge);
     }
-    Ok((records, count))
+    Ok(count)
 }
 
 /// Checks what the packet path relies on: lengths that a type prescribes, and names that it must read.

@@ -167,6 +167,11 @@ impl<'a> ShardView<'a> {
         self.bytes.get((halves(slot).1 & !LONG).wrapping_sub(1) as usize..)
     }
 
+    /// Number of slots.
+    pub(super) fn slots(self) -> usize {
+        self.mask() + 1
+    }
+
     /// Every node with its tag and encoded bytes, in no order.
     pub(super) fn entries(self) -> impl Iterator<Item = (u32, NodeView<'a>, &'a [u8])> {
         (0..=self.mask()).filter_map(move |index| {
@@ -178,62 +183,48 @@ impl<'a> ShardView<'a> {
     }
 }
 
-/// Collects the nodes of a new shard.
-#[derive(Default)]
-pub(super) struct ShardBuilder {
-    /// Tag and bytes of each node.
-    places: Vec<(u32, usize)>,
-    /// The nodes encoded so far.
-    nodes: Vec<u8>,
-}
-
 /// A shard has outgrown what its slots can address: two GiB. It would take some ten billion names.
 #[derive(Debug)]
 pub(super) struct ShardFull;
 
-impl ShardBuilder {
-    /// Adds a node that `encode` appends to the others.
-    pub(super) fn add(&mut self, tag: u32, encode: impl FnOnce(&mut Vec<u8>)) {
-        let start = self.nodes.len();
-        encode(&mut self.nodes);
-        self.places.push((tag, self.nodes.len() - start));
-    }
+/// Makes shards, one after the other in the same working memory.
+#[derive(Default)]
+pub(super) struct ShardBuilder {
+    /// Slots and nodes of the shard that is made.
+    bytes: Vec<u8>,
+}
 
-    /// The shard with all nodes added; nothing where there are none.
-    pub(super) fn build(self) -> Result<Option<Shard>, ShardFull> {
-        if self.places.is_empty() {
+impl ShardBuilder {
+    /// The shard of some nodes, given by tag and bytes; nothing where there are none.
+    pub(super) fn build(&mut self, nodes: &[(u32, &[u8])]) -> Result<Option<Shard>, ShardFull> {
+        if nodes.is_empty() {
             return Ok(None);
         }
         // At most a third full, so that seven of eight lookups are done with their first slot, and probing meets a free one:
         // at half as many slots the second looks took a tenth of all time, for 17 bytes a name.
-        let slots = (3 * self.places.len()).next_power_of_two();
-        let mut table = vec![FREE; slots];
-        let mut bytes = Vec::with_capacity(slots * SLOT_BYTES + self.nodes.len() + self.nodes.len() / 8);
+        let slots = (3 * nodes.len()).next_power_of_two();
+        let bytes = &mut self.bytes;
+        bytes.clear();
         bytes.resize(slots * SLOT_BYTES, 0);
-        let mut nodes = self.nodes.as_slice();
-        for (tag, node_bytes) in self.places {
-            let Some((node, rest)) = nodes.split_at_checked(node_bytes) else { break };
-            nodes = rest;
-            bytes.resize(bytes.len() + gap(bytes.len(), node_bytes), 0);
+        for &(tag, node) in nodes {
+            bytes.resize(bytes.len() + gap(bytes.len(), node.len()), 0);
+            let place = u32::try_from(bytes.len() + 1).ok().filter(|place| place & LONG == 0).ok_or(ShardFull)?;
+            let place = if node.len() > CACHE_LINE_BYTES { place | LONG } else { place };
+            bytes.extend_from_slice(node);
+            let table = bytes.as_chunks_mut::<SLOT_BYTES>().0;
             let mut index = tag as usize & (slots - 1);
-            while table.get(index).is_some_and(|&slot| slot != FREE) {
+            while table.get(index).is_some_and(|&slot| slot != FREE.to_le_bytes()) {
                 index = (index + 1) & (slots - 1);
             }
-            let place = u32::try_from(bytes.len() + 1).ok().filter(|place| place & LONG == 0).ok_or(ShardFull)?;
-            let place = if node_bytes > CACHE_LINE_BYTES { place | LONG } else { place };
             if let Some(slot) = table.get_mut(index) {
-                *slot = (u64::from(tag) << 32) | u64::from(place);
+                *slot = (u64::from(tag) << 32 | u64::from(place)).to_le_bytes();
             }
-            bytes.extend_from_slice(node);
-        }
-        for (slot, place) in table.into_iter().zip(bytes.as_chunks_mut::<SLOT_BYTES>().0) {
-            *place = slot.to_le_bytes();
         }
         // Places have 31 bits, so there are less than 2^31 slots, and their logarithm is below the modulus.
         let slot_bits = slots.trailing_zeros() as usize;
         let padding = (slot_bits + SLOT_BITS_MODULUS - bytes.len() % SLOT_BITS_MODULUS) % SLOT_BITS_MODULUS;
         bytes.resize(bytes.len() + padding, 0);
-        Ok(Some(Shard { bytes: bytes.into() }))
+        Ok(Some(Shard { bytes: bytes.as_slice().into() }))
     }
 }
 
