@@ -3,14 +3,15 @@
 //! Read it in this order:
 //!
 //! 1. [`serve`]: a burst of frames comes in, a burst of verdicts goes out.
-//! 2. [`frame`]: Ethernet, VLAN, IPv4, IPv6 and UDP; what is ours, and how a frame is turned round.
-//! 3. [`query`]: one gate that checks a message once, and the name taken apart.
-//! 4. `options`, [`cookie`], `chaos`: what goes back in the OPT record, and what the server tells of itself.
-//! 5. `answer`, `additional`, `writer`: RFC 1034 section 4.3.2, and the bytes behind the question.
-//! 6. [`snapshot`]: everything that is served, immutable; [`snapshot::edit`] makes the next one.
-//! 7. [`publish`]: how workers come to see it.
-//! 8. [`rate`]: how much of it each client may have.
-//! 9. [`select`]: which records and which view of them it gets.
+//! 2. `plain`: nearly all queries, at fixed places of their frames. What follows is for all others, and for learning.
+//! 3. [`frame`]: Ethernet, VLAN, IPv4, IPv6 and UDP; what is ours, and how a frame is turned round.
+//! 4. [`query`]: one gate that checks a message once, and the name taken apart.
+//! 5. `options`, [`cookie`], `chaos`: what goes back in the OPT record, and what the server tells of itself.
+//! 6. `answer`, `additional`, `writer`: RFC 1034 section 4.3.2, and the bytes behind the question; `direct` for one RRset.
+//! 7. [`snapshot`]: everything that is served, immutable; [`snapshot::edit`] makes the next one.
+//! 8. [`publish`]: how workers come to see it.
+//! 9. [`rate`]: how much of it each client may have.
+//! 10. [`select`]: which records and which view of them it gets.
 //!
 //! [`verdict`] lists every reason for which a frame is not simply answered, [`counters`] counts them, [`limits`] has every
 //! bound.
