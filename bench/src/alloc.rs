@@ -1,12 +1,14 @@
 //! An allocator that counts: a bench that installs it can tell that a worker allocates nothing.
 
-use std::alloc::{GlobalAlloc, Layout, System};
+use std::alloc::{GlobalAlloc, Layout};
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use tikv_jemallocator::Jemalloc;
 
 /// Calls of the allocator by all threads.
 static CALLS: AtomicU64 = AtomicU64::new(0);
 
-/// The system's allocator, with a count. For `#[global_allocator]`.
+/// The server's allocator, with a count. For `#[global_allocator]`.
 #[derive(Debug)]
 pub struct CountingAllocator;
 
@@ -15,23 +17,23 @@ pub fn calls() -> u64 {
     CALLS.load(Ordering::Relaxed)
 }
 
-// SAFETY: every call goes to the system's allocator unchanged; counting allocates nothing.
+// SAFETY: every call goes to the server's allocator unchanged; counting allocates nothing.
 unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         CALLS.fetch_add(1, Ordering::Relaxed);
         // SAFETY: the caller's promises are those that are asked for.
-        unsafe { System.alloc(layout) }
+        unsafe { Jemalloc.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
         CALLS.fetch_add(1, Ordering::Relaxed);
         // SAFETY: the caller's promises are those that are asked for.
-        unsafe { System.dealloc(place, layout) }
+        unsafe { Jemalloc.dealloc(place, layout) }
     }
 
     unsafe fn realloc(&self, place: *mut u8, layout: Layout, bytes: usize) -> *mut u8 {
         CALLS.fetch_add(1, Ordering::Relaxed);
         // SAFETY: the caller's promises are those that are asked for.
-        unsafe { System.realloc(place, layout, bytes) }
+        unsafe { Jemalloc.realloc(place, layout, bytes) }
     }
 }
