@@ -91,6 +91,12 @@ impl Machine {
         Self { is_wide }
     }
 
+    /// Any machine, whatever this one has.
+    #[cfg(test)]
+    pub(crate) fn any() -> Self {
+        Self { is_wide: false }
+    }
+
     /// Runs a stage, compiled for what the machine has.
     #[inline]
     pub(crate) fn run<R>(self, stage: impl FnOnce() -> R) -> R {

@@ -208,3 +208,67 @@ fn take_plain<F: FrameBuffer>(
     let length = frame.frame().len();
     plain.take(station, frame.room(), length, snapshot.seed())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::name::WireName;
+    use crate::rtype::types;
+    use crate::snapshot::edit::{Editor, RrsetSpec};
+    use crate::testing::{TestFrame, UdpFrame, query, query_edns, server_config};
+    use crate::verdict::Reason;
+
+    /// A zone with names of all lengths that go the plain way, and some that do not.
+    fn snapshot() -> Snapshot {
+        let apex: WireName = "z.".parse().unwrap();
+        let mut editor = Editor::new(&Snapshot::empty());
+        editor.add_zone(&apex);
+        let soa = b"\x01a\0\x01b\0\0\0\0\x01\0\0\0\x02\0\0\0\x03\0\0\0\x04\0\0\0\x05".to_vec();
+        let put = |editor: &mut Editor, owner: &WireName, rtype, rdata: Vec<u8>| {
+            let spec = RrsetSpec { rtype, ttl: 60, rdatas: vec![rdata], ..RrsetSpec::default() };
+            editor.put_rrset(&apex, owner, &spec).unwrap();
+        };
+        put(&mut editor, &apex, types::SOA, soa);
+        for length in 1..=63u8 {
+            put(&mut editor, &owner(length).parse().unwrap(), types::A, vec![192, 0, 2, length]);
+        }
+        editor.set_complete(true);
+        editor.commit()
+    }
+
+    /// The owner whose first label has so many bytes.
+    fn owner(length: u8) -> String {
+        format!("{}.z.", "n".repeat(usize::from(length)))
+    }
+
+    /// The replies of a server that takes its stages as they are compiled for a machine.
+    fn replies(machine: Machine, snapshot: &Snapshot) -> Vec<Vec<u8>> {
+        let mut server = Server::new(&server_config());
+        server.machine = machine;
+        let (path, counters) = (UdpFrame::ipv4(), Counters::default());
+        let mut replies = Vec::new();
+        for length in 1..=63 {
+            let (hit, miss) = (owner(length).to_uppercase(), format!("x{}", owner(length.min(62))));
+            let messages = [
+                query(&hit, types::A),
+                query_edns(&hit, types::A, 1232, true),
+                query(&hit, 28),
+                query(&miss, types::A),
+            ];
+            let mut frames = messages.map(|message| TestFrame::new(&path.build(&message)));
+            let mut verdicts = [Verdict::Drop(Reason::FrameShort); BURST_FRAMES_MAX];
+            server.serve_burst(&mut frames, &mut verdicts, snapshot, &counters);
+            assert!(verdicts.iter().take(frames.len()).all(|verdict| *verdict == Verdict::Reply));
+            let [answered, ..] = &frames;
+            assert!(answered.frame().ends_with(&[192, 0, 2, length]), "{hit}");
+            replies.extend(frames.iter().map(|frame| frame.frame().to_vec()));
+        }
+        replies
+    }
+
+    #[test]
+    fn every_machine_gives_the_same_bytes() {
+        let snapshot = snapshot();
+        assert_eq!(replies(Machine::any(), &snapshot), replies(Machine::here(), &snapshot));
+    }
+}
