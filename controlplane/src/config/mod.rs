@@ -2,11 +2,13 @@
 
 mod dns;
 pub mod file;
+mod port;
 mod problem;
 mod rate_limit;
 mod secret;
 mod validate;
 mod view;
+mod workers;
 
 #[cfg(test)]
 mod tests;
