@@ -29,10 +29,13 @@
 mod device;
 mod eal;
 mod error;
+mod interrupts;
 mod mbuf;
 mod mempool;
 mod port;
+mod probe;
 mod queue;
+mod setup;
 mod threads;
 
 pub use device::Device;
@@ -41,5 +44,7 @@ pub use error::{DeviceProblem, DpdkError};
 pub use mbuf::Mbuf;
 pub use mempool::Mempool;
 pub use port::{Link, Port, PortOptions, PortStatistics};
+pub use probe::ProbedPort;
 pub use queue::PortQueue;
+pub use setup::{PortSetup, Spread};
 pub use threads::prepare_control_threads;
