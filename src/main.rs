@@ -1,8 +1,10 @@
 //! Wires RingDNS together. What there is to read is in the crates; see ARCHITECTURE.md.
 
 mod cli;
+mod ports;
 mod preflight;
 mod run;
+mod watch;
 
 use std::process::ExitCode;
 

@@ -3,31 +3,30 @@
 use std::fmt;
 use std::fs::File;
 use std::io::Read as _;
-use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
-use ringdns_controlplane::config::{Config, ConfigError, CookieMode, DnsConfig, Idle as ConfiguredIdle};
+use ringdns_controlplane::config::{Config, ConfigError, CookieMode, DnsConfig};
 use ringdns_controlplane::logging::{self, LogError};
 use ringdns_controlplane::{BuildInfo, ControlPlane, StartError as ControlError};
-use ringdns_dataplane::dpdk::{DpdkError, Eal, EalOptions, Port, PortOptions, PortQueue, prepare_control_threads};
-use ringdns_dataplane::idle::Idle;
+use ringdns_dataplane::dpdk::{DpdkError, Eal, EalOptions, PortQueue, prepare_control_threads};
 use ringdns_dataplane::worker::Worker;
 use ringdns_dataplane::workers::{StartError, WorkerPanic, Workers};
 use ringdns_engine::cookie::{CookieConfig, CookieSecret};
 use ringdns_engine::counters::Counters;
 use ringdns_engine::publish::Publisher;
-use ringdns_engine::rate::RateLimit;
-use ringdns_engine::serve::{ChaosConfig, EdnsConfig, Server, ServerConfig};
+use ringdns_engine::serve::{ChaosConfig, EdnsConfig};
 use ringdns_engine::snapshot::Snapshot;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::ports::{self, EngineConfig, OpenPorts, PlannedWorker};
 use crate::preflight::{self, PreflightError};
+use crate::watch::PortWatch;
 
-/// How often the workers are looked at.
+/// How often workers and ports are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Why RingDNS did not start, or did not go on.
@@ -98,49 +97,19 @@ pub fn run(path: &Path, build: BuildInfo) -> Result<(), RunError> {
     prepare_control_threads(&cores)?;
     let signals = forward_signals()?;
 
-    // The NIC spreads every client's packets over all workers.
-    let workers = u32::try_from(cores.len()).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
-    let rate_limit = config.rate_limit.clone().map(|limit| RateLimit { workers, ..limit });
     let (hugepages, memory_mib) = (config.eal.hugepages, config.eal.memory_mib);
     let eal = Eal::start(&EalOptions { hugepages, memory_mib, worker_cores: cores.clone() }, &devices)?;
-    let mut lanes: Vec<Vec<(PortQueue, Server)>> = cores.iter().map(|_| Vec::new()).collect();
-    let mut ports = Vec::new();
-    let (edns, chaos) = (edns_config(&config.dns)?, chaos_config(&config.dns));
-    for (device, port_config) in devices.iter().zip(&config.ports) {
-        let defaults = PortOptions::default();
-        let queues = u16::try_from(cores.len()).unwrap_or(u16::MAX);
-        let mtu = port_config.mtu.unwrap_or(defaults.mtu);
-        let (port, queues) = Port::open(&eal, device, PortOptions { queues, mtu, ..defaults })?;
-        let server = ServerConfig {
-            mac: port.mac(),
-            addresses: port_config.addresses.clone(),
-            dns_port: port_config.dns_port,
-            // A longer one would not leave the port in one frame.
-            udp_answer_bytes_max: config.dns.udp_answer_bytes_max.min(port.udp_payload_bytes_max()),
-            answer_local: true,
-            vlan: port_config.vlan,
-            edns: edns.clone(),
-            chaos: chaos.clone(),
-            rate_limit: rate_limit.clone(),
-        };
-        for ((lanes, queue), core) in lanes.iter_mut().zip(queues).zip(&cores) {
-            tracing::info!(port = port.name(), core, addresses = ?server.addresses, "queue pair served");
-            lanes.push((queue, Server::new(&server)));
-        }
-        ports.push(port);
-    }
+    let engine = EngineConfig { edns: edns_config(&config.dns)?, chaos: chaos_config(&config.dns) };
+    let OpenPorts { ports, workers } = ports::open(&eal, &config, &devices, &cores, &engine)?;
 
     let publisher = Publisher::new(Snapshot::empty());
-    let counters: Vec<Arc<Counters>> = cores.iter().map(|_| Arc::default()).collect();
-    let idle = match config.workers.idle {
-        ConfiguredIdle::Busy => Idle::Busy,
-        ConfiguredIdle::Sleep => Idle::Sleep,
-    };
-    let workers = lanes
-        .into_iter()
-        .zip(&counters)
-        .map(|(lanes, counters)| Worker::new(lanes, publisher.reader(), Arc::clone(counters), idle));
-    let workers: Vec<_> = cores.iter().copied().zip(workers).collect();
+    let counters: Vec<Arc<Counters>> = workers.iter().map(|_| Arc::default()).collect();
+    let workers: Vec<_> = (workers.into_iter().zip(&counters))
+        .map(|(PlannedWorker { core, idle, lanes }, counters)| {
+            (core, Worker::new(lanes, publisher.reader(), Arc::clone(counters), idle))
+        })
+        .collect();
+    let workers_count = workers.len();
     let control = ControlPlane::start(&config, counters, publisher, build)?;
     let workers = match Workers::start(workers) {
         Ok(workers) => workers,
@@ -149,8 +118,10 @@ pub fn run(path: &Path, build: BuildInfo) -> Result<(), RunError> {
             return Err(error.into());
         }
     };
-    tracing::info!(ports = ports.len(), workers = cores.len(), "ready to answer");
-    wait_for_end(&signals, &control, &workers);
+    let mut watch = PortWatch::new(ports);
+    control.show_ports(watch.gauges());
+    tracing::info!(ports = config.ports.len(), workers = workers_count, "ready to answer");
+    wait_for_end(&signals, &control, &workers, &mut watch);
     // The workers answer while requests of the API are finished; then they answer what has arrived, and end.
     let publisher = control.shutdown();
     let ended = workers.join();
@@ -209,8 +180,14 @@ fn forward_signals() -> Result<mpsc::Receiver<i32>, RunError> {
 }
 
 /// Reloads on SIGHUP; returns when it is time to end: at SIGTERM, SIGINT or the death of a worker.
-fn wait_for_end(signals: &mpsc::Receiver<i32>, control: &ControlPlane, workers: &Workers<PortQueue>) {
+fn wait_for_end(
+    signals: &mpsc::Receiver<i32>,
+    control: &ControlPlane,
+    workers: &Workers<PortQueue>,
+    ports: &mut PortWatch,
+) {
     loop {
+        ports.look();
         match signals.recv_timeout(LOOK_INTERVAL) {
             // Its outcome is logged when it is there: a large zone takes seconds.
             Ok(SIGHUP) => control.request_reload(),

@@ -17,6 +17,7 @@ use crate::api::{self, Context, ready};
 use crate::config::{Config, ViewConfig};
 use crate::cycle::{Cycle, RECLAIM_INTERVAL};
 use crate::metrics::Metrics;
+use crate::ports::PortGauges;
 use crate::source::{self, Sink, Source};
 use crate::state::{State, ZoneFileState};
 use crate::store::{OpenError, Store, StoreHandle, StoreSource};
@@ -165,6 +166,11 @@ impl ControlPlane {
     /// Where the API listens: the port is the one that was given, or a free one where 0 was given.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Shows ports in the metrics from now on; the first call counts.
+    pub fn show_ports(&self, ports: Vec<Arc<PortGauges>>) {
+        self.state.show_ports(ports);
     }
 
     /// True once every source has been read.

@@ -13,6 +13,7 @@ use ringdns_engine::counters::Counters;
 use ringdns_engine::verdict::{Fate, Reason};
 
 use crate::BuildInfo;
+use crate::ports::PortGauges;
 use crate::state::{PUBLISH_SECONDS_BUCKETS, State, now_ms};
 
 /// Type of the body.
@@ -118,6 +119,7 @@ impl Collector for Reader {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), Error> {
         self.workers(&mut encoder)?;
         self.reasons(&mut encoder)?;
+        self.ports(&mut encoder)?;
         self.snapshot(&mut encoder)?;
         self.publications(&mut encoder)?;
         self.sources(&mut encoder)?;
@@ -171,6 +173,22 @@ impl Reader {
                 })
             });
             counter(encoder, name, help, rows)?;
+        }
+        Ok(())
+    }
+
+    /// The ports.
+    fn ports(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
+        let ports = self.state.ports();
+        let label = |port: &PortGauges| vec![("port", port.name.clone())];
+        let figures = PortGauges::default();
+        for (index, (name, help, _)) in figures.link().into_iter().enumerate() {
+            let rows = ports.iter().map(|port| (label(port), float(port.link()[index].2)));
+            gauge(encoder, &format!("ringdns_port_{name}"), help, rows)?;
+        }
+        for (index, (name, help, _)) in figures.counts().into_iter().enumerate() {
+            let rows = ports.iter().map(|port| (label(port), port.counts()[index].2));
+            counter(encoder, &format!("ringdns_port_{name}"), help, rows)?;
         }
         Ok(())
     }

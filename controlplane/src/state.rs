@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use ringdns_engine::name::WireName;
 use ringdns_engine::snapshot::Snapshot;
 
+use crate::ports::PortGauges;
 use crate::views::Views;
 
 /// Upper bounds in seconds of the buckets of the publication histogram.
@@ -126,6 +127,8 @@ pub struct State {
     served: RwLock<Served>,
     /// The sources in order of priority.
     pub sources: Vec<SourceState>,
+    /// The ports; written once.
+    ports: OnceLock<Vec<Arc<PortGauges>>>,
     /// The names of views.
     pub views: Arc<Views>,
     /// The zone files in the order of the configuration.
@@ -153,6 +156,7 @@ impl State {
         Self {
             served: RwLock::new(Served { snapshot, zones: Arc::default() }),
             sources: sources.iter().map(|name| SourceState::new(name)).collect(),
+            ports: OnceLock::new(),
             views,
             zone_files: Mutex::new(zone_files),
             publish_times: Mutex::default(),
@@ -161,6 +165,17 @@ impl State {
             store_commits: AtomicU64::new(0),
             store_writes: AtomicU64::new(0),
         }
+    }
+
+    /// The ports; none before they are shown.
+    pub fn ports(&self) -> &[Arc<PortGauges>] {
+        self.ports.get().map_or(&[], Vec::as_slice)
+    }
+
+    /// Shows the ports, if none were shown before.
+    pub(crate) fn show_ports(&self, ports: Vec<Arc<PortGauges>>) {
+        // The first ones count: ports do not change while the process runs.
+        let _ = self.ports.set(ports);
     }
 
     /// What is served now.

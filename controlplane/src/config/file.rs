@@ -139,8 +139,18 @@ pub struct RateLimit {
 pub struct Workers {
     /// CPU ids, one worker each.
     pub cores: Option<Spanned<Vec<i64>>>,
-    /// What a worker does while no frames come.
-    pub idle: Option<Spanned<String>>,
+    /// What a worker does while no frames come: for all workers, or for each.
+    pub idle: Option<Spanned<Words>>,
+}
+
+/// One word, or several.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "expected a word or a list of words")]
+pub enum Words {
+    /// For everything.
+    One(String),
+    /// One for each.
+    Each(Vec<String>),
 }
 
 /// `[eal]`

@@ -84,16 +84,26 @@ pub enum CookieMode {
 pub struct WorkersConfig {
     /// CPU ids, one worker each, none twice; empty: the last online core.
     pub cores: Vec<usize>,
-    /// What a worker does while no frames come.
-    pub idle: Idle,
+    /// What a worker does while no frames come: one for all of them, or one for each.
+    pub idle: Vec<Idle>,
+}
+
+impl WorkersConfig {
+    /// What a worker does while no frames come, by its place among the cores.
+    pub fn idle_of(&self, worker: usize) -> Idle {
+        self.idle.get(worker).or(self.idle.last()).copied().unwrap_or_default()
+    }
 }
 
 /// What a worker does while no frames come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Idle {
     /// Polls for ever.
     Busy,
-    /// Sleeps for 50 microseconds after idle polls.
+    /// Polls for ever, with pauses in between.
+    Pause,
+    /// Sleeps after idle polls.
+    #[default]
     Sleep,
 }
 
