@@ -85,7 +85,7 @@ impl PortShared {
         if options.queues == 0 || options.queues > most {
             return Err(self.error(DeviceProblem::Queues { wanted: options.queues, most }));
         }
-        let most = if info.max_mtu == 0 { MTU_BYTES_MAX } else { info.max_mtu.min(MTU_BYTES_MAX) };
+        let most = largest_mtu(info.max_mtu, info.max_rx_pktlen).min(MTU_BYTES_MAX);
         let least = MTU_BYTES_MIN.max(info.min_mtu);
         if !(least..=most).contains(&options.mtu) {
             return Err(self.error(DeviceProblem::Mtu { wanted: options.mtu, least, most }));
@@ -253,6 +253,20 @@ fn driver_name(info: &ffi::rte_eth_dev_info) -> String {
     unsafe { CStr::from_ptr(info.driver_name) }.to_string_lossy().into_owned()
 }
 
+/// The largest MTU of a device: some tell it, others the length of the largest frame, and DPDK holds them to the smaller.
+fn largest_mtu(max_mtu: u16, max_frame_bytes: u32) -> u16 {
+    // Where a driver tells both, what lies between them is what it adds to a packet; else header and frame check sequence.
+    let added = match max_frame_bytes.checked_sub(u32::from(max_mtu)) {
+        Some(added) if max_mtu != u16::MAX && max_mtu != 0 => added,
+        _ => 14 + 4,
+    };
+    let by_frame = match max_frame_bytes {
+        0 => u16::MAX,
+        bytes => u16::try_from(bytes.saturating_sub(added)).unwrap_or(u16::MAX),
+    };
+    if max_mtu == 0 { by_frame } else { by_frame.min(max_mtu) }
+}
+
 /// Buffers of a queue pair.
 fn pool_mbufs(rx: u16, tx: u16) -> u32 {
     let bursts = u32::try_from(BURST_FRAMES_MAX).unwrap_or(u32::MAX);
@@ -295,6 +309,20 @@ mod tests {
         assert_eq!(Spread::of(ffi::RINGDNS_RSS_IPV4).to_string(), "IPv4");
         let nothing = Spread::of(0);
         assert_eq!((nothing.to_string().as_str(), nothing.is_there()), ("-", false));
+    }
+
+    #[test]
+    fn the_largest_mtu_is_what_both_limits_leave() {
+        // net_tap, net_null, net_af_xdp, a NIC with jumbo frames, a driver that tells nothing.
+        for (max_mtu, max_frame_bytes, most) in [
+            (u16::MAX, 1522, 1504),
+            (u16::MAX, u32::MAX, u16::MAX),
+            (3498, 3520, 3498),
+            (9706, 9728, 9706),
+            (0, 0, u16::MAX),
+        ] {
+            assert_eq!(largest_mtu(max_mtu, max_frame_bytes), most, "{max_mtu} {max_frame_bytes}");
+        }
     }
 
     #[test]
