@@ -1,4 +1,5 @@
-//! Real DPDK ports over virtual devices that need no privilege, NIC or hugepage: net_ring, net_null, net_pcap.
+//! Real DPDK ports over virtual devices that need no privilege, NIC or hugepage: net_ring, net_null, net_pcap; and a TAP device
+//! where there may be one.
 //!
 //! One test: the EAL starts once in a process, so the scenarios share it and run in order.
 
@@ -7,10 +8,14 @@
 
 use std::collections::HashSet;
 use std::fs;
+use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 
-use ringdns_dataplane::dpdk::{Device, DeviceProblem, DpdkError, Eal, EalOptions, Port, PortOptions, PortQueue};
+use ringdns_dataplane::dpdk::{
+    Device, DeviceProblem, DpdkError, Eal, EalOptions, Port, PortOptions, PortQueue, ProbedPort,
+};
 use ringdns_dataplane::nic::{Burst, Nic};
+use ringdns_dataplane::plan::Plan;
 use ringdns_engine::frame::FrameBuffer;
 use ringdns_engine::limits::BURST_FRAMES_MAX;
 
@@ -29,6 +34,9 @@ fn ports() {
     queues_belong_to_threads(&eal);
     a_closed_port_has_returned_its_buffers(&eal);
     kept_frames_outlive_their_port(&eal);
+    devices_tell_how_many_queues_they_have(&eal);
+    large_frames_fit_one_buffer(&eal);
+    a_tap_device_tells_of_arrivals(&eal);
     unknown_drivers_are_named(&eal);
     impossible_settings_are_refused(&eal);
 }
@@ -195,6 +203,56 @@ fn frames_pass_from_file_to_file(eal: &Eal) {
     drop((port, queue));
     assert_eq!(frames_of(&fs::read(&sink).unwrap()), frames);
     fs::remove_dir_all(&folder).unwrap();
+}
+
+fn devices_tell_how_many_queues_they_have(eal: &Eal) {
+    let probe = |device: &str| ProbedPort::new(eal, &Device::parse(device).unwrap()).unwrap();
+    let places = ["net_ring3", "net_null7"].map(|device| probe(device).place());
+    assert_eq!(places[0].queues, 16);
+    assert!(places[1].queues >= 16, "{places:?}");
+    // Probing left nothing behind; one queue for each of three workers, where there are so many.
+    let probed = probe("net_ring3");
+    let plan = Plan::new(&[probed.place()], &[None; 3]);
+    let queues = u16::try_from(plan.workers_of(0).len()).unwrap();
+    let (port, queues) = probed.open(PortOptions { queues, interrupts: true, ..PortOptions::default() }).unwrap();
+    let setup = port.setup();
+    assert_eq!((queues.len(), setup.queues, setup.interrupts, setup.driver.as_str()), (3, 3, false, "net_ring"));
+    assert!(queues.iter().all(|queue| queue.arrivals().is_none()), "a ring has no interrupts");
+}
+
+fn large_frames_fit_one_buffer(eal: &Eal) {
+    let options = PortOptions { mtu: 9000, ..PortOptions::default() };
+    let open = |device: &str| Port::open(eal, &Device::parse(device).unwrap(), options).unwrap();
+    let (_source_port, mut source) = open("net_null8");
+    let (_ring_port, mut ring) = open("net_ring4");
+    let mut burst = empty_frames(&mut source[0]);
+    burst.truncate(4);
+    for frame in &mut burst {
+        assert!(frame.room().len() >= 9018);
+        write(frame, 7, 9018);
+    }
+    ring[0].transmit(&mut burst);
+    assert!(burst.is_empty());
+    ring[0].receive(&mut burst);
+    assert_eq!(burst.len(), 4);
+    assert!(burst.iter().all(|frame| frame.is_whole() && frame.frame().len() == 9018 && number(frame) == 7));
+    ring[0].release(&mut burst);
+}
+
+fn a_tap_device_tells_of_arrivals(eal: &Eal) {
+    let device = Device::parse("net_tap9,iface=rdports9").unwrap();
+    let options = PortOptions { queues: 2, interrupts: true, ..PortOptions::default() };
+    let (port, queues) = match Port::open(eal, &device, options) {
+        Ok(opened) => opened,
+        Err(DpdkError::Device { problem: DeviceProblem::Capability(_) | DeviceProblem::NoTun, .. }) => return,
+        Err(error) => panic!("{error}"),
+    };
+    assert!(port.setup().interrupts && port.setup().spread.is_there(), "{:?}", port.setup());
+    let files: HashSet<_> = queues.iter().map(|queue| queue.arrivals().unwrap().as_raw_fd()).collect();
+    assert_eq!(files.len(), 2, "a file for each queue");
+    drop((port, queues));
+    let (port, queues) = Port::open(eal, &device, PortOptions { interrupts: false, ..options }).unwrap();
+    assert!(!port.setup().interrupts && queues.iter().all(|queue| queue.arrivals().is_none()));
 }
 
 fn unknown_drivers_are_named(eal: &Eal) {
