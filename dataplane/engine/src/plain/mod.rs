@@ -77,12 +77,20 @@ impl PlainQuery {
         self.name_bytes != 0
     }
 
-    /// Takes the query in a frame of `length` bytes that starts a buffer, if it is a plain one; else nothing is left.
+    /// Takes the query in a frame that starts a buffer, if it is a plain one; else nothing is left. The frame is looked at from
+    /// `START` on, and is `length` bytes long from there.
     #[inline(always)]
-    pub(crate) fn take(&mut self, station: &Station, room: &[u8], length: usize, seed: &Seed) -> Option<()> {
+    pub(crate) fn take<const START: usize>(
+        &mut self,
+        station: &Station,
+        room: &[u8],
+        length: usize,
+        seed: &Seed,
+    ) -> Option<()> {
         self.clear();
-        let window: &Window = room.first_chunk()?;
-        let PlainHeaders { udp_bytes, pseudo_sum, .. } = station.plain_headers(window.first_chunk()?, length)?;
+        let window: &Window = station.plain_part::<START>(room)?.first_chunk()?;
+        let PlainHeaders { udp_bytes, pseudo_sum, .. } =
+            station.plain_headers::<START>(window.first_chunk()?, length)?;
         let [f1, _] = load(window, HEADER_AT + 2);
         if u16::from_be_bytes([f1, 0]) & (FLAG_QR | OPCODE_MASK) != 0 {
             return None;
