@@ -8,6 +8,7 @@
 
 use std::collections::HashSet;
 use std::fs;
+use std::mem::MaybeUninit;
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 
@@ -18,6 +19,7 @@ use ringdns_dataplane::nic::{Burst, Nic};
 use ringdns_dataplane::plan::Plan;
 use ringdns_engine::frame::FrameBuffer;
 use ringdns_engine::limits::BURST_FRAMES_MAX;
+use rustix::event::{Timespec, epoll};
 
 #[test]
 fn ports() {
@@ -37,6 +39,7 @@ fn ports() {
     devices_tell_how_many_queues_they_have(&eal);
     large_frames_fit_one_buffer(&eal);
     a_tap_device_tells_of_arrivals(&eal);
+    an_interrupt_tells_of_a_frame(&eal);
     unknown_drivers_are_named(&eal);
     impossible_settings_are_refused(&eal);
 }
@@ -253,6 +256,48 @@ fn a_tap_device_tells_of_arrivals(eal: &Eal) {
     drop((port, queues));
     let (port, queues) = Port::open(eal, &device, PortOptions { interrupts: false, ..options }).unwrap();
     assert!(!port.setup().interrupts && queues.iter().all(|queue| queue.arrivals().is_none()));
+}
+
+/// By a wire of shared memory, one of whose ends has interrupts as a NIC has them.
+fn an_interrupt_tells_of_a_frame(eal: &Eal) {
+    let path = std::env::temp_dir().join(format!("ringdns-vhost-{}", std::process::id()));
+    let near = Device::parse(&format!("net_vhost0,iface={}", path.display())).unwrap();
+    let far = Device::parse(&format!("net_virtio_user0,path={}", path.display())).unwrap();
+    let (near_port, mut near) = Port::open(eal, &near, PortOptions::default()).unwrap();
+    let options = PortOptions { interrupts: true, ..PortOptions::default() };
+    let (far_port, mut far) = Port::open(eal, &far, options).unwrap();
+    assert!(far_port.setup().interrupts, "{:?}", far_port.setup());
+    let (_source_port, mut source) = open(eal, "net_null9");
+    let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
+    let changes = epoll::EventFlags::IN | epoll::EventFlags::ET;
+    epoll::add(&epoll, far[0].arrivals().unwrap(), epoll::EventData::new_u64(0), changes).unwrap();
+    let wait = |seconds| {
+        let mut events = [const { MaybeUninit::uninit() }; 4];
+        let time_max = Timespec { tv_sec: seconds, tv_nsec: 1_000_000 };
+        epoll::wait(&epoll, &mut events, Some(&time_max)).unwrap().0.len()
+    };
+    far[0].attach();
+    wait(0);
+    for round in 0..50 {
+        let is_armed = round % 3 != 0;
+        if is_armed {
+            far[0].arm();
+        }
+        let mut burst = empty_frames(&mut source);
+        burst.truncate(1);
+        write(&mut burst[0], round, 60);
+        while !burst.is_empty() {
+            near[0].transmit(&mut burst);
+        }
+        assert_eq!(wait(if is_armed { 20 } else { 0 }), usize::from(is_armed), "round {round}");
+        far[0].disarm();
+        far[0].receive(&mut burst);
+        assert_eq!((burst.len(), number(&burst[0])), (1, round));
+        far[0].release(&mut burst);
+    }
+    // In this order: DPDK's vhost does not survive it when the far end goes first.
+    drop((near, near_port));
+    drop((far, far_port));
 }
 
 fn unknown_drivers_are_named(eal: &Eal) {

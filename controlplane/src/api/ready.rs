@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Answer, Context};
 
-/// How long a worker may poll nothing before it counts as stalled. A worker polls every 50 microseconds at the least.
+/// How long a worker may poll nothing before it counts as stalled. A worker that sleeps polls ten times a second.
 const STALLED_AFTER: Duration = Duration::from_secs(3);
 
 /// How often the workers are looked at.

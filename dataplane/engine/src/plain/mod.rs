@@ -1,8 +1,8 @@
 //! The plain way: a query as nearly all are, whose answer is one RRset sent as it is stored, or the absence of one.
-//! Untagged IPv4, one question with a name of at most 64 bytes, nothing behind it but an OPT record without options. All
-//! that is read of it lies at fixed places of the frame, so it is neither taken apart nor checked label by label: where
-//! its name equals one that is served it is well-formed. Whatever comes to no such answer goes the other ways, which give
-//! the same bytes (`tests/direct.rs` compares).
+//! IPv4, untagged or with the port's VLAN tag, one question with a name of at most 64 bytes, nothing behind it but an OPT
+//! record without options. All that is read of it lies at fixed places of the frame, so it is neither taken apart nor checked
+//! label by label: where its name equals one that is served it is well-formed. Whatever comes to no such answer goes the other
+//! ways, which give the same bytes (`tests/direct.rs` compares).
 //!
 //! ```text
 //! Ethernet 14 | IPv4 20 | UDP 8 | DNS header 12 | name | type 2, class 2 | OPT record 11, or nothing
