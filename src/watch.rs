@@ -54,16 +54,16 @@ impl Watched {
     /// Notes how the link is now.
     fn see(&mut self, link: Link) {
         let port = self.port.name();
+        // DPDK's number for a speed that is not known.
+        let speed_mbps = if link.speed_mbps == u32::MAX { 0 } else { link.speed_mbps };
         match (self.link, link) {
             (Some(before), now) if before.up == now.up => {}
             (None, Link { up: true, .. }) => {}
-            (_, Link { up: true, speed_mbps }) => tracing::info!(port, speed_mbps, "link is up"),
+            (_, Link { up: true, .. }) => tracing::info!(port, speed_mbps, "link is up"),
             (_, Link { up: false, .. }) => tracing::warn!(port, "link is down: no query comes in by this port"),
         }
         self.link = Some(link);
         self.gauges.link_up.set(u64::from(link.up));
-        // DPDK's number for a speed that is not known.
-        let speed_mbps = if link.speed_mbps == u32::MAX { 0 } else { link.speed_mbps };
         self.gauges.speed_mbps.set(u64::from(speed_mbps));
     }
 }

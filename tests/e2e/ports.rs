@@ -109,6 +109,39 @@ fn two_workers_share_the_flows_of_a_port() {
 }
 
 #[test]
+fn one_worker_serves_several_ports_and_sleeps_on_all_of_them() {
+    let _turn = turn();
+    let mut setup = Setup::new();
+    let second = "198.51.100.53".parse().expect("an address");
+    setup.more = format!("[[port]]\ndevice = \"net_tap1,iface=rdtap1\"\naddresses = [\"{second}\"]\n");
+    let server = start(&setup);
+    run("ip", &["address", "add", "198.51.100.1/24", "dev", "rdtap1"]);
+    run("ip", &["link", "set", "rdtap1", "up"]);
+    for port in ["net_tap0", "net_tap1"] {
+        let plan = plan_of(&server, port);
+        assert!(plan.len() == 1 && plan[0].ends_with("sleep (interrupts)"), "{plan:?}");
+        assert_eq!(server.metrics().sum("ringdns_port_link_up", &[&format!("port=\"{port}\"")]), 1);
+    }
+    for _ in 0..20 {
+        thread::sleep(Duration::from_millis(20));
+        assert_eq!(dig(second, "www.example.org", "A").answer, ["www.example.org. 60 IN A 203.0.113.1"]);
+        assert_answers();
+    }
+    // What one port serves, the other does not.
+    let before = server.metrics().reason("other_address");
+    run("ip", &["route", "replace", &format!("{SERVED4}/32"), "dev", "rdtap1"]);
+    run("ip", &["neighbour", "replace", &SERVED4.to_string(), "lladdr", &mac_text("rdtap1"), "dev", "rdtap1"]);
+    let query = Question::new("www.example.org.", A).to_wire(7);
+    assert_eq!(exchange(&harness::udp::socket(SERVED4), &query, Duration::from_millis(500)), None);
+    assert!(server.metrics().reason("other_address") > before);
+}
+
+/// The MAC address of an interface, which is also its port's, as text.
+fn mac_text(interface: &str) -> String {
+    mac_address(interface).map(|byte| format!("{byte:02x}")).join(":")
+}
+
+#[test]
 fn a_core_without_a_queue_gets_no_worker_and_is_named() {
     let _turn = turn();
     if thread::available_parallelism().map_or(1, usize::from) < 2 {
