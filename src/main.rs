@@ -1,6 +1,7 @@
 //! Wires RingDNS together. What there is to read is in the crates; see ARCHITECTURE.md.
 
 mod cli;
+mod kernel;
 mod preflight;
 mod run;
 
