@@ -131,7 +131,7 @@ pub fn run(path: &Path, build: BuildInfo) -> Result<(), RunError> {
         };
         for ((lanes, (nic, kernel)), core) in lanes.iter_mut().zip(queues.into_iter().zip(kernel)).zip(&cores) {
             tracing::info!(port = port.name(), core, addresses = ?server.addresses, "queue pair served");
-            lanes.push(WorkerPort { nic, server: Server::new(&server), kernel });
+            lanes.push(WorkerPort { nic, server: Server::new(&server), kernel, successor: None });
         }
         ports.push(port);
     }

@@ -11,7 +11,7 @@
 //! 1. [`nic`]: the three calls that a worker makes to a network interface.
 //! 2. [`worker`]: the loop itself.
 //! 3. [`workers`]: the threads, started pinned and stopped together; [`idle`]: what they do while nothing arrives.
-//! 4. [`kernel`]: where everything goes that is not answered here.
+//! 4. [`kernel`]: where everything goes that is not answered here; [`exchange`]: how a worker comes by a new configuration.
 //! 5. [`memnic`] and [`replay`]: interfaces in memory, so that all of the above is tested on any machine.
 //! 6. `dpdk` (with the feature of that name): the real interfaces, by safe wrappers over `ringdns-ffi`.
 //!
@@ -44,6 +44,7 @@
 
 #[cfg(feature = "dpdk")]
 pub mod dpdk;
+pub mod exchange;
 pub mod idle;
 pub mod kernel;
 pub mod limits;

@@ -22,6 +22,7 @@ use ringdns_engine::serve::Server;
 use ringdns_engine::snapshot::Snapshot;
 use ringdns_engine::verdict::{Reason, Verdict};
 
+use crate::exchange;
 use crate::idle::{Idle, IdleWatch};
 use crate::kernel::KernelLane;
 use crate::nic::{Burst, Nic};
@@ -44,12 +45,14 @@ pub struct WorkerPort<N: Nic> {
     pub server: Server,
     /// The way to the kernel; none: frames that are for the kernel are dropped.
     pub kernel: Option<KernelLane<N::Frame>>,
+    /// Where a server comes from that is to take this one's place; none: it stays.
+    pub successor: Option<exchange::Receiver<Server>>,
 }
 
 impl<N: Nic> From<(N, Server)> for WorkerPort<N> {
-    /// A port without a way to the kernel.
+    /// A port without a way to the kernel, whose server stays.
     fn from((nic, server): (N, Server)) -> Self {
-        Self { nic, server, kernel: None }
+        Self { nic, server, kernel: None, successor: None }
     }
 }
 
@@ -61,6 +64,8 @@ struct Lane<N: Nic> {
     nic: N,
     /// See [`WorkerPort`].
     server: Server,
+    /// See [`WorkerPort`].
+    successor: Option<exchange::Receiver<Server>>,
     /// Where the time starts that the server is told; none: it needs none.
     start: Option<Instant>,
 }
@@ -87,9 +92,9 @@ impl<N: Nic> Worker<N> {
         counters: Arc<Counters>,
         idle: Idle,
     ) -> Self {
-        let lane = |WorkerPort { nic, server, kernel }: WorkerPort<N>| {
+        let lane = |WorkerPort { nic, server, kernel, successor }: WorkerPort<N>| {
             let start = server.needs_time().then(Instant::now);
-            Lane { kernel, nic, server, start }
+            Lane { kernel, nic, server, successor, start }
         };
         let lanes = ports.into_iter().map(Into::into).map(lane).collect();
         Self { lanes, reader, counters, idle, bursts: Bursts::default() }
@@ -141,6 +146,11 @@ impl<N: Nic> Lane<N> {
         // NOTE: after the receive, so that a query sent after a publication was acknowledged sees it; and also where
         // nothing arrived, so that an idle worker keeps no old generation alive.
         let snapshot = reader.pin();
+        if let Some(successor) = &self.successor
+            && successor.swap(&mut self.server)
+        {
+            self.start = self.server.needs_time().then(Instant::now);
+        }
         let frames = bursts.received.len();
         if frames == 0 {
             return self.send_for_kernel(bursts, counters);
