@@ -237,6 +237,11 @@ impl Server {
 
     /// Ends it by SIGTERM and returns how it ended.
     pub fn stop(mut self) -> ExitStatus {
+        self.terminate()
+    }
+
+    /// The same; nothing can be asked of it afterwards.
+    pub fn terminate(&mut self) -> ExitStatus {
         let mut child = self.child.take().expect("a running server");
         signal(&child, Signal::SIGTERM);
         let status = process::wait(&mut child, STOP_TIME_MAX);

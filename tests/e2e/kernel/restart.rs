@@ -102,3 +102,25 @@ fn kills_under_load_lose_nothing_that_was_acknowledged() {
         assert_eq!(response.status, 200, "name{name} of {acknowledged} was acknowledged and is lost");
     }
 }
+
+#[test]
+fn a_restart_in_order_drains_and_answers_again_at_once() {
+    let _turn = turn();
+    let mut house = house();
+    house.server.put_zone(ZONE);
+    house.server.put_rrset(ZONE, "www", "A", 60, &["203.0.113.7"]);
+    let load = house.dnsperf(4, 2_000);
+    thread::sleep(Duration::from_secs(1));
+    let start = Instant::now();
+    let status = house.server.terminate();
+    let stopped = start.elapsed();
+    assert!(status.success(), "{status}: it ends as asked");
+    house.server = house.setup.spawn();
+    let answering = time_to_answer(&house.client);
+    println!("ended {stopped:?} after SIGTERM, answering {answering:?} after the device was free");
+    house.server.wait_ready();
+    address_server(RING);
+    drop(load);
+    let _entered = house.client.enter();
+    assert_eq!(dig(SERVED4, "www.written.example", "A").answer, ["www.written.example. 60 IN A 203.0.113.7"]);
+}
