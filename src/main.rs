@@ -1,8 +1,11 @@
 //! Wires RingDNS together. What there is to read is in the crates; see ARCHITECTURE.md.
 
+mod answering;
 mod cli;
+mod kernel;
 mod ports;
 mod preflight;
+mod reload;
 mod run;
 mod watch;
 

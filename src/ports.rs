@@ -1,23 +1,15 @@
 //! Ports and workers: which worker polls which queue, planned, opened, and told as a table.
 
-use std::num::NonZeroU32;
-
-use ringdns_controlplane::config::{Config, Idle as ConfiguredIdle};
-use ringdns_dataplane::dpdk::{Device, DpdkError, Eal, Port, PortOptions, PortQueue, ProbedPort};
+use ringdns_controlplane::config::{Config, Idle as ConfiguredIdle, PortConfig};
+use ringdns_dataplane::dpdk::{Device, DpdkError, Eal, Port, PortOptions, PortQueue, ProbedPort, kernel_spare_mbufs};
 use ringdns_dataplane::idle::Idle;
 use ringdns_dataplane::nic::Nic;
 use ringdns_dataplane::numa::Topology;
 use ringdns_dataplane::plan::{Place, Plan, is_remote};
-use ringdns_engine::rate::RateLimit;
-use ringdns_engine::serve::{ChaosConfig, EdnsConfig, Server, ServerConfig};
+use ringdns_dataplane::worker::WorkerPort;
 
-/// What the engine does alike on all ports.
-pub struct EngineConfig {
-    /// Options that are answered.
-    pub edns: EdnsConfig,
-    /// What is told of the server.
-    pub chaos: ChaosConfig,
-}
+use crate::answering::Answering;
+use crate::kernel::KernelInterfaces;
 
 /// A worker that is to be started.
 pub struct PlannedWorker {
@@ -26,13 +18,13 @@ pub struct PlannedWorker {
     /// What it does while nothing arrives.
     pub idle: Idle,
     /// Its queue pair of each port that it polls, and what answers there.
-    pub lanes: Vec<(PortQueue, Server)>,
+    pub lanes: Vec<WorkerPort<PortQueue>>,
 }
 
 impl PlannedWorker {
     /// How it spends its time while nothing arrives, for people.
     fn rest(&self) -> &'static str {
-        let has_interrupts = self.lanes.iter().all(|(queue, _)| queue.arrivals().is_some());
+        let has_interrupts = self.lanes.iter().all(|lane| lane.nic.arrivals().is_some());
         match (self.idle, has_interrupts) {
             (Idle::Busy, _) => "busy",
             (Idle::Pause, _) => "pause",
@@ -56,7 +48,8 @@ pub fn open(
     config: &Config,
     devices: &[Device],
     cores: &[usize],
-    engine: &EngineConfig,
+    answering: &mut Answering,
+    interfaces: &mut KernelInterfaces,
 ) -> Result<OpenPorts, DpdkError> {
     let probed: Vec<ProbedPort> =
         devices.iter().map(|device| ProbedPort::new(eal, device)).collect::<Result<_, _>>()?;
@@ -73,14 +66,16 @@ pub fn open(
         .map(|(worker, &core)| PlannedWorker { core, idle: idle(worker), lanes: Vec::new() })
         .collect();
     let mut ports = Vec::new();
-    for (index, probed) in probed.into_iter().enumerate() {
+    for ((index, probed), port_config) in probed.into_iter().enumerate().zip(&config.ports) {
         let planned = plan.workers_of(index);
         let interrupts = planned.iter().any(|&worker| idle(worker) == Idle::Sleep);
-        let (port, queues) = probed.open(port_options(config, index, planned.len(), interrupts))?;
-        let server = server_config(config, index, &port, engine);
-        for (queue, &worker) in queues.into_iter().zip(planned) {
+        let (port, queues) = probed.open(port_options(port_config, planned.len(), interrupts))?;
+        let kernel = interfaces.open(eal, &port, port_config, queues.len())?;
+        let servers = answering.add_port(config, port.mac(), port.udp_payload_bytes_max(), queues.len());
+        let pairs = queues.into_iter().zip(kernel).zip(servers);
+        for (((nic, kernel), (server, successor)), &worker) in pairs.zip(planned) {
             if let Some(worker) = workers.get_mut(worker) {
-                worker.lanes.push((queue, Server::new(&server)));
+                worker.lanes.push(WorkerPort { nic, server, kernel, successor: Some(successor) });
             }
         }
         ports.push(port);
@@ -91,29 +86,11 @@ pub fn open(
 }
 
 /// How a port is to be set up.
-fn port_options(config: &Config, port: usize, queues: usize, interrupts: bool) -> PortOptions {
+fn port_options(config: &PortConfig, queues: usize, interrupts: bool) -> PortOptions {
     let defaults = PortOptions::default();
-    let mtu = config.ports.get(port).and_then(|port| port.mtu).unwrap_or(defaults.mtu);
-    PortOptions { queues: u16::try_from(queues).unwrap_or(u16::MAX), mtu, interrupts, ..defaults }
-}
-
-/// What the engine is told of a port that has been set up.
-fn server_config(config: &Config, index: usize, port: &Port, engine: &EngineConfig) -> ServerConfig {
-    let port_config = config.ports.get(index);
-    // The NIC spreads every client's packets over all queues of the port, and each has a worker.
-    let shares = NonZeroU32::new(u32::from(port.setup().queues)).unwrap_or(NonZeroU32::MIN);
-    ServerConfig {
-        mac: port.mac(),
-        addresses: port_config.map(|port| port.addresses.clone()).unwrap_or_default(),
-        dns_port: port_config.map_or(53, |port| port.dns_port),
-        // A longer one would not leave the port in one frame.
-        udp_answer_bytes_max: config.dns.udp_answer_bytes_max.min(port.udp_payload_bytes_max()),
-        answer_local: true,
-        vlan: port_config.and_then(|port| port.vlan),
-        edns: engine.edns.clone(),
-        chaos: engine.chaos.clone(),
-        rate_limit: config.rate_limit.clone().map(|limit| RateLimit { workers: shares, ..limit }),
-    }
+    let mtu = config.mtu.unwrap_or(defaults.mtu);
+    let spare_mbufs = config.kernel.as_ref().map_or(0, |_| kernel_spare_mbufs());
+    PortOptions { queues: u16::try_from(queues).unwrap_or(u16::MAX), mtu, spare_mbufs, interrupts, ..defaults }
 }
 
 /// Tells the plan, and what is odd about it.

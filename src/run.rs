@@ -1,29 +1,29 @@
 //! `ringdns run`: ports, workers and control plane are started in order, and ended in the opposite one.
 
 use std::fmt;
-use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
-use ringdns_controlplane::config::{Config, ConfigError, CookieMode, DnsConfig};
+use ringdns_controlplane::config::{Config, ConfigError};
 use ringdns_controlplane::logging::{self, LogError};
+use ringdns_controlplane::reload::{Outcome, Reply};
 use ringdns_controlplane::{BuildInfo, ControlPlane, StartError as ControlError};
 use ringdns_dataplane::dpdk::{DpdkError, Eal, EalOptions, PortQueue, prepare_control_threads};
 use ringdns_dataplane::worker::Worker;
 use ringdns_dataplane::workers::{StartError, WorkerPanic, Workers};
-use ringdns_engine::cookie::{CookieConfig, CookieSecret};
 use ringdns_engine::counters::Counters;
 use ringdns_engine::publish::Publisher;
-use ringdns_engine::serve::{ChaosConfig, EdnsConfig};
 use ringdns_engine::snapshot::Snapshot;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use crate::ports::{self, EngineConfig, OpenPorts, PlannedWorker};
+use crate::answering::Answering;
+use crate::kernel::KernelInterfaces;
+use crate::ports::{self, OpenPorts, PlannedWorker};
 use crate::preflight::{self, PreflightError};
+use crate::reload::reload;
 use crate::watch::PortWatch;
 
 /// How often workers and ports are looked at.
@@ -89,18 +89,20 @@ run_error_from! {
 
 /// Serves until SIGTERM or SIGINT.
 pub fn run(path: &Path, build: BuildInfo) -> Result<(), RunError> {
-    let config = Config::load(path)?;
+    let mut config = Config::load(path)?;
     logging::init(&config.log)?;
     let devices = preflight::devices(&config)?;
     let cores = preflight::cores(&config)?;
     // Before any other thread is made: they inherit cores and signal masks from this one.
     prepare_control_threads(&cores)?;
-    let signals = forward_signals()?;
+    let (sender, events) = mpsc::channel();
+    forward_signals(sender.clone())?;
+    let mut answering = Answering::new()?;
 
     let (hugepages, memory_mib) = (config.eal.hugepages, config.eal.memory_mib);
     let eal = Eal::start(&EalOptions { hugepages, memory_mib, worker_cores: cores.clone() }, &devices)?;
-    let engine = EngineConfig { edns: edns_config(&config.dns)?, chaos: chaos_config(&config.dns) };
-    let OpenPorts { ports, workers } = ports::open(&eal, &config, &devices, &cores, &engine)?;
+    let mut interfaces = KernelInterfaces::default();
+    let OpenPorts { ports, workers } = ports::open(&eal, &config, &devices, &cores, &mut answering, &mut interfaces)?;
 
     let publisher = Publisher::new(Snapshot::empty());
     let counters: Vec<Arc<Counters>> = workers.iter().map(|_| Arc::default()).collect();
@@ -111,6 +113,7 @@ pub fn run(path: &Path, build: BuildInfo) -> Result<(), RunError> {
         .collect();
     let workers_count = workers.len();
     let control = ControlPlane::start(&config, counters, publisher, build)?;
+    let kernel_path = interfaces.start()?;
     let workers = match Workers::start(workers) {
         Ok(workers) => workers,
         Err(error) => {
@@ -118,88 +121,93 @@ pub fn run(path: &Path, build: BuildInfo) -> Result<(), RunError> {
             return Err(error.into());
         }
     };
-    let mut watch = PortWatch::new(ports);
-    control.show_ports(watch.gauges());
+    let mut ports = PortWatch::new(ports);
+    control.show_ports(ports.gauges());
     tracing::info!(ports = config.ports.len(), workers = workers_count, "ready to answer");
-    wait_for_end(&signals, &control, &workers, &mut watch);
+    control.on_reload(Box::new(move |reply| drop(sender.send(Event::Reload(reply)))));
+    let mut running =
+        Running { path, config: &mut config, answering: &answering, control: &control, workers: &workers };
+    running.wait_for_end(&events, &mut interfaces, &mut ports);
     // The workers answer while requests of the API are finished; then they answer what has arrived, and end.
     let publisher = control.shutdown();
     let ended = workers.join();
+    if let Some(kernel_path) = kernel_path {
+        kernel_path.stop();
+    }
     drop(publisher);
     ended?;
     tracing::info!("ended");
     Ok(())
 }
 
-/// What all ports answer to options. Without a configured secret, cookies are made with one of this process.
-fn edns_config(dns: &DnsConfig) -> Result<EdnsConfig, RunError> {
-    let mut secrets = dns.cookie_secrets.iter().copied();
-    let cookies = match dns.cookies {
-        CookieMode::Off => None,
-        mode => {
-            let secret = match secrets.next() {
-                Some(secret) => secret,
-                None => {
-                    tracing::info!(
-                        "cookies have a random secret: set dns.cookie_secrets where servers share an address"
-                    );
-                    random_secret()?
-                }
-            };
-            Some(CookieConfig { secret, other_secret: secrets.next(), enforce: mode == CookieMode::Enforce })
-        }
-    };
-    Ok(EdnsConfig { nsid: dns.nsid.clone(), cookies })
-}
-
-/// What all ports tell of the server.
-fn chaos_config(dns: &DnsConfig) -> ChaosConfig {
-    ChaosConfig { version: dns.version.clone(), identity: dns.identity.clone() }
-}
-
-/// A secret that nobody knows.
-fn random_secret() -> std::io::Result<CookieSecret> {
-    let mut bytes = [0; 16];
-    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(CookieSecret(bytes))
+/// What the main thread is told.
+enum Event {
+    /// A signal has come.
+    Signal(i32),
+    /// The admin API asks for the configuration to be read again.
+    Reload(Reply),
 }
 
 /// Starts a thread that passes signals on; taken before anything is started, so that none of them ends the process.
-fn forward_signals() -> Result<mpsc::Receiver<i32>, RunError> {
+fn forward_signals(sender: mpsc::Sender<Event>) -> Result<(), RunError> {
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
-    let (sender, receiver) = mpsc::channel();
     let forward = move || {
         for signal in signals.forever() {
-            if sender.send(signal).is_err() {
+            if sender.send(Event::Signal(signal)).is_err() {
                 return;
             }
         }
     };
     std::thread::Builder::new().name("ringdns-signals".to_owned()).spawn(forward)?;
-    Ok(receiver)
+    Ok(())
 }
 
-/// Reloads on SIGHUP; returns when it is time to end: at SIGTERM, SIGINT or the death of a worker.
-fn wait_for_end(
-    signals: &mpsc::Receiver<i32>,
-    control: &ControlPlane,
-    workers: &Workers<PortQueue>,
-    ports: &mut PortWatch,
-) {
-    loop {
-        ports.look();
-        match signals.recv_timeout(LOOK_INTERVAL) {
-            // Its outcome is logged when it is there: a large zone takes seconds.
-            Ok(SIGHUP) => control.request_reload(),
-            Ok(_) | Err(RecvTimeoutError::Disconnected) => {
-                tracing::info!("draining");
+/// What runs.
+struct Running<'a> {
+    /// The configuration's file.
+    path: &'a Path,
+    /// What holds of it.
+    config: &'a mut Config,
+    /// Makes the workers' servers.
+    answering: &'a Answering,
+    /// The control plane.
+    control: &'a ControlPlane,
+    /// The workers.
+    workers: &'a Workers<PortQueue>,
+}
+
+impl Running<'_> {
+    /// Reloads when asked to; returns when it is time to end: at SIGTERM, SIGINT or the death of a worker.
+    fn wait_for_end(
+        &mut self,
+        events: &mpsc::Receiver<Event>,
+        interfaces: &mut KernelInterfaces,
+        ports: &mut PortWatch,
+    ) {
+        loop {
+            match events.recv_timeout(LOOK_INTERVAL) {
+                // What comes of it is logged when it is there: a large zone takes seconds.
+                Ok(Event::Signal(SIGHUP)) => drop(self.reload()),
+                // Whoever asked may have gone.
+                Ok(Event::Reload(reply)) => drop(reply.send(self.reload())),
+                Ok(Event::Signal(_)) | Err(RecvTimeoutError::Disconnected) => {
+                    tracing::info!("draining");
+                    return;
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            ports.look();
+            interfaces.look();
+            self.answering.settle();
+            if !self.workers.all_running() {
+                tracing::error!("a worker has ended by itself");
                 return;
             }
-            Err(RecvTimeoutError::Timeout) => {}
         }
-        if !workers.all_running() {
-            tracing::error!("a worker has ended by itself");
-            return;
-        }
+    }
+
+    /// Reads the configuration again.
+    fn reload(&mut self) -> Outcome {
+        reload(self.path, self.config, self.answering, self.control)
     }
 }

@@ -18,6 +18,7 @@ mod merge;
 mod metrics;
 pub mod model;
 pub mod ports;
+pub mod reload;
 pub mod source;
 pub mod state;
 pub mod store;
