@@ -12,9 +12,10 @@ use std::time::{Duration, Instant};
 
 use common::{A, ipv4_query, snapshot};
 use ringdns_dataplane::idle::{Idle, WAIT_MAX};
+use ringdns_dataplane::kernel::KernelPort;
 use ringdns_dataplane::memnic::{MemFrame, MemNic, MemWire};
 use ringdns_dataplane::nic::{Burst, Nic};
-use ringdns_dataplane::worker::Worker;
+use ringdns_dataplane::worker::{Worker, WorkerPort};
 use ringdns_dataplane::workers::{Workers, available_cores};
 use ringdns_engine::counters::Counters;
 use ringdns_engine::publish::Publisher;
@@ -214,4 +215,28 @@ fn a_worker_that_polls_for_ever_arms_nothing() {
         workers.join().unwrap();
         assert_eq!(wire.arms.load(Ordering::Relaxed), 0, "{idle}");
     }
+}
+
+#[test]
+fn frames_of_the_kernel_wake_a_sleeping_worker() {
+    let publisher = Publisher::new(snapshot());
+    let (nic, mut wire) = nic();
+    let (kernel_nic, mut kernel) = MemNic::new(64);
+    let (mut port, mut lanes) = KernelPort::new(kernel_nic, 1);
+    let server = Server::new(&server_config());
+    let ports = [WorkerPort { nic, server, kernel: lanes.pop(), successor: None }];
+    let worker = Worker::new(ports, publisher.reader(), Arc::default(), Idle::Sleep);
+    let workers = Workers::start(vec![(available_cores()[0], worker)]).unwrap();
+    // Without a call it would sleep to the end of its wait every time; with one, some round must be shorter.
+    let mut shortest = LONG;
+    for _ in 0..20 {
+        wait_for_sleep(&wire, 1);
+        let start = Instant::now();
+        assert!(kernel.send(b"a frame of the kernel"));
+        assert_eq!(port.serve(), 1);
+        wire.wait_for_reply();
+        shortest = shortest.min(start.elapsed());
+    }
+    assert!(shortest < WAIT_MAX / 2, "nobody woke it: {shortest:?}");
+    workers.join().unwrap();
 }
