@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use ringdns_controlplane::config::{Config, ConfigError, CookieMode, DnsConfig, Idle as ConfiguredIdle};
 use ringdns_controlplane::logging::{self, LogError};
+use ringdns_controlplane::sockets::SocketOptions;
 use ringdns_controlplane::{BuildInfo, ControlPlane, StartError as ControlError};
 use ringdns_dataplane::dpdk::{DpdkError, Eal, EalOptions, Port, PortOptions, PortQueue, prepare_control_threads};
 use ringdns_dataplane::idle::Idle;
@@ -20,7 +21,7 @@ use ringdns_engine::cookie::{CookieConfig, CookieSecret};
 use ringdns_engine::counters::Counters;
 use ringdns_engine::publish::Publisher;
 use ringdns_engine::rate::RateLimit;
-use ringdns_engine::serve::{ChaosConfig, EdnsConfig, Server, ServerConfig};
+use ringdns_engine::serve::{ChaosConfig, EdnsConfig, MessageConfig, Server, ServerConfig};
 use ringdns_engine::snapshot::Snapshot;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -141,7 +142,10 @@ pub fn run(path: &Path, build: BuildInfo) -> Result<(), RunError> {
         .zip(&counters)
         .map(|(lanes, counters)| Worker::new(lanes, publisher.reader(), Arc::clone(counters), idle));
     let workers: Vec<_> = cores.iter().copied().zip(workers).collect();
-    let control = ControlPlane::start(&config, counters, publisher, build)?;
+    let udp_answer_bytes_max = config.dns.udp_answer_bytes_max;
+    let answers = MessageConfig { udp_answer_bytes_max, edns, chaos, rate_limit };
+    let sockets = SocketOptions { listen: config.sockets.listen.clone(), answers };
+    let control = ControlPlane::start(&config, sockets, counters, publisher, build)?;
     let workers = match Workers::start(workers) {
         Ok(workers) => workers,
         Err(error) => {

@@ -17,6 +17,7 @@ use crate::api::{self, Context, ready};
 use crate::config::{Config, ViewConfig};
 use crate::cycle::{Cycle, RECLAIM_INTERVAL};
 use crate::metrics::Metrics;
+use crate::sockets::{SocketOptions, Sockets, SocketsError};
 use crate::source::{self, Sink, Source};
 use crate::state::{State, ZoneFileState};
 use crate::store::{OpenError, Store, StoreHandle, StoreSource};
@@ -59,6 +60,9 @@ pub enum StartError {
         /// Why.
         error: std::io::Error,
     },
+    /// The sockets of DNS.
+    #[error(transparent)]
+    Sockets(#[from] SocketsError),
     /// Threads.
     #[error("a thread of the control plane cannot be started: {0}; raise the limit of processes (ulimit -u)")]
     Thread(std::io::Error),
@@ -97,6 +101,8 @@ struct Parts {
     store: StoreHandle,
     /// Gives the publisher back when every source is gone.
     cycle: JoinHandle<Publisher>,
+    /// Answers DNS over sockets.
+    sockets: Sockets,
 }
 
 impl ControlPlane {
@@ -107,6 +113,7 @@ impl ControlPlane {
     /// workers' cores, where there are others.
     pub fn start(
         config: &Config,
+        sockets: SocketOptions,
         counters: Vec<Arc<Counters>>,
         mut publisher: Publisher,
         build: BuildInfo,
@@ -129,6 +136,7 @@ impl ControlPlane {
         });
         let views = publish_views(&config.views, &mut publisher);
         let state = Arc::new(State::new(Arc::clone(publisher.current()), &SOURCES, views, files.collect()));
+        let sockets = Sockets::start(&config.sockets, sockets, &state, Duration::from_secs(DRAIN_SECONDS))?;
         let (events, waiting) = source::queue();
         let cycle = Cycle::new(publisher, waiting, Arc::clone(&state));
         let cycle = spawn_cycle(cycle)?;
@@ -145,7 +153,7 @@ impl ControlPlane {
         let workers = Arc::new(ready::Workers::new(counters.clone()));
         spawn_look(&runtime, &workers);
         let context = Arc::new(Context {
-            metrics: Metrics::new(counters, Arc::clone(&state), build.clone()),
+            metrics: Metrics::new(counters, sockets.monitor().cloned(), Arc::clone(&state), build.clone()),
             state: Arc::clone(&state),
             store: writer.clone(),
             token: config.admin.token.clone(),
@@ -158,13 +166,18 @@ impl ControlPlane {
         let stopped = async move { drop(stopped.await) };
         let served = runtime.spawn(api::serve(listener, context, stopped));
         tracing::info!(%address, "admin API listens");
-        let parts = Parts { runtime, stop, served, zone_files, store: writer, cycle };
+        let parts = Parts { runtime, stop, served, zone_files, store: writer, cycle, sockets };
         Ok(Self { parts: Some(parts), address, reloads, state })
     }
 
     /// Where the API listens: the port is the one that was given, or a free one where 0 was given.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where DNS is answered over sockets.
+    pub fn socket_addresses(&self) -> &[SocketAddr] {
+        self.parts.as_ref().map(|parts| parts.sockets.addresses()).unwrap_or_default()
     }
 
     /// True once every source has been read.
@@ -205,7 +218,9 @@ impl Drop for ControlPlane {
 impl Parts {
     /// See [`ControlPlane::shutdown`].
     fn end(self) -> Option<Publisher> {
-        let Self { runtime, stop, served, zone_files, store, cycle } = self;
+        let Self { runtime, stop, served, zone_files, store, cycle, sockets } = self;
+        // Both drain at the same time.
+        sockets.request_stop();
         // The API may have ended by itself.
         let _ = stop.send(());
         runtime.block_on(async {
@@ -214,6 +229,7 @@ impl Parts {
             }
             store.stop().await;
         });
+        drop(sockets);
         zone_files.abort();
         drop(store);
         let publisher = cycle.join().ok();

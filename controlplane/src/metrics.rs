@@ -13,13 +13,14 @@ use ringdns_engine::counters::Counters;
 use ringdns_engine::verdict::{Fate, Reason};
 
 use crate::BuildInfo;
+use crate::sockets::Monitor;
 use crate::state::{PUBLISH_SECONDS_BUCKETS, State, now_ms};
 
 /// Type of the body.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Labels of one row.
-type Labels = Vec<(&'static str, String)>;
+pub(crate) type Labels = Vec<(&'static str, String)>;
 
 /// Everything that can be scraped.
 #[derive(Debug)]
@@ -30,10 +31,15 @@ pub(crate) struct Metrics {
 
 impl Metrics {
     /// Metrics of a process that starts now.
-    pub(crate) fn new(counters: Vec<Arc<Counters>>, state: Arc<State>, build: BuildInfo) -> Self {
+    pub(crate) fn new(
+        counters: Vec<Arc<Counters>>,
+        sockets: Option<Arc<Monitor>>,
+        state: Arc<State>,
+        build: BuildInfo,
+    ) -> Self {
         let mut registry = Registry::default();
         let start_seconds = now_ms() as f64 / 1000.0;
-        registry.register_collector(Box::new(Reader { counters, state, build, start_seconds }));
+        registry.register_collector(Box::new(Reader { counters, sockets, state, build, start_seconds }));
         Self { registry }
     }
 
@@ -51,6 +57,8 @@ impl Metrics {
 struct Reader {
     /// What the workers count.
     counters: Vec<Arc<Counters>>,
+    /// What the sockets show.
+    sockets: Option<Arc<Monitor>>,
     /// What the cycle and the sources show.
     state: Arc<State>,
     /// What this program is.
@@ -82,7 +90,7 @@ pub fn rcode_name(rcode: u16) -> String {
 }
 
 /// Writes a counter; `_total` is added to its name.
-fn counter(
+pub(crate) fn counter(
     encoder: &mut DescriptorEncoder<'_>,
     name: &str,
     help: &str,
@@ -96,7 +104,7 @@ fn counter(
 }
 
 /// Writes a gauge.
-fn gauge(
+pub(crate) fn gauge(
     encoder: &mut DescriptorEncoder<'_>,
     name: &str,
     help: &str,
@@ -118,6 +126,9 @@ impl Collector for Reader {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), Error> {
         self.workers(&mut encoder)?;
         self.reasons(&mut encoder)?;
+        if let Some(sockets) = &self.sockets {
+            sockets.encode(&mut encoder)?;
+        }
         self.snapshot(&mut encoder)?;
         self.publications(&mut encoder)?;
         self.sources(&mut encoder)?;
@@ -126,9 +137,12 @@ impl Collector for Reader {
 }
 
 impl Reader {
-    /// Worker number and counters of each worker.
+    /// Number and counters of each worker; those of sockets have the transport's name for a number.
     fn each(&self) -> impl Iterator<Item = (String, &Counters)> {
-        self.counters.iter().enumerate().map(|(worker, counters)| (worker.to_string(), counters.as_ref()))
+        let workers =
+            self.counters.iter().enumerate().map(|(worker, counters)| (worker.to_string(), counters.as_ref()));
+        let sockets = self.sockets.iter().flat_map(|sockets| sockets.counters());
+        workers.chain(sockets.map(|(transport, counters)| (transport.to_owned(), counters)))
     }
 
     /// What the workers count by name and by response code.

@@ -5,6 +5,7 @@ pub mod file;
 mod problem;
 mod rate_limit;
 mod secret;
+mod sockets;
 mod validate;
 mod view;
 
@@ -20,6 +21,7 @@ use ringdns_engine::name::WireName;
 use ringdns_engine::rate::{Network, RateLimit};
 
 pub use problem::{ConfigError, Problem};
+pub use sockets::SocketsConfig;
 
 /// Everything that an operator decides, checked.
 #[derive(Clone, Debug)]
@@ -30,6 +32,8 @@ pub struct Config {
     pub dns: DnsConfig,
     /// How much each client may have, as if one worker counted it all; none: as much as it asks for.
     pub rate_limit: Option<RateLimit>,
+    /// DNS over the kernel's own sockets.
+    pub sockets: SocketsConfig,
     /// The packet threads.
     pub workers: WorkersConfig,
     /// DPDK's environment.

@@ -1,0 +1,121 @@
+//! DNS over UDP on the kernel's sockets: for this host's own queries, and for what reaches the kernel in fragments.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use ringdns_engine::serve::{MessageConfig, MessageServer, Transport};
+use tokio::net::UdpSocket;
+use tokio::sync::watch;
+use tokio::task::{spawn_local, yield_now};
+use tokio::time::sleep;
+
+use super::desk::{is_for_later, millis_since, seconds_now};
+use super::stats::Monitor;
+use crate::state::State;
+
+/// Longest payload of a datagram.
+const DATAGRAM_BYTES_MAX: usize = 65_535;
+
+/// Datagrams that are answered before the other sockets have their turn.
+const TURN_DATAGRAMS: usize = 64;
+
+/// Turns that a socket takes after it was told to stop: more datagrams than its buffer holds, so that a flood cannot keep it.
+const STOP_TURNS: usize = 64;
+
+/// Wait after an error that is none of a datagram: it may last, and must not keep the thread busy.
+const ERROR_PAUSE: Duration = Duration::from_millis(10);
+
+/// Answers the datagrams of a thread's sockets, one at a time.
+struct Service {
+    /// Answers messages.
+    server: MessageServer,
+    /// Where its time starts.
+    start: Instant,
+    /// The datagram at hand, and room for its answer.
+    buffer: Box<[u8]>,
+    /// What is served.
+    state: Arc<State>,
+    /// What is counted.
+    monitor: Arc<Monitor>,
+}
+
+/// Serves until it is told to stop; then answers what has arrived.
+pub(super) async fn serve(
+    sockets: Vec<UdpSocket>,
+    answers: MessageConfig,
+    state: Arc<State>,
+    monitor: Arc<Monitor>,
+    stop: watch::Receiver<bool>,
+) {
+    let service = Rc::new(RefCell::new(Service {
+        server: MessageServer::new(&answers, Transport::Udp),
+        start: Instant::now(),
+        buffer: vec![0; DATAGRAM_BYTES_MAX].into(),
+        state,
+        monitor,
+    }));
+    let tasks: Vec<_> = sockets
+        .into_iter()
+        .map(|socket| spawn_local(serve_socket(socket, Rc::clone(&service), stop.clone())))
+        .collect();
+    for task in tasks {
+        // One that has panicked has said so.
+        let _ = task.await;
+    }
+}
+
+/// Serves one socket.
+async fn serve_socket(socket: UdpSocket, service: Rc<RefCell<Service>>, mut stop: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            ready = socket.readable() => {
+                if ready.is_err() || !service.borrow_mut().turn(&socket) {
+                    sleep(ERROR_PAUSE).await;
+                }
+                yield_now().await;
+            }
+            _ = stop.wait_for(|&is_told| is_told) => break,
+        }
+    }
+    for _ in 0..STOP_TURNS {
+        let before = service.borrow().answered();
+        service.borrow_mut().turn(&socket);
+        if service.borrow().answered() == before {
+            return;
+        }
+    }
+}
+
+impl Service {
+    /// Datagrams that were looked at.
+    fn answered(&self) -> u64 {
+        let counters = &self.monitor.udp;
+        counters.rx_frames.get()
+    }
+
+    /// Answers some of the datagrams that have arrived; false where the socket is in trouble.
+    fn turn(&mut self, socket: &UdpSocket) -> bool {
+        self.server.set_time(millis_since(self.start), seconds_now());
+        for _ in 0..TURN_DATAGRAMS {
+            let (length, client) = match socket.try_recv_from(&mut self.buffer) {
+                Ok(received) => received,
+                Err(error) => return is_for_later(&error),
+            };
+            self.monitor.udp.rx_frames.add(1);
+            // NOTE: after the datagram has come, so that it sees what was published before it was sent.
+            let snapshot = self.state.snapshot();
+            let answered = self.server.answer(client, &mut self.buffer, length, &snapshot, &self.monitor.udp);
+            let Ok(bytes) = answered else { continue };
+            let answer = self.buffer.get(..bytes).unwrap_or_default();
+            // A full buffer, or a client that cannot be reached: the datagram is lost, as others are on their way.
+            match socket.try_send_to(answer, client) {
+                Ok(_) => self.monitor.udp.tx_frames.add(1),
+                Err(_) => drop(self.monitor.udp_unsent.fetch_add(1, Ordering::Relaxed)),
+            }
+        }
+        true
+    }
+}
