@@ -310,6 +310,26 @@ fn a_client_that_does_not_read_is_not_waited_for() {
 }
 
 #[test]
+fn what_all_clients_leave_unread_is_bounded() {
+    let host = Host::new("tcp_connections_per_client_max = 4000\ntcp_write_seconds = 3600\ntcp_idle_seconds = 3600");
+    let queries = framed(&query("large.example.org.", types::TXT)).repeat(300);
+    // Each could leave some hundred KiB unread.
+    let mut clients = Vec::new();
+    for _ in 0..3000 {
+        let mut stream = host.connect();
+        stream.write_all(&queries).unwrap();
+        clients.push(stream);
+        if clients.len() % 200 == 0 && host.closed("memory") > 0 {
+            break;
+        }
+    }
+    wait_until("some are closed", || host.closed("memory") > 0);
+
+    assert!(host.metric("ringdns_tcp_held_bytes{}") <= 64 << 20);
+    assert!(ask(&mut host.connect(), &query("www.example.org.", types::A)).is_some());
+}
+
+#[test]
 fn rates_hold_on_sockets() {
     let limit = "[rate_limit]\npackets_per_second = 20\nresponses_per_second = 5\nslip = 1\nwindow_seconds = 0\n";
     let host = Host::new(limit);

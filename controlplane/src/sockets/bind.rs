@@ -11,6 +11,13 @@ use super::SocketsError;
 /// Connections that the kernel accepts ahead of us; it bounds this by net.core.somaxconn.
 const BACKLOG: i32 = 4096;
 
+/// Bytes that the kernel holds for a client that does not read; it takes twice as many for its own needs. A bound of our own,
+/// because the kernel's grows to megabytes for each connection, and its sum is one of the whole host.
+const SEND_BUFFER_BYTES: usize = 64 << 10;
+
+/// Bytes that the kernel takes from a client ahead of us: some hundred queries.
+const RECEIVE_BUFFER_BYTES: usize = 16 << 10;
+
 /// Open files that are left to the rest of the process: ports, store, zone files, the admin API's clients.
 const FILES_RESERVED: u64 = 512;
 
@@ -38,7 +45,10 @@ pub(super) fn tcp(address: SocketAddr) -> Result<TcpListener, SocketsError> {
         let socket = socket(address, Type::STREAM, Protocol::TCP)?;
         // Connections of a server that has just ended must not keep its successor from the address.
         socket.set_reuse_address(true)?;
+        // Those below hold for the accepted connections as well. Answers are written as a whole: nothing is gained by waiting.
         socket.set_tcp_nodelay(true)?;
+        socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
+        socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
         socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;
         Ok(TcpListener::from(socket))
