@@ -153,6 +153,7 @@ impl ControlPlane {
         let workers = Arc::new(ready::Workers::new(counters.clone()));
         spawn_look(&runtime, &workers);
         let context = Arc::new(Context {
+            sockets: sockets.monitor().cloned(),
             metrics: Metrics::new(counters, sockets.monitor().cloned(), Arc::clone(&state), build.clone()),
             state: Arc::clone(&state),
             store: writer.clone(),

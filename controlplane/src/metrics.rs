@@ -13,7 +13,7 @@ use ringdns_engine::counters::Counters;
 use ringdns_engine::verdict::{Fate, Reason};
 
 use crate::BuildInfo;
-use crate::sockets::Monitor;
+use crate::sockets::{Monitor, is_of_messages};
 use crate::state::{PUBLISH_SECONDS_BUCKETS, State, now_ms};
 
 /// Type of the body.
@@ -165,6 +165,7 @@ impl Reader {
             }
             let rows = self
                 .each()
+                .filter(|(worker, _)| is_of_messages(name) || worker.bytes().all(|byte| byte.is_ascii_digit()))
                 .filter_map(|(worker, counters)| Some((vec![("worker", worker)], counters.plain().nth(index)?.2)));
             counter(encoder, &format!("ringdns_{name}"), help, rows)?;
         }

@@ -68,8 +68,8 @@ impl Host {
     /// The value of a metric's row.
     fn metric(&self, row: &str) -> u64 {
         let text = self.server.request("GET", "/metrics", &[], "").body;
-        let value = text.lines().find_map(|line| line.strip_prefix(row)?.trim().parse::<f64>().ok());
-        value.unwrap_or_else(|| panic!("no {row} in {text}")) as u64
+        let value = text.lines().find_map(|line| line.strip_prefix(row)?.trim().split('.').next()?.parse().ok());
+        value.unwrap_or_else(|| panic!("no {row} in {text}"))
     }
 
     /// Connections that ended for a cause.
@@ -255,6 +255,8 @@ fn a_full_table_gives_up_the_connection_asked_the_longest_ago() {
     }
     wait_until("it is counted", || host.closed("evicted") == 1);
     assert_eq!(host.open(), 4);
+    let status = host.server.get("/api/v1/status").1;
+    assert_eq!(status["sockets"], json!({"tcp_connections": 4, "tcp_connections_max": 4}));
 }
 
 #[test]

@@ -19,12 +19,13 @@ mod udp;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 pub use bind::Protocols;
 use ringdns_engine::serve::MessageConfig;
-pub(crate) use stats::Monitor;
+pub(crate) use stats::{Monitor, is_of_messages};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tokio::task::LocalSet;
@@ -141,7 +142,12 @@ impl Sockets {
     /// Starts a thread with a runtime of its own.
     fn spawn(&mut self, name: &str, run: impl FnOnce(&Runtime) + Send + 'static) -> Result<(), SocketsError> {
         let runtime = Builder::new_current_thread().enable_all().build().map_err(SocketsError::Thread)?;
-        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || run(&runtime));
+        let end = End(self.monitor.clone());
+        let run = move || {
+            let _end = end;
+            run(&runtime);
+        };
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(run);
         self.threads.push(thread.map_err(SocketsError::Thread)?);
         Ok(())
     }
@@ -155,6 +161,17 @@ impl Drop for Sockets {
             if thread.join().is_err() {
                 tracing::error!("a thread of the DNS sockets ended by a panic; please report what it said");
             }
+        }
+    }
+}
+
+/// Shows that a thread has ended, in whatever way.
+struct End(Option<Arc<Monitor>>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        if let Some(monitor) = &self.0 {
+            monitor.ended.fetch_add(1, Ordering::Relaxed);
         }
     }
 }

@@ -50,6 +50,14 @@ causes! {
     }
 }
 
+/// The counters of the engine that messages have a part in; the others are about frames.
+const OF_MESSAGES: [&str; 5] = ["truncated", "cookies_absent", "cookies_valid", "cookies_invalid", "slipped"];
+
+/// True where a counter of the engine by this name is about messages, and not about frames.
+pub(crate) fn is_of_messages(name: &str) -> bool {
+    OF_MESSAGES.contains(&name)
+}
+
 /// What both threads show.
 #[derive(Debug)]
 pub(crate) struct Monitor {
@@ -58,9 +66,11 @@ pub(crate) struct Monitor {
     /// What becomes of queries over TCP; written by its thread alone.
     pub(super) tcp: Arc<Counters>,
     /// Connections that are open.
-    pub(super) open: AtomicU64,
+    pub(crate) open: AtomicU64,
     /// Most connections that are kept.
-    pub(super) connections_max: u64,
+    pub(crate) connections_max: u64,
+    /// Threads that have ended; before the end of the server there should be none.
+    pub(crate) ended: AtomicU64,
     /// Bytes of queries that have begun and of answers that wait for their clients.
     pub(super) held_bytes: AtomicU64,
     /// Connections that were accepted.
@@ -81,6 +91,7 @@ impl Monitor {
             tcp: Arc::default(),
             open: AtomicU64::new(0),
             connections_max: connections_max as u64,
+            ended: AtomicU64::new(0),
             held_bytes: AtomicU64::new(0),
             accepted: AtomicU64::new(0),
             refused: Default::default(),

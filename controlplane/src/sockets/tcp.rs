@@ -291,12 +291,17 @@ impl Connection {
                     table.note_waker(self.guard.place, context.waker());
                     return match table.order(self.guard.place) {
                         None | Some(Closed::Ended) => Poll::Pending,
+                        Some(Closed::Idle) => Poll::Ready(Err(Closed::SlowReader)),
                         Some(cause) => Poll::Ready(Err(cause)),
                     };
                 }
             };
-            if self.rest.note_sent(written) {
-                service.table.borrow_mut().note_held(self.guard.place, self.rest.held());
+            let is_done = self.rest.note_sent(written);
+            let mut table = service.table.borrow_mut();
+            // Who reads is not idle.
+            table.note_answered(self.guard.place, service.start.elapsed());
+            table.note_held(self.guard.place, self.rest.held());
+            if is_done {
                 return Poll::Ready(Ok(()));
             }
         }

@@ -72,7 +72,7 @@ async fn serve_socket(socket: UdpSocket, service: Rc<RefCell<Service>>, mut stop
     loop {
         tokio::select! {
             ready = socket.readable() => {
-                if ready.is_err() || !service.borrow_mut().turn(&socket) {
+                if ready.is_err() || service.borrow_mut().turn(&socket).is_none() {
                     sleep(ERROR_PAUSE).await;
                 }
                 yield_now().await;
@@ -81,41 +81,31 @@ async fn serve_socket(socket: UdpSocket, service: Rc<RefCell<Service>>, mut stop
         }
     }
     for _ in 0..STOP_TURNS {
-        let before = service.borrow().answered();
-        service.borrow_mut().turn(&socket);
-        if service.borrow().answered() == before {
+        if service.borrow_mut().turn(&socket) != Some(TURN_DATAGRAMS) {
             return;
         }
     }
 }
 
 impl Service {
-    /// Datagrams that were looked at.
-    fn answered(&self) -> u64 {
-        let counters = &self.monitor.udp;
-        counters.rx_frames.get()
-    }
-
-    /// Answers some of the datagrams that have arrived; false where the socket is in trouble.
-    fn turn(&mut self, socket: &UdpSocket) -> bool {
+    /// Answers some of the datagrams that have arrived; gives how many, and nothing where the socket is in trouble.
+    fn turn(&mut self, socket: &UdpSocket) -> Option<usize> {
         self.server.set_time(millis_since(self.start), seconds_now());
-        for _ in 0..TURN_DATAGRAMS {
+        for datagrams in 0..TURN_DATAGRAMS {
             let (length, client) = match socket.try_recv_from(&mut self.buffer) {
                 Ok(received) => received,
-                Err(error) => return is_for_later(&error),
+                Err(error) => return is_for_later(&error).then_some(datagrams),
             };
-            self.monitor.udp.rx_frames.add(1);
             // NOTE: after the datagram has come, so that it sees what was published before it was sent.
             let snapshot = self.state.snapshot();
             let answered = self.server.answer(client, &mut self.buffer, length, &snapshot, &self.monitor.udp);
             let Ok(bytes) = answered else { continue };
             let answer = self.buffer.get(..bytes).unwrap_or_default();
             // A full buffer, or a client that cannot be reached: the datagram is lost, as others are on their way.
-            match socket.try_send_to(answer, client) {
-                Ok(_) => self.monitor.udp.tx_frames.add(1),
-                Err(_) => drop(self.monitor.udp_unsent.fetch_add(1, Ordering::Relaxed)),
+            if socket.try_send_to(answer, client).is_err() {
+                self.monitor.udp_unsent.fetch_add(1, Ordering::Relaxed);
             }
         }
-        true
+        Some(TURN_DATAGRAMS)
     }
 }
