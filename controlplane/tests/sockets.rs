@@ -180,6 +180,33 @@ fn a_query_may_come_byte_by_byte_and_its_end_with_the_next() {
 }
 
 #[test]
+fn segments_may_end_anywhere() {
+    let host = Host::new("");
+    let mut stream = host.connect();
+    let queries: Vec<u8> = (0..2000).flat_map(|id| framed(&query_with_id(id, "www.example.org.", types::A))).collect();
+    let mut writer = stream.try_clone().unwrap();
+    let writing = std::thread::spawn(move || {
+        let (mut rest, mut state) = (&queries[..], 7u64);
+        while !rest.is_empty() {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            // Segments of some bytes and of some queries, some of them close together.
+            let length = usize::try_from(state >> 33).unwrap() % if state >> 32 & 1 == 0 { 8 } else { 400 } + 1;
+            let (segment, after) = rest.split_at(length.min(rest.len()));
+            writer.write_all(segment).unwrap();
+            if state >> 31 & 1 == 0 {
+                std::thread::sleep(Duration::from_micros(50));
+            }
+            rest = after;
+        }
+    });
+    for id in 0..2000 {
+        let answer = receive(&mut stream).unwrap();
+        assert_eq!((&answer[..2], answer[3] & 0xf), (&u16::to_be_bytes(id)[..], 0));
+    }
+    writing.join().unwrap();
+}
+
+#[test]
 fn a_client_that_has_asked_and_closed_its_side_gets_its_answers() {
     let host = Host::new("");
     let mut stream = host.connect();
