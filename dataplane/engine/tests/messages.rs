@@ -20,7 +20,7 @@ use ringdns_engine::limits::STREAM_MESSAGE_BYTES_MAX;
 use ringdns_engine::query::HEADER_BYTES;
 use ringdns_engine::rate::RateLimit;
 use ringdns_engine::rtype::types;
-use ringdns_engine::select::{Member, Mode, Selection};
+use ringdns_engine::select::{Member, Mode, Selection, ViewTable};
 use ringdns_engine::serve::{MessageConfig, MessageServer, ServerConfig, Transport};
 use ringdns_engine::snapshot::Snapshot;
 use ringdns_engine::snapshot::edit::{Editor, RrsetSpec};
@@ -172,7 +172,7 @@ proptest! {
 #[test]
 fn what_fits_no_datagram_is_whole_over_tcp() {
     let mut editor = Editor::new(&SERVED);
-    let rdatas = (0..4000u16).map(|number| [192, 0, (number >> 8) as u8, number as u8].to_vec()).collect();
+    let rdatas = (0..4000u16).map(|number| [[192, 0], number.to_be_bytes()].concat()).collect();
     let spec = RrsetSpec { rtype: types::A, ttl: 60, rdatas, ..RrsetSpec::default() };
     editor.put_rrset(&common::name("example."), &common::name("huge.example."), &spec).unwrap();
     let served = editor.commit();
@@ -305,6 +305,28 @@ fn turns_are_taken() {
             .collect();
         seen.sort_unstable();
         assert_eq!(seen, [1, 2, 3]);
+    }
+}
+
+#[test]
+fn clients_see_their_views() {
+    let mut editor = Editor::new(&snapshot(&[("example.", ZONE)]));
+    for (view, last) in [(0, 1), (1, 2), (2, 3)] {
+        let rdatas = vec![vec![203, 0, 113, last]];
+        let spec = RrsetSpec { rtype: types::A, ttl: 60, rdatas, view, ..RrsetSpec::default() };
+        editor.put_rrset(&common::name("example."), &common::name("seen.example."), &spec).unwrap();
+    }
+    editor.set_views(ViewTable::new([("192.0.2.0/24".parse().unwrap(), 1), ("2001:db8::/32".parse().unwrap(), 2)]));
+    let served = editor.commit();
+    for transport in [Transport::Udp, Transport::Tcp] {
+        let mut sockets = Sockets::new(served.clone(), &server_config(), transport);
+        for (client, last) in
+            [("198.51.100.1:1024", 1), ("192.0.2.9:1024", 2), ("[::ffff:192.0.2.9]:1024", 2), ("[2001:db8::9]:1024", 3)]
+        {
+            let answer = sockets.ask_from(client, &query("seen.example.", types::A)).unwrap();
+            assert_eq!(answer.last(), Some(&last), "{client}");
+        }
+        assert_eq!((sockets.counters.queries_ipv4.get(), sockets.counters.queries_ipv6.get()), (3, 1));
     }
 }
 
