@@ -12,7 +12,7 @@ use harness::link::addresses::SERVED4;
 use harness::message::{Answer, Question};
 use harness::process::{finish, resident_bytes, run};
 use harness::tcp::{ask, connect_from, framed, raise_open_files, receive};
-use harness::{Server, Setup, turn, wait_for};
+use harness::{Namespace, Server, Setup, turn, wait_for};
 
 use crate::zone_text;
 
@@ -150,6 +150,10 @@ fn thousands_of_idle_and_slow_connections_delay_nobody_in_bounded_memory() {
     println!("{connections} idle connections of {files} open files: {each} bytes of memory each");
     assert!(each < CONNECTION_BYTES_MAX, "{each} bytes");
 
+    if files < 25_512 {
+        assert!(server.log().contains("LimitNOFILE=25512"), "the remedy is told");
+    }
+
     let questions = setup.path("questions");
     fs::write(&questions, "www.tcp.example A\nmissing.tcp.example A\n".repeat(10_000)).expect("a writable folder");
     let slow = slow_clients();
@@ -199,6 +203,41 @@ fn what_was_asked_over_tcp_is_answered_before_the_end() {
         }
         assert_eq!(receive(stream), None);
     }
+}
+
+#[test]
+fn clients_that_vanish_are_forgotten() {
+    let _turn = turn();
+    let mut setup = setup("tcp_idle_seconds = 3\ntcp_write_seconds = 3");
+    // An address that comes after the start.
+    setup.more = setup.more.replace("192.0.2.53:53", "198.51.100.1:53");
+    let server = setup.start();
+    let far = Namespace::new();
+    run("ip", &["link", "add", "near", "type", "veth", "peer", "name", "far", "netns", &far.path()]);
+    run("ip", &["address", "add", "198.51.100.1/24", "dev", "near"]);
+    run("ip", &["link", "set", "near", "up"]);
+    let mut streams: Vec<TcpStream> = {
+        let _entered = far.enter();
+        run("ip", &["address", "add", "198.51.100.2/24", "dev", "far"]);
+        run("ip", &["link", "set", "far", "up"]);
+        let [server, client] = [1, 2].map(|last| Ipv4Addr::new(198, 51, 100, last));
+        assert_eq!(dig_with(server.into(), "www.tcp.example", "A", &["+tcp"]).answer.len(), 1);
+        (0..90).map(|_| connect_from(client, SocketAddrV4::new(server, 53))).collect()
+    };
+    for (index, stream) in streams.iter_mut().enumerate() {
+        assert!(ask(stream, &small(1)).is_some());
+        // Some leave half a query behind, some an answer that nobody takes.
+        match index % 3 {
+            0 => stream.write_all(&framed(&small(1))[..9]).expect("a connection"),
+            1 => stream.write_all(&framed(&large(1)).repeat(100)).expect("a connection"),
+            _ => {}
+        }
+    }
+    run("ip", &["link", "delete", "near"]);
+    assert_eq!(dig_with(Ipv4Addr::LOCALHOST.into(), "www.tcp.example", "A", &["+tcp"]).answer.len(), 1);
+    wait_for("the connections to be forgotten", TIME_MAX, || {
+        (server.metrics().sum("ringdns_tcp_connections", &[]) == 0).then_some(())
+    });
 }
 
 #[test]

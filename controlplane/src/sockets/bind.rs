@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -39,14 +40,16 @@ impl fmt::Display for Protocols {
     }
 }
 
-/// Listens for connections.
-pub(super) fn tcp(address: SocketAddr) -> Result<TcpListener, SocketsError> {
+/// Listens for connections. Clients that do not take what is sent to them within `write` are given up by the kernel, also after
+/// we have closed: those that have vanished would be tried again for minutes.
+pub(super) fn tcp(address: SocketAddr, write: Duration) -> Result<TcpListener, SocketsError> {
     let listen = || {
         let socket = socket(address, Type::STREAM, Protocol::TCP)?;
         // Connections of a server that has just ended must not keep its successor from the address.
         socket.set_reuse_address(true)?;
         // Those below hold for the accepted connections as well. Answers are written as a whole: nothing is gained by waiting.
         socket.set_tcp_nodelay(true)?;
+        socket.set_tcp_user_timeout(Some(write))?;
         socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
         socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
         socket.bind(&address.into())?;

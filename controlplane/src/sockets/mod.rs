@@ -93,7 +93,7 @@ impl Sockets {
         }
         let (mut streams, mut datagrams) = (Vec::new(), Vec::new());
         for address in listen {
-            let stream = bind::tcp(address)?;
+            let stream = bind::tcp(address, config.tcp_write)?;
             let address = stream.local_addr().map_err(SocketsError::Thread)?;
             if config.udp {
                 datagrams.push(bind::udp(address)?);
