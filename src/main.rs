@@ -1,7 +1,10 @@
 //! Wires RingDNS together. What there is to read is in the crates; see ARCHITECTURE.md.
 
+mod answering;
 mod cli;
+mod kernel;
 mod preflight;
+mod reload;
 mod run;
 
 use std::process::ExitCode;

@@ -8,15 +8,17 @@ use std::time::Duration;
 use ringdns_engine::counters::Counters;
 use ringdns_engine::publish::Publisher;
 use ringdns_engine::select::ViewTable;
+use ringdns_engine::serve::MessageConfig;
 use ringdns_engine::snapshot::edit::Editor;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
 use crate::api::{self, Context, ready};
-use crate::config::{Config, ViewConfig};
+use crate::config::{Changes, Config, ConfigError, ViewConfig};
 use crate::cycle::{Cycle, RECLAIM_INTERVAL};
 use crate::metrics::Metrics;
+use crate::reload::{ReloadHook, Settings};
 use crate::sockets::{SocketOptions, Sockets, SocketsError};
 use crate::source::{self, Sink, Source};
 use crate::state::{State, ZoneFileState};
@@ -81,7 +83,9 @@ pub struct ControlPlane {
     /// Where the API listens.
     address: SocketAddr,
     /// Asks for a reload of zone files.
-    reloads: mpsc::Sender<ReloadRequest>,
+    reloads: mpsc::UnboundedSender<ReloadRequest>,
+    /// What of the configuration can change.
+    settings: Arc<Settings>,
     /// What others see.
     state: Arc<State>,
 }
@@ -128,12 +132,8 @@ impl ControlPlane {
         let listener = listen(&runtime, config.admin.listen)?;
         let address = listener.local_addr().map_err(|error| listen_error(config.admin.listen, error))?;
 
-        let files = config.zone_files.iter().map(|file| ZoneFileState {
-            zone: file.zone.clone(),
-            path: file.path.clone(),
-            records: None,
-            error: None,
-        });
+        let files = config.zone_files.iter().map(ZoneFileState::new);
+        let settings = Arc::new(Settings::new(config));
         let views = publish_views(&config.views, &mut publisher);
         let state = Arc::new(State::new(Arc::clone(publisher.current()), &SOURCES, views, files.collect()));
         let sockets = Sockets::start(&config.sockets, sockets, &state, Duration::from_secs(DRAIN_SECONDS))?;
@@ -143,8 +143,8 @@ impl ControlPlane {
         runtime.spawn(source::tick(events.downgrade(), RECLAIM_INTERVAL));
 
         let (store, writer) = StoreSource::new(store, Arc::clone(&state));
-        let (reloads, requests) = mpsc::channel(1);
-        let zone_files = ZoneFiles::new(&config.zone_files, requests, Arc::clone(&state));
+        let (reloads, requests) = mpsc::unbounded_channel();
+        let zone_files = ZoneFiles::new(Arc::clone(&settings), requests, Arc::clone(&state));
         spawn_source(&runtime, &state, 0, store, &events);
         let zone_files = spawn_source(&runtime, &state, 1, zone_files, &events);
         // From here on only sources hold the queue open: when the last ends, so does the cycle.
@@ -154,11 +154,16 @@ impl ControlPlane {
         spawn_look(&runtime, &workers);
         let context = Arc::new(Context {
             sockets: sockets.monitor().cloned(),
-            metrics: Metrics::new(counters, sockets.monitor().cloned(), Arc::clone(&state), build.clone()),
+            metrics: Metrics::new(
+                counters,
+                sockets.monitor().cloned(),
+                Arc::clone(&state),
+                Arc::clone(&settings),
+                build.clone(),
+            ),
             state: Arc::clone(&state),
             store: writer.clone(),
-            token: config.admin.token.clone(),
-            zone_files: config.zone_files.clone(),
+            settings: Arc::clone(&settings),
             workers,
             build,
             lists: Context::lists(),
@@ -168,7 +173,7 @@ impl ControlPlane {
         let served = runtime.spawn(api::serve(listener, context, stopped));
         tracing::info!(%address, "admin API listens");
         let parts = Parts { runtime, stop, served, zone_files, store: writer, cycle, sockets };
-        Ok(Self { parts: Some(parts), address, reloads, state })
+        Ok(Self { parts: Some(parts), address, reloads, settings, state })
     }
 
     /// Where the API listens: the port is the one that was given, or a free one where 0 was given.
@@ -188,17 +193,40 @@ impl ControlPlane {
 
     /// Reads the zone files again; what changed is published at once. A file with mistakes leaves its zone as it is.
     pub fn reload(&self) -> Result<Reload, ReloadError> {
-        let (done, report) = oneshot::channel();
-        self.reloads.blocking_send(done).map_err(|_| ReloadError)?;
-        report.blocking_recv().map_err(|_| ReloadError)
+        self.request_reload().blocking_recv().map_err(|_| ReloadError)
     }
 
-    /// Has the zone files read again and does not wait for it: what came of it is in the log and in `/ready`. Does nothing
-    /// where a reload is waiting to begin already.
-    pub fn request_reload(&self) {
-        let (done, _) = oneshot::channel();
-        // A reload that has not begun yet will read the files as they are now.
-        let _ = self.reloads.try_send(done);
+    /// Has the zone files read again and does not wait for it: what came of it is in the log and in `/ready`, and comes by
+    /// the receiver.
+    pub fn request_reload(&self) -> oneshot::Receiver<Reload> {
+        let (done, report) = oneshot::channel();
+        // Where the source has ended, the receiver tells.
+        let _ = self.reloads.send(done);
+        report
+    }
+
+    /// Takes from a configuration what has changed, zone files among it, and has these read again. `changes` is what
+    /// [`Config::take`] gave.
+    pub fn reconfigure(&self, config: &Config, changes: &Changes) -> oneshot::Receiver<Reload> {
+        self.settings.take(config, changes);
+        self.request_reload()
+    }
+
+    /// Has the sockets answer with something else from their next message on.
+    pub fn renew_answers(&self, answers: MessageConfig) {
+        if let Some(parts) = &self.parts {
+            parts.sockets.renew_answers(answers);
+        }
+    }
+
+    /// Notes that the configuration was read again and refused: `/api/v1/status` and the metrics tell.
+    pub fn note_refused_config(&self, error: &ConfigError) {
+        self.settings.note_refused(error);
+    }
+
+    /// Sets who reads the configuration again when the admin API is asked to.
+    pub fn on_reload(&self, hook: ReloadHook) {
+        self.settings.set_hook(hook);
     }
 
     /// Stops in order: no new requests, the requests that are under way are answered, the sources end, the store is

@@ -18,6 +18,7 @@ pub mod logging;
 mod merge;
 mod metrics;
 pub mod model;
+pub mod reload;
 pub mod sockets;
 pub mod source;
 pub mod state;

@@ -36,6 +36,8 @@ pub struct Setup {
     folder: TempDir,
     /// Device arguments of the port.
     pub device: String,
+    /// More lines of the `[[port]]` table.
+    pub port: String,
     /// Zones with files named for them.
     zones: Vec<String>,
     /// The `[workers]` table's lines.
@@ -55,6 +57,7 @@ impl Setup {
         Setup {
             folder,
             device: format!("net_tap0,iface={TAP}"),
+            port: String::new(),
             zones: Vec::new(),
             workers: "idle = \"sleep\"".to_owned(),
             eal: "hugepages = false\nmemory_mib = 256".to_owned(),
@@ -76,6 +79,11 @@ impl Setup {
         }
     }
 
+    /// Serves a zone's file no longer, from the next start or reload on.
+    pub fn remove_zone(&mut self, zone: &str) {
+        self.zones.retain(|known| known != zone);
+    }
+
     /// Writes the configuration and returns its path.
     pub fn write_config(&self) -> PathBuf {
         let path = self.path("ringdns.toml");
@@ -85,7 +93,7 @@ impl Setup {
 
     /// The configuration.
     fn config(&self) -> String {
-        let Setup { device, workers, eal, admin, more, .. } = self;
+        let Setup { device, port, workers, eal, admin, more, .. } = self;
         let (v4, v6) = (addresses::SERVED4, addresses::SERVED6);
         let zones: String = self
             .zones
@@ -93,7 +101,7 @@ impl Setup {
             .map(|zone| format!("[[zone_file]]\nzone = \"{zone}\"\npath = \"{zone}zone\"\n"))
             .collect();
         format!(
-            "[workers]\n{workers}\n[eal]\n{eal}\n[[port]]\ndevice = \"{device}\"\naddresses = [\"{v4}\", \"{v6}\"]\n\
+            "[workers]\n{workers}\n[eal]\n{eal}\n[[port]]\ndevice = \"{device}\"\naddresses = [\"{v4}\", \"{v6}\"]\n{port}\n\
              [store]\npath = \"ringdns.redb\"\n{zones}[admin]\nlisten = \"{admin}\"\ntoken = \"{TOKEN}\"\n{more}"
         )
     }
@@ -101,7 +109,7 @@ impl Setup {
     /// Starts the server and waits until it is ready; addresses the client's side of a TAP device.
     pub fn start(&self) -> Server {
         let mut server = self.spawn();
-        wait_for("the server to be ready", START_TIME_MAX, || server.readiness());
+        server.wait_ready();
         if self.device.starts_with("net_tap") {
             address_client(TAP);
         }
@@ -229,6 +237,11 @@ impl Server {
 
     /// Ends it by SIGTERM and returns how it ended.
     pub fn stop(mut self) -> ExitStatus {
+        self.terminate()
+    }
+
+    /// The same; nothing can be asked of it afterwards.
+    pub fn terminate(&mut self) -> ExitStatus {
         let mut child = self.child.take().expect("a running server");
         signal(&child, Signal::SIGTERM);
         let status = process::wait(&mut child, STOP_TIME_MAX);
@@ -238,9 +251,19 @@ impl Server {
 
     /// Ends it by SIGKILL.
     pub fn kill(mut self) {
+        self.kill_now();
         let mut child = self.child.take().expect("a running server");
-        child.kill().expect("a running server");
         child.wait().expect("a child of ours");
+    }
+
+    /// Sends SIGKILL; it is gone when this is dropped.
+    pub fn kill_now(&self) {
+        signal(self.child(), Signal::SIGKILL);
+    }
+
+    /// Waits until it is ready.
+    pub fn wait_ready(&mut self) {
+        wait_for("the server to be ready", START_TIME_MAX, || self.readiness());
     }
 
     /// The process.

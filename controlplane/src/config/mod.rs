@@ -1,7 +1,9 @@
 //! The configuration: a versioned file ([`mod@file`]) that becomes a validated value ([`Config`]).
 
+mod change;
 mod dns;
 pub mod file;
+mod kernel;
 mod problem;
 mod rate_limit;
 mod secret;
@@ -20,6 +22,7 @@ use ringdns_engine::cookie::CookieSecret;
 use ringdns_engine::name::WireName;
 use ringdns_engine::rate::{Network, RateLimit};
 
+pub use change::Changes;
 pub use problem::{ConfigError, Problem};
 pub use sockets::SocketsConfig;
 
@@ -121,6 +124,28 @@ pub struct PortConfig {
     pub vlan: Option<u16>,
     /// Largest IP packet in bytes; none: the device's own.
     pub mtu: Option<u16>,
+    /// The way of everything else to the kernel; none: it is dropped.
+    pub kernel: Option<KernelConfig>,
+}
+
+/// The interface that a port has in the kernel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KernelConfig {
+    /// What makes it.
+    pub kind: KernelKind,
+    /// Its name.
+    pub interface: String,
+}
+
+/// What makes an interface of the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KernelKind {
+    /// vhost-net where this process can have it, else TAP.
+    Auto,
+    /// virtio-user over vhost-net.
+    Vhost,
+    /// A TAP device.
+    Tap,
 }
 
 /// The embedded store.

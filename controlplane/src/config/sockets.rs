@@ -7,6 +7,7 @@ use ringdns_engine::limits::SERVED_ADDRESSES_MAX;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::change::Changes;
 use super::problem::Problems;
 use super::validate::number;
 
@@ -68,6 +69,20 @@ pub struct SocketsConfig {
     pub tcp_message: Duration,
     /// In what time answers must be taken.
     pub tcp_write: Duration,
+}
+
+impl SocketsConfig {
+    /// Notes what differs in a newer one: sockets are not opened anew, nor are their limits changed, while connections stand.
+    pub(super) fn compare(&self, new: &Self, changes: &mut Changes) {
+        changes.restart("sockets.listen", &self.listen, &new.listen);
+        changes.restart("sockets.udp", &self.udp, &new.udp);
+        changes.restart("sockets.tcp_connections_max", &self.tcp_connections_max, &new.tcp_connections_max);
+        let per_client = [self, new].map(|config| config.tcp_connections_per_client_max);
+        changes.restart("sockets.tcp_connections_per_client_max", &per_client[0], &per_client[1]);
+        changes.restart("sockets.tcp_idle_seconds", &self.tcp_idle, &new.tcp_idle);
+        changes.restart("sockets.tcp_message_seconds", &self.tcp_message, &new.tcp_message);
+        changes.restart("sockets.tcp_write_seconds", &self.tcp_write, &new.tcp_write);
+    }
 }
 
 /// Checks the table.

@@ -7,16 +7,17 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use ringdns_engine::counters::Counters;
 use ringdns_engine::limits::STREAM_MESSAGE_BYTES_MAX;
-use ringdns_engine::serve::{MessageConfig, MessageServer, Transport};
+use ringdns_engine::serve::{MessageConfig, Transport};
 use ringdns_engine::snapshot::Snapshot;
 use ringdns_engine::verdict::Reason;
 use tokio::io::{AsyncRead as _, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 
+use super::answerer::Answerer;
 use super::framing::{self, LENGTH_BYTES, QUERY_BYTES_MAX};
 use super::stats::Closed;
 
@@ -100,9 +101,7 @@ pub(super) enum Next {
 /// Answers the connections of a thread, one at a time.
 pub(super) struct Desk {
     /// Answers messages.
-    server: MessageServer,
-    /// Where its time starts.
-    start: Instant,
+    answerer: Answerer,
     /// What came.
     input: Box<[u8]>,
     /// What goes out.
@@ -111,10 +110,9 @@ pub(super) struct Desk {
 
 impl Desk {
     /// A desk that answers by a configuration.
-    pub(super) fn new(config: &MessageConfig) -> Self {
+    pub(super) fn new(answers: watch::Receiver<MessageConfig>) -> Self {
         Self {
-            server: MessageServer::new(config, Transport::Tcp),
-            start: Instant::now(),
+            answerer: Answerer::new(answers, Transport::Tcp),
             input: vec![0; INPUT_BYTES].into(),
             output: vec![0; OUTPUT_BYTES].into(),
         }
@@ -122,7 +120,7 @@ impl Desk {
 
     /// Tells for how long idle connections are kept, in tenths of a second.
     pub(super) fn set_keepalive(&mut self, deciseconds: u16) {
-        self.server.set_keepalive(deciseconds);
+        self.answerer.set_keepalive(deciseconds);
     }
 
     /// One turn, once there is something to do. `snapshot` gives what is served, and is asked after the queries have come: so
@@ -168,7 +166,7 @@ impl Desk {
         snapshot: &Snapshot,
         counters: &Counters,
     ) {
-        self.server.set_time(millis_since(self.start), seconds_now());
+        let server = self.answerer.server();
         loop {
             let query = match framing::first(self.input.get(work.used..filled).unwrap_or_default()) {
                 Ok(Some(query)) => query,
@@ -185,7 +183,7 @@ impl Desk {
             if let Some(to) = message.get_mut(..query.len()) {
                 to.copy_from_slice(query);
             }
-            match self.server.answer(client, message, query.len(), snapshot, counters) {
+            match server.answer(client, message, query.len(), snapshot, counters) {
                 Ok(bytes) => {
                     *length = u16::try_from(bytes).unwrap_or(u16::MAX).to_be_bytes();
                     work.written += LENGTH_BYTES + bytes;
@@ -247,15 +245,4 @@ struct Work {
 /// True where a write is to be tried again later.
 pub(super) fn is_for_later(error: &std::io::Error) -> bool {
     matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::Interrupted)
-}
-
-/// Whole milliseconds that have passed.
-pub(super) fn millis_since(start: Instant) -> u64 {
-    u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Seconds since 1970, in the 32 bits that cookies reckon in (RFC 9018 section 4.3).
-pub(super) fn seconds_now() -> u32 {
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    u32::try_from(seconds & u64::from(u32::MAX)).unwrap_or_default()
 }

@@ -9,6 +9,7 @@
 //! can delay the other or the admin API. What is served is taken from [`State`] anew in every turn: a write that was
 //! acknowledged is seen by the next query.
 
+mod answerer;
 mod bind;
 mod desk;
 mod framing;
@@ -73,6 +74,8 @@ pub(crate) struct Sockets {
     monitor: Option<Arc<Monitor>>,
     /// Tells them to stop.
     stop: watch::Sender<bool>,
+    /// What they answer with.
+    answers: watch::Sender<MessageConfig>,
     /// Them.
     threads: Vec<JoinHandle<()>>,
 }
@@ -86,8 +89,9 @@ impl Sockets {
         drain: Duration,
     ) -> Result<Self, SocketsError> {
         let (stop, stopped) = watch::channel(false);
-        let mut sockets = Self { addresses: Vec::new(), monitor: None, stop, threads: Vec::new() };
         let SocketOptions { listen, answers } = options;
+        let (renewed, answers) = watch::channel(answers);
+        let mut sockets = Self { addresses: Vec::new(), monitor: None, stop, answers: renewed, threads: Vec::new() };
         if listen.is_empty() {
             return Ok(sockets);
         }
@@ -132,6 +136,11 @@ impl Sockets {
     /// What they show; nothing where there are none.
     pub(crate) fn monitor(&self) -> Option<&Arc<Monitor>> {
         self.monitor.as_ref()
+    }
+
+    /// Has them answer with something else from their next message on.
+    pub(crate) fn renew_answers(&self, answers: MessageConfig) {
+        self.answers.send_replace(answers);
     }
 
     /// Tells them to stop, and does not wait.

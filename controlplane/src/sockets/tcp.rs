@@ -66,7 +66,7 @@ struct Service {
 pub(super) async fn serve(
     listeners: Vec<TcpListener>,
     config: SocketsConfig,
-    answers: MessageConfig,
+    answers: watch::Receiver<MessageConfig>,
     state: Arc<State>,
     monitor: Arc<Monitor>,
     mut stop: watch::Receiver<bool>,
@@ -75,7 +75,7 @@ pub(super) async fn serve(
     let connections_max = usize::try_from(monitor.connections_max).unwrap_or(usize::MAX);
     let table = Table::new(connections_max, config.tcp_connections_per_client_max);
     let service = Rc::new(Service {
-        desk: RefCell::new(Desk::new(&answers)),
+        desk: RefCell::new(Desk::new(answers)),
         table: RefCell::new(table),
         state,
         monitor,

@@ -4,15 +4,16 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use ringdns_engine::serve::{MessageConfig, MessageServer, Transport};
+use ringdns_engine::serve::{MessageConfig, Transport};
 use tokio::net::UdpSocket;
 use tokio::sync::watch;
 use tokio::task::{spawn_local, yield_now};
 use tokio::time::sleep;
 
-use super::desk::{is_for_later, millis_since, seconds_now};
+use super::answerer::Answerer;
+use super::desk::is_for_later;
 use super::stats::Monitor;
 use crate::state::State;
 
@@ -31,9 +32,7 @@ const ERROR_PAUSE: Duration = Duration::from_millis(10);
 /// Answers the datagrams of a thread's sockets, one at a time.
 struct Service {
     /// Answers messages.
-    server: MessageServer,
-    /// Where its time starts.
-    start: Instant,
+    answerer: Answerer,
     /// The datagram at hand, and room for its answer.
     buffer: Box<[u8]>,
     /// What is served.
@@ -45,14 +44,13 @@ struct Service {
 /// Serves until it is told to stop; then answers what has arrived.
 pub(super) async fn serve(
     sockets: Vec<UdpSocket>,
-    answers: MessageConfig,
+    answers: watch::Receiver<MessageConfig>,
     state: Arc<State>,
     monitor: Arc<Monitor>,
     stop: watch::Receiver<bool>,
 ) {
     let service = Rc::new(RefCell::new(Service {
-        server: MessageServer::new(&answers, Transport::Udp),
-        start: Instant::now(),
+        answerer: Answerer::new(answers, Transport::Udp),
         buffer: vec![0; DATAGRAM_BYTES_MAX].into(),
         state,
         monitor,
@@ -90,7 +88,7 @@ async fn serve_socket(socket: UdpSocket, service: Rc<RefCell<Service>>, mut stop
 impl Service {
     /// Answers some of the datagrams that have arrived; gives how many, and nothing where the socket is in trouble.
     fn turn(&mut self, socket: &UdpSocket) -> Option<usize> {
-        self.server.set_time(millis_since(self.start), seconds_now());
+        let server = self.answerer.server();
         for datagrams in 0..TURN_DATAGRAMS {
             let (length, client) = match socket.try_recv_from(&mut self.buffer) {
                 Ok(received) => received,
@@ -98,7 +96,7 @@ impl Service {
             };
             // NOTE: after the datagram has come, so that it sees what was published before it was sent.
             let snapshot = self.state.snapshot();
-            let answered = self.server.answer(client, &mut self.buffer, length, &snapshot, &self.monitor.udp);
+            let answered = server.answer(client, &mut self.buffer, length, &snapshot, &self.monitor.udp);
             let Ok(bytes) = answered else { continue };
             let answer = self.buffer.get(..bytes).unwrap_or_default();
             // A full buffer, or a client that cannot be reached: the datagram is lost, as others are on their way.
