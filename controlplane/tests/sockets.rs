@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use common::{Server, wait_until};
 use ringdns_engine::rtype::types;
+use ringdns_engine::serve::{ChaosConfig, EdnsConfig, MessageConfig};
 use ringdns_engine::testing::{query, query_edns, query_options};
 use serde_json::json;
 
@@ -428,6 +429,20 @@ fn addresses_may_come_later_and_those_in_use_are_named() {
     let error = Server::try_start(other.path(), &format!("[sockets]\nlisten = [\"{address}\"]\n")).err().unwrap();
     let text = error.to_string();
     assert!(text.contains(&address.to_string()) && text.contains("TCP") && text.contains("ss -lntup"), "{text}");
+}
+
+#[test]
+fn what_is_answered_with_may_change() {
+    let host = Host::new("");
+    let mut question = query("version.bind.", types::TXT);
+    *question.last_mut().unwrap() = 3;
+    let mut stream = host.connect();
+    assert_eq!(ask(&mut stream, &question).unwrap()[3] & 0xf, 5);
+    let chaos = ChaosConfig { version: b"new".to_vec(), ..ChaosConfig::default() };
+    let answers = MessageConfig { udp_answer_bytes_max: 1232, edns: EdnsConfig::default(), chaos, rate_limit: None };
+    host.server.plane().renew_answers(answers);
+    assert!(ask(&mut stream, &question).unwrap().ends_with(b"\x03new"));
+    assert!(host.ask_udp(&question).ends_with(b"\x03new"));
 }
 
 #[test]

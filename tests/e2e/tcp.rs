@@ -261,6 +261,31 @@ fn without_open_files_old_connections_make_room_for_new_ones() {
 }
 
 #[test]
+fn a_reload_holds_for_the_next_message_of_an_open_connection() {
+    let _turn = turn();
+    let mut setup = setup("[dns]\nversion = \"one\"");
+    let server = setup.start();
+    let version = |options: &[&str]| {
+        let options = [&["-c", "CH"][..], options].concat();
+        dig_with(Ipv4Addr::LOCALHOST.into(), "version.bind", "TXT", &options).answer
+    };
+    let mut stream = connect_from(Ipv4Addr::LOCALHOST, LOOPBACK);
+    let mut question = Question::new("version.bind.", 16).to_wire(1);
+    let class = question.len() - 1;
+    question[class] = 3;
+    assert!(ask(&mut stream, &question).expect("an answer").ends_with(b"\x03one"));
+    setup.more = setup.more.replace("one", "another").replace("[sockets]\n", "[sockets]\ntcp_idle_seconds = 99\n");
+    setup.write_config();
+    let report = server.send("POST", "/api/v1/reload", None);
+    assert_eq!(report.status, 200, "{report:?}");
+    assert!(report.body.contains("dns.version") && report.body.contains("sockets.tcp_idle_seconds"), "{report:?}");
+    assert!(ask(&mut stream, &question).expect("an answer").ends_with(b"\x07another"));
+    for options in [&["+tcp"][..], &["+notcp"]] {
+        assert_eq!(version(options), ["version.bind. 0 CH TXT \"another\""]);
+    }
+}
+
+#[test]
 fn a_port_in_use_is_refused_with_the_remedy() {
     let _turn = turn();
     let _listener = std::net::TcpListener::bind(LOOPBACK).expect("a free port in a new namespace");
