@@ -112,7 +112,7 @@ pub fn run(path: &Path, build: BuildInfo) -> Result<(), RunError> {
         })
         .collect();
     let workers_count = workers.len();
-    let control = ControlPlane::start(&config, counters, publisher, build)?;
+    let control = ControlPlane::start(&config, answering.sockets(&config), counters, publisher, build)?;
     let kernel_path = interfaces.start()?;
     let workers = match Workers::start(workers) {
         Ok(workers) => workers,

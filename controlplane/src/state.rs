@@ -191,6 +191,11 @@ impl State {
         self.served.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The published snapshot.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.served.read().unwrap_or_else(PoisonError::into_inner).snapshot)
+    }
+
     /// Notes a publication; written by the cycle alone.
     pub(crate) fn note_served(&self, served: Served, took: Duration) {
         *self.served.write().unwrap_or_else(PoisonError::into_inner) = served;

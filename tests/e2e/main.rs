@@ -14,6 +14,7 @@ mod records;
 mod reload;
 mod selection;
 mod startup;
+mod tcp;
 
 /// A zone file's text with its SOA, NS and these lines.
 fn zone_text(zone: &str, serial: u32, lines: &str) -> String {

@@ -69,6 +69,8 @@ pub struct V1 {
     pub dns: Dns,
     /// How much each client may have.
     pub rate_limit: RateLimit,
+    /// DNS over the kernel's own sockets.
+    pub sockets: super::sockets::Sockets,
     /// The packet threads.
     pub workers: Workers,
     /// DPDK's environment.
@@ -253,6 +255,13 @@ pub const KEYS: &[&str] = &[
     "rate_limit.ipv6_prefix",
     "rate_limit.exempt",
     "rate_limit.table_entries",
+    "sockets.listen",
+    "sockets.udp",
+    "sockets.tcp_connections_max",
+    "sockets.tcp_connections_per_client_max",
+    "sockets.tcp_idle_seconds",
+    "sockets.tcp_message_seconds",
+    "sockets.tcp_write_seconds",
     "workers.cores",
     "workers.idle",
     "eal.hugepages",

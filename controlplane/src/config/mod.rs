@@ -8,6 +8,7 @@ mod port;
 mod problem;
 mod rate_limit;
 mod secret;
+mod sockets;
 mod validate;
 mod view;
 mod workers;
@@ -25,6 +26,7 @@ use ringdns_engine::rate::{Network, RateLimit};
 
 pub use change::Changes;
 pub use problem::{ConfigError, Problem};
+pub use sockets::SocketsConfig;
 
 /// Everything that an operator decides, checked.
 #[derive(Clone, Debug)]
@@ -35,6 +37,8 @@ pub struct Config {
     pub dns: DnsConfig,
     /// How much each client may have, as if one worker counted it all; none: as much as it asks for.
     pub rate_limit: Option<RateLimit>,
+    /// DNS over the kernel's own sockets.
+    pub sockets: SocketsConfig,
     /// The packet threads.
     pub workers: WorkersConfig,
     /// DPDK's environment.

@@ -378,6 +378,7 @@ fn the_example_is_taken_and_shows_the_defaults() {
     assert_eq!(example.dns, default.dns);
     assert_eq!(example.workers.idle, default.workers.idle);
     assert_eq!(example.rate_limit, None);
+    assert_eq!(example.sockets, default.sockets);
     assert_eq!(example.eal, default.eal);
     assert_eq!(example.store, default.store);
     assert_eq!(example.admin.listen, default.admin.listen);
@@ -437,6 +438,7 @@ fn the_list_of_keys_is_that_of_the_spec() {
         "",
         "[dns]",
         "[rate_limit]",
+        "[sockets]",
         "[workers]",
         "[eal]",
         "[[port]]",

@@ -13,6 +13,7 @@ use super::file::{self, Spec, SpecError};
 use super::port::ports;
 use super::problem::Problems;
 use super::rate_limit::rate_limit;
+use super::sockets::sockets;
 use super::view::views;
 use super::workers::workers;
 use super::{
@@ -74,6 +75,7 @@ fn checked(path: &Path, base: &Path, spec: file::V1, problems: &mut Problems<'_>
         path: path.to_path_buf(),
         dns: dns(&spec.dns, base, problems),
         rate_limit: rate_limit(&spec.rate_limit, problems),
+        sockets: sockets(&spec.sockets, problems),
         workers: workers(&spec.workers, problems),
         eal: eal(&spec.eal, problems),
         ports: ports(&spec.port, problems),

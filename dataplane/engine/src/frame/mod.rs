@@ -2,6 +2,7 @@
 
 pub(crate) mod checksum;
 mod ip;
+pub(crate) use ip::SOURCE_PORTS_REFUSED;
 pub(crate) mod local;
 pub(crate) mod plain;
 pub(crate) mod turn;

@@ -2,8 +2,11 @@
 //!
 //! Stage one takes all frames apart, stage two answers them: plain queries by `crate::plain`, all else by `others`. In between
 //! the memory is asked for what the lookups will read, so that those of a burst overlap.
+//!
+//! Messages that the kernel's sockets received are answered one by one, by the same code behind the frames: [`MessageServer`].
 
 mod limited;
+mod message;
 mod others;
 mod respond;
 
@@ -21,6 +24,7 @@ use crate::rate::RateLimit;
 use crate::rtype::rcode;
 use crate::snapshot::{Candidate, Lead, Snapshot, Spot};
 use crate::verdict::Verdict;
+pub use message::{MessageConfig, MessageServer, Transport};
 use others::Others;
 
 /// What a port serves.
