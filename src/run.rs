@@ -198,6 +198,7 @@ impl Running<'_> {
             }
             ports.look();
             interfaces.look();
+            interfaces.show(&ports.gauges());
             self.answering.settle();
             if !self.workers.all_running() {
                 tracing::error!("a worker has ended by itself");

@@ -35,6 +35,14 @@ pub struct PortGauges {
     pub rx_without_buffer: Gauge,
     /// Frames that the device failed to send.
     pub tx_errors: Gauge,
+    /// Frames that the kernel took from the port's kernel path.
+    pub kernel_rx_frames: Gauge,
+    /// Frames that the kernel's interface refused.
+    pub kernel_rx_refused: Gauge,
+    /// Frames that the kernel sent by the port's kernel path.
+    pub kernel_tx_frames: Gauge,
+    /// Frames of the kernel that found the way to the wire full.
+    pub kernel_tx_refused: Gauge,
 }
 
 impl PortGauges {
@@ -52,12 +60,24 @@ impl PortGauges {
     }
 
     /// What the device counts: name, explanation and value of each.
-    pub(crate) fn counts(&self) -> [(&'static str, &'static str, u64); 4] {
+    pub(crate) fn counts(&self) -> [(&'static str, &'static str, u64); 8] {
         [
             ("rx_missed", "Frames lost because no worker fetched them in time.", self.rx_missed.get()),
             ("rx_errors", "Frames that arrived damaged.", self.rx_errors.get()),
             ("rx_without_buffer", "Frames lost for want of a packet buffer.", self.rx_without_buffer.get()),
             ("tx_errors", "Frames that the device failed to send.", self.tx_errors.get()),
+            ("kernel_rx_frames", "Frames that the kernel took by the kernel path.", self.kernel_rx_frames.get()),
+            (
+                "kernel_rx_refused",
+                "Frames that the kernel's interface refused: it is down, or its queue is full.",
+                self.kernel_rx_refused.get(),
+            ),
+            ("kernel_tx_frames", "Frames that the kernel sent by the kernel path.", self.kernel_tx_frames.get()),
+            (
+                "kernel_tx_refused",
+                "Frames of the kernel that found the ring to the wire full.",
+                self.kernel_tx_refused.get(),
+            ),
         ]
     }
 }
