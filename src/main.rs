@@ -1,8 +1,11 @@
 //! Wires RingDNS together. What there is to read is in the crates; see ARCHITECTURE.md.
 
 mod cli;
+mod doctor;
+mod notify;
 mod preflight;
 mod run;
+mod setup;
 
 use std::process::ExitCode;
 

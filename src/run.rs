@@ -25,6 +25,7 @@ use ringdns_engine::snapshot::Snapshot;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::notify::Notifier;
 use crate::preflight::{self, PreflightError};
 
 /// How often the workers are looked at.
@@ -141,6 +142,7 @@ pub fn run(path: &Path, build: BuildInfo) -> Result<(), RunError> {
         .zip(&counters)
         .map(|(lanes, counters)| Worker::new(lanes, publisher.reader(), Arc::clone(counters), idle));
     let workers: Vec<_> = cores.iter().copied().zip(workers).collect();
+    let mut notifier = Notifier::from_environment(counters.clone());
     let control = ControlPlane::start(&config, counters, publisher, build)?;
     let workers = match Workers::start(workers) {
         Ok(workers) => workers,
@@ -150,7 +152,8 @@ pub fn run(path: &Path, build: BuildInfo) -> Result<(), RunError> {
         }
     };
     tracing::info!(ports = ports.len(), workers = cores.len(), "ready to answer");
-    wait_for_end(&signals, &control, &workers);
+    wait_for_end(&signals, &control, &workers, &mut notifier);
+    notifier.stopping();
     // The workers answer while requests of the API are finished; then they answer what has arrived, and end.
     let publisher = control.shutdown();
     let ended = workers.join();
@@ -209,11 +212,17 @@ fn forward_signals() -> Result<mpsc::Receiver<i32>, RunError> {
 }
 
 /// Reloads on SIGHUP; returns when it is time to end: at SIGTERM, SIGINT or the death of a worker.
-fn wait_for_end(signals: &mpsc::Receiver<i32>, control: &ControlPlane, workers: &Workers<PortQueue>) {
+fn wait_for_end(
+    signals: &mpsc::Receiver<i32>,
+    control: &ControlPlane,
+    workers: &Workers<PortQueue>,
+    notifier: &mut Notifier,
+) {
     loop {
+        notifier.look(control);
         match signals.recv_timeout(LOOK_INTERVAL) {
             // Its outcome is logged when it is there: a large zone takes seconds.
-            Ok(SIGHUP) => control.request_reload(),
+            Ok(SIGHUP) => notifier.reloading(control.request_reload()),
             Ok(_) | Err(RecvTimeoutError::Disconnected) => {
                 tracing::info!("draining");
                 return;

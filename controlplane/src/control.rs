@@ -69,6 +69,17 @@ pub enum StartError {
 #[error("the control plane is shutting down, or the zone files have not been read for the first time yet")]
 pub struct ReloadError;
 
+/// A reload that was asked for.
+#[derive(Debug)]
+pub struct PendingReload(oneshot::Receiver<Reload>);
+
+impl PendingReload {
+    /// Whether it has ended, or will never be; does not wait.
+    pub fn is_over(&mut self) -> bool {
+        !matches!(self.0.try_recv(), Err(oneshot::error::TryRecvError::Empty))
+    }
+}
+
 /// A running control plane. Dropping it ends it as [`ControlPlane::shutdown`] does.
 #[derive(Debug)]
 pub struct ControlPlane {
@@ -180,11 +191,12 @@ impl ControlPlane {
     }
 
     /// Has the zone files read again and does not wait for it: what came of it is in the log and in `/ready`. Does nothing
-    /// where a reload is waiting to begin already.
-    pub fn request_reload(&self) {
-        let (done, _) = oneshot::channel();
+    /// where a reload is waiting to begin already. What is returned tells when it is over.
+    pub fn request_reload(&self) -> PendingReload {
+        let (done, report) = oneshot::channel();
         // A reload that has not begun yet will read the files as they are now.
         let _ = self.reloads.try_send(done);
+        PendingReload(report)
     }
 
     /// Stops in order: no new requests, the requests that are under way are answered, the sources end, the store is

@@ -79,8 +79,9 @@ pub fn unbind(session: &mut Session<'_>, address: &PciAddress) -> Result<(), Set
         }
         check_unused(session.root(), &nic)?;
         let own = former.as_ref().and_then(|former| former.driver.clone());
-        if let Some(own) = &own {
-            load_driver(session, own)?;
+        match &own {
+            Some(own) => load_driver(session, own)?,
+            None => load_any_driver(session, &nic),
         }
         release(session, &nic)?;
         let folder = nic.folder();
@@ -111,11 +112,9 @@ fn read(root: &Root, address: &PciAddress) -> Result<Nic, SetupError> {
 /// Refuses the NIC by which this machine reaches the world.
 fn check_reachability(nic: &Nic, binding: &Binding) -> Result<(), SetupError> {
     match nic.default_route() {
-        Some((interface, family)) if !binding.force => Err(SetupError::DefaultRoute {
-            nic: nic.address.to_string(),
-            interface: interface.to_owned(),
-            family,
-        }),
+        Some((interface, family)) if !binding.force => {
+            Err(SetupError::DefaultRoute { nic: nic.address.to_string(), interface: interface.to_owned(), family })
+        }
         _ => Ok(()),
     }
 }
@@ -148,6 +147,14 @@ fn load_driver(session: &mut Session<'_>, driver: &str) -> Result<(), SetupError
         // A module that others use or that is used again tomorrow does no harm: it is not unloaded.
         ModuleState::Loadable => session.take(&Step::run(&["modprobe", driver]), None).map(drop),
         ModuleState::Absent => Err(SetupError::NoDriver(driver.to_owned())),
+    }
+}
+
+/// Has whatever driver knows the NIC loaded: bound at boot, it may never have had one of the kernel's.
+fn load_any_driver(session: &mut Session<'_>, nic: &Nic) {
+    if let Some(alias) = session.root().text(&format!("{}/modalias", nic.folder())) {
+        // Where none knows it, or it is part of the kernel, what follows tells.
+        let _ = session.take(&Step::run(&["modprobe", "--quiet", &alias]), None);
     }
 }
 

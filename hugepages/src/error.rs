@@ -29,6 +29,15 @@ pub enum SetupError {
         /// The page's size.
         page_mib: u64,
     },
+    /// The machine has not that much memory to give.
+    Memory {
+        /// What would be set aside on top of what is.
+        more_mib: u64,
+        /// What could be had without swapping.
+        available_mib: u64,
+        /// What must be left.
+        rest_mib: u64,
+    },
     /// The kernel set aside less than was asked for.
     Hugepages {
         /// What was asked for.
@@ -103,6 +112,11 @@ impl fmt::Display for SetupError {
             Self::PartOfPage { mib, page_mib } => {
                 write!(f, "{mib} MiB are no whole pages of {page_mib} MiB; give a multiple of {page_mib}")
             }
+            Self::Memory { more_mib, available_mib, rest_mib } => write!(
+                f,
+                "{more_mib} MiB more would be set aside, {available_mib} MiB are available, and {rest_mib} MiB must be left; \
+                 ask for less, or end other programs (`free -m`)"
+            ),
             Self::Hugepages { wanted_mib, got_mib, page_mib } => write!(
                 f,
                 "the kernel set aside {got_mib} of {wanted_mib} MiB, also after compacting its memory; what was there before \

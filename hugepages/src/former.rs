@@ -156,7 +156,8 @@ mod tests {
 
     #[test]
     fn routes_that_somebody_set_are_kept() {
-        let output = "198.51.100.0/24 proto kernel scope link src 198.51.100.7\n203.0.113.0/24 via 198.51.100.1 linkdown \n";
+        let output =
+            "198.51.100.0/24 proto kernel scope link src 198.51.100.7\n203.0.113.0/24 via 198.51.100.1 linkdown \n";
         assert_eq!(routes(output), ["203.0.113.0/24 via 198.51.100.1"]);
     }
 

@@ -185,7 +185,8 @@ fn with_uppers(root: &Root, name: &str) -> Vec<String> {
     while let Some(name) = found.get(next).cloned() {
         next += 1;
         for entry in root.names(&format!("sys/class/net/{name}")) {
-            if let Some(upper) = entry.strip_prefix("upper_").filter(|upper| !found.iter().any(|known| known == upper)) {
+            if let Some(upper) = entry.strip_prefix("upper_").filter(|upper| !found.iter().any(|known| known == upper))
+            {
                 found.push(upper.to_owned());
             }
         }
@@ -244,7 +245,9 @@ mod tests {
         for (text, address) in [("0000:3B:00.1", "0000:3b:00.1"), ("3b:00.1", "0000:3b:00.1")] {
             assert_eq!(text.parse::<PciAddress>().unwrap().to_string(), address);
         }
-        for wrong in ["", "eth0", "0000:3b:00", "0000.3b.00.1", "0000:3b:00.1/..", "0000:3b:00:1", "g0:00.0", "../a:00.0"] {
+        for wrong in
+            ["", "eth0", "0000:3b:00", "0000.3b.00.1", "0000:3b:00.1/..", "0000:3b:00:1", "g0:00.0", "../a:00.0"]
+        {
             assert_eq!(wrong.parse::<PciAddress>(), Err(PciAddressError), "{wrong:?}");
         }
     }

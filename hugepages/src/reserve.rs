@@ -1,12 +1,15 @@
 //! Sets hugepages aside, and gives them back.
 
 use crate::error::SetupError;
-use crate::pages::{PAGE_BYTES_2M, Machine, PagePool};
+use crate::pages::{Machine, PAGE_BYTES_2M, PagePool};
 use crate::root::Root;
 use crate::session::{Session, Step};
 
 /// Where sysctl finds what is reserved at boot.
 const SYSCTL_FILE: &str = "etc/sysctl.d/60-ringdns.conf";
+
+/// What must be left to all other programs.
+const REST_MIB: u64 = 64;
 
 /// Has the kernel move what is in use together, so that free memory comes in larger pieces.
 const COMPACT_FILE: &str = "proc/sys/vm/compact_memory";
@@ -48,6 +51,15 @@ pub fn reserve(session: &mut Session<'_>, wanted: &Reservation) -> Result<(), Se
     })
 }
 
+/// Refuses to starve the machine: the kernel would give all that it can free, and other programs would be ended.
+fn check_available(root: &Root, more_mib: u64) -> Result<(), SetupError> {
+    let available_mib = crate::pages::probe_at(&root.path("")).map_or(0, |machine| machine.available_bytes >> 20);
+    if more_mib != 0 && more_mib + REST_MIB > available_mib {
+        return Err(SetupError::Memory { more_mib, available_mib, rest_mib: REST_MIB });
+    }
+    Ok(())
+}
+
 /// Writes the number of pages, a second time after compaction where the first gave too few.
 fn set_pages(session: &mut Session<'_>, wanted: &Reservation, page_mib: u64) -> Result<(), SetupError> {
     let folder = pool_folder(wanted);
@@ -61,6 +73,7 @@ fn set_pages(session: &mut Session<'_>, wanted: &Reservation, page_mib: u64) -> 
         session.tell(format!("{} MiB are reserved already", wanted.mib));
         return Ok(());
     }
+    check_available(session.root(), pages.saturating_sub(before) * page_mib)?;
     let write = Step::write(file.as_str(), pages.to_string());
     session.take(&write, Some(Step::write(file.as_str(), before.to_string())))?;
     if session.is_dry_run() {
@@ -75,7 +88,11 @@ fn set_pages(session: &mut Session<'_>, wanted: &Reservation, page_mib: u64) -> 
     if got < pages {
         return Err(SetupError::Hugepages { wanted_mib: wanted.mib, got_mib: got * page_mib, page_mib });
     }
-    session.tell(format!("{} MiB are reserved in pages of {page_mib} MiB, {} MiB free", got * page_mib, free * page_mib));
+    session.tell(format!(
+        "{} MiB are reserved in pages of {page_mib} MiB, {} MiB free",
+        got * page_mib,
+        free * page_mib
+    ));
     if got > pages {
         session.tell("those that a process uses will be given back when it ends");
     }
@@ -198,9 +215,13 @@ mod tests {
         let (machine, mut kernel) = machine("refused", 1000);
         for (wanted, words) in [
             (Reservation { mib: 3, ..Reservation::default() }, "multiple of 2"),
+            (Reservation { mib: 4096, ..Reservation::default() }, "4096 MiB are available"),
             (Reservation { mib: 1024, page_bytes: PAGE_BYTES_1G, ..Reservation::default() }, "2 MiB"),
             (Reservation { mib: 512, node: Some(7), ..Reservation::default() }, "NUMA node 7"),
-            (Reservation { mib: 1024, page_bytes: PAGE_BYTES_1G, persist: true, ..Reservation::default() }, "--persist"),
+            (
+                Reservation { mib: 1024, page_bytes: PAGE_BYTES_1G, persist: true, ..Reservation::default() },
+                "--persist",
+            ),
         ] {
             let said = outcome(&machine, &mut kernel, wanted, false);
             assert!(said.contains(words), "{said}");

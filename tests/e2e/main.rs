@@ -7,6 +7,7 @@ mod load;
 mod malformed;
 mod malformed_frames;
 mod many_names;
+mod notify;
 mod rate_limit;
 mod records;
 mod reload;

@@ -165,7 +165,7 @@ impl fmt::Display for DeviceProblem {
                 write!(f, "the driver did not take it ({reason}); correct the arguments in [[port]] device")
             }
             Self::NotBound => f.write_str(
-                "no DPDK driver took it; bind it to vfio-pci (`driverctl set-override ADDRESS vfio-pci`) and install its \
+                "no DPDK driver took it; bind it to vfio-pci (`ringdns setup nic bind ADDRESS`) and install its \
                  driver's package (`apt-cache search librte-net`)",
             ),
             Self::Queues { wanted, most } => write!(
@@ -180,7 +180,9 @@ impl fmt::Display for DeviceProblem {
                 f,
                 "{needed_mib} MiB of packet buffers for one queue did not fit ({reason}); raise [eal] memory_mib by that much"
             ),
-            Self::Call { call, reason } => write!(f, "{call} failed ({reason}); correct the arguments in [[port]] device"),
+            Self::Call { call, reason } => {
+                write!(f, "{call} failed ({reason}); correct the arguments in [[port]] device")
+            }
         }
     }
 }

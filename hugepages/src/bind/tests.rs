@@ -145,7 +145,8 @@ fn a_dry_run_shows_the_steps_and_takes_none() {
     let mut session = Session::new(machine.root(), &mut kernel, true);
     bind(&mut session, &binding()).unwrap();
     let said = session.into_lines().join("\n");
-    for words in ["echo vfio-pci > /sys/bus/pci/devices/0000:00:03.0/driver_override", "e1000e/unbind", "drivers_probe"] {
+    for words in ["echo vfio-pci > /sys/bus/pci/devices/0000:00:03.0/driver_override", "e1000e/unbind", "drivers_probe"]
+    {
         assert!(said.contains(words), "{said}");
     }
     assert_eq!(driver(&machine).as_deref(), Some("e1000e"));

@@ -82,16 +82,20 @@ fn numa(patient: &Patient<'_>) -> Check {
         .names(folder)
         .iter()
         .filter_map(|name| Some((name.strip_prefix("node")?.parse().ok()?, name)))
-        .map(|(node, name)| (node, cpu_list(&patient.root.text(&format!("{folder}/{name}/cpulist")).unwrap_or_default())))
+        .map(|(node, name)| {
+            (node, cpu_list(&patient.root.text(&format!("{folder}/{name}/cpulist")).unwrap_or_default()))
+        })
         .collect();
     if nodes.len() < 2 {
         return Check::new("numa", Level::Ok, "one node");
     }
     let cores = patient.wants.map(|wants| wants.cores.as_slice()).unwrap_or_default();
     for (nic, node) in patient.wanted_nics().filter_map(|nic| Some((nic, nic.numa_node?))) {
-        let here = nodes.iter().find(|(number, _)| *number == node).map(|(_, cores)| cores.as_slice()).unwrap_or_default();
+        let here =
+            nodes.iter().find(|(number, _)| *number == node).map(|(_, cores)| cores.as_slice()).unwrap_or_default();
         if let Some(core) = cores.iter().find(|core| !here.contains(core)) {
-            let finding = format!("worker on CPU {core} is not on node {node} as {} is: every packet crosses", nic.address);
+            let finding =
+                format!("worker on CPU {core} is not on node {node} as {} is: every packet crosses", nic.address);
             let list: Vec<String> = here.iter().map(ToString::to_string).collect();
             return Check::new("numa", Level::Warning, finding)
                 .remedy(format!("choose [workers] cores among {}", list.join(", ")));

@@ -28,7 +28,8 @@ fn reserved(patient: &Patient<'_>, machine: &Machine) -> Vec<Check> {
             match machine.remedy(memory_mib << 20) {
                 None => Check::new("hugepages", Level::Ok, format!("{there}; {memory_mib} MiB are needed")),
                 Some(remedy) if is_used => {
-                    let finding = format!("{there}; {memory_mib} MiB are needed, and perhaps in use by a running server");
+                    let finding =
+                        format!("{there}; {memory_mib} MiB are needed, and perhaps in use by a running server");
                     Check::new("hugepages", Level::Note, finding).remedy(remedy)
                 }
                 Some(remedy) => {
@@ -60,7 +61,11 @@ fn reserved(patient: &Patient<'_>, machine: &Machine) -> Vec<Check> {
 fn pool_line(pool: &PagePool) -> String {
     let page_mib = pool.page_bytes >> 20;
     let node = pool.node.map_or(String::new(), |node| format!(" on node {node}"));
-    format!("{} of {} MiB free in pages of {page_mib} MiB{node}", pool.free_bytes() >> 20, pool.reserved_pages * page_mib)
+    format!(
+        "{} of {} MiB free in pages of {page_mib} MiB{node}",
+        pool.free_bytes() >> 20,
+        pool.reserved_pages * page_mib
+    )
 }
 
 /// Whether the kernel gives huge pages to those that ask for them: the records lie in such.
@@ -70,8 +75,10 @@ fn transparent(patient: &Patient<'_>) -> Check {
     let chosen = setting.split('[').nth(1).and_then(|rest| rest.split(']').next()).unwrap_or("absent");
     match chosen {
         "always" | "madvise" => Check::new(SUBJECT, Level::Ok, format!("{chosen}: records get them")),
-        _ => Check::new(SUBJECT, patient.flaw(Level::Warning), format!("{chosen}: a million names are looked up slower"))
-            .remedy("echo madvise > /sys/kernel/mm/transparent_hugepage/enabled"),
+        _ => {
+            Check::new(SUBJECT, patient.flaw(Level::Warning), format!("{chosen}: a million names are looked up slower"))
+                .remedy("echo madvise > /sys/kernel/mm/transparent_hugepage/enabled")
+        }
     }
 }
 
@@ -85,6 +92,7 @@ fn locked(patient: &Patient<'_>) -> Option<Check> {
         Check::new("locked memory", Level::Ok, "this process may lock what the NIC reaches")
     } else {
         let finding = format!("{} MiB may be locked, {} MiB are needed", limit.unwrap_or(0) >> 20, wants.memory_mib);
-        Check::new("locked memory", Level::Missing, finding).remedy("ulimit -l unlimited (systemd: LimitMEMLOCK=infinity)")
+        Check::new("locked memory", Level::Missing, finding)
+            .remedy("ulimit -l unlimited (systemd: LimitMEMLOCK=infinity)")
     })
 }

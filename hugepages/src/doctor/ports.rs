@@ -139,7 +139,9 @@ fn virtual_port(patient: &Patient<'_>, subject: &str, device: &str, plugins: &Pl
     }
     let interface = device.split(',').find_map(|argument| argument.strip_prefix("iface="));
     let is_there = |name: &&str| patient.root.exists(&format!("sys/class/net/{name}"));
-    if plugin.starts_with("af_") && let Some(name) = interface.filter(|name| !is_there(name)) {
+    if plugin.starts_with("af_")
+        && let Some(name) = interface.filter(|name| !is_there(name))
+    {
         let check = Check::new(subject, Level::Missing, format!("there is no interface {name}"));
         checks.push(check.remedy("correct iface= in [[port]] device: ip link"));
     }

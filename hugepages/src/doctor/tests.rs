@@ -35,7 +35,8 @@ fn dedicated() -> Wants {
 /// The checks of at least a level, one line each.
 fn lines(checks: &[Check], level: Level) -> Vec<String> {
     let bad = checks.iter().filter(|check| check.level >= level);
-    bad.map(|check| format!("{}: {} -> {}", check.subject, check.finding, check.remedy.as_deref().unwrap_or(""))).collect()
+    bad.map(|check| format!("{}: {} -> {}", check.subject, check.finding, check.remedy.as_deref().unwrap_or("")))
+        .collect()
 }
 
 /// Asserts that a line holds all of these words.
@@ -94,11 +95,8 @@ fn after_set_up_the_same_machine_is_well() {
 fn a_user_without_rights_is_told_which() {
     let machine = laptop("user");
     machine.nic("0000:00:04.0", "vfio-pci", None, Some("7"));
-    std::fs::set_permissions(
-        machine.root().path("dev/vfio/7"),
-        std::os::unix::fs::PermissionsExt::from_mode(0o600),
-    )
-    .unwrap();
+    std::fs::set_permissions(machine.root().path("dev/vfio/7"), std::os::unix::fs::PermissionsExt::from_mode(0o600))
+        .unwrap();
     machine.file("proc/self/status", "Uid:\t9\t65533\t9\t9\nGid:\t9\t65533\t9\t9\nGroups:\t\nCapEff:\t0\n");
     let wants = Wants { devices: vec!["0000:00:04.0".to_owned(), "net_tap0".to_owned()], ..dedicated() };
     let missing = lines(&examine(&machine.root(), Some(&wants)), Level::Missing);
