@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "tests report to people")]
 
 mod devices;
+mod doctor;
 mod load;
 mod malformed;
 mod malformed_frames;
