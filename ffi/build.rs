@@ -30,7 +30,6 @@ const FUNCTIONS: &[&str] = &[
     "rte_dev_probe",
     "rte_eal_hotplug_remove",
     // buffers
-    "rte_pktmbuf_pool_create",
     "rte_pktmbuf_free_bulk",
     "rte_mempool_free",
     "rte_mempool_avail_count",

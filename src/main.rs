@@ -2,6 +2,7 @@
 
 mod cli;
 mod doctor;
+mod kernel;
 mod notify;
 mod preflight;
 mod run;

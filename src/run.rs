@@ -12,9 +12,11 @@ use std::time::Duration;
 use ringdns_controlplane::config::{Config, ConfigError, CookieMode, DnsConfig, Idle as ConfiguredIdle};
 use ringdns_controlplane::logging::{self, LogError};
 use ringdns_controlplane::{BuildInfo, ControlPlane, StartError as ControlError};
-use ringdns_dataplane::dpdk::{DpdkError, Eal, EalOptions, Port, PortOptions, PortQueue, prepare_control_threads};
+use ringdns_dataplane::dpdk::{
+    DpdkError, Eal, EalOptions, Port, PortOptions, PortQueue, kernel_spare_mbufs, prepare_control_threads,
+};
 use ringdns_dataplane::idle::Idle;
-use ringdns_dataplane::worker::Worker;
+use ringdns_dataplane::worker::{Worker, WorkerPort};
 use ringdns_dataplane::workers::{StartError, WorkerPanic, Workers};
 use ringdns_engine::cookie::{CookieConfig, CookieSecret};
 use ringdns_engine::counters::Counters;
@@ -25,6 +27,7 @@ use ringdns_engine::snapshot::Snapshot;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::kernel::KernelInterfaces;
 use crate::notify::Notifier;
 use crate::preflight::{self, PreflightError};
 
@@ -104,29 +107,32 @@ pub fn run(path: &Path, build: BuildInfo) -> Result<(), RunError> {
     let rate_limit = config.rate_limit.clone().map(|limit| RateLimit { workers, ..limit });
     let (hugepages, memory_mib) = (config.eal.hugepages, config.eal.memory_mib);
     let eal = Eal::start(&EalOptions { hugepages, memory_mib, worker_cores: cores.clone() }, &devices)?;
-    let mut lanes: Vec<Vec<(PortQueue, Server)>> = cores.iter().map(|_| Vec::new()).collect();
+    let mut lanes: Vec<Vec<WorkerPort<PortQueue>>> = cores.iter().map(|_| Vec::new()).collect();
     let mut ports = Vec::new();
+    let mut interfaces = KernelInterfaces::default();
     let (edns, chaos) = (edns_config(&config.dns)?, chaos_config(&config.dns));
     for (device, port_config) in devices.iter().zip(&config.ports) {
         let defaults = PortOptions::default();
         let queues = u16::try_from(cores.len()).unwrap_or(u16::MAX);
         let mtu = port_config.mtu.unwrap_or(defaults.mtu);
-        let (port, queues) = Port::open(&eal, device, PortOptions { queues, mtu, ..defaults })?;
+        let spare_mbufs = port_config.kernel.as_ref().map_or(0, |_| kernel_spare_mbufs());
+        let (port, queues) = Port::open(&eal, device, PortOptions { queues, mtu, spare_mbufs, ..defaults })?;
+        let kernel = interfaces.open(&eal, &port, port_config, queues.len())?;
         let server = ServerConfig {
             mac: port.mac(),
             addresses: port_config.addresses.clone(),
             dns_port: port_config.dns_port,
             // A longer one would not leave the port in one frame.
             udp_answer_bytes_max: config.dns.udp_answer_bytes_max.min(port.udp_payload_bytes_max()),
-            answer_local: true,
+            answer_local: port_config.kernel.is_none(),
             vlan: port_config.vlan,
             edns: edns.clone(),
             chaos: chaos.clone(),
             rate_limit: rate_limit.clone(),
         };
-        for ((lanes, queue), core) in lanes.iter_mut().zip(queues).zip(&cores) {
+        for ((lanes, (nic, kernel)), core) in lanes.iter_mut().zip(queues.into_iter().zip(kernel)).zip(&cores) {
             tracing::info!(port = port.name(), core, addresses = ?server.addresses, "queue pair served");
-            lanes.push((queue, Server::new(&server)));
+            lanes.push(WorkerPort { nic, server: Server::new(&server), kernel, successor: None });
         }
         ports.push(port);
     }
@@ -144,6 +150,7 @@ pub fn run(path: &Path, build: BuildInfo) -> Result<(), RunError> {
     let workers: Vec<_> = cores.iter().copied().zip(workers).collect();
     let mut notifier = Notifier::from_environment(counters.clone());
     let control = ControlPlane::start(&config, counters, publisher, build)?;
+    let path = interfaces.start()?;
     let workers = match Workers::start(workers) {
         Ok(workers) => workers,
         Err(error) => {
@@ -152,11 +159,14 @@ pub fn run(path: &Path, build: BuildInfo) -> Result<(), RunError> {
         }
     };
     tracing::info!(ports = ports.len(), workers = cores.len(), "ready to answer");
-    wait_for_end(&signals, &control, &workers, &mut notifier);
+    wait_for_end(&signals, &control, &workers, &mut interfaces, &mut notifier);
     notifier.stopping();
     // The workers answer while requests of the API are finished; then they answer what has arrived, and end.
     let publisher = control.shutdown();
     let ended = workers.join();
+    if let Some(path) = path {
+        path.stop();
+    }
     drop(publisher);
     ended?;
     tracing::info!("ended");
@@ -216,6 +226,7 @@ fn wait_for_end(
     signals: &mpsc::Receiver<i32>,
     control: &ControlPlane,
     workers: &Workers<PortQueue>,
+    interfaces: &mut KernelInterfaces,
     notifier: &mut Notifier,
 ) {
     loop {
@@ -229,6 +240,7 @@ fn wait_for_end(
             }
             Err(RecvTimeoutError::Timeout) => {}
         }
+        interfaces.look();
         if !workers.all_running() {
             tracing::error!("a worker has ended by itself");
             return;

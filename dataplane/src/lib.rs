@@ -11,8 +11,9 @@
 //! 1. [`nic`]: the three calls that a worker makes to a network interface.
 //! 2. [`worker`]: the loop itself.
 //! 3. [`workers`]: the threads, started pinned and stopped together; [`idle`]: what they do while nothing arrives.
-//! 4. [`memnic`] and [`replay`]: interfaces in memory, so that all of the above is tested on any machine.
-//! 5. `dpdk` (with the feature of that name): the real interfaces, by safe wrappers over `ringdns-ffi`.
+//! 4. [`kernel`]: where everything goes that is not answered here; [`exchange`]: how a worker comes by a new configuration.
+//! 5. [`memnic`] and [`replay`]: interfaces in memory, so that all of the above is tested on any machine.
+//! 6. `dpdk` (with the feature of that name): the real interfaces, by safe wrappers over `ringdns-ffi`.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -43,7 +44,9 @@
 
 #[cfg(feature = "dpdk")]
 pub mod dpdk;
+pub mod exchange;
 pub mod idle;
+pub mod kernel;
 pub mod limits;
 pub mod memnic;
 pub mod nic;

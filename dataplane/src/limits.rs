@@ -25,5 +25,18 @@ pub const MTU_BYTES_DEFAULT: u16 = 1500;
 /// Buffers that a worker's mempool cache holds at most: DPDK allows 512; one refill serves four bursts.
 pub const MEMPOOL_CACHE_MBUFS: u32 = 256;
 
+/// Frames that wait for the kernel at most, of each queue pair: what holds up sessions and routes. A nap of the thread that
+/// takes them, 100 us with the timer slack, is as long as 800 of the largest frames at a hundred gigabits.
+pub const KERNEL_SESSION_FRAMES: usize = 1024;
+
+/// The same of all else, which is less worth keeping.
+pub const KERNEL_REST_FRAMES: usize = 256;
+
+/// Descriptors of the queues of a kernel interface, where its driver has any.
+pub const KERNEL_DESCRIPTORS: u16 = 1024;
+
+/// Frames of the kernel that wait for the wire at most, of each queue pair.
+pub const KERNEL_WIRE_FRAMES: usize = 512;
+
 const _: () = assert!(RX_DESCRIPTORS as usize <= RX_DESCRIPTORS_MAX);
 const _: () = assert!(MTU_BYTES_MIN <= MTU_BYTES_DEFAULT && MTU_BYTES_DEFAULT <= MTU_BYTES_MAX);

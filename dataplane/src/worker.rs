@@ -2,8 +2,9 @@
 //!
 //! ```text
 //!            +-> replies -> transmit, a few tries -> refused: counted, given back
-//! receive -> serve_burst -> punts   -> given back (the kernel path will take them here)
+//! receive -> serve_burst -> punts   -> the kernel path's ring; full, or none: counted, given back
 //!            +-> drops   -> given back
+//! the kernel path's ring -> transmit
 //! ```
 //!
 //! Nothing here allocates, locks, logs or panics, and no packet costs a system call; `tests/allocations.rs` counts.
@@ -21,7 +22,9 @@ use ringdns_engine::serve::Server;
 use ringdns_engine::snapshot::Snapshot;
 use ringdns_engine::verdict::{Reason, Verdict};
 
+use crate::exchange;
 use crate::idle::{Idle, IdleWatch};
+use crate::kernel::KernelLane;
 use crate::nic::{Burst, Nic};
 
 /// Times that the rest of a burst is offered to a full transmit queue. A device that sends at all frees places within
@@ -34,12 +37,35 @@ pub const STOP_POLLS_MAX: usize = 64;
 
 const _: () = assert!(STOP_POLLS_MAX * BURST_FRAMES_MAX >= crate::limits::RX_DESCRIPTORS_MAX);
 
-/// One port as its worker sees it: a queue pair and the engine's state for the port's addresses.
-struct Lane<N> {
-    /// Where frames come from and replies go to.
+/// One port as a worker is given it.
+pub struct WorkerPort<N: Nic> {
+    /// A queue pair: where frames come from and replies go to.
+    pub nic: N,
+    /// The engine's state for the port's addresses.
+    pub server: Server,
+    /// The way to the kernel; none: frames that are for the kernel are dropped.
+    pub kernel: Option<KernelLane<N::Frame>>,
+    /// Where a server comes from that is to take this one's place; none: it stays.
+    pub successor: Option<exchange::Receiver<Server>>,
+}
+
+impl<N: Nic> From<(N, Server)> for WorkerPort<N> {
+    /// A port without a way to the kernel, whose server stays.
+    fn from((nic, server): (N, Server)) -> Self {
+        Self { nic, server, kernel: None, successor: None }
+    }
+}
+
+/// One port as its worker sees it.
+struct Lane<N: Nic> {
+    /// See [`WorkerPort`].
+    kernel: Option<KernelLane<N::Frame>>,
+    /// See [`WorkerPort`].
     nic: N,
-    /// Answers them.
+    /// See [`WorkerPort`].
     server: Server,
+    /// See [`WorkerPort`].
+    successor: Option<exchange::Receiver<Server>>,
     /// Where the time starts that the server is told; none: it needs none.
     start: Option<Instant>,
 }
@@ -61,16 +87,16 @@ pub struct Worker<N: Nic> {
 impl<N: Nic> Worker<N> {
     /// A worker for one queue pair of each port.
     pub fn new(
-        ports: impl IntoIterator<Item = (N, Server)>,
+        ports: impl IntoIterator<Item = impl Into<WorkerPort<N>>>,
         reader: Reader<Snapshot>,
         counters: Arc<Counters>,
         idle: Idle,
     ) -> Self {
-        let lane = |(nic, server): (N, Server)| {
+        let lane = |WorkerPort { nic, server, kernel, successor }: WorkerPort<N>| {
             let start = server.needs_time().then(Instant::now);
-            Lane { nic, server, start }
+            Lane { kernel, nic, server, successor, start }
         };
-        let lanes = ports.into_iter().map(lane).collect();
+        let lanes = ports.into_iter().map(Into::into).map(lane).collect();
         Self { lanes, reader, counters, idle, bursts: Bursts::default() }
     }
 
@@ -120,9 +146,14 @@ impl<N: Nic> Lane<N> {
         // NOTE: after the receive, so that a query sent after a publication was acknowledged sees it; and also where
         // nothing arrived, so that an idle worker keeps no old generation alive.
         let snapshot = reader.pin();
+        if let Some(successor) = &self.successor
+            && successor.swap(&mut self.server)
+        {
+            self.start = self.server.needs_time().then(Instant::now);
+        }
         let frames = bursts.received.len();
         if frames == 0 {
-            return 0;
+            return self.send_for_kernel(bursts, counters);
         }
         counters.bursts.add(1);
         counters.rx_frames.add(count(&bursts.received));
@@ -136,8 +167,29 @@ impl<N: Nic> Lane<N> {
         self.server.serve_burst(&mut bursts.received, &mut bursts.verdicts, snapshot, counters);
         bursts.sort();
         self.transmit(&mut bursts.replies, counters);
+        if let Some(kernel) = &mut self.kernel
+            && !bursts.punts.is_empty()
+        {
+            let punts = count(&bursts.punts);
+            kernel.pass_up(&mut bursts.punts);
+            let refused = count(&bursts.punts);
+            counters.kernel_frames.add(punts.wrapping_sub(refused));
+            counters.count_many(Reason::KernelFull, refused);
+        }
         self.nic.release(&mut bursts.punts);
         self.nic.release(&mut bursts.drops);
+        frames + self.send_for_kernel(bursts, counters)
+    }
+
+    /// Sends some frames of the kernel; returns their number.
+    #[inline]
+    fn send_for_kernel(&mut self, bursts: &mut Bursts<N::Frame>, counters: &Counters) -> usize {
+        let Some(kernel) = &mut self.kernel else { return 0 };
+        kernel.take_down(&mut bursts.replies);
+        let frames = bursts.replies.len();
+        if frames != 0 {
+            self.transmit(&mut bursts.replies, counters);
+        }
         frames
     }
 

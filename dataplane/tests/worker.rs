@@ -11,11 +11,12 @@ use std::thread;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use common::{A, ipv4_query, malformed_frames, mixed_frames, put_address, snapshot};
+use ringdns_dataplane::exchange::exchange;
 use ringdns_dataplane::idle::Idle;
 use ringdns_dataplane::memnic::{MemFrame, MemNic, MemWire};
 use ringdns_dataplane::nic::{Burst, Nic};
 use ringdns_dataplane::replay::ReplayNic;
-use ringdns_dataplane::worker::Worker;
+use ringdns_dataplane::worker::{Worker, WorkerPort};
 use ringdns_dataplane::workers::{StartError, Workers, available_cores};
 use ringdns_engine::cookie::{CookieConfig, CookieSecret};
 use ringdns_engine::counters::Counters;
@@ -310,4 +311,28 @@ fn a_panic_is_reported() {
     }
     let panic = workers.join().err().unwrap();
     assert_eq!((&panic.thread[..], &panic.message[..]), ("ringdns-w0", "a bug"));
+}
+
+#[test]
+fn a_worker_takes_a_new_configuration_between_bursts() {
+    let publisher = Publisher::new(snapshot());
+    let counters = Arc::new(Counters::default());
+    let (nic, mut wire) = MemNic::new(16);
+    let (sender, successor) = exchange();
+    let port = WorkerPort { nic, server: Server::new(&server_config()), kernel: None, successor: Some(successor) };
+    let mut worker = Worker::new([port], publisher.reader(), counters, Idle::Sleep);
+    let hit = ipv4_query("host1.example.org.", A);
+    let mut answered = |worker: &mut Worker<MemNic>| {
+        assert!(wire.send(&hit));
+        worker.poll();
+        wire.receive().is_some()
+    };
+    assert!(answered(&mut worker));
+    sender.send(Server::new(&ServerConfig { dns_port: 5353, ..server_config() }));
+    assert!(!answered(&mut worker), "another port is served now");
+    let limit = RateLimit { packets_per_second: 1, ..RateLimit::default() };
+    sender.send(Server::new(&ServerConfig { rate_limit: Some(limit), ..server_config() }));
+    assert!(answered(&mut worker));
+    assert!((0..8).any(|_| !answered(&mut worker)), "the limit holds from now on");
+    assert!(sender.settle(), "what was replaced is given back");
 }

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <rte_mbuf_pool_ops.h>
+
 #include "shim.h"
 
 /* The fields that src/mbuf.rs reads and writes; the same numbers are asserted there. */
@@ -25,6 +27,31 @@ uint16_t ringdns_eth_rx_burst(uint16_t port, uint16_t queue, struct rte_mbuf **m
 uint16_t ringdns_eth_tx_burst(uint16_t port, uint16_t queue, struct rte_mbuf **mbufs, uint16_t count)
 {
 	return rte_eth_tx_burst(port, queue, mbufs, count);
+}
+
+struct rte_mempool *ringdns_pktmbuf_pool_create(const char *name, unsigned int mbufs, unsigned int cache, uint16_t room,
+						int socket_id)
+{
+	struct rte_pktmbuf_pool_private private = { .mbuf_data_room_size = room };
+	unsigned int flags = rte_eal_has_hugepages() ? 0 : RTE_MEMPOOL_F_NO_IOVA_CONTIG;
+	struct rte_mempool *pool;
+	int ret;
+
+	pool = rte_mempool_create_empty(name, mbufs, sizeof(struct rte_mbuf) + room, cache, sizeof(private), socket_id, flags);
+	if (pool == NULL)
+		return NULL;
+	ret = rte_mempool_set_ops_byname(pool, rte_mbuf_best_mempool_ops(), NULL);
+	if (ret == 0) {
+		rte_pktmbuf_pool_init(pool, &private);
+		ret = rte_mempool_populate_default(pool);
+	}
+	if (ret < 0) {
+		rte_mempool_free(pool);
+		rte_errno = -ret;
+		return NULL;
+	}
+	rte_mempool_obj_iter(pool, rte_pktmbuf_init, NULL);
+	return pool;
 }
 
 struct rte_mbuf *ringdns_pktmbuf_alloc(struct rte_mempool *pool)

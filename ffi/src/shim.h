@@ -26,6 +26,13 @@ static const uint16_t RINGDNS_HEADROOM_BYTES = RTE_PKTMBUF_HEADROOM;
 uint16_t ringdns_eth_rx_burst(uint16_t port, uint16_t queue, struct rte_mbuf **mbufs, uint16_t count);
 uint16_t ringdns_eth_tx_burst(uint16_t port, uint16_t queue, struct rte_mbuf **mbufs, uint16_t count);
 
+/*
+ * A pool of buffers, as rte_pktmbuf_pool_create makes it; sets rte_errno and returns NULL where it cannot. Without hugepages the
+ * buffers lie close together: DPDK would let none cross a page, which leaves a third of the memory unused, and net_af_xdp reckons
+ * without those gaps, so that it loses all buffers behind the size that it knows.
+ */
+struct rte_mempool *ringdns_pktmbuf_pool_create(const char *name, unsigned int mbufs, unsigned int cache, uint16_t room,
+						int socket_id);
 /* Buffers. */
 struct rte_mbuf *ringdns_pktmbuf_alloc(struct rte_mempool *pool);
 void ringdns_pktmbuf_free(struct rte_mbuf *mbuf);

@@ -4,6 +4,7 @@
 
 mod devices;
 mod doctor;
+mod kernel;
 mod load;
 mod malformed;
 mod malformed_frames;

@@ -4,7 +4,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::ifaddrs::getifaddrs;
-use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrLike, bind, send, socket};
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrLike, bind, recv, send, socket,
+};
 
 /// Bytes before the IP header of an untagged frame.
 pub const ETHERNET_BYTES: usize = 14;
@@ -143,6 +145,14 @@ impl PacketSocket {
     pub fn send(&self, frame: &[u8]) {
         let sent = send(self.socket.as_raw_fd(), frame, MsgFlags::empty()).expect("a sent frame");
         assert_eq!(sent, frame.len());
+    }
+
+    /// Takes a frame that has arrived or was sent; none where none is waiting.
+    pub fn receive(&self) -> Option<Vec<u8>> {
+        let mut frame = vec![0; 16_384];
+        let length = recv(self.socket.as_raw_fd(), &mut frame, MsgFlags::MSG_DONTWAIT).ok()?;
+        frame.truncate(length);
+        Some(frame)
     }
 }
 

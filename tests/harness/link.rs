@@ -25,6 +25,12 @@ pub fn address_client(interface: &str) {
     run("ip", &["link", "set", interface, "up"]);
 }
 
+/// Gives the interface that a port has in the kernel the served addresses.
+pub fn address_server(interface: &str) {
+    run("ip", &["address", "add", &format!("{}/24", addresses::SERVED4), "dev", interface]);
+    run("ip", &["address", "add", &format!("{}/64", addresses::SERVED6), "dev", interface, "nodad"]);
+}
+
 /// A veth pair: `server_end` in this namespace without any address, `client_end` in the other one, addressed.
 pub fn veth_pair(server_end: &str, client_end: &str, client: &Namespace) {
     run("ip", &["link", "add", server_end, "type", "veth", "peer", "name", client_end]);

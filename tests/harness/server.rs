@@ -36,6 +36,8 @@ pub struct Setup {
     folder: TempDir,
     /// Device arguments of the port.
     pub device: String,
+    /// More lines of the `[[port]]` table.
+    pub port: String,
     /// Zones with files named for them.
     zones: Vec<String>,
     /// The `[workers]` table's lines.
@@ -57,6 +59,7 @@ impl Setup {
         Setup {
             folder,
             device: format!("net_tap0,iface={TAP}"),
+            port: String::new(),
             zones: Vec::new(),
             workers: "idle = \"sleep\"".to_owned(),
             eal: "hugepages = false\nmemory_mib = 256".to_owned(),
@@ -88,7 +91,7 @@ impl Setup {
 
     /// The configuration.
     fn config(&self) -> String {
-        let Setup { device, workers, eal, admin, more, .. } = self;
+        let Setup { device, port, workers, eal, admin, more, .. } = self;
         let (v4, v6) = (addresses::SERVED4, addresses::SERVED6);
         let zones: String = self
             .zones
@@ -96,7 +99,7 @@ impl Setup {
             .map(|zone| format!("[[zone_file]]\nzone = \"{zone}\"\npath = \"{zone}zone\"\n"))
             .collect();
         format!(
-            "[workers]\n{workers}\n[eal]\n{eal}\n[[port]]\ndevice = \"{device}\"\naddresses = [\"{v4}\", \"{v6}\"]\n\
+            "[workers]\n{workers}\n[eal]\n{eal}\n[[port]]\ndevice = \"{device}\"\naddresses = [\"{v4}\", \"{v6}\"]\n{port}\n\
              [store]\npath = \"ringdns.redb\"\n{zones}[admin]\nlisten = \"{admin}\"\ntoken = \"{TOKEN}\"\n{more}"
         )
     }

@@ -86,6 +86,8 @@ pub const HOT_PATH: &[&str] = &[
     "dataplane/src/dpdk/mbuf.rs",
     "dataplane/src/dpdk/queue.rs",
     "dataplane/src/idle.rs",
+    "dataplane/src/kernel/class.rs",
+    "dataplane/src/kernel/lane.rs",
     "dataplane/src/nic.rs",
     "dataplane/src/worker.rs",
 ];

@@ -167,6 +167,10 @@ pub struct Port {
     pub vlan: Option<Spanned<i64>>,
     /// Largest IP packet in bytes.
     pub mtu: Option<Spanned<i64>>,
+    /// `auto`, `vhost`, `tap` or `off`.
+    pub kernel: Option<Spanned<String>>,
+    /// Name of the port's interface in the kernel.
+    pub kernel_interface: Option<Spanned<String>>,
 }
 
 /// `[store]`
@@ -248,6 +252,8 @@ pub const KEYS: &[&str] = &[
     "port.dns_port",
     "port.vlan",
     "port.mtu",
+    "port.kernel",
+    "port.kernel_interface",
     "store.path",
     "zone_file.zone",
     "zone_file.path",

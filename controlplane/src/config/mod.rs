@@ -2,6 +2,7 @@
 
 mod dns;
 pub mod file;
+mod kernel;
 mod problem;
 mod rate_limit;
 mod secret;
@@ -117,6 +118,28 @@ pub struct PortConfig {
     pub vlan: Option<u16>,
     /// Largest IP packet in bytes; none: the device's own.
     pub mtu: Option<u16>,
+    /// The way of everything else to the kernel; none: it is dropped.
+    pub kernel: Option<KernelConfig>,
+}
+
+/// The interface that a port has in the kernel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KernelConfig {
+    /// What makes it.
+    pub kind: KernelKind,
+    /// Its name.
+    pub interface: String,
+}
+
+/// What makes an interface of the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KernelKind {
+    /// vhost-net where this process can have it, else TAP.
+    Auto,
+    /// virtio-user over vhost-net.
+    Vhost,
+    /// A TAP device.
+    Tap,
 }
 
 /// The embedded store.

@@ -35,7 +35,7 @@ fn a_port_is_enough() {
     assert_eq!(config.workers, WorkersConfig { cores: vec![], idle: Idle::Sleep });
     assert_eq!(config.eal, EalConfig { hugepages: false, memory_mib: 256 });
     let addresses = vec!["192.0.2.53".parse().unwrap()];
-    let port = PortConfig { device: "net_tap0".into(), addresses, dns_port: 53, vlan: None, mtu: None };
+    let port = PortConfig { device: "net_tap0".into(), addresses, dns_port: 53, vlan: None, mtu: None, kernel: None };
     assert_eq!(config.ports, [port]);
     assert_eq!(config.store.path, Path::new("/var/lib/ringdns/ringdns.redb"));
     assert!(config.zone_files.is_empty() && config.views.is_empty() && config.admin.token.is_none());
@@ -122,6 +122,37 @@ fn each_mistake_is_named_with_place_key_and_remedy() {
         ("= 1", "1:1: "),
     ] {
         assert_told(text, expected);
+    }
+}
+
+#[test]
+fn nics_have_a_kernel_path_unless_told_otherwise() {
+    let kernel = |lines: &str| {
+        let text = format!("[[port]]\ndevice = \"0000:01:00.0\"\naddresses = [\"192.0.2.1\"]\n{lines}");
+        parse(&text).map(|config| config.ports[0].kernel.clone())
+    };
+    let port = |kind, interface: &str| Some(KernelConfig { kind, interface: interface.to_owned() });
+    assert_eq!(kernel("").unwrap(), port(KernelKind::Auto, "ring0"));
+    assert_eq!(kernel("kernel = \"off\"").unwrap(), None);
+    assert_eq!(kernel("kernel = \"vhost\"\nkernel_interface = \"dns0\"").unwrap(), port(KernelKind::Vhost, "dns0"));
+    let virtual_port = "[[port]]\ndevice = \"net_tap0\"\naddresses = [\"192.0.2.1\"]\n";
+    assert_eq!(parse(virtual_port).unwrap().ports[0].kernel, None);
+    let auto = format!("{virtual_port}kernel = \"auto\"");
+    assert_eq!(parse(&auto).unwrap().ports[0].kernel, port(KernelKind::Auto, "ring0"));
+    let port = |lines: &str| format!("{virtual_port}{lines}\n");
+    for (text, expected) in [
+        (port("kernel = \"kni\""), "port[0].kernel: \"kni\" is no way to the kernel; write \"auto\""),
+        (
+            port("kernel = \"tap\"\nkernel_interface = \"a name too long for it\""),
+            "port[0].kernel_interface: \"a name too long for it\" is no name for an interface; give 1 to 15",
+        ),
+        (port("kernel = \"tap\"\nkernel_interface = \"a,b\""), "\"a,b\" is no name for an interface"),
+        (
+            port("kernel = \"tap\"\nkernel_interface = \"ring1\"") + &port("kernel = \"tap\"").replace("tap0", "tap1"),
+            "interface ring1 is already that of port[0]; give each port an interface of its own",
+        ),
+    ] {
+        assert_told(&text, expected);
     }
 }
 
@@ -368,6 +399,8 @@ fn the_example_with_everything_switched_on_is_taken() {
     let config = parse(&switched_on.replace("change me", "changed")).unwrap();
     assert_eq!((config.dns.cookie_secrets.len(), &config.dns.version[..]), (1, &b"RingDNS"[..]));
     assert_eq!((config.ports[0].vlan, config.ports[0].mtu), (Some(100), Some(1500)));
+    let kernel = KernelConfig { kind: KernelKind::Tap, interface: "ring0".into() };
+    assert_eq!(config.ports[0].kernel, Some(kernel));
     assert_eq!((config.zone_files.len(), config.views.len()), (1, 1));
     assert!(config.admin.token.is_some());
     let limits = RateLimit {

@@ -11,6 +11,7 @@ use toml::Spanned;
 
 use super::dns::dns;
 use super::file::{self, Spec, SpecError};
+use super::kernel::kernel;
 use super::problem::Problems;
 use super::rate_limit::rate_limit;
 use super::view::views;
@@ -185,11 +186,13 @@ fn ports(specs: &[Spanned<file::Port>], problems: &mut Problems<'_>) -> Vec<Port
     }
     let mut devices = HashMap::new();
     let mut interfaces = HashMap::new();
+    let mut kernel_interfaces = HashMap::new();
     (specs.iter().enumerate())
         .map(|(index, spec)| {
             let spec = spec.get_ref();
             device(index, spec, &mut devices, &mut interfaces, problems);
-            port(index, spec, problems)
+            let kernel = kernel(index, spec, &mut kernel_interfaces, problems);
+            PortConfig { kernel, ..port(index, spec, problems) }
         })
         .collect()
 }
@@ -240,7 +243,7 @@ fn port(index: usize, spec: &file::Port, problems: &mut Problems<'_>) -> PortCon
     let mtu_min = if ipv6 { MTU_BYTES_MIN_IPV6 } else { MTU_BYTES_MIN };
     let mtu = (spec.mtu.as_ref())
         .map(|_| small(number(spec.mtu.as_ref(), &key("mtu"), mtu_min..=MTU_BYTES_MAX, " bytes", 1500, problems)));
-    PortConfig { device: spec.device.get_ref().clone(), addresses, dns_port: small(dns_port), vlan, mtu }
+    PortConfig { device: spec.device.get_ref().clone(), addresses, dns_port: small(dns_port), vlan, mtu, kernel: None }
 }
 
 /// Checks served addresses.

@@ -76,6 +76,7 @@ counters! {
     cookies_valid, "cookies_valid", "Queries with a valid server cookie.";
     cookies_invalid, "cookies_invalid", "Queries with a server cookie that is wrong, too old or of another server.";
     slipped, "slipped", "Answers over a rate limit that were sent empty with the TC bit.";
+    kernel_frames, "kernel_frames", "Frames handed over to the kernel path.";
     arp_replies, "arp_replies", "ARP requests answered by the worker.";
     neighbour_replies, "neighbour_replies", "Neighbour solicitations answered by the worker.";
     echo_replies, "echo_replies", "ICMP and ICMPv6 echo requests answered by the worker.";

@@ -100,6 +100,7 @@ reasons! {
     RateLimited, Drop, "rate_limited", "The client's network was sent as many responses of this kind as the configuration allows.";
     // Ways out
     ReplyRoom, Drop, "reply_room", "The frame's buffer has no room for any reply.";
+    KernelFull, Drop, "kernel_full", "The frame was for the kernel, which does not take them fast enough.";
     TxRefused, Drop, "tx_refused", "The transmit queue stayed full.";
 }
 

@@ -4,6 +4,8 @@ use std::fmt;
 use std::fs;
 use std::path::Path;
 
+use nix::ifaddrs::{InterfaceAddress, getifaddrs};
+use nix::net::if_::InterfaceFlags;
 use ringdns_ffi as ffi;
 
 use super::error::{DeviceProblem, DpdkError};
@@ -111,6 +113,16 @@ impl Device {
     fn argument(&self, key: &str) -> Option<&str> {
         let mut arguments = self.arguments.split(',').skip(1).filter_map(|argument| argument.split_once('='));
         arguments.find(|(name, _)| *name == key).map(|(_, value)| value)
+    }
+
+    /// False where the device is on an interface of the kernel whose link is down.
+    pub(super) fn has_carrier(&self) -> bool {
+        let on_interface = matches!(self.driver(), Some("net_af_packet" | "net_af_xdp"));
+        let interface = self.argument("iface").filter(|_| on_interface);
+        let Some(interface) = interface else { return true };
+        // NOTE: not by sysfs, which shows the namespace that it was mounted in.
+        let is_running = |link: &InterfaceAddress| link.flags.contains(InterfaceFlags::IFF_RUNNING);
+        getifaddrs().is_ok_and(|mut links| links.any(|link| link.interface_name == interface && is_running(&link)))
     }
 
     /// Checks beforehand what drivers report by an error number at best.

@@ -55,6 +55,8 @@ pub enum DeviceProblem {
     Capability(&'static str),
     /// /dev/net/tun is not there.
     NoTun,
+    /// /dev/vhost-net is not there.
+    NoVhost,
     /// The TAP interface of that name is there already.
     InterfaceTaken(String),
     /// No driver of that name is installed.
@@ -153,6 +155,9 @@ impl fmt::Display for DeviceProblem {
                 "{capability} is missing; run as root, or give it to the process (systemd: AmbientCapabilities={capability})"
             ),
             Self::NoTun => f.write_str("/dev/net/tun is missing; run `modprobe tun`, or pass it into the container"),
+            Self::NoVhost => {
+                f.write_str("/dev/vhost-net is missing; run `modprobe vhost_net`, or set [[port]] kernel = \"tap\"")
+            }
             Self::InterfaceTaken(interface) => write!(
                 f,
                 "the interface {interface} exists already; end the process that has it (`ip -d link show {interface}`), or \

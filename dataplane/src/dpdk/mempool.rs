@@ -45,7 +45,7 @@ impl Mempool {
         // A cache may hold at most two thirds of its pool.
         let cache = MEMPOOL_CACHE_MBUFS.min(mbufs / 2);
         // SAFETY: `eal-running`; the name is copied.
-        let pool = unsafe { ffi::rte_pktmbuf_pool_create(name.as_ptr(), mbufs, cache, 0, room, numa_node) };
+        let pool = unsafe { ffi::ringdns_pktmbuf_pool_create(name.as_ptr(), mbufs, cache, room, numa_node) };
         let pool = NonNull::new(pool).ok_or_else(describe_errno)?;
         Ok(Self { pool, mbufs, eal: eal.clone() })
     }

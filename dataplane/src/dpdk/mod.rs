@@ -29,6 +29,7 @@
 mod device;
 mod eal;
 mod error;
+mod kernel;
 mod mbuf;
 mod mempool;
 mod port;
@@ -38,6 +39,7 @@ mod threads;
 pub use device::Device;
 pub use eal::{Eal, EalOptions};
 pub use error::{DeviceProblem, DpdkError};
+pub use kernel::{KernelDevice, kernel_spare_mbufs, open_kernel_interface};
 pub use mbuf::Mbuf;
 pub use mempool::Mempool;
 pub use port::{Link, Port, PortOptions, PortStatistics};

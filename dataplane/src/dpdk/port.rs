@@ -116,6 +116,11 @@ impl Port {
         self.0.mac
     }
 
+    /// Largest IP packet, in bytes.
+    pub fn mtu(&self) -> u16 {
+        self.0.mtu
+    }
+
     /// Most bytes of a UDP payload that goes into one packet over IPv6, and so over IPv4: larger answers must not be made,
     /// because drivers send what they are given.
     pub fn udp_payload_bytes_max(&self) -> usize {
@@ -137,7 +142,8 @@ impl Port {
         // SAFETY: `port-open`; both are written only.
         let ret = unsafe { ffi::ringdns_eth_link_get(self.0.id, &raw mut up, &raw mut speed_mbps) };
         self.0.check("link status", ret)?;
-        Ok(Link { up: up != 0, speed_mbps })
+        // The drivers on an interface of the kernel never tell that it is down.
+        Ok(Link { up: up != 0 && self.0.device.has_carrier(), speed_mbps })
     }
 
     /// What the device counts itself.
@@ -174,6 +180,11 @@ impl PortShared {
     /// `eal-running`.
     pub(super) fn eal(&self) -> &Eal {
         &self.eal
+    }
+
+    /// True where the driver has frames announced by a signal. Only the threads that poll such a port are to be interrupted.
+    pub(super) fn has_signals(&self) -> bool {
+        matches!(self.device.driver(), Some("net_tap" | "net_tun"))
     }
 
     /// Configures the port and starts it.

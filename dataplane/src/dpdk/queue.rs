@@ -35,7 +35,9 @@ impl Nic for PortQueue {
 
     fn attach(&mut self) {
         Registration::of_this_thread(self.port.eal());
-        threads::take_driver_signals();
+        if self.port.has_signals() {
+            threads::take_driver_signals();
+        }
     }
 
     #[inline]

@@ -1,0 +1,83 @@
+//! The interfaces of the kernel that ports have: made, watched, ended.
+
+use ringdns_controlplane::config::{KernelKind, PortConfig};
+use ringdns_dataplane::dpdk::{DpdkError, Eal, KernelDevice, Mbuf, Port, PortQueue, open_kernel_interface};
+use ringdns_dataplane::kernel::interface::set_carrier;
+use ringdns_dataplane::kernel::{KernelLane, KernelPath, KernelPort};
+
+/// Ways to the kernel, one for each queue pair of a port; none where the port has no kernel path.
+pub type KernelLanes = Vec<Option<KernelLane<Mbuf>>>;
+
+/// The interfaces of all ports.
+#[derive(Default)]
+pub struct KernelInterfaces {
+    /// What the kernel path's thread will serve.
+    ports: Vec<KernelPort<PortQueue>>,
+    /// What the kernel knows of each port's link.
+    links: Vec<Carrier>,
+}
+
+/// The link of a port, as its interface in the kernel has it.
+struct Carrier {
+    /// The port.
+    port: Port,
+    /// The interface; it goes when this is dropped.
+    _interface: Port,
+    /// Its name.
+    name: String,
+    /// What the kernel was told.
+    up: bool,
+}
+
+impl KernelInterfaces {
+    /// Makes the interface of a port, if it is to have one, and gives the workers' ends.
+    pub fn open(
+        &mut self,
+        eal: &Eal,
+        port: &Port,
+        config: &PortConfig,
+        queues: usize,
+    ) -> Result<KernelLanes, DpdkError> {
+        let Some(kernel) = &config.kernel else {
+            return Ok((0..queues).map(|_| None).collect());
+        };
+        let device = match kernel.kind {
+            KernelKind::Auto => KernelDevice::probe(),
+            KernelKind::Vhost => KernelDevice::Vhost,
+            KernelKind::Tap => KernelDevice::Tap,
+        };
+        let name = kernel.interface.clone();
+        let (interface, queue) = open_kernel_interface(eal, port, self.links.len(), &name, device, queues)?;
+        tracing::info!(port = port.name(), interface = name, device = device.name(), "kernel path is open");
+        let (kernel_port, lanes) = KernelPort::new(queue, queues);
+        self.ports.push(kernel_port);
+        self.links.push(Carrier { port: port.clone(), _interface: interface, name, up: true });
+        Ok(lanes.into_iter().map(Some).collect())
+    }
+
+    /// Starts the thread that serves the interfaces; none where there are none.
+    pub fn start(&mut self) -> std::io::Result<Option<KernelPath<PortQueue>>> {
+        let ports = std::mem::take(&mut self.ports);
+        if ports.is_empty() { Ok(None) } else { KernelPath::start(ports).map(Some) }
+    }
+
+    /// Tells the kernel where a link has changed; to be called at intervals.
+    pub fn look(&mut self) {
+        for carrier in &mut self.links {
+            // A driver that does not tell has a link that is up.
+            let up = carrier.port.link().map_or(true, |link| link.up);
+            if up == carrier.up {
+                continue;
+            }
+            carrier.up = up;
+            match set_carrier(&carrier.name, up) {
+                Ok(()) => tracing::info!(interface = carrier.name, up, "the kernel was told of the port's link"),
+                Err(error) => tracing::warn!(
+                    interface = carrier.name,
+                    up,
+                    "the kernel cannot be told of the port's link: {error}; give the process CAP_NET_ADMIN"
+                ),
+            }
+        }
+    }
+}
