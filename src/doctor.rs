@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use ringdns_controlplane::config::{Config, ConfigError};
+use ringdns_controlplane::config::{Config, ConfigError, KernelKind, PortConfig};
 use ringdns_hugepages::Root;
-use ringdns_hugepages::doctor::{Check, Level, Wants, examine};
+use ringdns_hugepages::doctor::{Check, Level, ToKernel, WantedPort, Wants, examine};
 use serde_json::json;
 
 /// How the machine is looked at.
@@ -47,8 +47,18 @@ fn wants_of(config: &Config) -> Wants {
         hugepages: config.eal.hugepages,
         memory_mib: config.eal.memory_mib.into(),
         cores: config.workers.cores.clone(),
-        devices: config.ports.iter().map(|port| port.device.clone()).collect(),
+        ports: config.ports.iter().map(port).collect(),
     }
+}
+
+/// What a port needs of the machine.
+fn port(port: &PortConfig) -> WantedPort {
+    let kernel = port.kernel.as_ref().map(|kernel| match kernel.kind {
+        KernelKind::Auto => ToKernel::Any,
+        KernelKind::Vhost => ToKernel::Vhost,
+        KernelKind::Tap => ToKernel::Tap,
+    });
+    WantedPort { device: port.device.clone(), kernel }
 }
 
 /// What is wrong with a configuration.

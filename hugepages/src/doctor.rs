@@ -77,8 +77,28 @@ pub struct Wants {
     pub memory_mib: u64,
     /// The workers' CPUs; empty: the last one.
     pub cores: Vec<usize>,
-    /// The ports' devices, as DPDK takes them.
-    pub devices: Vec<String>,
+    /// The ports.
+    pub ports: Vec<WantedPort>,
+}
+
+/// What a port needs of the machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WantedPort {
+    /// Its device, as DPDK takes it.
+    pub device: String,
+    /// How what is not DNS comes to the kernel; none: not at all.
+    pub kernel: Option<ToKernel>,
+}
+
+/// What makes a port's interface of the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ToKernel {
+    /// vhost-net where it can be had, else TAP.
+    Any,
+    /// vhost-net.
+    Vhost,
+    /// TAP.
+    Tap,
 }
 
 /// What every check reads.
@@ -99,11 +119,15 @@ impl Patient<'_> {
         if self.wants.is_some() { level } else { Level::Note }
     }
 
-    /// The port's NICs: those on the PCI bus, in the ports' order.
+    /// The ports of the configuration.
+    fn wanted_ports(&self) -> impl Iterator<Item = &WantedPort> {
+        self.wants.into_iter().flat_map(|wants| &wants.ports)
+    }
+
+    /// The ports' NICs: those on the PCI bus, in the ports' order.
     fn wanted_nics(&self) -> impl Iterator<Item = &Nic> {
-        let devices = self.wants.into_iter().flat_map(|wants| &wants.devices);
-        devices.filter_map(|device| {
-            let address = device.split(',').next()?.parse().ok()?;
+        self.wanted_ports().filter_map(|port| {
+            let address = port.device.split(',').next()?.parse().ok()?;
             self.nics.iter().find(|nic| nic.address == address)
         })
     }

@@ -68,6 +68,13 @@ impl Iommu {
     }
 }
 
+/// Bits of the addresses that every IOMMU of the machine translates; none where that is not told (AMD's are all wide enough).
+pub fn iommu_address_bits(root: &Root) -> Option<u64> {
+    // Intel's capability register: one less than the maximum guest address width in bits 16 to 21.
+    let bits = |unit: &String| Some((root.hex(&format!("sys/class/iommu/{unit}/intel-iommu/cap"))? >> 16 & 0x3f) + 1);
+    root.names("sys/class/iommu").iter().filter_map(bits).min()
+}
+
 /// Whether vfio drives devices that no IOMMU guards; none: this kernel's vfio cannot, or is not loaded.
 pub fn unguarded_mode(root: &Root) -> Option<bool> {
     Some(root.text(UNGUARDED_MODE)? == "Y")
@@ -98,6 +105,16 @@ mod tests {
         assert_eq!(module(&root, "x"), ModuleState::Absent);
         machine.folder("sys/module/vfio_pci");
         assert_eq!(pci_driver(&root, "vfio-pci"), ModuleState::Present);
+    }
+
+    #[test]
+    fn the_narrowest_iommu_counts() {
+        let machine = FakeMachine::new("width");
+        assert_eq!(iommu_address_bits(&machine.root()), None);
+        machine.file("sys/class/iommu/dmar0/intel-iommu/cap", "d2008c222f0686\n");
+        assert_eq!(iommu_address_bits(&machine.root()), Some(48));
+        machine.file("sys/class/iommu/dmar1/intel-iommu/cap", "d2008c22260286\n");
+        assert_eq!(iommu_address_bits(&machine.root()), Some(39));
     }
 
     #[test]

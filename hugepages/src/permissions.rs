@@ -8,6 +8,9 @@ use crate::session::{Session, Step};
 /// vfio's own file: harmless by itself, because a NIC needs its group's file too. The kernel's documents want it open to all.
 const VFIO: &str = "dev/vfio/vfio";
 
+/// Makes interfaces of the kernel.
+const TUN: &str = "dev/net/tun";
+
 /// Files beside the NICs' own that the server opens.
 const OTHERS: [&str; 1] = ["dev/vhost-net"];
 
@@ -33,6 +36,10 @@ pub fn permit(session: &mut Session<'_>, user: &str) -> Result<(), SetupError> {
             session.tell("no NIC is bound to vfio-pci: bind it first (`ringdns setup nic bind`), then run this again");
         } else if root.exists(VFIO) {
             session.take(&Step::SetMode { path: VFIO.to_owned(), mode: 0o666 }, None)?;
+        }
+        // As udev has it: what may be done with it is a matter of capabilities.
+        if root.exists(TUN) {
+            session.take(&Step::SetMode { path: TUN.to_owned(), mode: 0o666 }, None)?;
         }
         for path in OTHERS.into_iter().filter(|path| root.exists(path)) {
             session.take(&Step::Give { path: path.to_owned(), user: number }, None)?;

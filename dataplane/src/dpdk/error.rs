@@ -169,10 +169,11 @@ impl fmt::Display for DeviceProblem {
             Self::Probe(reason) => {
                 write!(f, "the driver did not take it ({reason}); correct the arguments in [[port]] device")
             }
-            Self::NotBound => f.write_str(
-                "no DPDK driver took it; bind it to vfio-pci (`ringdns setup nic bind ADDRESS`) and install its \
-                 driver's package (`apt-cache search librte-net`)",
-            ),
+            Self::NotBound => {
+                let reason = super::eal::start_log();
+                let reason = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
+                write!(f, "no DPDK driver took it{reason}; see what `ringdns doctor --config FILE` says as this user")
+            }
             Self::Queues { wanted, most } => write!(
                 f,
                 "{most} queue pairs are too few for {wanted} workers; name at most {most} CPUs in [workers] cores, or \

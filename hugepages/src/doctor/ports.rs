@@ -1,13 +1,17 @@
 //! The NICs of the machine, and the devices of the configuration.
 
 use super::drivers::{self, Plugins};
-use super::{Check, Level, Patient};
+use super::{Check, Level, Patient, ToKernel, WantedPort};
+use crate::kernel;
 use crate::nic::{Nic, PciAddress, SHARED_DRIVERS};
 use crate::process::{Capability, NET_ADMIN, NET_RAW, SYS_RAWIO};
 
 /// Drivers of virtual devices that need a capability.
 const CAPABILITIES: &[(&str, Capability)] =
     &[("tap", NET_ADMIN), ("af_packet", NET_RAW), ("af_xdp", NET_ADMIN), ("virtio", NET_ADMIN)];
+
+/// Bits of addresses for which DPDK has the IOMMU translate a process's own addresses.
+const ADDRESS_BITS_MIN: u64 = 48;
 
 /// NICs, the ways to the kernel, and the ports.
 pub(super) fn checks(patient: &Patient<'_>) -> Vec<Check> {
@@ -18,15 +22,42 @@ pub(super) fn checks(patient: &Patient<'_>) -> Vec<Check> {
     checks.push(to_kernel(patient, "dev/net/tun", "modprobe tun"));
     checks.push(to_kernel(patient, "dev/vhost-net", "modprobe vhost_net"));
     let plugins = Plugins::find(patient.root);
-    for device in patient.wants.into_iter().flat_map(|wants| &wants.devices) {
+    for WantedPort { device, kernel } in patient.wanted_ports() {
         let subject = format!("port {}", device.split(',').next().unwrap_or_default());
         let found = match device.split(',').next().unwrap_or_default().parse::<PciAddress>() {
             Ok(address) => nic_port(patient, &subject, &address, &plugins),
             Err(_) => virtual_port(patient, &subject, device, &plugins),
         };
         checks.extend(found);
+        checks.extend(kernel.and_then(|kernel| kernel_interface(patient, &subject, kernel)));
     }
     checks
+}
+
+/// What a port lacks for its interface of the kernel.
+fn kernel_interface(patient: &Patient<'_>, subject: &str, kernel: ToKernel) -> Option<Check> {
+    let may_use = |file: &str| patient.process.may_use(patient.root, file) == Some(true);
+    let missing = |finding: &str| Check::new(subject, Level::Missing, format!("for its kernel interface: {finding}"));
+    // vhost-net feeds a TAP interface too.
+    if !may_use("dev/net/tun") {
+        let check = missing("/dev/net/tun is not there, or not open to this user");
+        return Some(check.remedy("modprobe tun; ringdns setup permissions --user USER"));
+    }
+    if !patient.process.has(NET_ADMIN) {
+        let check = missing("CAP_NET_ADMIN is missing");
+        return Some(check.remedy("run as root, or AmbientCapabilities=CAP_NET_ADMIN in the unit"));
+    }
+    match (kernel, may_use("dev/vhost-net")) {
+        (ToKernel::Tap, _) | (_, true) => None,
+        (ToKernel::Vhost, false) => {
+            let check = missing("/dev/vhost-net is not there, or not open to this user");
+            Some(check.remedy("modprobe vhost_net; ringdns setup permissions --user USER; or kernel = \"tap\""))
+        }
+        (ToKernel::Any, false) => {
+            let check = Check::new(subject, Level::Note, "its kernel interface will be a TAP device, not vhost-net");
+            Some(check.remedy("for more packets a second: modprobe vhost_net; ringdns setup permissions --user USER"))
+        }
+    }
 }
 
 /// One NIC in words.
@@ -108,7 +139,15 @@ fn nic_driver(patient: &Patient<'_>, subject: &str, nic: &Nic) -> Check {
             Check::new(subject, Level::Missing, "no-IOMMU mode needs CAP_SYS_RAWIO")
                 .remedy("run as root, or AmbientCapabilities=CAP_SYS_RAWIO in the unit")
         }
-        Some(true) => Check::new(subject, Level::Ok, format!("with {driver}, /{file} is open to this user")),
+        Some(true) => match kernel::iommu_address_bits(patient.root) {
+            // What DPDK uses instead are physical addresses, which the kernel tells root alone.
+            Some(bits) if bits < ADDRESS_BITS_MIN && patient.process.user != 0 => {
+                let finding =
+                    format!("the IOMMU's addresses have {bits} bits: {ADDRESS_BITS_MIN} are needed without root");
+                Check::new(subject, Level::Missing, finding).remedy("run as root (User=root in the unit)")
+            }
+            _ => Check::new(subject, Level::Ok, format!("with {driver}, /{file} is open to this user")),
+        },
         Some(false) => Check::new(subject, Level::Missing, format!("/{file} is not open to this user"))
             .remedy("ringdns setup permissions --user USER"),
         None => Check::new(subject, Level::Missing, format!("/{file} is not there"))

@@ -21,15 +21,20 @@ fn laptop(name: &str) -> FakeMachine {
     machine
 }
 
+/// A port without an interface of the kernel.
+fn port(device: &str) -> WantedPort {
+    WantedPort { device: device.to_owned(), kernel: None }
+}
+
 /// What a laptop's configuration wants.
 fn tap() -> Wants {
-    Wants { memory_mib: 256, devices: vec!["net_tap0,iface=ringdns0".to_owned()], ..Wants::default() }
+    Wants { memory_mib: 256, ports: vec![port("net_tap0,iface=ringdns0")], ..Wants::default() }
 }
 
 /// What an appliance's configuration wants.
 fn dedicated() -> Wants {
-    let devices = vec!["0000:00:04.0".to_owned()];
-    Wants { hugepages: true, memory_mib: 512, cores: vec![1, 2], devices }
+    let ports = vec![WantedPort { kernel: Some(ToKernel::Any), ..port("0000:00:04.0") }];
+    Wants { hugepages: true, memory_mib: 512, cores: vec![1, 2], ports }
 }
 
 /// The checks of at least a level, one line each.
@@ -98,7 +103,7 @@ fn a_user_without_rights_is_told_which() {
     std::fs::set_permissions(machine.root().path("dev/vfio/7"), std::os::unix::fs::PermissionsExt::from_mode(0o600))
         .unwrap();
     machine.file("proc/self/status", "Uid:\t9\t65533\t9\t9\nGid:\t9\t65533\t9\t9\nGroups:\t\nCapEff:\t0\n");
-    let wants = Wants { devices: vec!["0000:00:04.0".to_owned(), "net_tap0".to_owned()], ..dedicated() };
+    let wants = Wants { ports: vec![port("0000:00:04.0"), port("net_tap0")], ..dedicated() };
     let missing = lines(&examine(&machine.root(), Some(&wants)), Level::Missing);
     assert_line(&missing, &["/dev/vfio/7", "ringdns setup permissions"]);
     assert_line(&missing, &["locked memory", "LimitMEMLOCK"]);
@@ -121,4 +126,32 @@ fn an_old_processor_is_refused() {
     let machine = laptop("old");
     machine.file("proc/cpuinfo", "flags : sse2 ssse3 sse4_1\n");
     assert_line(&lines(&examine(&machine.root(), Some(&tap())), Level::Missing), &["cpu: without sse4_2"]);
+}
+
+#[test]
+fn a_port_with_an_interface_of_the_kernel_needs_the_ways_to_it() {
+    let machine = laptop("kernel");
+    let with =
+        |kernel: ToKernel| Wants { ports: vec![WantedPort { kernel: Some(kernel), ..port("net_tap0") }], ..tap() };
+    assert_eq!(lines(&examine(&machine.root(), Some(&with(ToKernel::Tap))), Level::Warning), [""; 0]);
+    let missing = lines(&examine(&machine.root(), Some(&with(ToKernel::Vhost))), Level::Missing);
+    assert_line(&missing, &["port net_tap0: for its kernel interface: /dev/vhost-net", "modprobe vhost_net"]);
+    let notes = lines(&examine(&machine.root(), Some(&with(ToKernel::Any))), Level::Note);
+    assert_line(&notes, &["port net_tap0: its kernel interface will be a TAP device"]);
+    machine.file("dev/vhost-net", "");
+    assert_eq!(lines(&examine(&machine.root(), Some(&with(ToKernel::Vhost))), Level::Warning), [""; 0]);
+}
+
+#[test]
+fn an_iommu_with_short_addresses_needs_root() {
+    let machine = laptop("narrow");
+    machine.nic("0000:00:04.0", "vfio-pci", None, Some("7"));
+    machine.file("sys/class/iommu/dmar0/intel-iommu/cap", "d2008c22260286\n");
+    std::fs::set_permissions(machine.root().path("dev/vfio/7"), std::os::unix::fs::PermissionsExt::from_mode(0o666))
+        .unwrap();
+    let by_root = lines(&examine(&machine.root(), Some(&dedicated())), Level::Missing);
+    assert!(!by_root.iter().any(|line| line.contains("39 bits")), "{by_root:#?}");
+    machine.file("proc/self/status", "Uid:\t9\t65533\t9\t9\nGid:\t9\t65533\t9\t9\nGroups:\t\nCapEff:\t0\n");
+    let by_user = lines(&examine(&machine.root(), Some(&dedicated())), Level::Missing);
+    assert_line(&by_user, &["port 0000:00:04.0: the IOMMU's addresses have 39 bits"]);
 }
