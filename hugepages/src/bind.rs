@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::SetupError;
 use crate::former::Former;
-use crate::kernel::{self, ModuleState, UNGUARDED_MODE};
+use crate::kernel::{self, ModuleState, TRANSLATION, UNGUARDED_MODE};
 use crate::nic::{self, Nic, PciAddress};
 use crate::root::Root;
 use crate::session::{Session, Step};
@@ -49,6 +49,9 @@ pub fn bind(session: &mut Session<'_>, binding: &Binding) -> Result<(), SetupErr
         check_reachability(&nic, binding)?;
         check_unused(session.root(), &nic)?;
         load_driver(session, &binding.driver)?;
+        if binding.driver == "vfio-pci" {
+            load_translation(session)?;
+        }
         guard(session, &nic, binding)?;
         let former = Former::of(session, &nic);
         warn_of_losses(session, &former);
@@ -147,6 +150,15 @@ fn load_driver(session: &mut Session<'_>, driver: &str) -> Result<(), SetupError
         // A module that others use or that is used again tomorrow does no harm: it is not unloaded.
         ModuleState::Loadable => session.take(&Step::run(&["modprobe", driver]), None).map(drop),
         ModuleState::Absent => Err(SetupError::NoDriver(driver.to_owned())),
+    }
+}
+
+/// Has the part of vfio loaded that speaks to the IOMMU: only a modprobe that knows soft dependencies brings it by itself.
+fn load_translation(session: &mut Session<'_>) -> Result<(), SetupError> {
+    match kernel::module(session.root(), TRANSLATION) {
+        ModuleState::Loadable => session.take(&Step::run(&["modprobe", TRANSLATION]), None).map(drop),
+        // A kernel with another kind of IOMMU has a module of another name.
+        ModuleState::Present | ModuleState::Absent => Ok(()),
     }
 }
 

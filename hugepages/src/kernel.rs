@@ -16,6 +16,9 @@ pub enum ModuleState {
 /// Where the kernel tells whether vfio drives devices that no IOMMU guards.
 pub const UNGUARDED_MODE: &str = "sys/module/vfio/parameters/enable_unsafe_noiommu_mode";
 
+/// The module by which vfio has an IOMMU translate addresses.
+pub const TRANSLATION: &str = "vfio_iommu_type1";
+
 /// Whether a PCI driver can be had.
 pub fn pci_driver(root: &Root, name: &str) -> ModuleState {
     // A driver that is part of the kernel shows on the bus, and perhaps nowhere else.

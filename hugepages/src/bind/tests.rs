@@ -131,7 +131,13 @@ fn uio_needs_the_same_word_and_its_module() {
 #[test]
 fn a_nic_in_use_is_not_taken_away() {
     let (machine, mut kernel) = machine("in-use");
+    machine.file("proc/sys/kernel/osrelease", "6.1.0\n");
+    machine.file(
+        "lib/modules/6.1.0/modules.dep",
+        "kernel/drivers/vfio/vfio_iommu_type1.ko: kernel/drivers/vfio/vfio.ko\n",
+    );
     bound(&machine, &mut kernel, &binding()).unwrap();
+    assert_eq!(kernel.ran.first().map(String::as_str), Some("modprobe vfio_iommu_type1"), "no vfio without it");
     machine.link("proc/4711/fd/9", "/dev/vfio/5");
     machine.file("proc/4711/comm", "ringdns\n");
     let error = unbound(&machine, &mut kernel).unwrap_err();

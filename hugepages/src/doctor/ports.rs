@@ -2,7 +2,7 @@
 
 use super::drivers::{self, Plugins};
 use super::{Check, Level, Patient, ToKernel, WantedPort};
-use crate::kernel;
+use crate::kernel::{self, ModuleState, TRANSLATION};
 use crate::nic::{Nic, PciAddress, SHARED_DRIVERS};
 use crate::process::{Capability, NET_ADMIN, NET_RAW, SYS_RAWIO};
 
@@ -138,6 +138,12 @@ fn nic_driver(patient: &Patient<'_>, subject: &str, nic: &Nic) -> Check {
         Some(true) if file.contains("noiommu") && !patient.process.has(SYS_RAWIO) => {
             Check::new(subject, Level::Missing, "no-IOMMU mode needs CAP_SYS_RAWIO")
                 .remedy("run as root, or AmbientCapabilities=CAP_SYS_RAWIO in the unit")
+        }
+        Some(true)
+            if !file.contains("noiommu") && kernel::module(patient.root, TRANSLATION) == ModuleState::Loadable =>
+        {
+            let finding = format!("with {driver}, but vfio cannot speak to the IOMMU yet");
+            Check::new(subject, Level::Missing, finding).remedy(format!("modprobe {TRANSLATION}"))
         }
         Some(true) => match kernel::iommu_address_bits(patient.root) {
             // What DPDK uses instead are physical addresses, which the kernel tells root alone.
