@@ -74,6 +74,7 @@ bench: deps deps-bench build ## Measure all that is claimed, a quarter of an hou
 	rm -f target/bench/results.json
 	$(CARGO) run $(BENCH) --bin engine
 	$(CARGO) run $(BENCH) --bin instructions
+	$(CARGO) run $(BENCH) --bin flood
 	scripts/bench-replay 1000
 	scripts/bench-replay 1000000
 	scripts/bench-scaling

@@ -1,10 +1,12 @@
 //! Wires RingDNS together. What there is to read is in the crates; see ARCHITECTURE.md.
 
+mod answering;
 mod cli;
 mod doctor;
 mod kernel;
 mod notify;
 mod preflight;
+mod reload;
 mod run;
 mod setup;
 

@@ -35,7 +35,9 @@ pub struct Notifier {
     started: Instant,
     /// Whether it was told that the server is ready.
     is_ready: bool,
-    /// Reloads that it was told of and that are not over.
+    /// Whether it was told of a reload, and not yet of its end.
+    is_reloading: bool,
+    /// Reloads of zone files that are not over.
     reloads: Vec<PendingReload>,
 }
 
@@ -58,7 +60,7 @@ impl Notifier {
     /// One that speaks to a given socket.
     fn new(socket: Option<UnixDatagram>, feeds_watchdog: bool, counters: Vec<Arc<Counters>>) -> Self {
         let (workers, started) = (Progress::new(counters), Instant::now());
-        Self { socket, feeds_watchdog, workers, started, is_ready: false, reloads: Vec::new() }
+        Self { socket, feeds_watchdog, workers, started, is_ready: false, is_reloading: false, reloads: Vec::new() }
     }
 
     /// To be called several times a second: tells what has changed, and feeds the watchdog where all is well.
@@ -76,9 +78,10 @@ impl Notifier {
                 self.is_ready = self.send("READY=1\nSTATUS=Answering; not every source has been read, see /ready");
             }
         }
-        if !self.reloads.is_empty() {
+        if self.is_reloading {
             self.reloads.retain_mut(|reload| !reload.is_over());
-            if self.reloads.is_empty() {
+            self.is_reloading = !self.reloads.is_empty();
+            if !self.is_reloading {
                 self.send("READY=1\nSTATUS=Answering");
             }
         }
@@ -90,9 +93,13 @@ impl Notifier {
     }
 
     /// Tells that a reload has begun; [`Notifier::look`] tells when it is over.
-    pub fn reloading(&mut self, reload: PendingReload) {
-        self.send("RELOADING=1\nSTATUS=Reading the zone files again");
-        self.reloads.push(reload);
+    pub fn reloading(&mut self) {
+        self.is_reloading = self.send("RELOADING=1\nSTATUS=Reading configuration and zone files again");
+    }
+
+    /// What of a reload goes on by itself: none where the configuration was refused.
+    pub fn expect(&mut self, reload: Option<PendingReload>) {
+        self.reloads.extend(reload);
     }
 
     /// Tells that the server is about to end.

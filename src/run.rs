@@ -1,16 +1,14 @@
 //! `ringdns run`: ports, workers and control plane are started in order, and ended in the opposite one.
 
 use std::fmt;
-use std::fs::File;
-use std::io::Read as _;
-use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
-use ringdns_controlplane::config::{Config, ConfigError, CookieMode, DnsConfig, Idle as ConfiguredIdle};
+use ringdns_controlplane::config::{Config, ConfigError, Idle as ConfiguredIdle};
 use ringdns_controlplane::logging::{self, LogError};
+use ringdns_controlplane::reload::{Outcome, Reply};
 use ringdns_controlplane::{BuildInfo, ControlPlane, StartError as ControlError};
 use ringdns_dataplane::dpdk::{
     DpdkError, Eal, EalOptions, Port, PortOptions, PortQueue, kernel_spare_mbufs, prepare_control_threads,
@@ -18,18 +16,17 @@ use ringdns_dataplane::dpdk::{
 use ringdns_dataplane::idle::Idle;
 use ringdns_dataplane::worker::{Worker, WorkerPort};
 use ringdns_dataplane::workers::{StartError, WorkerPanic, Workers};
-use ringdns_engine::cookie::{CookieConfig, CookieSecret};
 use ringdns_engine::counters::Counters;
 use ringdns_engine::publish::Publisher;
-use ringdns_engine::rate::RateLimit;
-use ringdns_engine::serve::{ChaosConfig, EdnsConfig, Server, ServerConfig};
 use ringdns_engine::snapshot::Snapshot;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::answering::Answering;
 use crate::kernel::KernelInterfaces;
 use crate::notify::Notifier;
 use crate::preflight::{self, PreflightError};
+use crate::reload::reload;
 
 /// How often the workers are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
@@ -94,23 +91,21 @@ run_error_from! {
 
 /// Serves until SIGTERM or SIGINT.
 pub fn run(path: &Path, build: BuildInfo) -> Result<(), RunError> {
-    let config = Config::load(path)?;
+    let mut config = Config::load(path)?;
     logging::init(&config.log)?;
     let devices = preflight::devices(&config)?;
     let cores = preflight::cores(&config)?;
     // Before any other thread is made: they inherit cores and signal masks from this one.
     prepare_control_threads(&cores)?;
-    let signals = forward_signals()?;
+    let (sender, events) = mpsc::channel();
+    forward_signals(sender.clone())?;
+    let mut answering = Answering::new()?;
 
-    // The NIC spreads every client's packets over all workers.
-    let workers = u32::try_from(cores.len()).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
-    let rate_limit = config.rate_limit.clone().map(|limit| RateLimit { workers, ..limit });
     let (hugepages, memory_mib) = (config.eal.hugepages, config.eal.memory_mib);
     let eal = Eal::start(&EalOptions { hugepages, memory_mib, worker_cores: cores.clone() }, &devices)?;
     let mut lanes: Vec<Vec<WorkerPort<PortQueue>>> = cores.iter().map(|_| Vec::new()).collect();
     let mut ports = Vec::new();
     let mut interfaces = KernelInterfaces::default();
-    let (edns, chaos) = (edns_config(&config.dns)?, chaos_config(&config.dns));
     for (device, port_config) in devices.iter().zip(&config.ports) {
         let defaults = PortOptions::default();
         let queues = u16::try_from(cores.len()).unwrap_or(u16::MAX);
@@ -118,21 +113,11 @@ pub fn run(path: &Path, build: BuildInfo) -> Result<(), RunError> {
         let spare_mbufs = port_config.kernel.as_ref().map_or(0, |_| kernel_spare_mbufs());
         let (port, queues) = Port::open(&eal, device, PortOptions { queues, mtu, spare_mbufs, ..defaults })?;
         let kernel = interfaces.open(&eal, &port, port_config, queues.len())?;
-        let server = ServerConfig {
-            mac: port.mac(),
-            addresses: port_config.addresses.clone(),
-            dns_port: port_config.dns_port,
-            // A longer one would not leave the port in one frame.
-            udp_answer_bytes_max: config.dns.udp_answer_bytes_max.min(port.udp_payload_bytes_max()),
-            answer_local: port_config.kernel.is_none(),
-            vlan: port_config.vlan,
-            edns: edns.clone(),
-            chaos: chaos.clone(),
-            rate_limit: rate_limit.clone(),
-        };
-        for ((lanes, (nic, kernel)), core) in lanes.iter_mut().zip(queues.into_iter().zip(kernel)).zip(&cores) {
-            tracing::info!(port = port.name(), core, addresses = ?server.addresses, "queue pair served");
-            lanes.push(WorkerPort { nic, server: Server::new(&server), kernel, successor: None });
+        let servers = answering.add_port(&config, port.mac(), port.udp_payload_bytes_max(), queues.len());
+        let pairs = queues.into_iter().zip(kernel).zip(servers);
+        for ((lanes, core), ((nic, kernel), (server, successor))) in lanes.iter_mut().zip(&cores).zip(pairs) {
+            tracing::info!(port = port.name(), core, addresses = ?port_config.addresses, "queue pair served");
+            lanes.push(WorkerPort { nic, server, kernel, successor: Some(successor) });
         }
         ports.push(port);
     }
@@ -150,7 +135,7 @@ pub fn run(path: &Path, build: BuildInfo) -> Result<(), RunError> {
     let workers: Vec<_> = cores.iter().copied().zip(workers).collect();
     let mut notifier = Notifier::from_environment(counters.clone());
     let control = ControlPlane::start(&config, counters, publisher, build)?;
-    let path = interfaces.start()?;
+    let kernel_path = interfaces.start()?;
     let workers = match Workers::start(workers) {
         Ok(workers) => workers,
         Err(error) => {
@@ -159,13 +144,16 @@ pub fn run(path: &Path, build: BuildInfo) -> Result<(), RunError> {
         }
     };
     tracing::info!(ports = ports.len(), workers = cores.len(), "ready to answer");
-    wait_for_end(&signals, &control, &workers, &mut interfaces, &mut notifier);
+    control.on_reload(Box::new(move |reply| drop(sender.send(Event::Reload(reply)))));
+    let mut running =
+        Running { path, config: &mut config, answering: &answering, control: &control, workers: &workers };
+    running.wait_for_end(&events, &mut interfaces, &mut notifier);
     notifier.stopping();
     // The workers answer while requests of the API are finished; then they answer what has arrived, and end.
     let publisher = control.shutdown();
     let ended = workers.join();
-    if let Some(path) = path {
-        path.stop();
+    if let Some(kernel_path) = kernel_path {
+        kernel_path.stop();
     }
     drop(publisher);
     ended?;
@@ -173,77 +161,77 @@ pub fn run(path: &Path, build: BuildInfo) -> Result<(), RunError> {
     Ok(())
 }
 
-/// What all ports answer to options. Without a configured secret, cookies are made with one of this process.
-fn edns_config(dns: &DnsConfig) -> Result<EdnsConfig, RunError> {
-    let mut secrets = dns.cookie_secrets.iter().copied();
-    let cookies = match dns.cookies {
-        CookieMode::Off => None,
-        mode => {
-            let secret = match secrets.next() {
-                Some(secret) => secret,
-                None => {
-                    tracing::info!(
-                        "cookies have a random secret: set dns.cookie_secrets where servers share an address"
-                    );
-                    random_secret()?
-                }
-            };
-            Some(CookieConfig { secret, other_secret: secrets.next(), enforce: mode == CookieMode::Enforce })
-        }
-    };
-    Ok(EdnsConfig { nsid: dns.nsid.clone(), cookies })
-}
-
-/// What all ports tell of the server.
-fn chaos_config(dns: &DnsConfig) -> ChaosConfig {
-    ChaosConfig { version: dns.version.clone(), identity: dns.identity.clone() }
-}
-
-/// A secret that nobody knows.
-fn random_secret() -> std::io::Result<CookieSecret> {
-    let mut bytes = [0; 16];
-    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(CookieSecret(bytes))
+/// What the main thread is told.
+enum Event {
+    /// A signal has come.
+    Signal(i32),
+    /// The admin API asks for the configuration to be read again.
+    Reload(Reply),
 }
 
 /// Starts a thread that passes signals on; taken before anything is started, so that none of them ends the process.
-fn forward_signals() -> Result<mpsc::Receiver<i32>, RunError> {
+fn forward_signals(sender: mpsc::Sender<Event>) -> Result<(), RunError> {
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
-    let (sender, receiver) = mpsc::channel();
     let forward = move || {
         for signal in signals.forever() {
-            if sender.send(signal).is_err() {
+            if sender.send(Event::Signal(signal)).is_err() {
                 return;
             }
         }
     };
     std::thread::Builder::new().name("ringdns-signals".to_owned()).spawn(forward)?;
-    Ok(receiver)
+    Ok(())
 }
 
-/// Reloads on SIGHUP; returns when it is time to end: at SIGTERM, SIGINT or the death of a worker.
-fn wait_for_end(
-    signals: &mpsc::Receiver<i32>,
-    control: &ControlPlane,
-    workers: &Workers<PortQueue>,
-    interfaces: &mut KernelInterfaces,
-    notifier: &mut Notifier,
-) {
-    loop {
-        notifier.look(control);
-        match signals.recv_timeout(LOOK_INTERVAL) {
-            // Its outcome is logged when it is there: a large zone takes seconds.
-            Ok(SIGHUP) => notifier.reloading(control.request_reload()),
-            Ok(_) | Err(RecvTimeoutError::Disconnected) => {
-                tracing::info!("draining");
+/// What runs.
+struct Running<'a> {
+    /// The configuration's file.
+    path: &'a Path,
+    /// What holds of it.
+    config: &'a mut Config,
+    /// Makes the workers' servers.
+    answering: &'a Answering,
+    /// The control plane.
+    control: &'a ControlPlane,
+    /// The workers.
+    workers: &'a Workers<PortQueue>,
+}
+
+impl Running<'_> {
+    /// Reloads when asked to; returns when it is time to end: at SIGTERM, SIGINT or the death of a worker.
+    fn wait_for_end(
+        &mut self,
+        events: &mpsc::Receiver<Event>,
+        interfaces: &mut KernelInterfaces,
+        notifier: &mut Notifier,
+    ) {
+        loop {
+            notifier.look(self.control);
+            match events.recv_timeout(LOOK_INTERVAL) {
+                // What comes of it is logged when it is there: a large zone takes seconds.
+                Ok(Event::Signal(SIGHUP)) => {
+                    notifier.reloading();
+                    notifier.expect(self.reload().ok().map(|(_, zone_files)| zone_files.into()));
+                }
+                // Whoever asked may have gone.
+                Ok(Event::Reload(reply)) => drop(reply.send(self.reload())),
+                Ok(Event::Signal(_)) | Err(RecvTimeoutError::Disconnected) => {
+                    tracing::info!("draining");
+                    return;
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            interfaces.look();
+            self.answering.settle();
+            if !self.workers.all_running() {
+                tracing::error!("a worker has ended by itself");
                 return;
             }
-            Err(RecvTimeoutError::Timeout) => {}
         }
-        interfaces.look();
-        if !workers.all_running() {
-            tracing::error!("a worker has ended by itself");
-            return;
-        }
+    }
+
+    /// Reads the configuration again.
+    fn reload(&mut self) -> Outcome {
+        reload(self.path, self.config, self.answering, self.control)
     }
 }

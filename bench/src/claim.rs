@@ -32,6 +32,7 @@ pub const ROWS: &[&str] = &[
     "answered queries by kxdpgun, against Knot-XDP",
     "answered queries by kxdpgun, against NSD",
     "answered queries by kxdpgun, against BIND",
+    "answers beside 100 k frames/s",
     "allocations of a worker under load",
     "system calls of a worker under load",
 ];

@@ -14,9 +14,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
 use crate::api::{self, Context, ready};
-use crate::config::{Config, ViewConfig};
+use crate::config::{Changes, Config, ConfigError, ViewConfig};
 use crate::cycle::{Cycle, RECLAIM_INTERVAL};
 use crate::metrics::Metrics;
+use crate::reload::{ReloadHook, Settings};
 use crate::source::{self, Sink, Source};
 use crate::state::{State, ZoneFileState};
 use crate::store::{OpenError, Store, StoreHandle, StoreSource};
@@ -69,9 +70,15 @@ pub enum StartError {
 #[error("the control plane is shutting down, or the zone files have not been read for the first time yet")]
 pub struct ReloadError;
 
-/// A reload that was asked for.
+/// A reload of zone files that was asked for.
 #[derive(Debug)]
 pub struct PendingReload(oneshot::Receiver<Reload>);
+
+impl From<oneshot::Receiver<Reload>> for PendingReload {
+    fn from(report: oneshot::Receiver<Reload>) -> Self {
+        Self(report)
+    }
+}
 
 impl PendingReload {
     /// Whether it has ended, or will never be; does not wait.
@@ -88,7 +95,9 @@ pub struct ControlPlane {
     /// Where the API listens.
     address: SocketAddr,
     /// Asks for a reload of zone files.
-    reloads: mpsc::Sender<ReloadRequest>,
+    reloads: mpsc::UnboundedSender<ReloadRequest>,
+    /// What of the configuration can change.
+    settings: Arc<Settings>,
     /// What others see.
     state: Arc<State>,
 }
@@ -132,12 +141,8 @@ impl ControlPlane {
         let listener = listen(&runtime, config.admin.listen)?;
         let address = listener.local_addr().map_err(|error| listen_error(config.admin.listen, error))?;
 
-        let files = config.zone_files.iter().map(|file| ZoneFileState {
-            zone: file.zone.clone(),
-            path: file.path.clone(),
-            records: None,
-            error: None,
-        });
+        let files = config.zone_files.iter().map(ZoneFileState::new);
+        let settings = Arc::new(Settings::new(config));
         let views = publish_views(&config.views, &mut publisher);
         let state = Arc::new(State::new(Arc::clone(publisher.current()), &SOURCES, views, files.collect()));
         let (events, waiting) = source::queue();
@@ -146,8 +151,8 @@ impl ControlPlane {
         runtime.spawn(source::tick(events.downgrade(), RECLAIM_INTERVAL));
 
         let (store, writer) = StoreSource::new(store, Arc::clone(&state));
-        let (reloads, requests) = mpsc::channel(1);
-        let zone_files = ZoneFiles::new(&config.zone_files, requests, Arc::clone(&state));
+        let (reloads, requests) = mpsc::unbounded_channel();
+        let zone_files = ZoneFiles::new(Arc::clone(&settings), requests, Arc::clone(&state));
         spawn_source(&runtime, &state, 0, store, &events);
         let zone_files = spawn_source(&runtime, &state, 1, zone_files, &events);
         // From here on only sources hold the queue open: when the last ends, so does the cycle.
@@ -156,11 +161,10 @@ impl ControlPlane {
         let workers = Arc::new(ready::Workers::new(counters.clone()));
         spawn_look(&runtime, &workers);
         let context = Arc::new(Context {
-            metrics: Metrics::new(counters, Arc::clone(&state), build.clone()),
+            metrics: Metrics::new(counters, Arc::clone(&state), Arc::clone(&settings), build.clone()),
             state: Arc::clone(&state),
             store: writer.clone(),
-            token: config.admin.token.clone(),
-            zone_files: config.zone_files.clone(),
+            settings: Arc::clone(&settings),
             workers,
             build,
             lists: Context::lists(),
@@ -170,7 +174,7 @@ impl ControlPlane {
         let served = runtime.spawn(api::serve(listener, context, stopped));
         tracing::info!(%address, "admin API listens");
         let parts = Parts { runtime, stop, served, zone_files, store: writer, cycle };
-        Ok(Self { parts: Some(parts), address, reloads, state })
+        Ok(Self { parts: Some(parts), address, reloads, settings, state })
     }
 
     /// Where the API listens: the port is the one that was given, or a free one where 0 was given.
@@ -185,18 +189,33 @@ impl ControlPlane {
 
     /// Reads the zone files again; what changed is published at once. A file with mistakes leaves its zone as it is.
     pub fn reload(&self) -> Result<Reload, ReloadError> {
-        let (done, report) = oneshot::channel();
-        self.reloads.blocking_send(done).map_err(|_| ReloadError)?;
-        report.blocking_recv().map_err(|_| ReloadError)
+        self.request_reload().blocking_recv().map_err(|_| ReloadError)
     }
 
-    /// Has the zone files read again and does not wait for it: what came of it is in the log and in `/ready`. Does nothing
-    /// where a reload is waiting to begin already. What is returned tells when it is over.
-    pub fn request_reload(&self) -> PendingReload {
+    /// Has the zone files read again and does not wait for it: what came of it is in the log and in `/ready`, and comes by
+    /// the receiver.
+    pub fn request_reload(&self) -> oneshot::Receiver<Reload> {
         let (done, report) = oneshot::channel();
-        // A reload that has not begun yet will read the files as they are now.
-        let _ = self.reloads.try_send(done);
-        PendingReload(report)
+        // Where the source has ended, the receiver tells.
+        let _ = self.reloads.send(done);
+        report
+    }
+
+    /// Takes from a configuration what has changed, zone files among it, and has these read again. `changes` is what
+    /// [`Config::take`] gave.
+    pub fn reconfigure(&self, config: &Config, changes: &Changes) -> oneshot::Receiver<Reload> {
+        self.settings.take(config, changes);
+        self.request_reload()
+    }
+
+    /// Notes that the configuration was read again and refused: `/api/v1/status` and the metrics tell.
+    pub fn note_refused_config(&self, error: &ConfigError) {
+        self.settings.note_refused(error);
+    }
+
+    /// Sets who reads the configuration again when the admin API is asked to.
+    pub fn on_reload(&self, hook: ReloadHook) {
+        self.settings.set_hook(hook);
     }
 
     /// Stops in order: no new requests, the requests that are under way are answered, the sources end, the store is

@@ -17,6 +17,7 @@ pub mod logging;
 mod merge;
 mod metrics;
 pub mod model;
+pub mod reload;
 pub mod source;
 pub mod state;
 pub mod store;

@@ -13,6 +13,7 @@ use ringdns_engine::counters::Counters;
 use ringdns_engine::verdict::{Fate, Reason};
 
 use crate::BuildInfo;
+use crate::reload::Settings;
 use crate::state::{PUBLISH_SECONDS_BUCKETS, State, now_ms};
 
 /// Type of the body.
@@ -30,10 +31,15 @@ pub(crate) struct Metrics {
 
 impl Metrics {
     /// Metrics of a process that starts now.
-    pub(crate) fn new(counters: Vec<Arc<Counters>>, state: Arc<State>, build: BuildInfo) -> Self {
+    pub(crate) fn new(
+        counters: Vec<Arc<Counters>>,
+        state: Arc<State>,
+        settings: Arc<Settings>,
+        build: BuildInfo,
+    ) -> Self {
         let mut registry = Registry::default();
         let start_seconds = now_ms() as f64 / 1000.0;
-        registry.register_collector(Box::new(Reader { counters, state, build, start_seconds }));
+        registry.register_collector(Box::new(Reader { counters, state, settings, build, start_seconds }));
         Self { registry }
     }
 
@@ -53,6 +59,8 @@ struct Reader {
     counters: Vec<Arc<Counters>>,
     /// What the cycle and the sources show.
     state: Arc<State>,
+    /// What reading the configuration again came to.
+    settings: Arc<Settings>,
     /// What this program is.
     build: BuildInfo,
     /// When the process started, in seconds since 1970.
@@ -121,6 +129,7 @@ impl Collector for Reader {
         self.snapshot(&mut encoder)?;
         self.publications(&mut encoder)?;
         self.sources(&mut encoder)?;
+        self.configuration(&mut encoder)?;
         self.process(&mut encoder)
     }
 }
@@ -230,6 +239,18 @@ impl Reader {
         counter(encoder, "ringdns_store_commits", "Durable commits of the store.", [(Labels::new(), commits)])?;
         let writes = self.state.store_writes.load(Ordering::Relaxed);
         counter(encoder, "ringdns_store_writes", "Writes that those commits held.", [(Labels::new(), writes)])
+    }
+
+    /// The configuration.
+    fn configuration(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
+        let last = self.settings.last();
+        let ok = [(Labels::new(), f64::from(u8::from(last.error.is_none())))];
+        gauge(encoder, "ringdns_config_ok", "0 where the configuration as read last was refused.", ok)?;
+        let row = |outcome: &str, value| (vec![("outcome", outcome.to_owned())], value);
+        let rows = [row("taken", last.taken), row("refused", last.refused)];
+        counter(encoder, "ringdns_config_reloads", "Times that the configuration was read again.", rows)?;
+        let restart = [(Labels::new(), last.restart.len() as f64)];
+        gauge(encoder, "ringdns_config_needs_restart", "Keys whose new values hold after a restart only.", restart)
     }
 
     /// The process.

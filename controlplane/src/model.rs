@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use ringdns_engine::limits::{RRSET_BYTES_MAX, RRSET_RECORDS_MAX};
 use ringdns_engine::name::WireName;
+use ringdns_engine::rate::Network;
 use ringdns_engine::select::{Member, SELECTION_MEMBERS_MAX, Selection};
 
 use crate::text::rtype;
@@ -139,6 +140,8 @@ pub fn exclude_each_other(first: u16, second: u16) -> bool {
 /// One thing that a source says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
+    /// Which clients see which view from now on, by the views' names.
+    SetViews(Vec<(Network, Arc<str>)>),
     /// The source has a zone; its records follow.
     AddZone(WireName),
     /// The source has a zone no longer, nor anything in it.

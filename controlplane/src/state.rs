@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use ringdns_engine::name::WireName;
 use ringdns_engine::snapshot::Snapshot;
 
+use crate::config::ZoneFileConfig;
 use crate::views::Views;
 
 /// Upper bounds in seconds of the buckets of the publication histogram.
@@ -106,6 +107,13 @@ pub struct ZoneFileState {
     pub error: Option<String>,
 }
 
+impl ZoneFileState {
+    /// Of a file that was not read yet.
+    pub(crate) fn new(file: &ZoneFileConfig) -> Self {
+        Self { zone: file.zone.clone(), path: file.path.clone(), records: None, error: None }
+    }
+}
+
 /// How long publications took.
 #[derive(Clone, Debug, Default)]
 pub struct PublishTimes {
@@ -197,10 +205,22 @@ impl State {
         self.zone_files.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Notes what became of a zone file.
-    pub(crate) fn note_zone_file(&self, index: usize, outcome: Result<u64, String>) {
+    /// Notes which zone files there are from now on; what is known of those that stay is kept.
+    pub(crate) fn set_zone_files(&self, wanted: &[ZoneFileConfig]) {
         let mut files = self.zone_files.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(file) = files.get_mut(index) else { return };
+        let known = std::mem::take(&mut *files);
+        let state = |file: &ZoneFileConfig| {
+            let same = known.iter().find(|state| state.zone == file.zone).cloned();
+            let state = same.unwrap_or_else(|| ZoneFileState::new(file));
+            ZoneFileState { path: file.path.clone(), ..state }
+        };
+        *files = wanted.iter().map(state).collect();
+    }
+
+    /// Notes what became of a zone file.
+    pub(crate) fn note_zone_file(&self, zone: &WireName, outcome: Result<u64, String>) {
+        let mut files = self.zone_files.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(file) = files.iter_mut().find(|file| file.zone == *zone) else { return };
         match outcome {
             Ok(records) => (file.records, file.error) = (Some(records), None),
             Err(error) => file.error = Some(error),

@@ -1,6 +1,6 @@
 //! The names of views, and the numbers under which the engine knows them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{PoisonError, RwLock};
 
 use ringdns_engine::select::VIEW_DEFAULT;
@@ -16,8 +16,6 @@ pub const NAME_BYTES_MAX: usize = 64;
 pub struct Views {
     /// The names; written where a source names a view for the first time.
     names: RwLock<Names>,
-    /// How many of them are those of the configuration and the default view: only these have clients.
-    configured: usize,
 }
 
 /// Names and numbers of views.
@@ -27,6 +25,8 @@ struct Names {
     names: Vec<String>,
     /// The number of each name.
     numbers: HashMap<String, u16>,
+    /// The numbers of the default view and of those that the configuration names: only these have clients.
+    configured: HashSet<u16>,
 }
 
 impl Names {
@@ -51,16 +51,22 @@ impl Default for Views {
 impl Views {
     /// The views of the configuration, from number 1 on.
     pub fn new<'a>(configured: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut names = Names::default();
-        for name in std::iter::once(DEFAULT_NAME).chain(configured) {
-            names.add(name);
-        }
-        Self { configured: names.names.len(), names: RwLock::new(names) }
+        let views = Self { names: RwLock::default() };
+        views.configure(configured);
+        views
+    }
+
+    /// Says anew which views the configuration names.
+    pub(crate) fn configure<'a>(&self, configured: impl IntoIterator<Item = &'a str>) {
+        let mut names = self.names.write().unwrap_or_else(PoisonError::into_inner);
+        let numbers = std::iter::once(DEFAULT_NAME).chain(configured).filter_map(|name| names.add(name)).collect();
+        names.configured = numbers;
     }
 
     /// The number of a view of the configuration.
     pub fn configured(&self, name: &str) -> Option<u16> {
-        self.position(name).filter(|&number| usize::from(number) < self.configured)
+        let names = self.names.read().unwrap_or_else(PoisonError::into_inner);
+        names.numbers.get(name).copied().filter(|number| names.configured.contains(number))
     }
 
     /// The number of any view; one that is not known gets the next. Such a view is remembered with its records and has no
@@ -114,6 +120,14 @@ mod tests {
             (Some(1), None, Some(0))
         );
         assert_eq!((views.name(0), views.name(4).as_deref(), views.name(5)), (None, Some("older"), None));
+    }
+
+    #[test]
+    fn the_configuration_can_change_its_mind() {
+        let views = Views::new(["fra", "muc"]);
+        views.configure(["muc", "ber"]);
+        assert_eq!(["fra", "muc", "ber"].map(|name| views.configured(name)), [None, Some(2), Some(3)]);
+        assert_eq!(views.number(Some("fra")), Some(1), "its records are remembered");
     }
 
     #[test]

@@ -82,6 +82,11 @@ impl Setup {
         }
     }
 
+    /// Serves a zone's file no longer, from the next start or reload on.
+    pub fn remove_zone(&mut self, zone: &str) {
+        self.zones.retain(|known| known != zone);
+    }
+
     /// Writes the configuration and returns its path.
     pub fn write_config(&self) -> PathBuf {
         let path = self.path("ringdns.toml");
@@ -107,7 +112,7 @@ impl Setup {
     /// Starts the server and waits until it is ready; addresses the client's side of a TAP device.
     pub fn start(&self) -> Server {
         let mut server = self.spawn();
-        wait_for("the server to be ready", START_TIME_MAX, || server.readiness());
+        server.wait_ready();
         if self.device.starts_with("net_tap") {
             address_client(TAP);
         }
@@ -236,6 +241,11 @@ impl Server {
 
     /// Ends it by SIGTERM and returns how it ended.
     pub fn stop(mut self) -> ExitStatus {
+        self.terminate()
+    }
+
+    /// The same; nothing can be asked of it afterwards.
+    pub fn terminate(&mut self) -> ExitStatus {
         let mut child = self.child.take().expect("a running server");
         signal(&child, Signal::SIGTERM);
         let status = process::wait(&mut child, STOP_TIME_MAX);
@@ -245,9 +255,19 @@ impl Server {
 
     /// Ends it by SIGKILL.
     pub fn kill(mut self) {
+        self.kill_now();
         let mut child = self.child.take().expect("a running server");
-        child.kill().expect("a running server");
         child.wait().expect("a child of ours");
+    }
+
+    /// Sends SIGKILL; it is gone when this is dropped.
+    pub fn kill_now(&self) {
+        signal(self.child(), Signal::SIGKILL);
+    }
+
+    /// Waits until it is ready.
+    pub fn wait_ready(&mut self) {
+        wait_for("the server to be ready", START_TIME_MAX, || self.readiness());
     }
 
     /// The process.

@@ -8,11 +8,13 @@ pub mod error;
 mod openapi;
 mod read;
 pub mod ready;
+mod reload;
 pub mod route;
 mod selection;
 mod write;
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures_util::{Stream, StreamExt as _};
@@ -23,8 +25,8 @@ use warp::Filter as _;
 use warp::http::{HeaderMap, Method, Response};
 
 use crate::BuildInfo;
-use crate::config::{Token, ZoneFileConfig};
 use crate::metrics::Metrics;
+use crate::reload::Settings;
 use crate::state::State;
 use crate::store::StoreHandle;
 use error::ApiError;
@@ -44,10 +46,8 @@ pub(crate) struct Context {
     pub(crate) state: Arc<State>,
     /// Where writes go.
     pub(crate) store: StoreHandle,
-    /// What writes need.
-    pub(crate) token: Option<Token>,
-    /// The zone files, whose zones cannot be written.
-    pub(crate) zone_files: Vec<ZoneFileConfig>,
+    /// What of the configuration can change.
+    pub(crate) settings: Arc<Settings>,
     /// Whether the workers poll.
     pub(crate) workers: Arc<ready::Workers>,
     /// Metrics.
@@ -69,9 +69,9 @@ impl Context {
         self.state.sources.get(usize::from(origin)).map_or("unknown", |source| source.name)
     }
 
-    /// The zone file that serves a zone.
-    fn zone_file(&self, apex: &WireName) -> Option<&ZoneFileConfig> {
-        self.zone_files.iter().find(|file| file.zone == *apex)
+    /// The zone file that serves a zone, which cannot be written then.
+    fn zone_file(&self, apex: &WireName) -> Option<PathBuf> {
+        self.settings.zone_file(apex)
     }
 }
 
@@ -153,6 +153,9 @@ async fn answer(
     let matched = route::find(method.as_str(), path)?;
     if matched.endpoint.is_write() {
         authorise(context, headers)?;
+        if matched.endpoint == Endpoint::Reload {
+            return reload::answer(context).await;
+        }
         if !context.state.is_synced() {
             return Err(ApiError::unavailable("the sources have not been read yet"));
         }
@@ -208,8 +211,8 @@ fn authorise(context: &Context, headers: &HeaderMap) -> Result<(), ApiError> {
         let error = ApiError::new(401, "unauthorized", message).remedy(remedy);
         error.header("www-authenticate", "Bearer realm=\"ringdns\"")
     };
-    let Some(token) = &context.token else {
-        return Err(refused("no token is configured, so nothing can be written", "set admin.token_file and restart"));
+    let Some(token) = context.settings.token() else {
+        return Err(refused("no token is configured, so nothing can be written", "set admin.token_file and reload"));
     };
     let header = headers.get("authorization").map(warp::http::HeaderValue::as_bytes);
     let guess = header.and_then(|value| {

@@ -120,6 +120,7 @@ pub(super) fn status(context: &Context) -> Value {
             "memory_bytes": served.snapshot.memory_bytes(),
             "last_publish_seconds": times.last_seconds,
         },
+        "configuration": context.settings.last_json(),
         "shadowed_rrsets": context.state.losers.load(Ordering::Relaxed),
         "refused_changes": context.state.refusals.load(Ordering::Relaxed),
     })

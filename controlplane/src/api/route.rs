@@ -17,6 +17,8 @@ pub enum Endpoint {
     OpenApi,
     /// Version and state.
     Status,
+    /// Reads the configuration and the zone files again.
+    Reload,
     /// Zones by page.
     ListZones,
     /// One zone.
@@ -40,8 +42,8 @@ pub enum Endpoint {
 impl Endpoint {
     /// True for what changes data and so needs the token.
     pub fn is_write(self) -> bool {
-        use Endpoint::{DeleteRrset, DeleteZone, PostRrset, PutRrset, PutZone};
-        matches!(self, PutZone | DeleteZone | PostRrset | PutRrset | DeleteRrset)
+        use Endpoint::{DeleteRrset, DeleteZone, PostRrset, PutRrset, PutZone, Reload};
+        matches!(self, Reload | PutZone | DeleteZone | PostRrset | PutRrset | DeleteRrset)
     }
 }
 
@@ -68,6 +70,7 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/metrics", Endpoint::Metrics),
     route("GET", "/api/v1/openapi.json", Endpoint::OpenApi),
     route("GET", "/api/v1/status", Endpoint::Status),
+    route("POST", "/api/v1/reload", Endpoint::Reload),
     route("GET", "/api/v1/zones", Endpoint::ListZones),
     route("GET", "/api/v1/zones/{zone}", Endpoint::GetZone),
     route("PUT", "/api/v1/zones/{zone}", Endpoint::PutZone),

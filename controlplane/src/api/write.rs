@@ -50,7 +50,7 @@ pub(super) async fn answer(
 /// The zone, unless a zone file serves it or nobody does.
 fn writable(context: &Context, apex: WireName) -> Result<WireName, ApiError> {
     if let Some(file) = context.zone_file(&apex) {
-        return Err(ApiError::zone_read_only(&apex, file.path.display()));
+        return Err(ApiError::zone_read_only(&apex, file.display()));
     }
     if !context.state.served().zones.contains_key(&apex) {
         return Err(ApiError::zone_not_found(&apex));
@@ -61,7 +61,7 @@ fn writable(context: &Context, apex: WireName) -> Result<WireName, ApiError> {
 /// Makes or changes a zone.
 async fn put_zone(context: &Context, apex: WireName, bytes: &[u8]) -> Result<Answer, ApiError> {
     if let Some(file) = context.zone_file(&apex) {
-        return Err(ApiError::zone_read_only(&apex, file.path.display()));
+        return Err(ApiError::zone_read_only(&apex, file.display()));
     }
     let fields = Box::new(body::zone(bytes)?);
     let outcome = context.store.write(Write::PutZone { apex: apex.clone(), fields }).await?;
@@ -73,7 +73,7 @@ async fn put_zone(context: &Context, apex: WireName, bytes: &[u8]) -> Result<Ans
 async fn delete_zone(context: &Context, apex: WireName) -> Result<Answer, ApiError> {
     match (context.store.write(Write::DeleteZone { apex: apex.clone() }).await, context.zone_file(&apex)) {
         (Ok(_), _) => Ok(Answer::empty(204)),
-        (Err(WriteError::ZoneNotFound), Some(file)) => Err(ApiError::zone_read_only(&apex, file.path.display())),
+        (Err(WriteError::ZoneNotFound), Some(file)) => Err(ApiError::zone_read_only(&apex, file.display())),
         (Err(WriteError::ZoneNotFound), None) => Err(ApiError::zone_not_found(&apex)),
         (Err(error), _) => Err(error.into()),
     }

@@ -1,5 +1,6 @@
 //! The configuration: a versioned file ([`mod@file`]) that becomes a validated value ([`Config`]).
 
+mod change;
 mod dns;
 pub mod file;
 mod kernel;
@@ -20,6 +21,7 @@ use ringdns_engine::cookie::CookieSecret;
 use ringdns_engine::name::WireName;
 use ringdns_engine::rate::{Network, RateLimit};
 
+pub use change::Changes;
 pub use problem::{ConfigError, Problem};
 
 /// Everything that an operator decides, checked.

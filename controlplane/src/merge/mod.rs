@@ -12,6 +12,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use ringdns_engine::name::WireName;
+use ringdns_engine::rate::Network;
+use ringdns_engine::select::ViewTable;
 use ringdns_engine::snapshot::Snapshot;
 use ringdns_engine::snapshot::edit::{EditError, Editor, RrsetSpec};
 
@@ -133,6 +135,7 @@ impl Merge {
     ) {
         let mut scene = Scene { merge: self, transaction, origin, refusals };
         match change {
+            Change::SetViews(prefixes) => scene.set_views(&prefixes),
             Change::AddZone(apex) => scene.add_zone(&apex),
             Change::RemoveZone(apex) => scene.remove_zone(&apex),
             Change::ReplaceZone { apex, rrsets } => scene.replace_zone(&apex, rrsets),
@@ -159,6 +162,14 @@ struct Scene<'a> {
 }
 
 impl Scene<'_> {
+    /// Says anew which clients see which view.
+    fn set_views(&mut self, prefixes: &[(Network, Arc<str>)]) {
+        let views = &self.merge.views;
+        views.configure(prefixes.iter().map(|(_, name)| name.as_ref()));
+        let numbered = prefixes.iter().filter_map(|(network, name)| Some((*network, views.configured(name)?)));
+        self.transaction.edit().set_views(ViewTable::new(numbered));
+    }
+
     /// Notes that the source has a zone.
     fn add_zone(&mut self, apex: &WireName) {
         if self.merge.zones.get(apex).is_some_and(|origins| origins.contains(&self.origin)) {

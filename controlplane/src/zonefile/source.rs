@@ -3,11 +3,14 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use ringdns_engine::name::WireName;
+use ringdns_engine::rate::Network;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Zone, ZoneError};
-use crate::config::ZoneFileConfig;
+use crate::config::{ViewConfig, ZoneFileConfig};
 use crate::model::Change;
+use crate::reload::{Settings, Wanted};
 use crate::source::{Sink, Source};
 use crate::state::State;
 
@@ -26,23 +29,29 @@ pub(crate) type ReloadRequest = oneshot::Sender<Reload>;
 /// All zone files of the configuration.
 #[derive(Debug)]
 pub(crate) struct ZoneFiles {
-    /// The files.
+    /// The files that are served.
     files: Arc<[ZoneFileConfig]>,
+    /// Which are to be, and in which views.
+    settings: Arc<Settings>,
     /// Who asks for a reload; the source ends when nobody can any more.
-    reloads: mpsc::Receiver<ReloadRequest>,
+    reloads: mpsc::UnboundedReceiver<ReloadRequest>,
     /// Where the outcome is noted.
     state: Arc<State>,
 }
 
 impl ZoneFiles {
     /// The files and whoever asks for a reload.
-    pub(crate) fn new(files: &[ZoneFileConfig], reloads: mpsc::Receiver<ReloadRequest>, state: Arc<State>) -> Self {
-        Self { files: files.into(), reloads, state }
+    pub(crate) fn new(
+        settings: Arc<Settings>,
+        reloads: mpsc::UnboundedReceiver<ReloadRequest>,
+        state: Arc<State>,
+    ) -> Self {
+        Self { files: settings.take_wanted().zone_files, settings, reloads, state }
     }
 
     /// Reads one file on a thread that may block, and notes the outcome.
-    async fn load(&self, index: usize, first: bool) -> Option<Result<Zone, ZoneError>> {
-        let file = self.files.get(index)?.clone();
+    async fn load(&self, file: &ZoneFileConfig, first: bool) -> Option<Result<Zone, ZoneError>> {
+        let file = file.clone();
         let started = std::time::Instant::now();
         let loaded = tokio::task::spawn_blocking(move || super::load(&file.zone, &file.path)).await.ok()?;
         match &loaded {
@@ -57,7 +66,7 @@ impl ZoneFiles {
                     seconds = started.elapsed().as_secs_f64(),
                     "zone file is read"
                 );
-                self.state.note_zone_file(index, Ok(zone.records));
+                self.state.note_zone_file(&zone.apex, Ok(zone.records));
             }
             Err(error) => {
                 let served =
@@ -66,23 +75,37 @@ impl ZoneFiles {
                     tracing::error!(zone = %error.zone, "{problem}");
                 }
                 tracing::error!(zone = %error.zone, problems = error.problems.first.len() + error.problems.more, "zone file is not taken; {served}");
-                self.state.note_zone_file(index, Err(error.problems.to_string()));
+                self.state.note_zone_file(&error.zone, Err(error.problems.to_string()));
             }
         }
         Some(loaded)
     }
 
-    /// Reads all files again and has what changed published at once.
-    async fn reload(&self, sink: &Sink) -> Option<Reload> {
+    /// Reads all files again, those of the configuration as it is now, and has what changed published at once.
+    async fn reload(&mut self, sink: &Sink) -> Option<Reload> {
+        let Wanted { zone_files, views } = self.settings.take_wanted();
+        let former = std::mem::replace(&mut self.files, Arc::clone(&zone_files));
+        self.state.set_zone_files(&zone_files);
         let mut report = Reload::default();
-        let mut changes = Vec::new();
-        for index in 0..self.files.len() {
-            match self.load(index, false).await? {
-                Ok(zone) => changes.push(Change::ReplaceZone { apex: zone.apex, rrsets: zone.rrsets }),
-                Err(error) => report.failed.push(error),
+        let mut changes: Vec<Change> = views.iter().map(|views| Change::SetViews(prefixes(views))).collect();
+        let is_of = |files: &[ZoneFileConfig], zone: &WireName| files.iter().any(|file| file.zone == *zone);
+        let gone = former.iter().filter(|file| !is_of(&zone_files, &file.zone));
+        changes.extend(gone.map(|file| Change::RemoveZone(file.zone.clone())));
+        for file in zone_files.iter() {
+            let is_new = !is_of(&former, &file.zone);
+            match self.load(file, is_new).await? {
+                Ok(zone) => {
+                    report.loaded += 1;
+                    changes.push(Change::ReplaceZone { apex: zone.apex, rrsets: zone.rrsets });
+                }
+                Err(error) => {
+                    if is_new {
+                        changes.push(Change::AddZone(error.zone.clone()));
+                    }
+                    report.failed.push(error);
+                }
             }
         }
-        report.loaded = changes.len();
         let published = sink.apply_tracked(changes).await.ok()?;
         published.await.ok()?;
         tracing::info!(loaded = report.loaded, failed = report.failed.len(), "zone files were read again");
@@ -90,12 +113,21 @@ impl ZoneFiles {
     }
 }
 
+/// The networks of all views.
+fn prefixes(views: &[ViewConfig]) -> Vec<(Network, Arc<str>)> {
+    let of = |view: &ViewConfig| {
+        let name: Arc<str> = view.name.as_str().into();
+        view.prefixes.iter().map(move |&network| (network, Arc::clone(&name))).collect::<Vec<_>>()
+    };
+    views.iter().flat_map(of).collect()
+}
+
 impl Source for ZoneFiles {
     type Error = Infallible;
 
     async fn run(mut self, sink: Sink) -> Result<(), Infallible> {
-        for index in 0..self.files.len() {
-            let change = match self.load(index, true).await {
+        for file in Arc::clone(&self.files).iter() {
+            let change = match self.load(file, true).await {
                 Some(Ok(zone)) => Change::ReplaceZone { apex: zone.apex, rrsets: zone.rrsets },
                 Some(Err(error)) => Change::AddZone(error.zone),
                 None => return Ok(()),
@@ -108,10 +140,15 @@ impl Source for ZoneFiles {
             return Ok(());
         }
         while let Some(request) = self.reloads.recv().await {
-            match self.reload(&sink).await {
+            let mut requests = vec![request];
+            // Whoever asked before it begins is served by one reading.
+            while let Ok(request) = self.reloads.try_recv() {
+                requests.push(request);
+            }
+            let Some(report) = self.reload(&sink).await else { return Ok(()) };
+            for request in requests {
                 // Nobody may be waiting for the report any more.
-                Some(report) => drop(request.send(report)),
-                None => return Ok(()),
+                let _ = request.send(report.clone());
             }
         }
         Ok(())

@@ -3,6 +3,7 @@
 //! The server has one end of a veth pair by AF_XDP, so that the kernel sees nothing of it but by the kernel path.
 
 mod flood;
+mod restart;
 mod sessions;
 
 use std::fs;

@@ -1,0 +1,179 @@
+//! A flood of frames that are not DNS beside queries, on NICs in memory: what a worker still answers for each second of its
+//! CPU, with the kernel path's thread taking the flood on another core.
+//!
+//! `flood`: 100,000 datagrams a second to a port that is not served, and the same share of a DNS load as large as the worker
+//! can take. Every reply is counted; medians of interleaved turns.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use crossbeam_queue::ArrayQueue;
+use ringdns_bench::claim::{self, Bar, Claim};
+use ringdns_bench::cpu::{Task, median, stay_on};
+use ringdns_bench::{Outcome, zone};
+use ringdns_dataplane::idle::Idle;
+use ringdns_dataplane::kernel::{KernelPath, KernelPort};
+use ringdns_dataplane::memnic::MemFrame;
+use ringdns_dataplane::nic::{Burst, Nic};
+use ringdns_dataplane::worker::{Worker, WorkerPort};
+use ringdns_dataplane::workers::available_cores;
+use ringdns_engine::counters::Counters;
+use ringdns_engine::publish::Publisher;
+use ringdns_engine::serve::{Server, ServerConfig};
+use ringdns_engine::testing::{UdpFrame, server_config};
+
+/// The server's allocator.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// Names of the zone.
+const NAMES: u64 = 1_000_000;
+/// Distinct queries.
+const QUERIES: usize = 262_144;
+/// Frames a second of the flood.
+const FLOOD_RATE: f64 = 100_000.0;
+/// Turns of each kind.
+const TURNS: usize = 5;
+/// How long each turn is.
+const TURN_TIME: Duration = Duration::from_secs(2);
+/// Buffers: more than the rings to the kernel hold.
+const BUFFERS: usize = 8192;
+/// What is to be left of the rate.
+const LEFT_MIN: f64 = 0.9;
+
+/// Goes round a list of frames; what is sent or given back becomes a buffer again.
+struct RoundNic {
+    /// What is received, over and over; empty at the kernel's end.
+    frames: Arc<Vec<Vec<u8>>>,
+    /// The next frame's place in the list.
+    next: usize,
+    /// Buffers of this end that hold no frame, the last one first, as a mempool's cache gives them.
+    cache: Vec<MemFrame>,
+    /// Those that the kernel's end has given back.
+    returned: Arc<ArrayQueue<MemFrame>>,
+}
+
+impl Nic for RoundNic {
+    type Frame = MemFrame;
+
+    fn receive(&mut self, burst: &mut Burst<MemFrame>) {
+        while !burst.is_full() {
+            let Some(frame) = self.frames.get(self.next) else { return };
+            let Some(mut buffer) = self.cache.pop().or_else(|| self.returned.pop()) else { return };
+            buffer.fill(frame);
+            burst.push(buffer);
+            self.next = if self.next + 1 == self.frames.len() { 0 } else { self.next + 1 };
+        }
+    }
+
+    fn transmit(&mut self, burst: &mut Burst<MemFrame>) {
+        self.release(burst);
+    }
+
+    fn release(&mut self, burst: &mut Burst<MemFrame>) {
+        let is_kernel_s = self.frames.is_empty();
+        for frame in burst.drain(..) {
+            if is_kernel_s {
+                // A place for every buffer: this cannot fail.
+                let _ = self.returned.push(frame);
+            } else {
+                self.cache.push(frame);
+            }
+        }
+    }
+}
+
+/// What one turn came to.
+struct Turn {
+    /// Answers for each second of the worker's CPU.
+    answers: f64,
+    /// Frames that were for the kernel, for each second of the worker's CPU.
+    punts: f64,
+    /// The part of them that the kernel got.
+    passed: f64,
+}
+
+/// Runs a worker over frames on the last core, and the kernel path on the first.
+fn turn(publisher: &Publisher, frames: &Arc<Vec<Vec<u8>>>) -> Outcome<Turn> {
+    let cores = available_cores();
+    let (Some(&first), Some(&last)) = (cores.first(), cores.last()) else { return Err("no core".into()) };
+    let returned = Arc::new(ArrayQueue::new(BUFFERS));
+    let cache = (0..BUFFERS).map(|_| MemFrame::default()).collect();
+    let nic = RoundNic { frames: Arc::clone(frames), next: 0, cache, returned: Arc::clone(&returned) };
+    let kernel_nic = RoundNic { frames: Arc::default(), next: 0, cache: Vec::new(), returned };
+    let (port, mut lanes) = KernelPort::new(kernel_nic, 1);
+    let taken = Arc::clone(port.counters());
+    let server = Server::new(&ServerConfig { answer_local: false, ..server_config() });
+    let counters = Arc::new(Counters::default());
+    let ports = [WorkerPort { nic, server, kernel: lanes.pop(), successor: None }];
+    let mut worker = Worker::new(ports, publisher.reader(), Arc::clone(&counters), Idle::Busy);
+    stay_on(first)?;
+    let path = KernelPath::start(vec![port])?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&stop);
+    let thread = thread::Builder::new().name("flood-worker".to_owned()).spawn(move || {
+        stay_on(last).map_err(|error| error.to_string())?;
+        worker.run(&told);
+        Ok::<_, String>(())
+    })?;
+    thread::sleep(Duration::from_millis(200));
+    let task = Task::find(std::process::id(), "flood-worker")?;
+    let look = || -> Outcome<[f64; 4]> {
+        let punts = counters.kernel_frames.get() + counters.reason(ringdns_engine::verdict::Reason::KernelFull);
+        let answers = counters.queries_ipv4.get();
+        Ok([task.cpu_seconds()?, answers as f64, punts as f64, taken.to_kernel_frames.get() as f64])
+    };
+    let before = look()?;
+    thread::sleep(TURN_TIME);
+    let after = look()?;
+    stop.store(true, Ordering::Relaxed);
+    thread.join().map_err(|_| "the worker panicked")??;
+    path.stop();
+    let [seconds, answers, punts, taken] = std::array::from_fn(|index| after[index] - before[index]);
+    Ok(Turn { answers: answers / seconds, punts: punts / seconds, passed: taken / punts.max(1.0) })
+}
+
+/// The queries with one frame of the flood after each `each` of them.
+fn mixed(queries: &[Vec<u8>], each: usize) -> Vec<Vec<u8>> {
+    let flood = UdpFrame { ports: (40000, 9), ..UdpFrame::ipv4() }.build(&[0; 64]);
+    queries.chunks(each.max(1)).flat_map(|queries| queries.iter().chain([&flood])).cloned().collect()
+}
+
+fn main() -> Outcome<()> {
+    let publisher = Publisher::new(zone::snapshot(NAMES)?);
+    let queries = zone::frames(QUERIES, NAMES, true);
+    let alone_frames = Arc::new(queries.clone());
+    let rate = turn(&publisher, &alone_frames)?.answers;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small whole number")]
+    let each = (rate / FLOOD_RATE).round() as usize;
+    let flood_frames = Arc::new(mixed(&queries, each));
+    // As many frames of the flood as queries.
+    let half_frames = Arc::new(mixed(&queries, 1));
+    let (mut alone, mut beside, mut half, mut passed, mut punts) = (vec![], vec![], vec![], vec![], vec![]);
+    for _ in 0..TURNS {
+        alone.push(turn(&publisher, &alone_frames)?.answers);
+        let flood = turn(&publisher, &flood_frames)?;
+        beside.push(flood.answers);
+        passed.push(flood.passed);
+        punts.push(flood.punts);
+        half.push(turn(&publisher, &half_frames)?.answers);
+    }
+    let conditions = format!(
+        "{NAMES} names, NICs in memory, per second of the worker's CPU, medians of {TURNS} turns; the flood was {:.0}/s, the \
+         kernel's end got {:.0} % of it; with as many flood frames as queries the worker answers {:.2} of the rate alone",
+        median(punts),
+        median(passed) * 100.0,
+        median(half) / median(alone.clone()),
+    );
+    claim::record(&[Claim {
+        name: "answers beside 100 k frames/s that are not DNS".to_owned(),
+        ours: median(beside),
+        theirs: Some(median(alone)),
+        bar: Bar::Ratio(LEFT_MIN),
+        unit: "queries/s",
+        conditions,
+    }])?;
+    Ok(())
+}

@@ -1,0 +1,140 @@
+//! Reading the configuration again while RingDNS runs.
+//!
+//! Whoever owns the parts beside the control plane (the binary) reads the file and gives what holds from now on to
+//! [`ControlPlane::reconfigure`](crate::ControlPlane::reconfigure); the admin API asks it by a [`ReloadHook`].
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+
+use crate::config::{Changes, Config, ConfigError, Token, ViewConfig, ZoneFileConfig};
+use crate::logging;
+use crate::zonefile::source::Reload;
+
+/// What came of reading the configuration again: what changed, and where the outcome of the zone files will come from.
+pub type Outcome = Result<(Changes, oneshot::Receiver<Reload>), ConfigError>;
+
+/// Who waits for the outcome.
+pub type Reply = oneshot::Sender<Outcome>;
+
+/// Has the configuration read again; must not wait for it.
+pub type ReloadHook = Box<dyn Fn(Reply) + Send + Sync>;
+
+/// What the last reading of the configuration came to.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LastReload {
+    /// How often it was read again and taken.
+    pub(crate) taken: u64,
+    /// How often it was refused.
+    pub(crate) refused: u64,
+    /// What is wrong with the file as it was read last; nothing where it was taken.
+    pub(crate) error: Option<String>,
+    /// Keys whose new values hold after a restart only.
+    pub(crate) restart: Vec<String>,
+}
+
+/// What of the configuration can change in the control plane, shared by its parts.
+#[derive(Default)]
+pub(crate) struct Settings {
+    /// What writes need; none: every write is refused.
+    token: RwLock<Option<Token>>,
+    /// What the next reading of zone files is to serve.
+    wanted: Mutex<Wanted>,
+    /// What the last reading of the configuration came to.
+    last: Mutex<LastReload>,
+    /// Has it read again.
+    hook: OnceLock<ReloadHook>,
+}
+
+/// What the source of zone files is to serve.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wanted {
+    /// The zone files.
+    pub(crate) zone_files: Arc<[ZoneFileConfig]>,
+    /// The views, where they have changed.
+    pub(crate) views: Option<Arc<[ViewConfig]>>,
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings").field("wanted", &self.wanted).field("last", &self.last).finish_non_exhaustive()
+    }
+}
+
+impl Settings {
+    /// What the configuration says at the start.
+    pub(crate) fn new(config: &Config) -> Self {
+        let wanted = Wanted { zone_files: config.zone_files.as_slice().into(), views: None };
+        Self { token: RwLock::new(config.admin.token.clone()), wanted: Mutex::new(wanted), ..Self::default() }
+    }
+
+    /// What writes need.
+    pub(crate) fn token(&self) -> Option<Token> {
+        self.token.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What is to be served; views are given once.
+    pub(crate) fn take_wanted(&self) -> Wanted {
+        let mut wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        let views = wanted.views.take();
+        Wanted { zone_files: Arc::clone(&wanted.zone_files), views }
+    }
+
+    /// The file that serves a zone, if one does.
+    pub(crate) fn zone_file(&self, apex: &ringdns_engine::name::WireName) -> Option<PathBuf> {
+        let wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        wanted.zone_files.iter().find(|file| file.zone == *apex).map(|file| file.path.clone())
+    }
+
+    /// What the last reading came to.
+    pub(crate) fn last(&self) -> LastReload {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The same for people and scripts.
+    pub(crate) fn last_json(&self) -> Value {
+        let LastReload { taken, refused, error, restart } = self.last();
+        json!({ "reloads": taken, "reloads_refused": refused, "error": error, "needs_restart": restart })
+    }
+
+    /// Notes that the configuration was refused; all stays as it is.
+    pub(crate) fn note_refused(&self, error: &ConfigError) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.refused += 1;
+        last.error = Some(error.to_string());
+    }
+
+    /// Takes what has changed.
+    pub(crate) fn take(&self, config: &Config, changes: &Changes) {
+        *self.token.write().unwrap_or_else(PoisonError::into_inner) = config.admin.token.clone();
+        // The configuration was checked, the filter with it.
+        if let Err(error) = logging::set_level(&config.log.level) {
+            tracing::error!("{error}");
+        }
+        let mut wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        wanted.zone_files = config.zone_files.as_slice().into();
+        if changes.live.iter().any(|key| key == "view") {
+            wanted.views = Some(config.views.as_slice().into());
+        }
+        drop(wanted);
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.taken += 1;
+        last.error = None;
+        last.restart.clone_from(&changes.restart);
+    }
+
+    /// Sets who reads the configuration again; the first one stays.
+    pub(crate) fn set_hook(&self, hook: ReloadHook) {
+        let _ = self.hook.set(hook);
+    }
+
+    /// Has the configuration read again; nothing where nobody can.
+    pub(crate) async fn reload(&self) -> Option<Outcome> {
+        let (reply, outcome) = oneshot::channel();
+        self.hook.get()?(reply);
+        outcome.await.ok()
+    }
+}

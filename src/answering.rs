@@ -1,0 +1,108 @@
+//! What the workers answer with, made from the configuration: at the start, and again when that has changed.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::num::NonZeroU32;
+
+use ringdns_controlplane::config::{Config, CookieMode};
+use ringdns_dataplane::exchange;
+use ringdns_engine::cookie::{CookieConfig, CookieSecret};
+use ringdns_engine::rate::RateLimit;
+use ringdns_engine::serve::{ChaosConfig, EdnsConfig, Server, ServerConfig};
+
+/// What is known of a port once it is open.
+pub struct OpenPort {
+    /// Its MAC address.
+    pub mac: [u8; 6],
+    /// Most bytes of a UDP payload that it sends in one frame.
+    pub udp_payload_bytes_max: usize,
+    /// Where the workers of its queues take a new server from.
+    successors: Vec<exchange::Sender<Server>>,
+}
+
+/// Makes servers for workers.
+pub struct Answering {
+    /// Cookies are made with this where the configuration has no secret: they outlive a reload.
+    random_secret: CookieSecret,
+    /// The ports in the order of the configuration.
+    ports: Vec<OpenPort>,
+}
+
+impl Answering {
+    /// Knows no port yet.
+    pub fn new() -> io::Result<Self> {
+        let mut bytes = [0; 16];
+        File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+        Ok(Self { random_secret: CookieSecret(bytes), ports: Vec::new() })
+    }
+
+    /// Adds the next port of the configuration, which `queues` workers serve. Gives a server for each of them, and the place
+    /// where the server comes from that will take its place.
+    pub fn add_port(
+        &mut self,
+        config: &Config,
+        mac: [u8; 6],
+        udp_payload_bytes_max: usize,
+        queues: usize,
+    ) -> Vec<(Server, exchange::Receiver<Server>)> {
+        let (successors, receivers): (Vec<_>, Vec<_>) = (0..queues).map(|_| exchange::exchange()).unzip();
+        self.ports.push(OpenPort { mac, udp_payload_bytes_max, successors });
+        let server = self.ports.len().checked_sub(1).and_then(|index| self.server_config(config, index));
+        let servers = server.iter().flat_map(|server| (0..queues).map(|_| Server::new(server)));
+        servers.zip(receivers).collect()
+    }
+
+    /// Gives all workers new servers; they take them before their next burst.
+    pub fn renew(&self, config: &Config) {
+        for (index, port) in self.ports.iter().enumerate() {
+            let Some(server) = self.server_config(config, index) else { return };
+            for successor in &port.successors {
+                successor.send(Server::new(&server));
+            }
+        }
+    }
+
+    /// Frees what the workers have given back.
+    pub fn settle(&self) {
+        for successor in self.ports.iter().flat_map(|port| &port.successors) {
+            successor.settle();
+        }
+    }
+
+    /// What a port serves.
+    pub fn server_config(&self, config: &Config, index: usize) -> Option<ServerConfig> {
+        let (port, open) = (config.ports.get(index)?, self.ports.get(index)?);
+        // The NIC spreads every client's packets over all workers.
+        let workers = u32::try_from(open.successors.len()).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
+        Some(ServerConfig {
+            mac: open.mac,
+            addresses: port.addresses.clone(),
+            dns_port: port.dns_port,
+            // A longer one would not leave the port in one frame.
+            udp_answer_bytes_max: config.dns.udp_answer_bytes_max.min(open.udp_payload_bytes_max),
+            answer_local: port.kernel.is_none(),
+            vlan: port.vlan,
+            edns: self.edns_config(config),
+            chaos: chaos_config(config),
+            rate_limit: config.rate_limit.clone().map(|limit| RateLimit { workers, ..limit }),
+        })
+    }
+
+    /// What all ports answer to options. Without a configured secret, cookies are made with one of this process.
+    pub fn edns_config(&self, config: &Config) -> EdnsConfig {
+        let mut secrets = config.dns.cookie_secrets.iter().copied();
+        let cookies = match config.dns.cookies {
+            CookieMode::Off => None,
+            mode => {
+                let secret = secrets.next().unwrap_or(self.random_secret);
+                Some(CookieConfig { secret, other_secret: secrets.next(), enforce: mode == CookieMode::Enforce })
+            }
+        };
+        EdnsConfig { nsid: config.dns.nsid.clone(), cookies }
+    }
+}
+
+/// What all ports tell of the server.
+pub fn chaos_config(config: &Config) -> ChaosConfig {
+    ChaosConfig { version: config.dns.version.clone(), identity: config.dns.identity.clone() }
+}

@@ -1,0 +1,28 @@
+//! The configuration read again, at SIGHUP or when the admin API asks: as a whole or not at all.
+
+use std::path::Path;
+
+use ringdns_controlplane::ControlPlane;
+use ringdns_controlplane::config::Config;
+use ringdns_controlplane::reload::Outcome;
+
+use crate::answering::Answering;
+
+/// Reads the file again. What can change does, in the workers before their next burst; what cannot is named. A file with a
+/// mistake changes nothing. Zone files are read again in any case.
+pub fn reload(path: &Path, running: &mut Config, answering: &Answering, control: &ControlPlane) -> Outcome {
+    let new = Config::load(path).inspect_err(|error| {
+        tracing::error!("the configuration stays as it was: {error}");
+        control.note_refused_config(error);
+    })?;
+    let changes = running.take(&new);
+    if !changes.live.is_empty() {
+        answering.renew(running);
+        tracing::info!(changed = ?changes.live, "the configuration was read again");
+    }
+    if !changes.restart.is_empty() {
+        tracing::warn!(needs_restart = ?changes.restart, "these keys hold after a restart only");
+    }
+    let zone_files = control.reconfigure(running, &changes);
+    Ok((changes, zone_files))
+}
