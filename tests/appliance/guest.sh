@@ -3,8 +3,8 @@
 # scripts/appliance-test writes the variables before it, and does what this asks of it.
 #   BINARY KERNEL_ROOT    paths of this machine, which the guest shares
 #   NIC MODULE DRIVER     of the emulated NIC: address, the kernel's module, the PCI driver in it
-#   RUN_AS KERNEL_PATH    root or nobody; 1 where the port has an interface of the kernel
-: "${BINARY:?}" "${KERNEL_ROOT:?}" "${NIC:?}" "${MODULE:?}" "${DRIVER:?}" "${RUN_AS:?}" "${HUGEPAGES_MIB:?}" "${KERNEL_PATH:?}"
+#   RUN_AS                root or nobody
+: "${BINARY:?}" "${KERNEL_ROOT:?}" "${NIC:?}" "${MODULE:?}" "${DRIVER:?}" "${RUN_AS:?}" "${HUGEPAGES_MIB:?}"
 readonly CONTROL=/run/control CONFIG=/run/control/ringdns.toml STATE=/run/ringdns-state
 readonly INTERFACE=lan0 ADDRESS=198.51.100.7/24 ROUTE=203.0.113.0/24
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C
@@ -75,23 +75,20 @@ kernel_has_nic() {
   ip -brief address show dev "$INTERFACE"
 }
 
-# As the user that runs the server.
-as_server_user() {
-  if [ "$RUN_AS" = root ]; then
-    "$@"
-  else
-    local capabilities=+net_admin,+net_raw,+net_bind_service
-    (ulimit -l unlimited && ulimit -n 65536 &&
-      exec setpriv --reuid nobody --regid nogroup --clear-groups --inh-caps "$capabilities" --ambient-caps "$capabilities" \
-        --bounding-set "-all,$capabilities" --no-new-privs "$@")
-  fi
+# Becomes the user that runs the server, and then a program: to be called in a shell of its own.
+become_server_user() {
+  local capabilities=+net_admin,+net_raw,+net_bind_service
+  if [ "$RUN_AS" = root ]; then exec "$@"; fi
+  ulimit -l unlimited && ulimit -n 65536 || return
+  exec setpriv --reuid nobody --regid nogroup --clear-groups --inh-caps "$capabilities" --ambient-caps "$capabilities" \
+    --bounding-set "-all,$capabilities" --no-new-privs "$@"
 }
 
 # The doctor must find so much missing and name these commands, or find nothing missing.
 doctor_finds() {
   local wanted=$1 found=0 words
   shift
-  as_server_user ringdns doctor --config "$CONFIG" >/run/doctor 2>&1 || found=$?
+  (become_server_user ringdns doctor --config "$CONFIG") >/run/doctor 2>&1 || found=$?
   cat /run/doctor
   for words in "$@"; do
     grep -qF -- "$words" /run/doctor || { echo "the doctor does not say: $words"; return 1; }
@@ -129,9 +126,13 @@ permissions() {
 
 start_server() {
   cd "$STATE" || return
-  as_server_user ringdns run --config "$STATE/ringdns.toml" >"$CONTROL/server.log" 2>&1 &
+  become_server_user ringdns run --config "$STATE/ringdns.toml" >"$CONTROL/server.log" 2>&1 &
   server=$!
-  wait_for 60 is_ready_or_gone && is_running || { cat "$CONTROL/server.log"; return 1; }
+  wait_for 60 is_ready_or_gone
+  if ! is_running; then
+    cat "$CONTROL/server.log"
+    return 1
+  fi
   echo "ready as user $(awk '/^Uid/ {print $3}' "/proc/$server/status")"
 }
 
@@ -162,7 +163,7 @@ stop_server() {
   wait "$server" || code=$?
   server=""
   echo "exit code $code"
-  [ "$code" = 0 ]
+  [ "$code" = 0 ] && [ ! -e /sys/class/net/ring0 ]
 }
 
 unbind_nic() {
@@ -175,9 +176,14 @@ unbind_nic() {
   [ ! -e "/run/ringdns-setup/nic/$NIC" ] && ip -brief address show dev "$INTERFACE"
 }
 
+# What is not DNS comes by this interface; the served addresses are given to it, so that the kernel answers for them.
 kernel_interface() {
-  ip link set ring0 up && ip address add 198.51.100.53/24 dev ring0 || return
-  ip -brief address show dev ring0 && grep -h "kernel" "$CONTROL/server.log" | tail -n 1
+  wait_for 10 test -e /sys/class/net/ring0 && ip link set ring0 up || return
+  ip address add 198.51.100.53/24 dev ring0 && ip address add 2001:db8:53::53/64 dev ring0 nodad || return
+  mkdir -p /run/www && head -c 2000000 /dev/urandom >/run/www/bulk && cp /run/www/bulk "$CONTROL/bulk" || return
+  "$KERNEL_ROOT/bin/busybox" httpd -p 198.51.100.53:8080 -h /run/www || return
+  ip -brief address show dev ring0
+  ip -details link show dev ring0 | grep -o 'link/ether [0-9a-f:]*\|tun type [a-z]*' | tr '\n' ' '
 }
 
 main() {
@@ -195,13 +201,11 @@ main() {
   fi
   step "doctor: all there" doctor_finds 0
   step "server started" start_server
+  step "kernel interface" kernel_interface
   ask_host dns
+  ask_host stream
   step "counters" counters
   step "NIC in use is not taken" refuses_while_used
-  if [ "$KERNEL_PATH" = 1 ]; then
-    step "kernel interface" kernel_interface
-    ask_host stream
-  fi
   step "server stopped" stop_server
   step "NIC given back" unbind_nic
   ask_host back
