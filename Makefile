@@ -23,7 +23,7 @@ FUZZ_SECONDS ?= 10
 # The tests that miri runs: all beside the sources, and whole answers, which pass through every part of the engine.
 MIRI_TESTS := --lib --test answers
 
-.PHONY: help run build check check-dpdk test e2e differential differential-long loom instructions miri fuzz-smoke bench bench-peers soak \
+.PHONY: help run build check check-dpdk test e2e differential differential-long appliance-test loom instructions miri fuzz-smoke bench bench-peers soak \
   fmt clean deps deps-test deps-bench
 
 help: ## Print this help
@@ -56,6 +56,9 @@ differential: deps-test build ## Answers compared with NSD's and Knot's (root; S
 
 differential-long: ## The same with hundreds of thousands of questions (root)
 	@MINUTES_MAX=60 $(MAKE) --no-print-directory differential SEEDS=32 QUESTIONS=16000
+
+appliance-test: deps-test build ## A virtual machine with NICs of its own: set up, asked through them, put back (root; some minutes)
+	@scripts/appliance-test all
 
 loom: ## Every interleaving of the publication
 	RUSTFLAGS="--cfg loom" $(CARGO) test --release --locked -p ringdns-engine --lib --target-dir target/loom loom

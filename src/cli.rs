@@ -1,4 +1,4 @@
-//! The command line: `ringdns run | check-config | version`.
+//! The command line: `ringdns run | check-config | doctor | setup | version`.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -7,6 +7,8 @@ use clap::{Parser, Subcommand};
 use ringdns_controlplane::{BuildInfo, CheckError, check_config};
 use ringdns_dataplane::dpdk::Eal;
 
+use crate::doctor::{self, Doctor};
+use crate::setup::{self, Setup};
 use crate::{preflight, run};
 
 /// Exit code where RingDNS could not start, or could not go on.
@@ -43,6 +45,10 @@ enum Command {
         #[arg(value_name = "FILE", default_value = CONFIG_PATH)]
         config: PathBuf,
     },
+    /// Look at this machine: what it has, what is missing, and the command that brings it
+    Doctor(Doctor),
+    /// Prepare this machine: hugepages, NICs, permissions (as root)
+    Setup(Setup),
     /// Print version, commit and the version of DPDK
     Version,
 }
@@ -59,6 +65,21 @@ pub fn main() -> ExitCode {
             Ok(report) => say(&report),
             Err(report) => fail(&report, MISUSED),
         },
+        Command::Doctor(doctor) => {
+            let (report, is_well) = doctor::look(&doctor);
+            say(&report);
+            if is_well { ExitCode::SUCCESS } else { ExitCode::from(FAILED) }
+        }
+        Command::Setup(setup) => {
+            let (report, outcome) = setup::set_up(setup);
+            if !report.is_empty() {
+                say(&report);
+            }
+            outcome.map_or_else(
+                |error| fail(&error, if setup::is_misuse(&error) { MISUSED } else { FAILED }),
+                |()| ExitCode::SUCCESS,
+            )
+        }
         Command::Version => {
             let BuildInfo { version, commit, dpdk } = build_info();
             say(&format!("ringdns {version} (commit {commit}, {dpdk})"))

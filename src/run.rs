@@ -21,6 +21,7 @@ use signal_hook::iterator::Signals;
 
 use crate::answering::Answering;
 use crate::kernel::KernelInterfaces;
+use crate::notify::Notifier;
 use crate::ports::{self, OpenPorts, PlannedWorker};
 use crate::preflight::{self, PreflightError};
 use crate::reload::reload;
@@ -112,6 +113,7 @@ pub fn run(path: &Path, build: BuildInfo) -> Result<(), RunError> {
         })
         .collect();
     let workers_count = workers.len();
+    let mut notifier = Notifier::from_environment(counters.clone());
     let control = ControlPlane::start(&config, answering.sockets(&config), counters, publisher, build)?;
     let kernel_path = interfaces.start()?;
     let workers = match Workers::start(workers) {
@@ -127,7 +129,8 @@ pub fn run(path: &Path, build: BuildInfo) -> Result<(), RunError> {
     control.on_reload(Box::new(move |reply| drop(sender.send(Event::Reload(reply)))));
     let mut running =
         Running { path, config: &mut config, answering: &answering, control: &control, workers: &workers };
-    running.wait_for_end(&events, &mut interfaces, &mut ports);
+    running.wait_for_end(&events, &mut interfaces, &mut ports, &mut notifier);
+    notifier.stopping();
     // The workers answer while requests of the API are finished; then they answer what has arrived, and end.
     let publisher = control.shutdown();
     let ended = workers.join();
@@ -183,11 +186,16 @@ impl Running<'_> {
         events: &mpsc::Receiver<Event>,
         interfaces: &mut KernelInterfaces,
         ports: &mut PortWatch,
+        notifier: &mut Notifier,
     ) {
         loop {
+            notifier.look(self.control);
             match events.recv_timeout(LOOK_INTERVAL) {
                 // What comes of it is logged when it is there: a large zone takes seconds.
-                Ok(Event::Signal(SIGHUP)) => drop(self.reload()),
+                Ok(Event::Signal(SIGHUP)) => {
+                    notifier.reloading();
+                    notifier.expect(self.reload().ok().map(|(_, zone_files)| zone_files.into()));
+                }
                 // Whoever asked may have gone.
                 Ok(Event::Reload(reply)) => drop(reply.send(self.reload())),
                 Ok(Event::Signal(_)) | Err(RecvTimeoutError::Disconnected) => {

@@ -19,6 +19,8 @@ mod shape;
 mod source;
 #[path = "tidy/tree.rs"]
 mod tree;
+#[path = "tidy/units.rs"]
+mod units;
 #[path = "tidy/unsafety.rs"]
 mod unsafety;
 
@@ -99,4 +101,14 @@ fn links_in_documents_resolve() {
 #[test]
 fn toml_snippets_in_documents_parse() {
     check(docs::snippets);
+}
+
+#[test]
+fn the_service_units_keep_what_they_promise() {
+    check(units::promises);
+}
+
+#[test]
+fn variables_of_units_are_explained() {
+    check(units::variables);
 }

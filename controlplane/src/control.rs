@@ -76,6 +76,23 @@ pub enum StartError {
 #[error("the control plane is shutting down, or the zone files have not been read for the first time yet")]
 pub struct ReloadError;
 
+/// A reload of zone files that was asked for.
+#[derive(Debug)]
+pub struct PendingReload(oneshot::Receiver<Reload>);
+
+impl From<oneshot::Receiver<Reload>> for PendingReload {
+    fn from(report: oneshot::Receiver<Reload>) -> Self {
+        Self(report)
+    }
+}
+
+impl PendingReload {
+    /// Whether it has ended, or will never be; does not wait.
+    pub fn is_over(&mut self) -> bool {
+        !matches!(self.0.try_recv(), Err(oneshot::error::TryRecvError::Empty))
+    }
+}
+
 /// A running control plane. Dropping it ends it as [`ControlPlane::shutdown`] does.
 #[derive(Debug)]
 pub struct ControlPlane {

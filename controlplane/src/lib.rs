@@ -29,6 +29,6 @@ pub mod views;
 pub mod zonefile;
 
 pub use check::{CheckError, Checked, check_config};
-pub use control::{BuildInfo, ControlPlane, ReloadError, StartError};
+pub use control::{BuildInfo, ControlPlane, PendingReload, ReloadError, StartError};
 pub use merge::Refusal;
 pub use zonefile::source::Reload;

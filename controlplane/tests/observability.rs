@@ -208,7 +208,7 @@ fn before_the_sources_are_read_nothing_is_known() {
     assert!(server.reader.pin().is_complete());
 
     // The reload hangs on the pipe; the end does not wait for it.
-    server.plane().request_reload();
+    drop(server.plane().request_reload());
     std::thread::sleep(Duration::from_millis(100));
     let started = std::time::Instant::now();
     server.stop();

@@ -3,11 +3,13 @@
 #![expect(clippy::print_stdout, reason = "tests report to people")]
 
 mod devices;
+mod doctor;
 mod kernel;
 mod load;
 mod malformed;
 mod malformed_frames;
 mod many_names;
+mod notify;
 mod ports;
 mod rate_limit;
 mod records;

@@ -88,7 +88,7 @@ fn missing_hugepages_are_refused_with_the_remedy() {
     }
     let mut setup = Setup::new();
     setup.eal = "hugepages = true\nmemory_mib = 256".to_owned();
-    assert_refused(&setup.run_to_end(TIME_MAX), &["nr_hugepages"]);
+    assert_refused(&setup.run_to_end(TIME_MAX), &["ringdns setup hugepages --mib"]);
 }
 
 #[test]

@@ -48,6 +48,8 @@ pub struct Setup {
     pub admin: SocketAddr,
     /// More tables, at the end.
     pub more: String,
+    /// Variables that the server finds in its environment.
+    pub environment: Vec<(String, String)>,
 }
 
 impl Setup {
@@ -63,6 +65,7 @@ impl Setup {
             eal: "hugepages = false\nmemory_mib = 256".to_owned(),
             admin: ADMIN,
             more: String::new(),
+            environment: Vec::new(),
         }
     }
 
@@ -123,6 +126,7 @@ impl Setup {
         let file = File::options().create(true).append(true).open(&log).expect("a writable folder");
         let errors = file.try_clone().expect("a second handle");
         let mut command = command(&config);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         let child = command.stdin(Stdio::null()).stdout(file).stderr(errors).spawn().expect("setpriv of util-linux");
         Server { child: Some(child), log, admin: self.admin }
     }

@@ -7,7 +7,7 @@ use std::io;
 use std::path::PathBuf;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, OnceLock, mpsc};
 use std::thread::{self, JoinHandle};
 
 use ringdns_ffi as ffi;
@@ -48,6 +48,9 @@ struct EalThread {
 
 /// Whether rte_eal_init was ever called: it works once in a process, even if it failed.
 static STARTED: AtomicBool = AtomicBool::new(false);
+
+/// What the EAL logged while it started: the start succeeds where a NIC could not be had.
+static START_LOG: OnceLock<String> = OnceLock::new();
 
 /// Names the folder that the EAL makes below /run/dpdk or its like. It stays empty, so processes may share it and none needs its own:
 /// with `--no-shconf` or `--in-memory` the EAL writes no files.
@@ -113,6 +116,11 @@ impl Drop for EalThread {
             let _ = thread.join();
         }
     }
+}
+
+/// What the EAL logged while it started; empty where it logged nothing.
+pub(super) fn start_log() -> &'static str {
+    START_LOG.get().map_or("", String::as_str)
 }
 
 /// Checks what the EAL would report by an error number, or by being killed later.
@@ -188,8 +196,8 @@ fn initialise(arguments: &[String], housekeeping: &[usize]) -> Result<(), DpdkEr
     if ret < 0 {
         return Err(DpdkError::Eal(log.reason(&describe_errno())));
     }
-    // Warnings of a start that succeeded concern devices that nobody asked for; not worth a line.
-    log.end();
+    // Warnings of a start that succeeded are not worth a line; but where a NIC then is missing, they tell why.
+    let _ = START_LOG.set(log.end());
     Ok(())
 }
 

@@ -155,9 +155,9 @@ impl fmt::Display for DeviceProblem {
                 "{capability} is missing; run as root, or give it to the process (systemd: AmbientCapabilities={capability})"
             ),
             Self::NoTun => f.write_str("/dev/net/tun is missing; run `modprobe tun`, or pass it into the container"),
-            Self::NoVhost => f.write_str(
-                "/dev/vhost-net is missing; run `modprobe vhost_net`, or set [[port]] kernel = \"tap\"",
-            ),
+            Self::NoVhost => {
+                f.write_str("/dev/vhost-net is missing; run `modprobe vhost_net`, or set [[port]] kernel = \"tap\"")
+            }
             Self::InterfaceTaken(interface) => write!(
                 f,
                 "the interface {interface} exists already; end the process that has it (`ip -d link show {interface}`), or \
@@ -169,10 +169,11 @@ impl fmt::Display for DeviceProblem {
             Self::Probe(reason) => {
                 write!(f, "the driver did not take it ({reason}); correct the arguments in [[port]] device")
             }
-            Self::NotBound => f.write_str(
-                "no DPDK driver took it; bind it to vfio-pci (`driverctl set-override ADDRESS vfio-pci`) and install its \
-                 driver's package (`apt-cache search librte-net`)",
-            ),
+            Self::NotBound => {
+                let reason = super::eal::start_log();
+                let reason = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
+                write!(f, "no DPDK driver took it{reason}; see what `ringdns doctor --config FILE` says as this user")
+            }
             Self::Queues { wanted, most } => write!(
                 f,
                 "{most} queue pairs are too few for {wanted} workers; name at most {most} CPUs in [workers] cores, or \
@@ -185,7 +186,9 @@ impl fmt::Display for DeviceProblem {
                 f,
                 "{needed_mib} MiB of packet buffers for one queue did not fit ({reason}); raise [eal] memory_mib by that much"
             ),
-            Self::Call { call, reason } => write!(f, "{call} failed ({reason}); correct the arguments in [[port]] device"),
+            Self::Call { call, reason } => {
+                write!(f, "{call} failed ({reason}); correct the arguments in [[port]] device")
+            }
         }
     }
 }

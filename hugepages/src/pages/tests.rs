@@ -65,7 +65,7 @@ fn the_remedy_adds_to_what_is_reserved() {
     );
     let machine = probe_at(&root.0).unwrap();
     assert_eq!(machine.remedy(20 << 20), None, "10 pages are free");
-    assert_eq!(machine.remedy(256 << 20).as_deref(), Some("sysctl vm.nr_hugepages=218"), "118 more are needed");
+    assert_eq!(machine.remedy(256 << 20).as_deref(), Some("ringdns setup hugepages --mib 436"), "118 more are needed");
 }
 
 #[test]
