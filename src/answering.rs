@@ -2,13 +2,15 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 
 use ringdns_controlplane::config::{Config, CookieMode};
+use ringdns_controlplane::sockets::SocketOptions;
 use ringdns_dataplane::exchange;
 use ringdns_engine::cookie::{CookieConfig, CookieSecret};
 use ringdns_engine::rate::RateLimit;
-use ringdns_engine::serve::{ChaosConfig, EdnsConfig, Server, ServerConfig};
+use ringdns_engine::serve::{ChaosConfig, EdnsConfig, MessageConfig, Server, ServerConfig};
 
 /// What is known of a port once it is open.
 pub struct OpenPort {
@@ -86,6 +88,34 @@ impl Answering {
             chaos: chaos_config(config),
             rate_limit: config.rate_limit.clone().map(|limit| RateLimit { workers, ..limit }),
         })
+    }
+
+    /// Where the kernel's sockets answer, and with what: at the configured addresses, and at those of ports with a kernel path,
+    /// by which DNS over TCP comes.
+    pub fn sockets(&self, config: &Config) -> SocketOptions {
+        let mut listen = config.sockets.listen.clone();
+        for port in config.ports.iter().filter(|port| port.kernel.is_some()) {
+            for address in port.addresses.iter().map(|&address| SocketAddr::new(address, port.dns_port)) {
+                let is_covered = |by: &SocketAddr| {
+                    let is_wildcard = by.ip().is_unspecified() && by.is_ipv4() == address.is_ipv4();
+                    by.port() == address.port() && (is_wildcard || by.ip() == address.ip())
+                };
+                if !listen.iter().any(is_covered) {
+                    listen.push(address);
+                }
+            }
+        }
+        SocketOptions { listen, answers: self.message_config(config) }
+    }
+
+    /// What is answered on the kernel's sockets.
+    pub fn message_config(&self, config: &Config) -> MessageConfig {
+        MessageConfig {
+            udp_answer_bytes_max: config.dns.udp_answer_bytes_max,
+            edns: self.edns_config(config),
+            chaos: chaos_config(config),
+            rate_limit: config.rate_limit.clone(),
+        }
     }
 
     /// What all ports answer to options. Without a configured secret, cookies are made with one of this process.

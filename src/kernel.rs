@@ -1,9 +1,12 @@
 //! The interfaces of the kernel that ports have: made, watched, ended.
 
+use std::sync::Arc;
+
 use ringdns_controlplane::config::{KernelKind, PortConfig};
+use ringdns_controlplane::ports::PortGauges;
 use ringdns_dataplane::dpdk::{DpdkError, Eal, KernelDevice, Mbuf, Port, PortQueue, open_kernel_interface};
 use ringdns_dataplane::kernel::interface::set_carrier;
-use ringdns_dataplane::kernel::{KernelLane, KernelPath, KernelPort};
+use ringdns_dataplane::kernel::{KernelCounters, KernelLane, KernelPath, KernelPort};
 
 /// Ways to the kernel, one for each queue pair of a port; none where the port has no kernel path.
 pub type KernelLanes = Vec<Option<KernelLane<Mbuf>>>;
@@ -27,6 +30,8 @@ struct Carrier {
     name: String,
     /// What the kernel was told.
     up: bool,
+    /// What passed.
+    counters: Arc<KernelCounters>,
 }
 
 impl KernelInterfaces {
@@ -50,8 +55,9 @@ impl KernelInterfaces {
         let (interface, queue) = open_kernel_interface(eal, port, self.links.len(), &name, device, queues)?;
         tracing::info!(port = port.name(), interface = name, device = device.name(), "kernel path is open");
         let (kernel_port, lanes) = KernelPort::new(queue, queues);
+        let counters = Arc::clone(kernel_port.counters());
         self.ports.push(kernel_port);
-        self.links.push(Carrier { port: port.clone(), _interface: interface, name, up: true });
+        self.links.push(Carrier { port: port.clone(), _interface: interface, name, up: true, counters });
         Ok(lanes.into_iter().map(Some).collect())
     }
 
@@ -59,6 +65,18 @@ impl KernelInterfaces {
     pub fn start(&mut self) -> std::io::Result<Option<KernelPath<PortQueue>>> {
         let ports = std::mem::take(&mut self.ports);
         if ports.is_empty() { Ok(None) } else { KernelPath::start(ports).map(Some) }
+    }
+
+    /// Shows what passed between each port and its interface; to be called at intervals.
+    pub fn show(&self, ports: &[Arc<PortGauges>]) {
+        for carrier in &self.links {
+            let Some(gauges) = ports.iter().find(|gauges| gauges.name == carrier.port.name()) else { continue };
+            let counters = &carrier.counters;
+            gauges.kernel_rx_frames.set(counters.to_kernel_frames.get());
+            gauges.kernel_rx_refused.set(counters.to_kernel_refused.get());
+            gauges.kernel_tx_frames.set(counters.from_kernel_frames.get());
+            gauges.kernel_tx_refused.set(counters.from_kernel_refused.get());
+        }
     }
 
     /// Tells the kernel where a link has changed; to be called at intervals.

@@ -5,10 +5,12 @@ mod cli;
 mod doctor;
 mod kernel;
 mod notify;
+mod ports;
 mod preflight;
 mod reload;
 mod run;
 mod setup;
+mod watch;
 
 use std::process::ExitCode;
 

@@ -1,5 +1,6 @@
 //! The configuration read again, at SIGHUP or when the admin API asks: as a whole or not at all.
 
+use std::net::SocketAddr;
 use std::path::Path;
 
 use ringdns_controlplane::ControlPlane;
@@ -15,9 +16,16 @@ pub fn reload(path: &Path, running: &mut Config, answering: &Answering, control:
         tracing::error!("the configuration stays as it was: {error}");
         control.note_refused_config(error);
     })?;
-    let changes = running.take(&new);
+    let mut changes = running.take(&new);
+    // A port's addresses can change; the kernel's sockets on them cannot.
+    let is_listened_on = |address: &SocketAddr| address.port() == 0 || control.socket_addresses().contains(address);
+    let key = "sockets.listen".to_owned();
+    if !answering.sockets(running).listen.iter().all(is_listened_on) && !changes.restart.contains(&key) {
+        changes.restart.push(key);
+    }
     if !changes.live.is_empty() {
         answering.renew(running);
+        control.renew_answers(answering.message_config(running));
         tracing::info!(changed = ?changes.live, "the configuration was read again");
     }
     if !changes.restart.is_empty() {

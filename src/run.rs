@@ -6,15 +6,12 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
-use ringdns_controlplane::config::{Config, ConfigError, Idle as ConfiguredIdle};
+use ringdns_controlplane::config::{Config, ConfigError};
 use ringdns_controlplane::logging::{self, LogError};
 use ringdns_controlplane::reload::{Outcome, Reply};
 use ringdns_controlplane::{BuildInfo, ControlPlane, StartError as ControlError};
-use ringdns_dataplane::dpdk::{
-    DpdkError, Eal, EalOptions, Port, PortOptions, PortQueue, kernel_spare_mbufs, prepare_control_threads,
-};
-use ringdns_dataplane::idle::Idle;
-use ringdns_dataplane::worker::{Worker, WorkerPort};
+use ringdns_dataplane::dpdk::{DpdkError, Eal, EalOptions, PortQueue, prepare_control_threads};
+use ringdns_dataplane::worker::Worker;
 use ringdns_dataplane::workers::{StartError, WorkerPanic, Workers};
 use ringdns_engine::counters::Counters;
 use ringdns_engine::publish::Publisher;
@@ -25,10 +22,12 @@ use signal_hook::iterator::Signals;
 use crate::answering::Answering;
 use crate::kernel::KernelInterfaces;
 use crate::notify::Notifier;
+use crate::ports::{self, OpenPorts, PlannedWorker};
 use crate::preflight::{self, PreflightError};
 use crate::reload::reload;
+use crate::watch::PortWatch;
 
-/// How often the workers are looked at.
+/// How often workers and ports are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Why RingDNS did not start, or did not go on.
@@ -103,38 +102,19 @@ pub fn run(path: &Path, build: BuildInfo) -> Result<(), RunError> {
 
     let (hugepages, memory_mib) = (config.eal.hugepages, config.eal.memory_mib);
     let eal = Eal::start(&EalOptions { hugepages, memory_mib, worker_cores: cores.clone() }, &devices)?;
-    let mut lanes: Vec<Vec<WorkerPort<PortQueue>>> = cores.iter().map(|_| Vec::new()).collect();
-    let mut ports = Vec::new();
     let mut interfaces = KernelInterfaces::default();
-    for (device, port_config) in devices.iter().zip(&config.ports) {
-        let defaults = PortOptions::default();
-        let queues = u16::try_from(cores.len()).unwrap_or(u16::MAX);
-        let mtu = port_config.mtu.unwrap_or(defaults.mtu);
-        let spare_mbufs = port_config.kernel.as_ref().map_or(0, |_| kernel_spare_mbufs());
-        let (port, queues) = Port::open(&eal, device, PortOptions { queues, mtu, spare_mbufs, ..defaults })?;
-        let kernel = interfaces.open(&eal, &port, port_config, queues.len())?;
-        let servers = answering.add_port(&config, port.mac(), port.udp_payload_bytes_max(), queues.len());
-        let pairs = queues.into_iter().zip(kernel).zip(servers);
-        for ((lanes, core), ((nic, kernel), (server, successor))) in lanes.iter_mut().zip(&cores).zip(pairs) {
-            tracing::info!(port = port.name(), core, addresses = ?port_config.addresses, "queue pair served");
-            lanes.push(WorkerPort { nic, server, kernel, successor: Some(successor) });
-        }
-        ports.push(port);
-    }
+    let OpenPorts { ports, workers } = ports::open(&eal, &config, &devices, &cores, &mut answering, &mut interfaces)?;
 
     let publisher = Publisher::new(Snapshot::empty());
-    let counters: Vec<Arc<Counters>> = cores.iter().map(|_| Arc::default()).collect();
-    let idle = match config.workers.idle {
-        ConfiguredIdle::Busy => Idle::Busy,
-        ConfiguredIdle::Sleep => Idle::Sleep,
-    };
-    let workers = lanes
-        .into_iter()
-        .zip(&counters)
-        .map(|(lanes, counters)| Worker::new(lanes, publisher.reader(), Arc::clone(counters), idle));
-    let workers: Vec<_> = cores.iter().copied().zip(workers).collect();
+    let counters: Vec<Arc<Counters>> = workers.iter().map(|_| Arc::default()).collect();
+    let workers: Vec<_> = (workers.into_iter().zip(&counters))
+        .map(|(PlannedWorker { core, idle, lanes }, counters)| {
+            (core, Worker::new(lanes, publisher.reader(), Arc::clone(counters), idle))
+        })
+        .collect();
+    let workers_count = workers.len();
     let mut notifier = Notifier::from_environment(counters.clone());
-    let control = ControlPlane::start(&config, counters, publisher, build)?;
+    let control = ControlPlane::start(&config, answering.sockets(&config), counters, publisher, build)?;
     let kernel_path = interfaces.start()?;
     let workers = match Workers::start(workers) {
         Ok(workers) => workers,
@@ -143,11 +123,13 @@ pub fn run(path: &Path, build: BuildInfo) -> Result<(), RunError> {
             return Err(error.into());
         }
     };
-    tracing::info!(ports = ports.len(), workers = cores.len(), "ready to answer");
+    let mut ports = PortWatch::new(ports);
+    control.show_ports(ports.gauges());
+    tracing::info!(ports = config.ports.len(), workers = workers_count, "ready to answer");
     control.on_reload(Box::new(move |reply| drop(sender.send(Event::Reload(reply)))));
     let mut running =
         Running { path, config: &mut config, answering: &answering, control: &control, workers: &workers };
-    running.wait_for_end(&events, &mut interfaces, &mut notifier);
+    running.wait_for_end(&events, &mut interfaces, &mut ports, &mut notifier);
     notifier.stopping();
     // The workers answer while requests of the API are finished; then they answer what has arrived, and end.
     let publisher = control.shutdown();
@@ -203,6 +185,7 @@ impl Running<'_> {
         &mut self,
         events: &mpsc::Receiver<Event>,
         interfaces: &mut KernelInterfaces,
+        ports: &mut PortWatch,
         notifier: &mut Notifier,
     ) {
         loop {
@@ -221,7 +204,9 @@ impl Running<'_> {
                 }
                 Err(RecvTimeoutError::Timeout) => {}
             }
+            ports.look();
             interfaces.look();
+            interfaces.show(&ports.gauges());
             self.answering.settle();
             if !self.workers.all_running() {
                 tracing::error!("a worker has ended by itself");

@@ -26,6 +26,14 @@ pub fn publish(name: &str, figures: &[Figure]) -> io::Result<()> {
     for Figure { name, value, unit, conditions } in figures {
         writeln!(out, "{name:<34} {value:>12.1} {unit:<14} {conditions}")?;
     }
+    write(name, figures)
+}
+
+/// Writes figures to `target/bench/NAME.json`.
+///
+/// # Errors
+/// Where the file cannot be written.
+pub fn write(name: &str, figures: &[Figure]) -> io::Result<()> {
     let folder = Path::new("target/bench");
     fs::create_dir_all(folder)?;
     let mut file = fs::File::create(folder.join(format!("{name}.json")))?;

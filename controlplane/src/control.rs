@@ -8,6 +8,7 @@ use std::time::Duration;
 use ringdns_engine::counters::Counters;
 use ringdns_engine::publish::Publisher;
 use ringdns_engine::select::ViewTable;
+use ringdns_engine::serve::MessageConfig;
 use ringdns_engine::snapshot::edit::Editor;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot};
@@ -17,7 +18,9 @@ use crate::api::{self, Context, ready};
 use crate::config::{Changes, Config, ConfigError, ViewConfig};
 use crate::cycle::{Cycle, RECLAIM_INTERVAL};
 use crate::metrics::Metrics;
+use crate::ports::PortGauges;
 use crate::reload::{ReloadHook, Settings};
+use crate::sockets::{SocketOptions, Sockets, SocketsError};
 use crate::source::{self, Sink, Source};
 use crate::state::{State, ZoneFileState};
 use crate::store::{OpenError, Store, StoreHandle, StoreSource};
@@ -60,6 +63,9 @@ pub enum StartError {
         /// Why.
         error: std::io::Error,
     },
+    /// The sockets of DNS.
+    #[error(transparent)]
+    Sockets(#[from] SocketsError),
     /// Threads.
     #[error("a thread of the control plane cannot be started: {0}; raise the limit of processes (ulimit -u)")]
     Thread(std::io::Error),
@@ -117,6 +123,8 @@ struct Parts {
     store: StoreHandle,
     /// Gives the publisher back when every source is gone.
     cycle: JoinHandle<Publisher>,
+    /// Answers DNS over sockets.
+    sockets: Sockets,
 }
 
 impl ControlPlane {
@@ -127,6 +135,7 @@ impl ControlPlane {
     /// workers' cores, where there are others.
     pub fn start(
         config: &Config,
+        sockets: SocketOptions,
         counters: Vec<Arc<Counters>>,
         mut publisher: Publisher,
         build: BuildInfo,
@@ -145,6 +154,7 @@ impl ControlPlane {
         let settings = Arc::new(Settings::new(config));
         let views = publish_views(&config.views, &mut publisher);
         let state = Arc::new(State::new(Arc::clone(publisher.current()), &SOURCES, views, files.collect()));
+        let sockets = Sockets::start(&config.sockets, sockets, &state, Duration::from_secs(DRAIN_SECONDS))?;
         let (events, waiting) = source::queue();
         let cycle = Cycle::new(publisher, waiting, Arc::clone(&state));
         let cycle = spawn_cycle(cycle)?;
@@ -161,7 +171,14 @@ impl ControlPlane {
         let workers = Arc::new(ready::Workers::new(counters.clone()));
         spawn_look(&runtime, &workers);
         let context = Arc::new(Context {
-            metrics: Metrics::new(counters, Arc::clone(&state), Arc::clone(&settings), build.clone()),
+            sockets: sockets.monitor().cloned(),
+            metrics: Metrics::new(
+                counters,
+                sockets.monitor().cloned(),
+                Arc::clone(&state),
+                Arc::clone(&settings),
+                build.clone(),
+            ),
             state: Arc::clone(&state),
             store: writer.clone(),
             settings: Arc::clone(&settings),
@@ -173,13 +190,23 @@ impl ControlPlane {
         let stopped = async move { drop(stopped.await) };
         let served = runtime.spawn(api::serve(listener, context, stopped));
         tracing::info!(%address, "admin API listens");
-        let parts = Parts { runtime, stop, served, zone_files, store: writer, cycle };
+        let parts = Parts { runtime, stop, served, zone_files, store: writer, cycle, sockets };
         Ok(Self { parts: Some(parts), address, reloads, settings, state })
     }
 
     /// Where the API listens: the port is the one that was given, or a free one where 0 was given.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Shows ports in the metrics from now on; the first call counts.
+    pub fn show_ports(&self, ports: Vec<Arc<PortGauges>>) {
+        self.state.show_ports(ports);
+    }
+
+    /// Where DNS is answered over sockets.
+    pub fn socket_addresses(&self) -> &[SocketAddr] {
+        self.parts.as_ref().map(|parts| parts.sockets.addresses()).unwrap_or_default()
     }
 
     /// True once every source has been read.
@@ -206,6 +233,13 @@ impl ControlPlane {
     pub fn reconfigure(&self, config: &Config, changes: &Changes) -> oneshot::Receiver<Reload> {
         self.settings.take(config, changes);
         self.request_reload()
+    }
+
+    /// Has the sockets answer with something else from their next message on.
+    pub fn renew_answers(&self, answers: MessageConfig) {
+        if let Some(parts) = &self.parts {
+            parts.sockets.renew_answers(answers);
+        }
     }
 
     /// Notes that the configuration was read again and refused: `/api/v1/status` and the metrics tell.
@@ -236,7 +270,9 @@ impl Drop for ControlPlane {
 impl Parts {
     /// See [`ControlPlane::shutdown`].
     fn end(self) -> Option<Publisher> {
-        let Self { runtime, stop, served, zone_files, store, cycle } = self;
+        let Self { runtime, stop, served, zone_files, store, cycle, sockets } = self;
+        // Both drain at the same time.
+        sockets.request_stop();
         // The API may have ended by itself.
         let _ = stop.send(());
         runtime.block_on(async {
@@ -245,6 +281,7 @@ impl Parts {
             }
             store.stop().await;
         });
+        drop(sockets);
         zone_files.abort();
         drop(store);
         let publisher = cycle.join().ok();

@@ -5,7 +5,8 @@
 //! ```
 //!
 //! Read `cycle` first: everything that changes what is served goes through it. Then [`source`] and the two sources
-//! ([`store`], [`zonefile`]), `merge`, and [`api`], which reads the served snapshot and writes to the store.
+//! ([`store`], [`zonefile`]), `merge`, and [`api`], which reads the served snapshot and writes to the store. [`sockets`]
+//! answers DNS from it over the kernel's own sockets.
 
 pub mod api;
 pub mod canonical;
@@ -17,7 +18,9 @@ pub mod logging;
 mod merge;
 mod metrics;
 pub mod model;
+pub mod ports;
 pub mod reload;
+pub mod sockets;
 pub mod source;
 pub mod state;
 pub mod store;

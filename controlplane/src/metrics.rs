@@ -13,14 +13,16 @@ use ringdns_engine::counters::Counters;
 use ringdns_engine::verdict::{Fate, Reason};
 
 use crate::BuildInfo;
+use crate::ports::PortGauges;
 use crate::reload::Settings;
+use crate::sockets::{Monitor, is_of_messages};
 use crate::state::{PUBLISH_SECONDS_BUCKETS, State, now_ms};
 
 /// Type of the body.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Labels of one row.
-type Labels = Vec<(&'static str, String)>;
+pub(crate) type Labels = Vec<(&'static str, String)>;
 
 /// Everything that can be scraped.
 #[derive(Debug)]
@@ -33,13 +35,14 @@ impl Metrics {
     /// Metrics of a process that starts now.
     pub(crate) fn new(
         counters: Vec<Arc<Counters>>,
+        sockets: Option<Arc<Monitor>>,
         state: Arc<State>,
         settings: Arc<Settings>,
         build: BuildInfo,
     ) -> Self {
         let mut registry = Registry::default();
         let start_seconds = now_ms() as f64 / 1000.0;
-        registry.register_collector(Box::new(Reader { counters, state, settings, build, start_seconds }));
+        registry.register_collector(Box::new(Reader { counters, sockets, state, settings, build, start_seconds }));
         Self { registry }
     }
 
@@ -57,6 +60,8 @@ impl Metrics {
 struct Reader {
     /// What the workers count.
     counters: Vec<Arc<Counters>>,
+    /// What the sockets show.
+    sockets: Option<Arc<Monitor>>,
     /// What the cycle and the sources show.
     state: Arc<State>,
     /// What reading the configuration again came to.
@@ -90,7 +95,7 @@ pub fn rcode_name(rcode: u16) -> String {
 }
 
 /// Writes a counter; `_total` is added to its name.
-fn counter(
+pub(crate) fn counter(
     encoder: &mut DescriptorEncoder<'_>,
     name: &str,
     help: &str,
@@ -104,7 +109,7 @@ fn counter(
 }
 
 /// Writes a gauge.
-fn gauge(
+pub(crate) fn gauge(
     encoder: &mut DescriptorEncoder<'_>,
     name: &str,
     help: &str,
@@ -126,6 +131,10 @@ impl Collector for Reader {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), Error> {
         self.workers(&mut encoder)?;
         self.reasons(&mut encoder)?;
+        self.ports(&mut encoder)?;
+        if let Some(sockets) = &self.sockets {
+            sockets.encode(&mut encoder)?;
+        }
         self.snapshot(&mut encoder)?;
         self.publications(&mut encoder)?;
         self.sources(&mut encoder)?;
@@ -135,9 +144,12 @@ impl Collector for Reader {
 }
 
 impl Reader {
-    /// Worker number and counters of each worker.
+    /// Number and counters of each worker; those of sockets have the transport's name for a number.
     fn each(&self) -> impl Iterator<Item = (String, &Counters)> {
-        self.counters.iter().enumerate().map(|(worker, counters)| (worker.to_string(), counters.as_ref()))
+        let workers =
+            self.counters.iter().enumerate().map(|(worker, counters)| (worker.to_string(), counters.as_ref()));
+        let sockets = self.sockets.iter().flat_map(|sockets| sockets.counters());
+        workers.chain(sockets.map(|(transport, counters)| (transport.to_owned(), counters)))
     }
 
     /// What the workers count by name and by response code.
@@ -160,6 +172,7 @@ impl Reader {
             }
             let rows = self
                 .each()
+                .filter(|(worker, _)| is_of_messages(name) || worker.bytes().all(|byte| byte.is_ascii_digit()))
                 .filter_map(|(worker, counters)| Some((vec![("worker", worker)], counters.plain().nth(index)?.2)));
             counter(encoder, &format!("ringdns_{name}"), help, rows)?;
         }
@@ -180,6 +193,22 @@ impl Reader {
                 })
             });
             counter(encoder, name, help, rows)?;
+        }
+        Ok(())
+    }
+
+    /// The ports.
+    fn ports(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
+        let ports = self.state.ports();
+        let label = |port: &PortGauges| vec![("port", port.name.clone())];
+        let figures = PortGauges::default();
+        for (index, (name, help, _)) in figures.link().into_iter().enumerate() {
+            let rows = ports.iter().map(|port| (label(port), float(port.link()[index].2)));
+            gauge(encoder, &format!("ringdns_port_{name}"), help, rows)?;
+        }
+        for (index, (name, help, _)) in figures.counts().into_iter().enumerate() {
+            let rows = ports.iter().map(|port| (label(port), port.counts()[index].2));
+            counter(encoder, &format!("ringdns_port_{name}"), help, rows)?;
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ use ringdns_engine::name::WireName;
 use ringdns_engine::snapshot::Snapshot;
 
 use crate::config::ZoneFileConfig;
+use crate::ports::PortGauges;
 use crate::views::Views;
 
 /// Upper bounds in seconds of the buckets of the publication histogram.
@@ -134,6 +135,8 @@ pub struct State {
     served: RwLock<Served>,
     /// The sources in order of priority.
     pub sources: Vec<SourceState>,
+    /// The ports; written once.
+    ports: OnceLock<Vec<Arc<PortGauges>>>,
     /// The names of views.
     pub views: Arc<Views>,
     /// The zone files in the order of the configuration.
@@ -161,6 +164,7 @@ impl State {
         Self {
             served: RwLock::new(Served { snapshot, zones: Arc::default() }),
             sources: sources.iter().map(|name| SourceState::new(name)).collect(),
+            ports: OnceLock::new(),
             views,
             zone_files: Mutex::new(zone_files),
             publish_times: Mutex::default(),
@@ -171,9 +175,25 @@ impl State {
         }
     }
 
+    /// The ports; none before they are shown.
+    pub fn ports(&self) -> &[Arc<PortGauges>] {
+        self.ports.get().map_or(&[], Vec::as_slice)
+    }
+
+    /// Shows the ports, if none were shown before.
+    pub(crate) fn show_ports(&self, ports: Vec<Arc<PortGauges>>) {
+        // The first ones count: ports do not change while the process runs.
+        let _ = self.ports.set(ports);
+    }
+
     /// What is served now.
     pub fn served(&self) -> Served {
         self.served.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The published snapshot.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.served.read().unwrap_or_else(PoisonError::into_inner).snapshot)
     }
 
     /// Notes a publication; written by the cycle alone.

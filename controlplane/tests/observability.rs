@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use common::{Server, wait_until};
+use ringdns_controlplane::ports::PortGauges;
 use ringdns_engine::verdict::{Fate, Reason};
 use serde_json::json;
 
@@ -214,4 +215,34 @@ fn before_the_sources_are_read_nothing_is_known() {
     assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
     // Lets the reader go.
     std::fs::write(&pipe, "").unwrap();
+}
+
+#[test]
+fn ports_are_shown_as_they_were_last_looked_at() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start(directory.path(), "");
+    assert!(metrics(&server)["ringdns_port_link_up"].samples.is_empty(), "none is known yet");
+    let ports: Vec<_> = ["net_tap0", "0000:01:00.0"].map(|name| Arc::new(PortGauges::new(name))).into();
+    server.plane().show_ports(ports.clone());
+    ports[1].link_up.set(1);
+    ports[1].speed_mbps.set(25_000);
+    let shown = &ports[1];
+    let counts = [&shown.rx_missed, &shown.rx_errors, &shown.rx_without_buffer, &shown.tx_errors];
+    for (amount, count) in (1u64..).zip(counts) {
+        count.set(amount);
+    }
+    let metrics = metrics(&server);
+    for (name, kind, values) in [
+        ("link_up", "gauge", [0.0, 1.0]),
+        ("speed_mbps", "gauge", [0.0, 25_000.0]),
+        ("rx_missed", "counter", [0.0, 1.0]),
+        ("rx_errors", "counter", [0.0, 2.0]),
+        ("rx_without_buffer", "counter", [0.0, 3.0]),
+        ("tx_errors", "counter", [0.0, 4.0]),
+    ] {
+        let family = &metrics[&format!("ringdns_port_{name}")];
+        let suffix = if kind == "counter" { "_total" } else { "" };
+        let shown = ["net_tap0", "0000:01:00.0"].map(|port| family.samples[&format!("{suffix}{{port=\"{port}\"}}")]);
+        assert_eq!((family.kind.as_str(), shown), (kind, values), "{name}");
+    }
 }

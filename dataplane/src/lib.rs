@@ -10,8 +10,10 @@
 //!
 //! 1. [`nic`]: the three calls that a worker makes to a network interface.
 //! 2. [`worker`]: the loop itself.
-//! 3. [`workers`]: the threads, started pinned and stopped together; [`idle`]: what they do while nothing arrives.
-//! 4. [`kernel`]: where everything goes that is not answered here; [`exchange`]: how a worker comes by a new configuration.
+//! 3. [`workers`]: the threads, started pinned and stopped together; [`idle`]: what they do while nothing arrives; [`sleep`]:
+//!    how they are woken.
+//! 4. [`plan`]: which worker has which queue; [`numa`]: where the CPUs are; [`kernel`]: where everything
+//!    goes that is not answered here; [`exchange`]: how a worker comes by a new configuration.
 //! 5. [`memnic`] and [`replay`]: interfaces in memory, so that all of the above is tested on any machine.
 //! 6. `dpdk` (with the feature of that name): the real interfaces, by safe wrappers over `ringdns-ffi`.
 //!
@@ -50,6 +52,9 @@ pub mod kernel;
 pub mod limits;
 pub mod memnic;
 pub mod nic;
+pub mod numa;
+pub mod plan;
 pub mod replay;
+pub mod sleep;
 pub mod worker;
 pub mod workers;

@@ -1,4 +1,6 @@
-//! What a worker needs of a network interface: three calls, each for a whole burst.
+//! What a worker needs of a network interface: three calls, each for a whole burst, and how to sleep on it.
+
+use std::os::fd::BorrowedFd;
 
 use arrayvec::ArrayVec;
 use ringdns_engine::{frame::FrameBuffer, limits::BURST_FRAMES_MAX};
@@ -16,6 +18,18 @@ pub trait Nic {
 
     /// Called once by the thread that is going to poll, before anything else.
     fn attach(&mut self) {}
+
+    /// The file of the queue that changes whenever a frame arrives, once [`Nic::arm`] was called; none where there is no
+    /// such file, and the queue must be looked at to see. Nobody reads from it.
+    fn arrivals(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    /// Has the next arrival change the file. What has arrived before may not.
+    fn arm(&mut self) {}
+
+    /// Ends that: the worker polls, and the device need not tell.
+    fn disarm(&mut self) {}
 
     /// Takes what has arrived and adds it to the burst, as far as both reach.
     fn receive(&mut self, burst: &mut Burst<Self::Frame>);

@@ -12,6 +12,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use ringdns_engine::counters::Counters;
@@ -23,9 +24,10 @@ use ringdns_engine::snapshot::Snapshot;
 use ringdns_engine::verdict::{Reason, Verdict};
 
 use crate::exchange;
-use crate::idle::{Idle, IdleWatch};
+use crate::idle::{Idle, IdleWatch, NAP, Rest, WAIT_MAX};
 use crate::kernel::KernelLane;
 use crate::nic::{Burst, Nic};
+use crate::sleep::{Sleeper, Waker};
 
 /// Times that the rest of a burst is offered to a full transmit queue. A device that sends at all frees places within
 /// some microseconds; one that does not must not hold up what arrives meanwhile.
@@ -80,6 +82,8 @@ pub struct Worker<N: Nic> {
     counters: Arc<Counters>,
     /// What to do while nothing arrives.
     idle: Idle,
+    /// How others end its sleep.
+    waker: Waker,
     /// The frames of one poll, by what becomes of them.
     bursts: Bursts<N::Frame>,
 }
@@ -92,12 +96,26 @@ impl<N: Nic> Worker<N> {
         counters: Arc<Counters>,
         idle: Idle,
     ) -> Self {
+        let waker = Waker::new();
         let lane = |WorkerPort { nic, server, kernel, successor }: WorkerPort<N>| {
             let start = server.needs_time().then(Instant::now);
+            if let Some(kernel) = &kernel {
+                kernel.wake_by(&waker);
+            }
             Lane { kernel, nic, server, successor, start }
         };
         let lanes = ports.into_iter().map(Into::into).map(lane).collect();
-        Self { lanes, reader, counters, idle, bursts: Bursts::default() }
+        Self { lanes, reader, counters, idle, waker, bursts: Bursts::default() }
+    }
+
+    /// What wakes this worker where it sleeps.
+    pub fn waker(&self) -> &Waker {
+        &self.waker
+    }
+
+    /// True where all its queues tell of arrivals, so that it can sleep until there are some.
+    pub fn can_wait(&self) -> bool {
+        self.lanes.iter().all(|lane| lane.nic.arrivals().is_some())
     }
 
     /// Polls until it is told to stop, then answers what has arrived already, and returns.
@@ -105,16 +123,43 @@ impl<N: Nic> Worker<N> {
         for lane in &mut self.lanes {
             lane.nic.attach();
         }
+        let sleeper = match self.idle {
+            Idle::Sleep => Sleeper::new(&self.waker, self.lanes.iter().map(|lane| lane.nic.arrivals())),
+            Idle::Busy | Idle::Pause => None,
+        };
         let mut idle = IdleWatch::new(self.idle);
         while !stop.load(Ordering::Relaxed) {
             let frames = self.poll();
-            idle.polled(frames);
+            match (idle.polled(frames), &sleeper) {
+                (Rest::Poll, _) => {}
+                (Rest::Wait, Some(sleeper)) => {
+                    if self.wait(sleeper, stop) {
+                        idle.woken();
+                    }
+                }
+                (Rest::Nap | Rest::Wait, _) => thread::sleep(NAP),
+            }
         }
         for _ in 0..STOP_POLLS_MAX {
             if self.poll() == 0 {
                 return;
             }
         }
+    }
+
+    /// Sleeps until something arrives, a waker calls, or [`WAIT_MAX`] is over; false in the last case.
+    fn wait(&mut self, sleeper: &Sleeper, stop: &AtomicBool) -> bool {
+        for lane in &mut self.lanes {
+            lane.nic.arm();
+        }
+        sleeper.announce();
+        // What came before all that was announced is seen by this poll; what comes after it ends the wait.
+        let woken = self.poll() != 0 || stop.load(Ordering::Relaxed) || sleeper.wait(WAIT_MAX);
+        sleeper.retract();
+        for lane in &mut self.lanes {
+            lane.nic.disarm();
+        }
+        woken
     }
 
     /// Takes one burst from every port; returns the number of frames. Never waits.

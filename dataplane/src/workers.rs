@@ -8,12 +8,15 @@ use std::thread::{self, JoinHandle};
 
 use crate::limits::WORKERS_MAX;
 use crate::nic::Nic;
+use crate::sleep::Waker;
 use crate::worker::Worker;
 
 /// The running workers. Dropping it tells them to stop and waits for them.
 pub struct Workers<N: Nic> {
     /// Read by every worker between polls.
     stop: Arc<AtomicBool>,
+    /// End the sleep of each.
+    wakers: Vec<Waker>,
     /// The threads, in the workers' order.
     threads: Vec<JoinHandle<Worker<N>>>,
 }
@@ -93,7 +96,8 @@ where
     pub fn start(workers: Vec<(usize, Worker<N>)>) -> Result<Self, StartError> {
         let cores: Vec<usize> = workers.iter().map(|(core, _)| *core).collect();
         check_cores(&cores)?;
-        let mut started = Self { stop: Arc::default(), threads: Vec::with_capacity(workers.len()) };
+        let wakers = workers.iter().map(|(_, worker)| worker.waker().clone()).collect();
+        let mut started = Self { stop: Arc::default(), wakers, threads: Vec::with_capacity(workers.len()) };
         let (ready, readiness) = mpsc::channel();
         for (index, (core, worker)) in workers.into_iter().enumerate() {
             started.spawn(index, core, worker, ready.clone())?;
@@ -139,6 +143,9 @@ impl<N: Nic> Workers<N> {
     /// Tells the workers to answer what has arrived and to end; does not wait.
     pub fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
+        for waker in &self.wakers {
+            waker.wake();
+        }
     }
 
     /// False as soon as one of them has ended, by itself or because it was told to.

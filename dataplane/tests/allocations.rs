@@ -22,7 +22,7 @@ use ringdns_engine::counters::Counters;
 use ringdns_engine::publish::Publisher;
 use ringdns_engine::rate::RateLimit;
 use ringdns_engine::select::{Member, Mode, Selection, ViewTable};
-use ringdns_engine::serve::{Server, ServerConfig};
+use ringdns_engine::serve::{MessageConfig, MessageServer, Server, ServerConfig, Transport};
 use ringdns_engine::snapshot::Snapshot;
 use ringdns_engine::snapshot::edit::{Editor, RrsetSpec};
 use ringdns_engine::testing::{UdpFrame, query, reply_message, server_config};
@@ -173,6 +173,37 @@ fn nothing_is_allocated_where_clients_are_limited() {
     stop.store(true, Ordering::Relaxed);
     let (_worker, calls) = running.join().unwrap();
     assert_eq!(calls, 0, "the worker called the allocator");
+}
+
+#[test]
+fn nothing_is_allocated_for_messages_of_sockets() {
+    let (snapshot, counters) = (snapshot_with_selections(), Counters::default());
+    let server = server_config();
+    let limit = RateLimit { responses_per_second: 50, packets_per_second: 1000, ..RateLimit::default() };
+    let config = MessageConfig {
+        udp_answer_bytes_max: server.udp_answer_bytes_max,
+        edns: server.edns,
+        chaos: server.chaos,
+        rate_limit: Some(limit),
+    };
+    let names = ["host7.example.org.", "selected3.example.org.", "missing.example.org.", "elsewhere."];
+    let messages = names.map(|qname| query(qname, A));
+    let mut buffer = vec![0; 65_535];
+    for transport in [Transport::Udp, Transport::Tcp] {
+        let mut server = MessageServer::new(&config, transport);
+        let before = CALLS.get();
+        for turn in 0..10_000 {
+            server.set_time(turn, 1);
+            for message in &messages {
+                buffer[..message.len()].copy_from_slice(message);
+                // Some are over the limits.
+                let _ = server.answer(([192, 0, 2, 1], 1024).into(), &mut buffer, message.len(), &snapshot, &counters);
+            }
+        }
+        assert_eq!(CALLS.get() - before, 0, "{transport:?}");
+    }
+    assert!(answers(&counters, 0) > 1000 && counters.slipped.get() > 100, "{}", answers(&counters, 0));
+    assert!(counters.reason(Reason::PacketLimited) > 1000 && counters.reason(Reason::RateLimited) > 100);
 }
 
 /// The snapshot with an RRset for each mode of selection, and one in a view that half of the clients are in.

@@ -1,4 +1,5 @@
-//! Real DPDK ports over virtual devices that need no privilege, NIC or hugepage: net_ring, net_null, net_pcap.
+//! Real DPDK ports over virtual devices that need no privilege, NIC or hugepage: net_ring, net_null, net_pcap; and a TAP device
+//! where there may be one.
 //!
 //! One test: the EAL starts once in a process, so the scenarios share it and run in order.
 
@@ -7,12 +8,18 @@
 
 use std::collections::HashSet;
 use std::fs;
+use std::mem::MaybeUninit;
+use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 
-use ringdns_dataplane::dpdk::{Device, DeviceProblem, DpdkError, Eal, EalOptions, Port, PortOptions, PortQueue};
+use ringdns_dataplane::dpdk::{
+    Device, DeviceProblem, DpdkError, Eal, EalOptions, Port, PortOptions, PortQueue, ProbedPort,
+};
 use ringdns_dataplane::nic::{Burst, Nic};
+use ringdns_dataplane::plan::Plan;
 use ringdns_engine::frame::FrameBuffer;
 use ringdns_engine::limits::BURST_FRAMES_MAX;
+use rustix::event::{Timespec, epoll};
 
 #[test]
 fn ports() {
@@ -29,6 +36,10 @@ fn ports() {
     queues_belong_to_threads(&eal);
     a_closed_port_has_returned_its_buffers(&eal);
     kept_frames_outlive_their_port(&eal);
+    devices_tell_how_many_queues_they_have(&eal);
+    large_frames_fit_one_buffer(&eal);
+    a_tap_device_tells_of_arrivals(&eal);
+    an_interrupt_tells_of_a_frame(&eal);
     unknown_drivers_are_named(&eal);
     impossible_settings_are_refused(&eal);
 }
@@ -195,6 +206,98 @@ fn frames_pass_from_file_to_file(eal: &Eal) {
     drop((port, queue));
     assert_eq!(frames_of(&fs::read(&sink).unwrap()), frames);
     fs::remove_dir_all(&folder).unwrap();
+}
+
+fn devices_tell_how_many_queues_they_have(eal: &Eal) {
+    let probe = |device: &str| ProbedPort::new(eal, &Device::parse(device).unwrap()).unwrap();
+    let places = ["net_ring3", "net_null7"].map(|device| probe(device).place());
+    assert_eq!(places[0].queues, 16);
+    assert!(places[1].queues >= 16, "{places:?}");
+    // Probing left nothing behind; one queue for each of three workers, where there are so many.
+    let probed = probe("net_ring3");
+    let plan = Plan::new(&[probed.place()], &[None; 3]);
+    let queues = u16::try_from(plan.workers_of(0).len()).unwrap();
+    let (port, queues) = probed.open(PortOptions { queues, interrupts: true, ..PortOptions::default() }).unwrap();
+    let setup = port.setup();
+    assert_eq!((queues.len(), setup.queues, setup.interrupts, setup.driver.as_str()), (3, 3, false, "net_ring"));
+    assert!(queues.iter().all(|queue| queue.arrivals().is_none()), "a ring has no interrupts");
+}
+
+fn large_frames_fit_one_buffer(eal: &Eal) {
+    let options = PortOptions { mtu: 9000, ..PortOptions::default() };
+    let open = |device: &str| Port::open(eal, &Device::parse(device).unwrap(), options).unwrap();
+    let (_source_port, mut source) = open("net_null8");
+    let (_ring_port, mut ring) = open("net_ring4");
+    let mut burst = empty_frames(&mut source[0]);
+    burst.truncate(4);
+    for frame in &mut burst {
+        assert!(frame.room().len() >= 9018);
+        write(frame, 7, 9018);
+    }
+    ring[0].transmit(&mut burst);
+    assert!(burst.is_empty());
+    ring[0].receive(&mut burst);
+    assert_eq!(burst.len(), 4);
+    assert!(burst.iter().all(|frame| frame.is_whole() && frame.frame().len() == 9018 && number(frame) == 7));
+    ring[0].release(&mut burst);
+}
+
+fn a_tap_device_tells_of_arrivals(eal: &Eal) {
+    let device = Device::parse("net_tap9,iface=rdports9").unwrap();
+    let options = PortOptions { queues: 2, interrupts: true, ..PortOptions::default() };
+    let (port, queues) = match Port::open(eal, &device, options) {
+        Ok(opened) => opened,
+        Err(DpdkError::Device { problem: DeviceProblem::Capability(_) | DeviceProblem::NoTun, .. }) => return,
+        Err(error) => panic!("{error}"),
+    };
+    assert!(port.setup().interrupts && port.setup().spread.is_there(), "{:?}", port.setup());
+    let files: HashSet<_> = queues.iter().map(|queue| queue.arrivals().unwrap().as_raw_fd()).collect();
+    assert_eq!(files.len(), 2, "a file for each queue");
+    drop((port, queues));
+    let (port, queues) = Port::open(eal, &device, PortOptions { interrupts: false, ..options }).unwrap();
+    assert!(!port.setup().interrupts && queues.iter().all(|queue| queue.arrivals().is_none()));
+}
+
+/// By a wire of shared memory, one of whose ends has interrupts as a NIC has them.
+fn an_interrupt_tells_of_a_frame(eal: &Eal) {
+    let path = std::env::temp_dir().join(format!("ringdns-vhost-{}", std::process::id()));
+    let near = Device::parse(&format!("net_vhost0,iface={}", path.display())).unwrap();
+    let far = Device::parse(&format!("net_virtio_user0,path={}", path.display())).unwrap();
+    let (near_port, mut near) = Port::open(eal, &near, PortOptions::default()).unwrap();
+    let options = PortOptions { interrupts: true, ..PortOptions::default() };
+    let (far_port, mut far) = Port::open(eal, &far, options).unwrap();
+    assert!(far_port.setup().interrupts, "{:?}", far_port.setup());
+    let (_source_port, mut source) = open(eal, "net_null9");
+    let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
+    let changes = epoll::EventFlags::IN | epoll::EventFlags::ET;
+    epoll::add(&epoll, far[0].arrivals().unwrap(), epoll::EventData::new_u64(0), changes).unwrap();
+    let wait = |seconds| {
+        let mut events = [const { MaybeUninit::uninit() }; 4];
+        let time_max = Timespec { tv_sec: seconds, tv_nsec: 1_000_000 };
+        epoll::wait(&epoll, &mut events, Some(&time_max)).unwrap().0.len()
+    };
+    far[0].attach();
+    wait(0);
+    for round in 0..50 {
+        let is_armed = round % 3 != 0;
+        if is_armed {
+            far[0].arm();
+        }
+        let mut burst = empty_frames(&mut source);
+        burst.truncate(1);
+        write(&mut burst[0], round, 60);
+        while !burst.is_empty() {
+            near[0].transmit(&mut burst);
+        }
+        assert_eq!(wait(if is_armed { 20 } else { 0 }), usize::from(is_armed), "round {round}");
+        far[0].disarm();
+        far[0].receive(&mut burst);
+        assert_eq!((burst.len(), number(&burst[0])), (1, round));
+        far[0].release(&mut burst);
+    }
+    // In this order: DPDK's vhost does not survive it when the far end goes first.
+    drop((near, near_port));
+    drop((far, far_port));
 }
 
 fn unknown_drivers_are_named(eal: &Eal) {

@@ -19,6 +19,10 @@
 
 /* Macros of more than a number, which bindgen cannot evaluate. */
 static const uint64_t RINGDNS_RSS_IP_UDP_TCP = RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_TCP;
+static const uint64_t RINGDNS_RSS_IPV4 = RTE_ETH_RSS_IPV4 | RTE_ETH_RSS_FRAG_IPV4 | RTE_ETH_RSS_NONFRAG_IPV4_OTHER;
+static const uint64_t RINGDNS_RSS_IPV6 = RTE_ETH_RSS_IPV6 | RTE_ETH_RSS_FRAG_IPV6 | RTE_ETH_RSS_NONFRAG_IPV6_OTHER;
+static const uint64_t RINGDNS_RSS_UDP = RTE_ETH_RSS_UDP;
+static const uint64_t RINGDNS_RSS_TCP = RTE_ETH_RSS_TCP;
 static const int32_t RINGDNS_SOCKET_ID_ANY = SOCKET_ID_ANY;
 static const uint16_t RINGDNS_HEADROOM_BYTES = RTE_PKTMBUF_HEADROOM;
 

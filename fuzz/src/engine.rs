@@ -1,6 +1,7 @@
 //! Frames into the engine, and what may come out of it.
 
 use std::cell::RefCell;
+use std::net::IpAddr;
 use std::path::Path;
 
 use ringdns_controlplane::zonefile::reader;
@@ -10,7 +11,7 @@ use ringdns_engine::counters::Counters;
 use ringdns_engine::frame::FrameBuffer;
 use ringdns_engine::limits::BURST_FRAMES_MAX;
 use ringdns_engine::name::WireName;
-use ringdns_engine::serve::{Server, ServerConfig};
+use ringdns_engine::serve::{MessageConfig, MessageServer, Server, ServerConfig, Transport};
 use ringdns_engine::snapshot::Snapshot;
 use ringdns_engine::snapshot::edit::{Editor, RrsetSpec};
 use ringdns_engine::testing::{TestFrame, UdpFrame, query_options, reply_message, server_config};
@@ -75,6 +76,8 @@ struct Host {
     config: ServerConfig,
     /// The engine.
     server: Server,
+    /// The engine for messages that come without a frame.
+    messages: MessageServer,
     /// What is served.
     snapshot: Snapshot,
 }
@@ -95,7 +98,22 @@ fn hosts() -> [Host; 2] {
     sparing.udp_answer_bytes_max = 512;
     sparing.answer_local = false;
     sparing.vlan = Some(7);
-    [generous, sparing].map(|config| Host { server: Server::new(&config), snapshot: snapshot.clone(), config })
+    [generous, sparing].map(|config| Host {
+        server: Server::new(&config),
+        messages: MessageServer::new(&messages(&config), Transport::Udp),
+        snapshot: snapshot.clone(),
+        config,
+    })
+}
+
+/// What of a port is not about frames.
+fn messages(config: &ServerConfig) -> MessageConfig {
+    MessageConfig {
+        udp_answer_bytes_max: config.udp_answer_bytes_max,
+        edns: config.edns.clone(),
+        chaos: config.chaos.clone(),
+        rate_limit: None,
+    }
 }
 
 /// Adds a zone from its text.
@@ -133,14 +151,28 @@ impl Host {
         (verdict, taken.frame().to_vec())
     }
 
-    /// Sends a message over IPv4 and IPv6 and checks the replies.
+    /// The answer to a message that came without a frame.
+    fn answer(&mut self, message: &[u8], client: IpAddr) -> Result<Vec<u8>, Reason> {
+        let mut buffer = message.to_vec();
+        buffer.resize(8192, 0xee);
+        let client = (client, 40000).into();
+        let counters = Counters::default();
+        let length = self.messages.answer(client, &mut buffer, message.len(), &self.snapshot, &counters)?;
+        Ok(buffer[..length].to_vec())
+    }
+
+    /// Sends a message over IPv4 and IPv6 and checks the replies, which are the same without a frame.
     fn ask(&mut self, message: &[u8]) {
         let vlan = self.config.vlan;
         for path in [UdpFrame { vlan, ..UdpFrame::ipv4() }, UdpFrame { vlan, ..UdpFrame::ipv6() }] {
             let (verdict, frame) = self.take(&path.build(message));
             match verdict {
                 // Checks addresses, ports, lengths and checksums too.
-                Verdict::Reply => reply::check(message, reply_message(&frame, &path), self.config.udp_answer_bytes_max),
+                Verdict::Reply => {
+                    let reply = reply_message(&frame, &path);
+                    reply::check(message, reply, self.config.udp_answer_bytes_max);
+                    assert_eq!(self.answer(message, path.addresses.0), Ok(reply.to_vec()));
+                }
                 Verdict::Drop(Reason::DnsShort) => assert!(message.len() < 12),
                 Verdict::Drop(Reason::DnsResponse) => assert!(message.get(2).is_some_and(|flags| flags & 0x80 != 0)),
                 other => panic!("{other:?} of a message in a sound frame"),

@@ -10,11 +10,13 @@ mod malformed;
 mod malformed_frames;
 mod many_names;
 mod notify;
+mod ports;
 mod rate_limit;
 mod records;
 mod reload;
 mod selection;
 mod startup;
+mod tcp;
 
 /// A zone file's text with its SOA, NS and these lines.
 fn zone_text(zone: &str, serial: u32, lines: &str) -> String {

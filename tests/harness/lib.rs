@@ -15,6 +15,7 @@ pub mod namespace;
 pub mod process;
 pub mod rng;
 pub mod server;
+pub mod tcp;
 pub mod udp;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -75,6 +75,7 @@ pub const HOT_PATH: &[&str] = &[
     "dataplane/engine/src/select/rendezvous.rs",
     "dataplane/engine/src/select/table.rs",
     "dataplane/engine/src/serve/limited.rs",
+    "dataplane/engine/src/serve/message.rs",
     "dataplane/engine/src/serve/mod.rs",
     "dataplane/engine/src/serve/others.rs",
     "dataplane/engine/src/serve/respond.rs",

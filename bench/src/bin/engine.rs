@@ -2,7 +2,7 @@
 //! in a first round.
 //!
 //! `engine [NAMES...]`: sizes of the zone, 1000 and 1000000 unless given. `engine --count NAMES QUERIES [KIND]` answers that
-//! many queries and prints nothing: for counting instructions. The kinds are `plain`, `nxdomain`, `edns`, `cookie` and `known-cookie`.
+//! many queries and prints nothing: for counting instructions. The kinds are `plain`, `tagged`, `nxdomain`, `edns`, `cookie` and `known-cookie`.
 //! `--count-limited` does so with rate limits that let all pass.
 
 use std::error::Error;
@@ -35,6 +35,8 @@ const COUNTED_FRAMES: usize = 1024;
 const COOKIE: u16 = 10;
 /// The cookie of the one client.
 const CLIENT_COOKIE: [u8; 8] = *b"a client";
+/// The VLAN of tagged frames.
+const VLAN: u16 = 100;
 /// Rounds over all frames; the median is reported.
 const ROUNDS: usize = 7;
 
@@ -75,12 +77,12 @@ struct Bench {
 
 impl Bench {
     /// A bench for a zone.
-    fn new(snapshot: Snapshot, rate_limit: Option<RateLimit>) -> Self {
+    fn new(snapshot: Snapshot, rate_limit: Option<RateLimit>, vlan: Option<u16>) -> Self {
         let ring = vec![Buffer { room: [0; 2048], length: 0 }; 1024];
         let mut config = server_config();
         // As servers are by default.
         config.edns.cookies = Some(CookieConfig { secret: CookieSecret([7; 16]), other_secret: None, enforce: false });
-        config.rate_limit = rate_limit;
+        (config.rate_limit, config.vlan) = (rate_limit, vlan);
         Self { server: Server::new(&config), snapshot, counters: Counters::default(), ring, start: Instant::now() }
     }
 
@@ -88,6 +90,7 @@ impl Bench {
     fn frames(&mut self, count: usize, names: u64, kind: &str) -> Result<Vec<Vec<u8>>, Box<dyn Error>> {
         Ok(match kind {
             "plain" => zone::frames(count, names, true),
+            "tagged" => zone::frames(count, names, true).iter().map(|frame| tagged(frame)).collect(),
             "nxdomain" => zone::frames(count, names, false),
             "edns" => zone::frames_with_options(count, names, &[]),
             "cookie" => zone::frames_with_options(count, names, &[(COOKIE, &CLIENT_COOKIE)]),
@@ -146,8 +149,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         && flag.starts_with("--count")
     {
         let (names, queries): (u64, usize) = (names.parse()?, queries.parse()?);
-        let mut bench = Bench::new(zone::snapshot(names)?, (flag == "--count-limited").then(limits));
-        let frames = bench.frames(COUNTED_FRAMES, names, kind.first().map_or("plain", String::as_str))?;
+        let kind = kind.first().map_or("plain", String::as_str);
+        let vlan = (kind == "tagged").then_some(VLAN);
+        let mut bench = Bench::new(zone::snapshot(names)?, (flag == "--count-limited").then(limits), vlan);
+        let frames = bench.frames(COUNTED_FRAMES, names, kind)?;
         for _ in 0..queries / COUNTED_FRAMES {
             bench.round(&frames, true, |_, _| {});
         }
@@ -169,8 +174,8 @@ fn measure(names: u64, figures: &mut Vec<Figure>) -> Result<(), Box<dyn Error>> 
     let bytes = snapshot.memory_bytes() as f64;
     let hits = zone::frames(FRAMES, names, true);
     let misses = zone::frames(FRAMES, names, false);
-    let mut limited = Bench::new(snapshot.clone(), Some(limits()));
-    let mut bench = Bench::new(snapshot, None);
+    let mut limited = Bench::new(snapshot.clone(), Some(limits()), None);
+    let mut bench = Bench::new(snapshot, None, None);
     let mut wrong = 0;
     bench.round(&hits, true, |index, reply| {
         wrong += usize::from(reply[42 + 7] != 1 || !reply.ends_with(&expected(&hits[index])));
@@ -210,6 +215,12 @@ fn measure(names: u64, figures: &mut Vec<Figure>) -> Result<(), Box<dyn Error>> 
     add("records compiled", (names as f64) / build_time.as_secs_f64(), "records/s");
     add("memory", bytes / names as f64, "bytes/name");
     Ok(())
+}
+
+/// A frame with the tag of [`VLAN`].
+fn tagged(frame: &[u8]) -> Vec<u8> {
+    let (addresses, rest) = frame.split_at(12);
+    [addresses, &[0x81, 0], &VLAN.to_be_bytes(), rest].concat()
 }
 
 /// Limits of both kinds that the one client of the bench does not reach.

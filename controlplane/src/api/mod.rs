@@ -27,6 +27,7 @@ use warp::http::{HeaderMap, Method, Response};
 use crate::BuildInfo;
 use crate::metrics::Metrics;
 use crate::reload::Settings;
+use crate::sockets::Monitor;
 use crate::state::State;
 use crate::store::StoreHandle;
 use error::ApiError;
@@ -50,6 +51,8 @@ pub(crate) struct Context {
     pub(crate) settings: Arc<Settings>,
     /// Whether the workers poll.
     pub(crate) workers: Arc<ready::Workers>,
+    /// What the sockets of DNS show; nothing where there are none.
+    pub(crate) sockets: Option<Arc<Monitor>>,
     /// Metrics.
     pub(crate) metrics: Metrics,
     /// What this program is.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Answer, Context};
 
-/// How long a worker may poll nothing before it counts as stalled. A worker polls every 50 microseconds at the least.
+/// How long a worker may poll nothing before it counts as stalled. A worker that sleeps polls ten times a second.
 const STALLED_AFTER: Duration = Duration::from_secs(3);
 
 /// How often the workers are looked at.
@@ -73,6 +73,9 @@ pub(super) fn answer(context: &Context) -> Answer {
     for (worker, _) in polling.iter().enumerate().filter(|(_, polling)| !**polling) {
         missing.push(format!("worker {worker} does not poll its ports"));
     }
+    if context.sockets.as_ref().is_some_and(|sockets| sockets.ended.load(Ordering::Relaxed) > 0) {
+        missing.push("a thread of the DNS sockets has ended".to_owned());
+    }
     let failed: Vec<Value> = (context.state.zone_files().into_iter())
         .filter_map(|file| {
             let error = file.error?;
@@ -104,6 +107,12 @@ fn sources(context: &Context) -> Vec<Value> {
 /// `/api/v1/status`
 pub(super) fn status(context: &Context) -> Value {
     let served = context.state.served();
+    let sockets = context.sockets.as_ref().map(|sockets| {
+        json!({
+            "tcp_connections": sockets.open.load(Ordering::Relaxed),
+            "tcp_connections_max": sockets.connections_max,
+        })
+    });
     let times = context.state.publish_times();
     json!({
         "version": context.build.version,
@@ -112,6 +121,7 @@ pub(super) fn status(context: &Context) -> Value {
         "synced": context.state.is_synced(),
         "sources": sources(context),
         "workers": context.workers.counters.len(),
+        "sockets": sockets,
         "snapshot": {
             "generation": served.snapshot.generation(),
             "zones": served.zones.len(),

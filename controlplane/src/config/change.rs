@@ -21,7 +21,7 @@ impl Changes {
     }
 
     /// Notes a new value that cannot be taken.
-    fn restart<T: PartialEq>(&mut self, key: &str, running: &T, new: &T) {
+    pub(super) fn restart<T: PartialEq>(&mut self, key: &str, running: &T, new: &T) {
         if running != new {
             self.restart.push(key.to_owned());
         }
@@ -38,6 +38,7 @@ impl Config {
         changes.restart("workers.idle", &self.workers.idle, &new.workers.idle);
         changes.restart("eal.hugepages", &self.eal.hugepages, &new.eal.hugepages);
         changes.restart("eal.memory_mib", &self.eal.memory_mib, &new.eal.memory_mib);
+        self.sockets.compare(&new.sockets, &mut changes);
         take_ports(&mut self.ports, &new.ports, &mut changes);
         changes.restart("store.path", &self.store.path, &new.store.path);
         changes.live("zone_file", &mut self.zone_files, &new.zone_files);
@@ -128,6 +129,11 @@ mod tests {
             ("dns_port = 54\nvlan = 7\nmtu = 1400", &["port[0].dns_port", "port[0].vlan"], &["port[0].mtu"]),
             ("kernel = \"tap\"", &[], &["port[0].kernel"]),
             ("[eal]\nmemory_mib = 99\nhugepages = true", &[], &["eal.hugepages", "eal.memory_mib"]),
+            (
+                "[sockets]\nlisten = [\"127.0.0.1:53\"]\ntcp_idle_seconds = 7",
+                &[],
+                &["sockets.listen", "sockets.tcp_idle_seconds"],
+            ),
             ("[workers]\ncores = [0]\nidle = \"busy\"", &[], &["workers.cores", "workers.idle"]),
             (
                 "[store]\npath = \"x\"\n[log]\nlevel = \"warn\"\nformat = \"json\"",

@@ -69,6 +69,8 @@ pub struct V1 {
     pub dns: Dns,
     /// How much each client may have.
     pub rate_limit: RateLimit,
+    /// DNS over the kernel's own sockets.
+    pub sockets: super::sockets::Sockets,
     /// The packet threads.
     pub workers: Workers,
     /// DPDK's environment.
@@ -139,8 +141,18 @@ pub struct RateLimit {
 pub struct Workers {
     /// CPU ids, one worker each.
     pub cores: Option<Spanned<Vec<i64>>>,
-    /// What a worker does while no frames come.
-    pub idle: Option<Spanned<String>>,
+    /// What a worker does while no frames come: for all workers, or for each.
+    pub idle: Option<Spanned<Words>>,
+}
+
+/// One word, or several.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "expected a word or a list of words")]
+pub enum Words {
+    /// For everything.
+    One(String),
+    /// One for each.
+    Each(Vec<String>),
 }
 
 /// `[eal]`
@@ -243,6 +255,13 @@ pub const KEYS: &[&str] = &[
     "rate_limit.ipv6_prefix",
     "rate_limit.exempt",
     "rate_limit.table_entries",
+    "sockets.listen",
+    "sockets.udp",
+    "sockets.tcp_connections_max",
+    "sockets.tcp_connections_per_client_max",
+    "sockets.tcp_idle_seconds",
+    "sockets.tcp_message_seconds",
+    "sockets.tcp_write_seconds",
     "workers.cores",
     "workers.idle",
     "eal.hugepages",

@@ -4,11 +4,14 @@ mod change;
 mod dns;
 pub mod file;
 mod kernel;
+mod port;
 mod problem;
 mod rate_limit;
 mod secret;
+mod sockets;
 mod validate;
 mod view;
+mod workers;
 
 #[cfg(test)]
 mod tests;
@@ -23,6 +26,7 @@ use ringdns_engine::rate::{Network, RateLimit};
 
 pub use change::Changes;
 pub use problem::{ConfigError, Problem};
+pub use sockets::SocketsConfig;
 
 /// Everything that an operator decides, checked.
 #[derive(Clone, Debug)]
@@ -33,6 +37,8 @@ pub struct Config {
     pub dns: DnsConfig,
     /// How much each client may have, as if one worker counted it all; none: as much as it asks for.
     pub rate_limit: Option<RateLimit>,
+    /// DNS over the kernel's own sockets.
+    pub sockets: SocketsConfig,
     /// The packet threads.
     pub workers: WorkersConfig,
     /// DPDK's environment.
@@ -85,16 +91,26 @@ pub enum CookieMode {
 pub struct WorkersConfig {
     /// CPU ids, one worker each, none twice; empty: the last online core.
     pub cores: Vec<usize>,
-    /// What a worker does while no frames come.
-    pub idle: Idle,
+    /// What a worker does while no frames come: one for all of them, or one for each.
+    pub idle: Vec<Idle>,
+}
+
+impl WorkersConfig {
+    /// What a worker does while no frames come, by its place among the cores.
+    pub fn idle_of(&self, worker: usize) -> Idle {
+        self.idle.get(worker).or(self.idle.last()).copied().unwrap_or_default()
+    }
 }
 
 /// What a worker does while no frames come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Idle {
     /// Polls for ever.
     Busy,
-    /// Sleeps for 50 microseconds after idle polls.
+    /// Polls for ever, with pauses in between.
+    Pause,
+    /// Sleeps after idle polls.
+    #[default]
     Sleep,
 }
 

@@ -32,7 +32,7 @@ fn a_port_is_enough() {
         cookie_secrets: vec![],
     };
     assert_eq!(config.dns, dns);
-    assert_eq!(config.workers, WorkersConfig { cores: vec![], idle: Idle::Sleep });
+    assert_eq!(config.workers, WorkersConfig { cores: vec![], idle: vec![Idle::Sleep] });
     assert_eq!(config.eal, EalConfig { hugepages: false, memory_mib: 256 });
     let addresses = vec!["192.0.2.53".parse().unwrap()];
     let port = PortConfig { device: "net_tap0".into(), addresses, dns_port: 53, vlan: None, mtu: None, kernel: None };
@@ -83,7 +83,7 @@ fn each_mistake_is_named_with_place_key_and_remedy() {
         ("[workers]\ncores = [1, 2, 1]", "2:9: workers.cores: core 1 is given twice; each worker needs"),
         ("[workers]\ncores = [-1]", "2:9: workers.cores: -1 is no CPU id; lscpu"),
         ("[workers]\ncores = [1024]", "1024 is no CPU id"),
-        ("[workers]\nidle = \"nap\"", "2:8: workers.idle: \"nap\" is no way to wait; write \"sleep\" or \"busy\""),
+        ("[workers]\nidle = \"nap\"", "2:8: workers.idle: \"nap\" is no way to wait; write \"sleep\", \"pause\" or"),
         ("[eal]\nmemory_mib = 1", "2:14: eal.memory_mib: 1 is out of bounds; give a number from 64"),
         ("[store]\npath = \"\"", "2:8: store.path: the path is empty; name a file"),
         ("[store]\npath = \"/tmp\"", "2:8: store.path: a directory is given"),
@@ -378,6 +378,7 @@ fn the_example_is_taken_and_shows_the_defaults() {
     assert_eq!(example.dns, default.dns);
     assert_eq!(example.workers.idle, default.workers.idle);
     assert_eq!(example.rate_limit, None);
+    assert_eq!(example.sockets, default.sockets);
     assert_eq!(example.eal, default.eal);
     assert_eq!(example.store, default.store);
     assert_eq!(example.admin.listen, default.admin.listen);
@@ -437,6 +438,7 @@ fn the_list_of_keys_is_that_of_the_spec() {
         "",
         "[dns]",
         "[rate_limit]",
+        "[sockets]",
         "[workers]",
         "[eal]",
         "[[port]]",

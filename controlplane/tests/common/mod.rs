@@ -8,10 +8,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ringdns_controlplane::config::Config;
+use ringdns_controlplane::config::{Config, CookieMode};
+use ringdns_controlplane::sockets::SocketOptions;
 use ringdns_controlplane::{BuildInfo, ControlPlane, StartError};
+use ringdns_engine::cookie::{CookieConfig, CookieSecret};
 use ringdns_engine::counters::Counters;
 use ringdns_engine::publish::{Publisher, Reader};
+use ringdns_engine::serve::{ChaosConfig, EdnsConfig, MessageConfig};
 use ringdns_engine::snapshot::Snapshot;
 use serde_json::Value;
 
@@ -95,7 +98,8 @@ impl Server {
         let reader = publisher.reader();
         let counters = Arc::new(Counters::default());
         let build = BuildInfo { version: "1.2.3".into(), commit: "abc".into(), dpdk: "22.11".into() };
-        let plane = ControlPlane::start(&config, vec![Arc::clone(&counters)], publisher, build)?;
+        let sockets = SocketOptions { listen: config.sockets.listen.clone(), answers: answers(&config) };
+        let plane = ControlPlane::start(&config, sockets, vec![Arc::clone(&counters)], publisher, build)?;
         let address = plane.address();
         Ok(Self { plane: Some(plane), reader, counters, address, client: Client { address } })
     }
@@ -108,6 +112,21 @@ impl Server {
     /// Ends it.
     pub fn stop(mut self) {
         assert!(self.plane.take().unwrap().shutdown().is_some(), "the cycle's thread ended badly");
+    }
+}
+
+/// What sockets answer with: cookies with a known secret, and the rest of the configuration.
+fn answers(config: &Config) -> MessageConfig {
+    let secret = CookieSecret([0x5a; 16]);
+    let enforce = config.dns.cookies == CookieMode::Enforce;
+    MessageConfig {
+        udp_answer_bytes_max: config.dns.udp_answer_bytes_max,
+        edns: EdnsConfig {
+            nsid: config.dns.nsid.clone(),
+            cookies: Some(CookieConfig { secret, other_secret: None, enforce }),
+        },
+        chaos: ChaosConfig::default(),
+        rate_limit: config.rate_limit.clone(),
     }
 }
 

@@ -22,6 +22,9 @@ pub const UDP_ANSWER_BYTES_DEFAULT: usize = 1232;
 /// the frame's room is checked apart.
 pub const UDP_ANSWER_BYTES_LIMIT: usize = 4096;
 
+/// Longest message over TCP, whose length is told in two bytes (RFC 1035 section 4.2.2).
+pub const STREAM_MESSAGE_BYTES_MAX: usize = 65_535;
+
 /// Most bytes of the name that the server gives itself in NSID: it goes into every answer that is asked for it.
 pub const NSID_BYTES_MAX: usize = 64;
 

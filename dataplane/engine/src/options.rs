@@ -1,12 +1,12 @@
-//! The options of a query's OPT record, and those that go back: NSID and the cookie. Queries without any that is answered
-//! pay one comparison.
+//! The options of a query's OPT record, and those that go back: NSID, the cookie, and over TCP the keepalive. Queries without
+//! any that is answered pay one comparison.
 
 use crate::answer::Outcome;
 use crate::cookie::{Client, Cookie, CookieConfig, Finding, Keeper};
 use crate::counters::Counters;
 use crate::frame::Packet;
 use crate::limits::NSID_BYTES_MAX;
-use crate::query::{Asks, FLAG_TC, HEADER_BYTES, OPTION_COOKIE, OPTION_NSID, Query};
+use crate::query::{Asks, FLAG_TC, HEADER_BYTES, OPTION_COOKIE, OPTION_KEEPALIVE, OPTION_NSID, Query};
 use crate::rtype::rcode;
 use crate::verdict::Reason;
 
@@ -15,7 +15,10 @@ const OPTION_HEAD_BYTES: usize = 4;
 
 /// Most bytes of the options of an answer.
 pub(crate) const OPTIONS_BYTES_MAX: usize =
-    OPTION_HEAD_BYTES + NSID_BYTES_MAX + OPTION_HEAD_BYTES + crate::cookie::COOKIE_BYTES;
+    3 * OPTION_HEAD_BYTES + NSID_BYTES_MAX + crate::cookie::COOKIE_BYTES + KEEPALIVE_BYTES;
+
+/// Bytes of the keepalive option's time (RFC 7828 section 3.1).
+const KEEPALIVE_BYTES: usize = 2;
 
 /// How a port deals with the options of queries.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,6 +41,8 @@ pub(crate) struct Options {
     enforce: bool,
     /// Seconds since 1970, as the caller told last.
     now: u32,
+    /// How long an idle connection is kept, in tenths of a second, as the caller told last.
+    keepalive: u16,
     /// The options of the answer, and stale bytes.
     bytes: [u8; OPTIONS_BYTES_MAX],
     /// Bytes of the options.
@@ -45,8 +50,8 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// What a port answers.
-    pub(crate) fn new(config: &EdnsConfig) -> Self {
+    /// What is answered to datagrams. RFC 7828 section 3.3.2: a keepalive there is ignored.
+    pub(crate) fn over_udp(config: &EdnsConfig) -> Self {
         let nsid: Box<[u8]> = config.nsid.iter().copied().take(NSID_BYTES_MAX).collect();
         let keeper = config.cookies.as_ref().map(Keeper::new);
         let enforce = config.cookies.as_ref().is_some_and(|cookies| cookies.enforce);
@@ -58,9 +63,17 @@ impl Options {
             keeper,
             enforce,
             now: 0,
+            keepalive: 0,
             bytes: [0; OPTIONS_BYTES_MAX],
             length: 0,
         }
+    }
+
+    /// What is answered over a stream, whose client has shown its address: it needs no cookie (RFC 7873 section 5.2.3).
+    pub(crate) fn over_tcp(config: &EdnsConfig) -> Self {
+        let trusting = config.cookies.clone().map(|cookies| CookieConfig { enforce: false, ..cookies });
+        let udp = Self::over_udp(&EdnsConfig { cookies: trusting, ..config.clone() });
+        Self { answered: udp.answered.and(Asks::KEEPALIVE), ..udp }
     }
 
     /// True where every query is looked at.
@@ -76,6 +89,11 @@ impl Options {
     /// Sets the time in seconds since 1970.
     pub(crate) fn set_now(&mut self, seconds: u32) {
         self.now = seconds;
+    }
+
+    /// Sets for how long idle connections are kept, in tenths of a second.
+    pub(crate) fn set_keepalive(&mut self, deciseconds: u16) {
+        self.keepalive = deciseconds;
     }
 
     /// The options of the answer to the query that was judged last.
@@ -107,13 +125,7 @@ impl Options {
     /// Looks at a query's options and makes those of its answer. Returns what the answer is, where that is not to come from
     /// the zones.
     #[cold]
-    pub(crate) fn judge(
-        &mut self,
-        query: &Query,
-        frame: &[u8],
-        packet: Packet,
-        counters: &Counters,
-    ) -> Option<Outcome> {
+    pub(crate) fn judge(&mut self, query: &Query, client: Option<Client>, counters: &Counters) -> Option<Outcome> {
         self.length = 0;
         let asks = query.asked.asks;
         // RFC 6891 section 6.1.3: BADVERS it is, whatever else there is.
@@ -123,8 +135,10 @@ impl Options {
         if asks.meets(Asks::NSID) && self.answered.meets(Asks::NSID) {
             self.length = put(&mut self.bytes, self.length, OPTION_NSID, &self.nsid);
         }
-        let finding =
-            if asks.meets(Asks::COOKIE) { self.cookie(query.asked.cookie, frame, packet, counters) } else { None };
+        if asks.meets(Asks::KEEPALIVE) && self.answered.meets(Asks::KEEPALIVE) {
+            self.length = put(&mut self.bytes, self.length, OPTION_KEEPALIVE, &self.keepalive.to_be_bytes());
+        }
+        let finding = if asks.meets(Asks::COOKIE) { self.cookie(query.asked.cookie, client, counters) } else { None };
         match finding {
             None if asks.meets(Asks::COOKIE) && self.has_cookies() => {
                 counters.count(Reason::CookieMalformed);
@@ -143,8 +157,8 @@ impl Options {
     }
 
     /// Checks a query's cookie and makes the answer's; nothing for a malformed one, and where cookies are ignored.
-    fn cookie(&mut self, cookie: Cookie, frame: &[u8], packet: Packet, counters: &Counters) -> Option<Finding> {
-        let (finding, cookies) = self.keeper.as_ref()?.answer(cookie, source(frame, packet)?, self.now)?;
+    fn cookie(&mut self, cookie: Cookie, client: Option<Client>, counters: &Counters) -> Option<Finding> {
+        let (finding, cookies) = self.keeper.as_ref()?.answer(cookie, client?, self.now)?;
         self.length = put(&mut self.bytes, self.length, OPTION_COOKIE, &cookies);
         let counter = match finding {
             Finding::Absent => &counters.cookies_absent,

@@ -1,6 +1,6 @@
 //! Writes an answer into the buffer that the query came in, right behind the question.
 
-use crate::limits::{NAME_BYTES_MAX, UDP_ANSWER_BYTES_MIN};
+use crate::limits::{NAME_BYTES_MAX, STREAM_MESSAGE_BYTES_MAX, UDP_ANSWER_BYTES_MIN};
 use crate::options::OPTIONS_BYTES_MAX;
 use crate::query::{Edns, FLAG_QR, HEADER_BYTES, Query};
 use crate::rtype::{self, types};
@@ -328,6 +328,12 @@ pub(crate) fn udp_limit(query: &Query, room: UdpRoom, buffer_bytes: usize) -> (u
         Some(edns) => (usize::from(edns.udp_bytes).clamp(UDP_ANSWER_BYTES_MIN, room.answer_bytes_max), OPT_BYTES),
     };
     (limit.min(buffer_bytes).saturating_sub(opt_bytes + room.options_bytes), opt_bytes)
+}
+
+/// Where the records of an answer over a stream must end: RFC 1035 section 4.2.2 gives its length two bytes.
+pub(crate) fn stream_limit(query: &Query, options_bytes: usize, buffer_bytes: usize) -> usize {
+    let opt_bytes = if query.edns.is_some() { OPT_BYTES + options_bytes } else { 0 };
+    buffer_bytes.min(STREAM_MESSAGE_BYTES_MAX).saturating_sub(opt_bytes)
 }
 
 /// What the OPT record of an answer says.

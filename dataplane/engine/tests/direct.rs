@@ -10,9 +10,12 @@
 mod common;
 
 use common::{Host, cookies, snapshot};
+use ringdns_engine::frame::FrameBuffer;
+use ringdns_engine::limits::BURST_FRAMES_MAX;
+use ringdns_engine::rate::RateLimit;
 use ringdns_engine::rtype::types;
 use ringdns_engine::serve::ServerConfig;
-use ringdns_engine::testing::{UdpFrame, query, query_edns, query_options, reply_message};
+use ringdns_engine::testing::{TestFrame, UdpFrame, query, query_edns, query_options, reply_message};
 use ringdns_engine::verdict::Verdict;
 
 /// Names and RRsets are of sizes below this one; under miri, which takes a thousand times as long, of few.
@@ -115,5 +118,75 @@ fn both_ways_answer_options_alike() {
                 }
             }
         }
+    }
+}
+
+/// Hosts in a VLAN or outside: one that takes plain queries the plain way, and one that takes none so, because it counts
+/// what its clients have.
+fn plain_and_limited(vlan: Option<u16>) -> [Host; 2] {
+    let most = 1_000_000;
+    let limit = RateLimit { responses_per_second: most, nxdomains_per_second: most, ..RateLimit::default() };
+    [None, Some(limit)].map(|rate_limit| {
+        Host::with(snapshot(&[("example.", &zone())]), |config| {
+            (config.vlan, config.rate_limit) = (vlan, rate_limit);
+        })
+    })
+}
+
+#[test]
+fn tagged_and_untagged_queries_are_answered_alike() {
+    let [mut untagged, _] = plain_and_limited(None);
+    let [mut plain, mut limited] = plain_and_limited(Some(100));
+    for number in 1..numbers_end() {
+        for qname in [format!("{}.example.", "N".repeat(number)), format!("{}.gone.example.", "x".repeat(number))] {
+            for qtype in [types::A, types::AAAA, 16] {
+                for message in [query(&qname, qtype), query_edns(&qname, qtype, 1232, true)] {
+                    let ask = |vlan| UdpFrame { vlan, ..UdpFrame::ipv4() }.build(&message);
+                    let mut tagged = ask(Some(100));
+                    // Priority and drop eligibility are not the VLAN, and go back as they came.
+                    tagged[14] |= 0xb0;
+                    let (verdict, reply) = untagged.frame(&ask(None));
+                    let expected = [&reply[..12], &[0x81, 0, 0xb0, 100], &reply[12..]].concat();
+                    assert_eq!(plain.frame(&tagged), (verdict, expected.clone()), "{qname} TYPE{qtype}");
+                    assert_eq!(limited.frame(&tagged), (verdict, expected), "{qname} TYPE{qtype}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn whatever_is_wrong_with_a_frame_is_so_on_every_way() {
+    for vlan in [None, Some(100)] {
+        let [mut plain, mut limited] = plain_and_limited(vlan);
+        let frame = UdpFrame { vlan, ..UdpFrame::ipv4() }.build(&query_edns("nnn.example.", types::A, 1232, false));
+        assert_eq!(plain.frame(&frame).0, Verdict::Reply);
+        for at in 0..frame.len() {
+            for bit in 0..8 {
+                let mut changed = frame.clone();
+                changed[at] ^= 1 << bit;
+                assert_eq!(plain.frame(&changed), limited.frame(&changed), "{vlan:?}: bit {bit} of byte {at}");
+            }
+            let cut = &frame[..at];
+            assert_eq!(plain.frame(cut), limited.frame(cut), "{vlan:?}: cut at {at}");
+        }
+        for other in [None, Some(0), Some(100), Some(101), Some(356)] {
+            let frame = UdpFrame { vlan: other, ..UdpFrame::ipv4() }.build(&query("nnn.example.", types::A));
+            assert_eq!(plain.frame(&frame), limited.frame(&frame), "{other:?} at {vlan:?}");
+        }
+    }
+}
+
+#[test]
+fn a_frame_too_short_for_a_tag_is_not_what_the_buffer_held_before() {
+    let [mut plain, _] = plain_and_limited(Some(100));
+    let frame = UdpFrame { vlan: Some(100), ..UdpFrame::ipv4() }.build(&query("nnn.example.", types::A));
+    for length in 0..frame.len() {
+        let mut buffer = TestFrame::new(&frame);
+        buffer.set_len(length);
+        let mut verdicts = [Verdict::Reply; BURST_FRAMES_MAX];
+        let Host { server, snapshot, counters } = &mut plain;
+        server.serve_burst(core::slice::from_mut(&mut buffer), &mut verdicts, snapshot, counters);
+        assert!(matches!(verdicts, [Verdict::Drop(_), ..]), "{length}");
     }
 }

@@ -29,11 +29,14 @@
 mod device;
 mod eal;
 mod error;
+mod interrupts;
 mod kernel;
 mod mbuf;
 mod mempool;
 mod port;
+mod probe;
 mod queue;
+mod setup;
 mod threads;
 
 pub use device::Device;
@@ -43,5 +46,7 @@ pub use kernel::{KernelDevice, kernel_spare_mbufs, open_kernel_interface};
 pub use mbuf::Mbuf;
 pub use mempool::Mempool;
 pub use port::{Link, Port, PortOptions, PortStatistics};
+pub use probe::ProbedPort;
 pub use queue::PortQueue;
+pub use setup::{PortSetup, Spread};
 pub use threads::prepare_control_threads;

@@ -1,6 +1,7 @@
 //! One queue pair of a port: the [`Nic`] that a worker polls.
 
 use std::cell::OnceCell;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use ringdns_engine::limits::BURST_FRAMES_MAX;
@@ -38,6 +39,20 @@ impl Nic for PortQueue {
         if self.port.has_signals() {
             threads::take_driver_signals();
         }
+        // Some drivers start with their interrupts on.
+        self.disarm();
+    }
+
+    fn arrivals(&self) -> Option<BorrowedFd<'_>> {
+        self.port.interrupts.file(self.queue)
+    }
+
+    fn arm(&mut self) {
+        self.port.interrupts.set(self.id, self.queue, true);
+    }
+
+    fn disarm(&mut self) {
+        self.port.interrupts.set(self.id, self.queue, false);
     }
 
     #[inline]

@@ -7,6 +7,7 @@ use ringdns_engine::frame::FrameBuffer;
 use super::Rings;
 use super::class::holds_sessions;
 use crate::nic::Burst;
+use crate::sleep::Waker;
 
 /// Frames of the kernel that a worker sends at most after each burst of one port. The kernel has its share of the wire while
 /// queries wait, and all of it while there are none: an idle port is polled a million times a second.
@@ -20,6 +21,12 @@ impl<Frame: FrameBuffer> KernelLane<Frame> {
     /// For one queue pair.
     pub(super) fn new(rings: &Arc<Rings<Frame>>) -> Self {
         Self(Arc::clone(rings))
+    }
+
+    /// Has the worker woken when there are frames for the wire.
+    pub fn wake_by(&self, waker: &Waker) {
+        // A lane has one worker for life.
+        let _ = self.0.waker.set(waker.clone());
     }
 
     /// Hands frames over to the kernel path's thread. What finds no room stays in the burst.

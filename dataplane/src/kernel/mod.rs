@@ -21,7 +21,7 @@ pub mod interface;
 pub mod lane;
 pub mod path;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crossbeam_queue::ArrayQueue;
 
@@ -29,6 +29,7 @@ pub use lane::KernelLane;
 pub use path::{KernelCounters, KernelPath, KernelPort};
 
 use crate::limits::{KERNEL_REST_FRAMES, KERNEL_SESSION_FRAMES, KERNEL_WIRE_FRAMES};
+use crate::sleep::Waker;
 
 /// What lies between a worker's queue pair and the kernel path's thread. Allocates nothing once made.
 #[derive(Debug)]
@@ -39,6 +40,8 @@ struct Rings<Frame> {
     rest: ArrayQueue<Frame>,
     /// To the wire.
     to_wire: ArrayQueue<Frame>,
+    /// Wakes the worker, once there is one, where frames for the wire find it asleep.
+    waker: OnceLock<Waker>,
 }
 
 impl<Frame> Rings<Frame> {
@@ -48,6 +51,7 @@ impl<Frame> Rings<Frame> {
             sessions: ArrayQueue::new(KERNEL_SESSION_FRAMES),
             rest: ArrayQueue::new(KERNEL_REST_FRAMES),
             to_wire: ArrayQueue::new(KERNEL_WIRE_FRAMES),
+            waker: OnceLock::new(),
         })
     }
 }

@@ -12,6 +12,7 @@ use ringdns_engine::frame::FrameBuffer;
 use super::class::flow;
 use super::{KernelLane, Rings};
 use crate::nic::{Burst, Nic};
+use crate::sleep::Waker;
 
 /// Rounds without a frame after which the thread naps.
 const IDLE_ROUNDS_MAX: u32 = 64;
@@ -130,6 +131,10 @@ impl<N: Nic> KernelPort<N> {
             if let Err(frame) = outcome {
                 refused.push(frame);
             }
+        }
+        // After the push, so that a worker that goes to sleep sees either the frames or the call.
+        for rings in self.lanes.iter().filter(|rings| !rings.to_wire.is_empty()) {
+            rings.waker.get().map(Waker::wake);
         }
         self.counters.from_kernel_refused.add(refused.len() as u64);
         self.nic.release(&mut refused);

@@ -5,6 +5,7 @@
 mod flood;
 mod restart;
 mod sessions;
+mod sockets;
 
 use std::fs;
 use std::process::{Child, Command, Stdio};

@@ -146,5 +146,11 @@ fn streams_live_beside_a_loaded_dns() {
     assert!(completed > 0 && lost * 1000 <= completed, "{lost} of {completed} queries were lost");
     let metrics = house.server.metrics();
     let carried = metrics.sum("ringdns_kernel_frames_total", &[]);
+    let counted = |name: &str| house.server.metrics().sum(&format!("ringdns_port_kernel_{name}_total"), &[]);
+    // Shown twice a second, so a moment later than they pass.
+    harness::wait_for("the kernel's frames to be shown", TIME_MAX, || {
+        let least = BULK_BYTES as u64 / 1500;
+        (counted("rx_frames") > least && counted("tx_frames") > least).then_some(())
+    });
     assert!(carried > BULK_BYTES as u64 / 1500, "the streams went by the kernel path: {carried} frames");
 }

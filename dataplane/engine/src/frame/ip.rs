@@ -24,7 +24,7 @@ const NEIGHBOUR_SOLICITATION: u8 = 135;
 const SOLICITATION_BYTES: usize = 24;
 
 /// Source ports of services that would answer an answer: 0 is none, then echo, daytime, chargen, time.
-const SOURCE_PORTS_REFUSED: [u16; 5] = [0, 7, 13, 19, 37];
+pub(crate) const SOURCE_PORTS_REFUSED: [u16; 5] = [0, 7, 13, 19, 37];
 
 impl Station {
     /// An IPv4 packet that starts at `ip`.

@@ -2,6 +2,7 @@
 
 pub(crate) mod checksum;
 mod ip;
+pub(crate) use ip::SOURCE_PORTS_REFUSED;
 pub(crate) mod local;
 pub(crate) mod plain;
 pub(crate) mod turn;
@@ -66,6 +67,8 @@ pub(crate) struct Station {
     dns_port: [u8; 2],
     /// The VLAN of the port's frames; nothing: frames without a tag.
     vlan: Option<u16>,
+    /// Bytes of the tag of the port's frames.
+    tag_bytes: usize,
     /// Whether ARP, neighbour discovery and echo are answered here.
     answer_local: bool,
 }
@@ -149,11 +152,12 @@ impl Station {
         let ipv4: Box<[[u8; 4]]> = ipv4.collect();
         Self {
             mac: config.mac,
-            plain: plain::PlainPattern::new(config.mac, config.dns_port.to_be_bytes(), &ipv4),
+            plain: plain::PlainPattern::new(config.mac, config.vlan, config.dns_port.to_be_bytes(), &ipv4),
             ipv4,
             ipv6: ipv6.collect(),
             dns_port: config.dns_port.to_be_bytes(),
             vlan: config.vlan,
+            tag_bytes: config.vlan.map_or(0, |_| VLAN_TAG_BYTES),
             answer_local: config.answer_local,
         }
     }

@@ -39,15 +39,18 @@ pub(crate) fn datagram(room: &mut [u8], mac: [u8; 6], datagram: Datagram, end: u
 }
 
 /// Turns the Ethernet and IP headers of a plain frame round; `udp_bytes` is the length of the reply's datagram. Gives what
-/// [`ethernet`] and [`ipv4`] give, eight bytes at a time.
+/// [`ethernet`] and [`ipv4`] give, eight bytes at a time. The MAC addresses of a tagged frame are left to [`ethernet`]: they
+/// begin before what is plain of it.
 #[inline(always)]
-pub(crate) fn plain(outer: &mut [u8; PLAIN_HEADERS_BYTES], station: &Station, udp_bytes: u16) {
+pub(crate) fn plain<const START: usize>(outer: &mut [u8; PLAIN_HEADERS_BYTES], station: &Station, udp_bytes: u16) {
     let length = udp_bytes.wrapping_add(IPV4_BYTES_U16).to_be_bytes();
     let [m1, m2, m3, m4, m5, m6] = station.mac;
-    // Two bytes too many, which the next line writes.
-    let sender: [u8; 8] = outer.get(6..).and_then(<[u8]>::first_chunk).copied().unwrap_or_default();
-    put(outer, 0, sender);
-    put(outer, 6, [m1, m2, m3, m4, m5, m6, 8, 0]);
+    if START == 0 {
+        // Two bytes too many, which the next line writes.
+        let sender: [u8; 8] = outer.get(6..).and_then(<[u8]>::first_chunk).copied().unwrap_or_default();
+        put(outer, 0, sender);
+        put(outer, 6, [m1, m2, m3, m4, m5, m6, 8, 0]);
+    }
     let [l1, l2] = length;
     put(outer, 14, [0x45, 0, l1, l2, 0, 0, 0x40, 0]);
     put(outer, 22, [HOPS, 17]);
@@ -73,7 +76,7 @@ fn put<const N: usize>(outer: &mut [u8; PLAIN_HEADERS_BYTES], at: usize, bytes: 
 
 /// Swaps the MAC addresses; the reply comes from the port's own.
 #[inline]
-pub(super) fn ethernet(room: &mut [u8], mac: [u8; 6]) {
+pub(crate) fn ethernet(room: &mut [u8], mac: [u8; 6]) {
     if let Some((to, rest)) = room.split_first_chunk_mut::<6>()
         && let Some(from) = rest.first_chunk_mut::<6>()
     {

@@ -28,7 +28,7 @@ impl PlainQuery {
     /// length of the reply's frame and the response code. `last` is what the last query's name was denied by.
     // Not inlined: what is found needs the registers.
     #[inline(never)]
-    pub(crate) fn deny<'a>(
+    pub(crate) fn deny<'a, const START: usize>(
         &self,
         maker: Maker<'a>,
         candidate: Option<Candidate<'a>>,
@@ -63,7 +63,7 @@ impl PlainQuery {
         };
         let to_apex = pointer(NAME_AT - HEADER_AT + labels.start(apex_depth)?);
         let head = Head { rcode, answers: 0, authorities: 1 };
-        let length = self.reply(maker, room, head, negative.len(), |to| negative.write(to, to_apex))?;
+        let length = self.reply::<START>(maker, room, head, negative.len(), |to| negative.write(to, to_apex))?;
         Some((length, rcode))
     }
 }

@@ -1,8 +1,8 @@
 //! The plain way: a query as nearly all are, whose answer is one RRset sent as it is stored, or the absence of one.
-//! Untagged IPv4, one question with a name of at most 64 bytes, nothing behind it but an OPT record without options. All
-//! that is read of it lies at fixed places of the frame, so it is neither taken apart nor checked label by label: where
-//! its name equals one that is served it is well-formed. Whatever comes to no such answer goes the other ways, which give
-//! the same bytes (`tests/direct.rs` compares).
+//! IPv4, untagged or with the port's VLAN tag, one question with a name of at most 64 bytes, nothing behind it but an OPT
+//! record without options. All that is read of it lies at fixed places of the frame, so it is neither taken apart nor checked
+//! label by label: where its name equals one that is served it is well-formed. Whatever comes to no such answer goes the other
+//! ways, which give the same bytes (`tests/direct.rs` compares).
 //!
 //! ```text
 //! Ethernet 14 | IPv4 20 | UDP 8 | DNS header 12 | name | type 2, class 2 | OPT record 11, or nothing
@@ -77,12 +77,20 @@ impl PlainQuery {
         self.name_bytes != 0
     }
 
-    /// Takes the query in a frame of `length` bytes that starts a buffer, if it is a plain one; else nothing is left.
+    /// Takes the query in a frame that starts a buffer, if it is a plain one; else nothing is left. The frame is looked at from
+    /// `START` on, and is `length` bytes long from there.
     #[inline(always)]
-    pub(crate) fn take(&mut self, station: &Station, room: &[u8], length: usize, seed: &Seed) -> Option<()> {
+    pub(crate) fn take<const START: usize>(
+        &mut self,
+        station: &Station,
+        room: &[u8],
+        length: usize,
+        seed: &Seed,
+    ) -> Option<()> {
         self.clear();
-        let window: &Window = room.first_chunk()?;
-        let PlainHeaders { udp_bytes, pseudo_sum, .. } = station.plain_headers(window.first_chunk()?, length)?;
+        let window: &Window = station.plain_part::<START>(room)?.first_chunk()?;
+        let PlainHeaders { udp_bytes, pseudo_sum, .. } =
+            station.plain_headers::<START>(window.first_chunk()?, length)?;
         let [f1, _] = load(window, HEADER_AT + 2);
         if u16::from_be_bytes([f1, 0]) & (FLAG_QR | OPCODE_MASK) != 0 {
             return None;

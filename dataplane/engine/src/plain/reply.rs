@@ -42,7 +42,12 @@ impl PlainQuery {
     /// Writes the RRset asked for over the query in the frame that starts `room`, if that is all there is to the answer.
     /// Returns the length of the reply's frame; every such answer is NOERROR.
     #[inline(always)]
-    pub(crate) fn answer(&self, maker: Maker<'_>, candidate: Candidate<'_>, room: &mut [u8]) -> Option<usize> {
+    pub(crate) fn answer<const START: usize>(
+        &self,
+        maker: Maker<'_>,
+        candidate: Candidate<'_>,
+        room: &mut [u8],
+    ) -> Option<usize> {
         let window: &Window = room.first_chunk()?;
         let node = PlainNode::decode(candidate)?;
         if node.name_bytes != self.name_bytes
@@ -53,7 +58,7 @@ impl PlainQuery {
         }
         let rrset = node.rrset(self.qtype(window)?)?;
         let (records, head) = (rrset.records(), Head { rcode: rcode::NOERROR, answers: rrset.count(), authorities: 0 });
-        self.reply(maker, room, head, records.len(), |to| {
+        self.reply::<START>(maker, room, head, records.len(), |to| {
             copy(to, records);
             Some(rrset.sum())
         })
@@ -69,7 +74,7 @@ impl PlainQuery {
     /// Writes a reply over the query. `put` writes the `body_bytes` bytes behind the question, and returns the checksum's sum
     /// of them as if they began at an even place.
     #[inline(always)]
-    pub(super) fn reply(
+    pub(super) fn reply<const START: usize>(
         &self,
         maker: Maker<'_>,
         room: &mut [u8],
@@ -96,7 +101,7 @@ impl PlainQuery {
             sum = sum.subtract_sum(opt.old_sum, name_bytes);
             sum = sum.add_sum(Sum::default().add(&opt.record).fold(), name_bytes + body_bytes);
         }
-        finish(room.first_chunk_mut()?, maker.station, length, head, sum)?;
+        finish::<START>(room.first_chunk_mut()?, maker.station, length, head, sum)?;
         Some(HEADER_AT + length)
     }
 
@@ -140,7 +145,13 @@ impl Opt {
 /// Fills in the headers of a reply over those of its query. `length` is that of the message, `sum` what it has more than
 /// the query apart from its header.
 #[inline(always)]
-fn finish(headers: &mut [u8; NAME_AT], station: &Station, length: usize, head: Head, sum: Sum) -> Option<()> {
+fn finish<const START: usize>(
+    headers: &mut [u8; NAME_AT],
+    station: &Station,
+    length: usize,
+    head: Head,
+    sum: Sum,
+) -> Option<()> {
     let (outer, header) = headers.split_first_chunk_mut::<HEADER_AT>()?;
     let fields = header.get_mut(2..)?.first_chunk_mut::<8>()?;
     let [f1, f2, ..] = *fields;
@@ -151,7 +162,7 @@ fn finish(headers: &mut [u8; NAME_AT], station: &Station, length: usize, head: H
 
     // The message has at most 512 bytes.
     let udp_bytes = u16::try_from(UDP_BYTES + length).unwrap_or_default();
-    turn::plain(outer, station, udp_bytes);
+    turn::plain::<START>(outer, station, udp_bytes);
     let udp = outer.last_chunk_mut::<UDP_BYTES>()?;
     let [s1, s2, d1, d2, l1, l2, c1, c2] = *udp;
     // RFC 1624 section 3: HC' = ~(~HC + ~m + m'). Swapped addresses and ports leave the sum as it is; the UDP length

@@ -14,6 +14,9 @@ pub(crate) const OPTION_NSID: u16 = 3;
 /// The number of the COOKIE option (RFC 7873).
 pub(crate) const OPTION_COOKIE: u16 = 10;
 
+/// The number of the edns-tcp-keepalive option (RFC 7828).
+pub(crate) const OPTION_KEEPALIVE: u16 = 11;
+
 /// What a query asks for beside its question: a set of options that can be answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Asks(u8);
@@ -27,6 +30,8 @@ impl Asks {
     pub const NSID: Self = Self(2);
     /// COOKIE.
     pub const COOKIE: Self = Self(4);
+    /// edns-tcp-keepalive.
+    pub const KEEPALIVE: Self = Self(8);
 
     /// What is in this set, in the other, or in both.
     #[must_use]
@@ -136,6 +141,7 @@ fn options(mut rdata: &[u8], asked: &mut Asked) -> Option<()> {
         let (data, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes([l1, l2])))?;
         match u16::from_be_bytes([c1, c2]) {
             OPTION_NSID => asked.asks = asked.asks.and(Asks::NSID),
+            OPTION_KEEPALIVE => asked.asks = asked.asks.and(Asks::KEEPALIVE),
             OPTION_COOKIE if !asked.asks.meets(Asks::COOKIE) => {
                 *asked = Asked { asks: asked.asks.and(Asks::COOKIE), cookie: Cookie::decode(data) };
             }

@@ -4,7 +4,7 @@ mod edns;
 mod qname;
 
 pub use edns::{Asked, Asks, Edns};
-pub(crate) use edns::{OPTION_COOKIE, OPTION_NSID};
+pub(crate) use edns::{OPTION_COOKIE, OPTION_KEEPALIVE, OPTION_NSID};
 pub use qname::QueryName;
 
 use crate::verdict::Reason;

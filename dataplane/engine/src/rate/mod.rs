@@ -17,7 +17,8 @@ use core::num::NonZeroU32;
 
 pub use bucket::Limit;
 pub(crate) use class::{Class, Response};
-use network::{Client, mask};
+pub(crate) use network::Client;
+use network::mask;
 pub use network::{Network, NetworkError};
 pub use table::{Charge, SET_ACCOUNTS, TABLE_ENTRIES_MAX, Table};
 
@@ -161,25 +162,23 @@ impl Limiter {
         self.now = milliseconds.saturating_mul(MILLISECOND);
     }
 
-    /// Counts a packet that is for us; false where its sender sends too many.
+    /// Counts a packet of a client that is for us, or a query over a stream; false where it sends too many.
     #[inline]
-    pub(crate) fn admits_packet(&mut self, frame: &[u8], packet: Packet) -> bool {
+    pub(crate) fn admits(&mut self, client: Client) -> bool {
         let Some(limit) = self.packets else {
             return true;
         };
-        let client = packet.client(frame);
         let key = self.key(client, 0, 0);
         self.table.charge(key, &limit, self.now) == Charge::Within || self.is_exempt(client)
     }
 
-    /// Counts a response to the sender of a packet, and rules on it.
+    /// Counts a response to a client, and rules on it.
     #[inline]
-    pub(crate) fn rule(&mut self, frame: &[u8], packet: Packet, response: Response) -> Ruling {
+    pub(crate) fn rule(&mut self, client: Client, response: Response) -> Ruling {
         let limit = if response.class == Class::NxDomain { self.nxdomains } else { self.responses };
         let Some(limit) = limit else {
             return Ruling::Send;
         };
-        let client = packet.client(frame);
         let name = if self.by_name { response.name } else { 0 };
         let key = self.key(client, response.class as u64, name);
         match self.table.charge(key, &limit, self.now) {
@@ -213,7 +212,7 @@ impl Limiter {
 impl Packet {
     /// Who sent it. The frame is still as it came.
     #[inline]
-    fn client(&self, frame: &[u8]) -> Client {
+    pub(crate) fn client(&self, frame: &[u8]) -> Client {
         let header = frame.get(self.ip..).unwrap_or_default();
         // Both headers are there in full: they were checked when the packet was found.
         if self.is_ipv6 {

@@ -9,7 +9,7 @@ const MAPPED_BITS: u8 = 96;
 
 /// A client's address: IPv4 ones in the low bits, as IPv4-mapped addresses have them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Client {
+pub(crate) struct Client {
     /// The address.
     pub address: u128,
     /// Whether it came by IPv6.

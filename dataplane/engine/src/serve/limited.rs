@@ -1,11 +1,11 @@
 //! What is done to a reply where clients are limited; see [`crate::rate`].
 
 use super::others::Stage;
-use super::respond::{Reply, message_room};
+use super::respond::Reply;
 use crate::counters::Counters;
-use crate::frame::{Datagram, FrameBuffer, Request};
+use crate::frame::Request;
 use crate::query::{FLAG_AA, FLAG_CD, FLAG_RD, FLAG_TC, Query};
-use crate::rate::{Limiter, Response, Ruling};
+use crate::rate::{Client, Limiter, Response, Ruling};
 use crate::snapshot::Snapshot;
 use crate::verdict::{Reason, Verdict};
 use crate::writer::{EdnsReply, Writer};
@@ -14,34 +14,32 @@ use crate::writer::{EdnsReply, Writer};
 pub(super) struct Asked<'a> {
     /// The query.
     pub query: &'a Query,
-    /// Where it stands in its frame.
-    pub datagram: Datagram,
+    /// Who sent it.
+    pub client: Client,
     /// Most bytes of an answer over UDP.
     pub udp_max: usize,
 }
 
-/// Has a reply counted, and gives what is to be sent of it.
+/// Has a reply counted, and gives what is to be sent of it; `message` holds it, and the room behind it.
 // Not inlined: where nothing is limited it would only be in the way.
 #[inline(never)]
-pub(super) fn limit<F: FrameBuffer>(
+pub(super) fn limit(
     limiter: &mut Limiter,
-    frame: &mut F,
+    message: &mut [u8],
     asked: &Asked<'_>,
     reply: Reply,
     snapshot: &Snapshot,
     counters: &Counters,
 ) -> Result<Reply, Reason> {
-    let (query, packet) = (asked.query, asked.datagram.packet);
-    let room = frame.room();
-    let message = room.get(asked.datagram.message()..).unwrap_or_default();
+    let query = asked.query;
     // Only the direct way knows the checksum, and only for a name that exists. Not knowing costs a lookup.
     let response = Response::of(query, reply.rcode, message, reply.checksum.is_some(), snapshot);
-    match limiter.rule(room, packet, response) {
+    match limiter.rule(asked.client, response) {
         Ruling::Send => Ok(reply),
         Ruling::Drop => Err(Reason::RateLimited),
         Ruling::Slip => {
             counters.slipped.add(1);
-            Ok(empty(query, message_room(frame, asked.datagram), asked.udp_max, reply.rcode))
+            Ok(empty(query, message, asked.udp_max, reply.rcode))
         }
     }
 }
@@ -59,7 +57,7 @@ fn empty(query: &Query, room: &mut [u8], udp_max: usize, rcode: u16) -> Reply {
 /// A request of another protocol. Neighbours that look for our MAC address are not limited: without it none could send.
 pub(super) fn admit_local(limiter: Option<&mut Limiter>, frame: &[u8], request: Request) -> Stage {
     if let (Some(limiter), Request::Echo(packet)) = (limiter, request)
-        && !limiter.admits_packet(frame, packet)
+        && !limiter.admits(packet.client(frame))
     {
         return Stage::Decided(Verdict::Drop(Reason::PacketLimited));
     }

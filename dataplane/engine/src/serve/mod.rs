@@ -2,8 +2,11 @@
 //!
 //! Stage one takes all frames apart, stage two answers them: plain queries by `crate::plain`, all else by `others`. In between
 //! the memory is asked for what the lookups will read, so that those of a burst overlap.
+//!
+//! Messages that the kernel's sockets received are answered one by one, by the same code behind the frames: [`MessageServer`].
 
 mod limited;
+mod message;
 mod others;
 mod respond;
 
@@ -11,7 +14,8 @@ use core::net::IpAddr;
 
 pub use crate::chaos::ChaosConfig;
 use crate::counters::Counters;
-use crate::frame::{FrameBuffer, Station};
+use crate::frame::plain::PLAIN_START_TAGGED;
+use crate::frame::{FrameBuffer, Station, turn};
 use crate::limits::BURST_FRAMES_MAX;
 use crate::machine::Machine;
 pub use crate::options::EdnsConfig;
@@ -20,6 +24,7 @@ use crate::rate::RateLimit;
 use crate::rtype::rcode;
 use crate::snapshot::{Candidate, Lead, Snapshot, Spot};
 use crate::verdict::Verdict;
+pub use message::{MessageConfig, MessageServer, Transport};
 use others::Others;
 
 /// What a port serves.
@@ -66,7 +71,7 @@ impl Server {
         Self {
             machine: Machine::here(),
             station: Station::new(config),
-            takes_plain: config.vlan.is_none() && !others.concern_all(),
+            takes_plain: !others.concern_all(),
             plains: core::array::from_fn(|_| PlainQuery::none()),
             others,
         }
@@ -107,11 +112,27 @@ impl Server {
         snapshot: &Snapshot,
         counters: &Counters,
     ) {
+        match self.station.plain_start() {
+            0 => self.serve::<F, 0>(frames, verdicts, snapshot, counters),
+            _ => self.serve::<F, PLAIN_START_TAGGED>(frames, verdicts, snapshot, counters),
+        }
+    }
+
+    /// The same for a port whose plain frames are looked at from a place on. Compiled for each: 50 instructions a query that are
+    /// saved where the place is known.
+    #[inline(always)]
+    fn serve<F: FrameBuffer, const START: usize>(
+        &mut self,
+        frames: &mut [F],
+        verdicts: &mut [Verdict; BURST_FRAMES_MAX],
+        snapshot: &Snapshot,
+        counters: &Counters,
+    ) {
         let machine = self.machine;
         let mut leads = [None; BURST_FRAMES_MAX];
         machine.run(
             #[inline(always)]
-            || self.take_all_apart(frames, snapshot, &mut leads),
+            || self.take_all_apart::<F, START>(frames, snapshot, &mut leads),
         );
         let mut candidates = [None; BURST_FRAMES_MAX];
         machine.run(
@@ -120,20 +141,20 @@ impl Server {
         );
         machine.run(
             #[inline(always)]
-            || self.answer_all(frames, verdicts, snapshot, &candidates, counters),
+            || self.answer_all::<F, START>(frames, verdicts, snapshot, &candidates, counters),
         );
     }
 
     /// Stage one of all frames. Asks the memory for where their names are looked up.
     #[inline(always)]
-    fn take_all_apart<'a, F: FrameBuffer>(
+    fn take_all_apart<'a, F: FrameBuffer, const START: usize>(
         &mut self,
         frames: &mut [F],
         snapshot: &'a Snapshot,
         leads: &mut [Option<Lead<'a>>; BURST_FRAMES_MAX],
     ) {
         for (index, ((frame, plain), lead)) in frames.iter_mut().zip(&mut self.plains).zip(leads).enumerate() {
-            let key = if self.takes_plain && take_plain(plain, &self.station, frame, snapshot).is_some() {
+            let key = if self.takes_plain && take_plain::<F, START>(plain, &self.station, frame, snapshot).is_some() {
                 Some(plain.key)
             } else {
                 self.others.take_apart(index, &self.station, frame, snapshot)
@@ -144,7 +165,7 @@ impl Server {
 
     /// Stage two of all frames.
     #[inline(always)]
-    fn answer_all<'a, F: FrameBuffer>(
+    fn answer_all<'a, F: FrameBuffer, const START: usize>(
         &mut self,
         frames: &mut [F],
         verdicts: &mut [Verdict; BURST_FRAMES_MAX],
@@ -158,15 +179,16 @@ impl Server {
         let plains = self.plains.iter().zip(candidates);
         for (index, ((frame, verdict), (plain, candidate))) in frames.iter_mut().zip(verdicts).zip(plains).enumerate() {
             if let Some(candidate) = candidate
-                && let Some(length) = plain.answer(maker, *candidate, frame.room())
+                && let Some(length) = plain.answer::<START>(maker, *candidate, plain_room::<F, START>(frame))
             {
-                frame.set_len(length);
+                send_plain::<F, START>(&self.station, frame, length);
                 plain_replies += 1;
                 *verdict = Verdict::Reply;
             } else if plain.is_some()
-                && let Some((length, rcode)) = plain.deny(maker, *candidate, frame.room(), &mut encloser)
+                && let Some((length, rcode)) =
+                    plain.deny::<START>(maker, *candidate, plain_room::<F, START>(frame), &mut encloser)
             {
-                frame.set_len(length);
+                send_plain::<F, START>(&self.station, frame, length);
                 counters.queries_ipv4.add(1);
                 counters.answered(rcode, 1);
                 *verdict = Verdict::Reply;
@@ -195,7 +217,7 @@ fn look_ahead<'a>(leads: &[Option<Lead<'a>>], candidates: &mut [Option<Candidate
 
 /// Stage one of a plain query.
 #[inline(always)]
-fn take_plain<F: FrameBuffer>(
+fn take_plain<F: FrameBuffer, const START: usize>(
     plain: &mut PlainQuery,
     station: &Station,
     frame: &mut F,
@@ -205,8 +227,23 @@ fn take_plain<F: FrameBuffer>(
         plain.clear();
         return None;
     }
-    let length = frame.frame().len();
-    plain.take(station, frame.room(), length, snapshot.seed())
+    let length = frame.frame().len().saturating_sub(START);
+    plain.take::<START>(station, frame.room(), length, snapshot.seed())
+}
+
+/// A buffer from where plain frames are looked at.
+#[inline(always)]
+fn plain_room<F: FrameBuffer, const START: usize>(frame: &mut F) -> &mut [u8] {
+    if START == 0 { frame.room() } else { frame.room().get_mut(START..).unwrap_or_default() }
+}
+
+/// Sends a plain reply of so many bytes from there on.
+#[inline(always)]
+fn send_plain<F: FrameBuffer, const START: usize>(station: &Station, frame: &mut F, length: usize) {
+    if START != 0 {
+        turn::ethernet(frame.room(), station.mac);
+    }
+    frame.set_len(START + length);
 }
 
 #[cfg(test)]

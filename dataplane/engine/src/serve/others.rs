@@ -2,7 +2,7 @@
 
 use super::ServerConfig;
 use super::limited::{Asked, admit_local, limit};
-use super::respond::{Reply, Responder, refuse};
+use super::respond::{Reply, Responder, message_room, refuse};
 use crate::counters::Counters;
 use crate::frame::{Datagram, Frame, FrameBuffer, Request, Station, local, turn};
 use crate::limits::BURST_FRAMES_MAX;
@@ -49,7 +49,7 @@ impl Others {
         let slot = || Slot { stage: Stage::Decided(Verdict::Drop(Reason::FrameShort)), query: Query::default() };
         Self {
             slots: (0..BURST_FRAMES_MAX).map(|_| slot()).collect(),
-            responder: Responder::new(config),
+            responder: Responder::over_udp(config.udp_answer_bytes_max, &config.edns, &config.chaos),
             limiter: config.rate_limit.as_ref().and_then(Limiter::new).map(Box::from),
         }
     }
@@ -98,8 +98,9 @@ impl Others {
             Stage::Query(datagram) => 'query: {
                 let mut reply = self.responder.reply(&slot.query, snapshot, candidate, frame, datagram, counters);
                 if let Some(limiter) = self.limiter.as_deref_mut() {
-                    let asked = Asked { query: &slot.query, datagram, udp_max: self.responder.udp_answer_bytes_max() };
-                    match limit(limiter, frame, &asked, reply, snapshot, counters) {
+                    let client = datagram.packet.client(frame.frame());
+                    let asked = Asked { query: &slot.query, client, udp_max: self.responder.udp_answer_bytes_max() };
+                    match limit(limiter, message_room(frame, datagram), &asked, reply, snapshot, counters) {
                         Ok(allowed) => reply = allowed,
                         Err(reason) => break 'query Verdict::Drop(reason),
                     }
@@ -108,7 +109,8 @@ impl Others {
                 send(station, frame, datagram, reply, counters)
             }
             Stage::Refused(datagram, refusal) => {
-                match refuse(self.limiter.as_deref_mut(), frame, datagram, refusal, counters) {
+                let client = datagram.packet.client(frame.frame());
+                match refuse(self.limiter.as_deref_mut(), client, message_room(frame, datagram), refusal, counters) {
                     Ok(reply) => send(station, frame, datagram, reply, counters),
                     Err(reason) => Verdict::Drop(reason),
                 }
@@ -153,7 +155,7 @@ fn take_apart<F: FrameBuffer>(
         },
     };
     if let Some(limiter) = limiter
-        && !limiter.admits_packet(bytes, datagram.packet)
+        && !limiter.admits(datagram.packet.client(bytes))
     {
         return Stage::Decided(Verdict::Drop(Reason::PacketLimited));
     }

@@ -1,16 +1,15 @@
 //! Stage two: the answer is written over the query.
 
-use super::ServerConfig;
 use crate::answer::{self, Outcome, Scratch};
-use crate::chaos::Chaos;
+use crate::chaos::{Chaos, ChaosConfig};
 use crate::cookie::Client;
 use crate::counters::Counters;
 use crate::direct::{self, DirectReply};
 use crate::frame::{Datagram, FrameBuffer};
 use crate::limits::{UDP_ANSWER_BYTES_LIMIT, UDP_ANSWER_BYTES_MIN};
-use crate::options::{Options, source};
+use crate::options::{EdnsConfig, Options, source};
 use crate::query::{FLAG_CD, FLAG_RD, FLAG_TC, HEADER_BYTES, OPCODE_MASK, Query, Refusal};
-use crate::rate::{Limiter, Response, Ruling};
+use crate::rate::{self, Limiter, Response, Ruling};
 use crate::rtype::{CLASS_IN, rcode};
 use crate::snapshot::{Candidate, Snapshot};
 use crate::verdict::Reason;
@@ -18,8 +17,10 @@ use crate::writer::{self, EdnsReply, UdpRoom, Writer};
 
 /// What answers are made with.
 pub(super) struct Responder {
-    /// Most bytes of an answer over UDP.
+    /// Most bytes of an answer over UDP; also what OPT records say that we take, over TCP too.
     udp_answer_bytes_max: usize,
+    /// Whether answers go over a stream, and are as long as they need to be.
+    is_stream: bool,
     /// Working memory of one answer.
     scratch: Scratch,
     /// The options of one answer.
@@ -49,14 +50,21 @@ impl From<DirectReply> for Reply {
 }
 
 impl Responder {
-    /// What answers on a port.
-    pub(super) fn new(config: &ServerConfig) -> Self {
+    /// What answers datagrams.
+    pub(super) fn over_udp(udp_answer_bytes_max: usize, edns: &EdnsConfig, chaos: &ChaosConfig) -> Self {
         Self {
-            udp_answer_bytes_max: config.udp_answer_bytes_max.clamp(UDP_ANSWER_BYTES_MIN, UDP_ANSWER_BYTES_LIMIT),
+            udp_answer_bytes_max: udp_answer_bytes_max.clamp(UDP_ANSWER_BYTES_MIN, UDP_ANSWER_BYTES_LIMIT),
+            is_stream: false,
             scratch: Scratch::default(),
-            options: Options::new(&config.edns),
-            chaos: Chaos::new(&config.chaos),
+            options: Options::over_udp(edns),
+            chaos: Chaos::new(chaos),
         }
+    }
+
+    /// What answers messages of a stream.
+    pub(super) fn over_tcp(udp_answer_bytes_max: usize, edns: &EdnsConfig, chaos: &ChaosConfig) -> Self {
+        let udp = Self::over_udp(udp_answer_bytes_max, edns, chaos);
+        Self { is_stream: true, options: Options::over_tcp(edns), ..udp }
     }
 
     /// Most bytes of an answer over UDP.
@@ -80,6 +88,38 @@ impl Responder {
         self.options.set_now(seconds);
     }
 
+    /// Tells for how long idle connections are kept; see [`Options::set_keepalive`].
+    pub(super) fn set_keepalive(&mut self, deciseconds: u16) {
+        self.options.set_keepalive(deciseconds);
+    }
+
+    /// Writes the answer over a query that did not come in a frame of ours. The long way gives what the others would.
+    pub(super) fn reply_to_message(
+        &mut self,
+        query: &Query,
+        client: Client,
+        message: &mut [u8],
+        snapshot: &Snapshot,
+        counters: &Counters,
+    ) -> Reply {
+        let (mut instead, mut options_bytes) = (None, 0);
+        if self.options.concern(query) {
+            instead = self.options.judge(query, Some(client), counters);
+            options_bytes = self.options.bytes().len();
+        }
+        let room = UdpRoom { answer_bytes_max: self.udp_answer_bytes_max, options_bytes };
+        let limit = if self.is_stream {
+            writer::stream_limit(query, options_bytes, message.len())
+        } else {
+            writer::udp_limit(query, room, message.len()).0
+        };
+        let reply = self.respond(query, instead, Some(client), message, limit, snapshot);
+        if options_bytes == 0 {
+            return reply;
+        }
+        self.options.append(message, reply.length).map_or(reply, |length| Reply { length, ..reply })
+    }
+
     /// Stage two: writes the answer over the query.
     #[inline]
     pub(super) fn reply<F: FrameBuffer>(
@@ -94,7 +134,7 @@ impl Responder {
         let mut room = UdpRoom { answer_bytes_max: self.udp_answer_bytes_max, options_bytes: 0 };
         let mut instead = None;
         if self.options.concern(query) {
-            instead = self.options.judge(query, frame.frame(), datagram.packet, counters);
+            instead = self.options.judge(query, source(frame.frame(), datagram.packet), counters);
             room.options_bytes = self.options.bytes().len();
         }
         let direct = match instead {
@@ -105,7 +145,9 @@ impl Responder {
             Some(reply) => reply.into(),
             None => {
                 let client = source(frame.frame(), datagram.packet);
-                self.respond(query, instead, client, message_room(frame, datagram), room, snapshot)
+                let message = message_room(frame, datagram);
+                let (limit, _) = writer::udp_limit(query, room, message.len());
+                self.respond(query, instead, client, message, limit, snapshot)
             }
         };
         if room.options_bytes == 0 {
@@ -117,7 +159,7 @@ impl Responder {
         }
     }
 
-    /// The long way. `instead` is what the answer is where it does not come from the zones.
+    /// The long way. `instead` is what the answer is where it does not come from the zones; records end before `limit`.
     #[inline]
     fn respond(
         &mut self,
@@ -125,11 +167,10 @@ impl Responder {
         instead: Option<Outcome>,
         client: Option<Client>,
         message: &mut [u8],
-        room: UdpRoom,
+        limit: usize,
         snapshot: &Snapshot,
     ) -> Reply {
-        let (limit, _) = writer::udp_limit(query, room, message.len());
-        let edns = query.edns.map(|edns| EdnsReply::to(edns, room.answer_bytes_max));
+        let edns = query.edns.map(|edns| EdnsReply::to(edns, self.udp_answer_bytes_max));
         let mut writer = Writer::new(message, query, limit);
         let outcome = match (instead, query.edns) {
             (Some(outcome), _) => outcome,
@@ -150,20 +191,19 @@ impl Responder {
 }
 
 /// Writes a bare header with a response code over a message that is not answered from the zones.
-pub(super) fn refuse<F: FrameBuffer>(
+pub(super) fn refuse(
     limiter: Option<&mut Limiter>,
-    frame: &mut F,
-    datagram: Datagram,
+    client: rate::Client,
+    message: &mut [u8],
     refusal: Refusal,
     counters: &Counters,
 ) -> Result<Reply, Reason> {
     if let Some(limiter) = limiter
         && !matches!(refusal, Refusal::Drop(_))
-        && limiter.rule(frame.frame(), datagram.packet, Response::ERROR) != Ruling::Send
+        && limiter.rule(client, Response::ERROR) != Ruling::Send
     {
         return Err(Reason::RateLimited);
     }
-    let room = message_room(frame, datagram);
     let rcode = match refusal {
         Refusal::Drop(reason) => return Err(reason),
         Refusal::Formerr(reason) => {
@@ -176,8 +216,8 @@ pub(super) fn refuse<F: FrameBuffer>(
         }
         Refusal::Notimp => rcode::NOTIMP,
     };
-    let flags = room.get(2..4).and_then(<[u8]>::first_chunk).map_or(0, |flags| u16::from_be_bytes(*flags));
-    let length = writer::refuse(room, flags & (OPCODE_MASK | FLAG_RD | FLAG_CD), rcode);
+    let flags = message.get(2..4).and_then(<[u8]>::first_chunk).map_or(0, |flags| u16::from_be_bytes(*flags));
+    let length = writer::refuse(message, flags & (OPCODE_MASK | FLAG_RD | FLAG_CD), rcode);
     debug_assert_eq!(length, HEADER_BYTES);
     Ok(Reply { length, rcode, truncated: false, checksum: None })
 }

@@ -1,0 +1,248 @@
+//! One turn of a connection: what has come is read, what is whole of it is answered in order, the answers go out in one write.
+//!
+//! The buffers are the thread's, and all connections use them in turn: a connection keeps something of its own ([`Rest`]) only
+//! while a query of it is not whole, or its client does not take the answers.
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use ringdns_engine::counters::Counters;
+use ringdns_engine::limits::STREAM_MESSAGE_BYTES_MAX;
+use ringdns_engine::serve::{MessageConfig, Transport};
+use ringdns_engine::snapshot::Snapshot;
+use ringdns_engine::verdict::Reason;
+use tokio::io::{AsyncRead as _, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+
+use super::answerer::Answerer;
+use super::framing::{self, LENGTH_BYTES, QUERY_BYTES_MAX};
+use super::stats::Closed;
+
+/// Bytes that are read in a turn: some hundred queries, so that no client keeps the others waiting for long.
+const INPUT_BYTES: usize = 16 << 10;
+
+/// Bytes of answers from which on they are sent before more are made.
+const OUTPUT_SEND_BYTES: usize = 64 << 10;
+
+/// Bytes of answers that a turn makes at most: one more than what is sent at once.
+const OUTPUT_BYTES: usize = OUTPUT_SEND_BYTES + LENGTH_BYTES + STREAM_MESSAGE_BYTES_MAX;
+
+const _: () = assert!(INPUT_BYTES > LENGTH_BYTES + QUERY_BYTES_MAX);
+
+/// What a connection keeps from one turn to the next; without heap memory mostly.
+#[derive(Debug, Default)]
+pub(super) struct Rest {
+    /// What was read and not answered.
+    input: Vec<u8>,
+    /// Whether a whole query stands at its beginning.
+    has_query: bool,
+    /// What was answered and not sent.
+    output: Vec<u8>,
+    /// Bytes of the output that were sent.
+    sent: usize,
+    /// Why the connection ends once the output is sent.
+    end: Option<Closed>,
+}
+
+impl Rest {
+    /// What is to be sent.
+    pub(super) fn unsent(&self) -> &[u8] {
+        self.output.get(self.sent..).unwrap_or_default()
+    }
+
+    /// Notes that bytes were sent; true once all are.
+    pub(super) fn note_sent(&mut self, bytes: usize) -> bool {
+        self.sent += bytes;
+        let is_done = self.unsent().is_empty();
+        if is_done {
+            (self.output, self.sent) = (Vec::new(), 0);
+        }
+        is_done
+    }
+
+    /// Bytes that are held.
+    pub(super) fn held(&self) -> usize {
+        self.input.capacity() + self.output.capacity()
+    }
+
+    /// Why the connection ends now.
+    pub(super) fn end(&self) -> Option<Closed> {
+        self.end.filter(|_| self.output.is_empty())
+    }
+}
+
+/// What a turn has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Turn {
+    /// Queries that were answered.
+    pub answered: usize,
+    /// How to go on.
+    pub next: Next,
+}
+
+/// How to go on after a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// When something comes.
+    Wait,
+    /// At once, after the others: there is more.
+    Again,
+    /// When the rest of a query comes.
+    Complete,
+    /// When the client has taken its answers.
+    Flush,
+    /// Not at all.
+    Close(Closed),
+}
+
+/// Answers the connections of a thread, one at a time.
+pub(super) struct Desk {
+    /// Answers messages.
+    answerer: Answerer,
+    /// What came.
+    input: Box<[u8]>,
+    /// What goes out.
+    output: Box<[u8]>,
+}
+
+impl Desk {
+    /// A desk that answers by a configuration.
+    pub(super) fn new(answers: watch::Receiver<MessageConfig>) -> Self {
+        Self {
+            answerer: Answerer::new(answers, Transport::Tcp),
+            input: vec![0; INPUT_BYTES].into(),
+            output: vec![0; OUTPUT_BYTES].into(),
+        }
+    }
+
+    /// Tells for how long idle connections are kept, in tenths of a second.
+    pub(super) fn set_keepalive(&mut self, deciseconds: u16) {
+        self.answerer.set_keepalive(deciseconds);
+    }
+
+    /// One turn, once there is something to do. `snapshot` gives what is served, and is asked after the queries have come: so
+    /// they see what was published before they were sent.
+    pub(super) fn poll_turn(
+        &mut self,
+        context: &mut Context<'_>,
+        stream: &mut TcpStream,
+        client: SocketAddr,
+        rest: &mut Rest,
+        snapshot: impl FnOnce() -> Arc<Snapshot>,
+        counters: &Counters,
+    ) -> Poll<Turn> {
+        let mut filled = rest.input.len();
+        if let Some(to) = self.input.get_mut(..filled) {
+            to.copy_from_slice(&rest.input);
+        }
+        let mut has_ended = false;
+        if !rest.has_query {
+            let mut room = ReadBuf::new(self.input.get_mut(filled..).unwrap_or_default());
+            match Pin::new(&mut *stream).poll_read(context, &mut room) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Err(_)) => {
+                    return Poll::Ready(Turn { answered: 0, next: Next::Close(Closed::Reset) });
+                }
+                Poll::Ready(Ok(())) => {
+                    has_ended = room.filled().is_empty();
+                    filled += room.filled().len();
+                }
+            }
+        }
+        let mut work = Work { used: 0, written: 0, answered: 0, end: None, is_full: false };
+        self.answer_all(filled, client, &mut work, &snapshot(), counters);
+        Poll::Ready(self.finish(stream, rest, filled, has_ended, &work))
+    }
+
+    /// Answers what is whole of the input.
+    fn answer_all(
+        &mut self,
+        filled: usize,
+        client: SocketAddr,
+        work: &mut Work,
+        snapshot: &Snapshot,
+        counters: &Counters,
+    ) {
+        let server = self.answerer.server();
+        loop {
+            let query = match framing::first(self.input.get(work.used..filled).unwrap_or_default()) {
+                Ok(Some(query)) => query,
+                Ok(None) => return,
+                Err(cause) => return work.end = Some(cause),
+            };
+            if work.written >= OUTPUT_SEND_BYTES {
+                return work.is_full = true;
+            }
+            let place = self.output.get_mut(work.written..).unwrap_or_default();
+            let Some((length, message)) = place.split_first_chunk_mut::<LENGTH_BYTES>() else { return };
+            // As long as the room: the output has some for the longest message behind what is sent at once.
+            let message = message.get_mut(..STREAM_MESSAGE_BYTES_MAX).unwrap_or_default();
+            if let Some(to) = message.get_mut(..query.len()) {
+                to.copy_from_slice(query);
+            }
+            match server.answer(client, message, query.len(), snapshot, counters) {
+                Ok(bytes) => {
+                    *length = u16::try_from(bytes).unwrap_or(u16::MAX).to_be_bytes();
+                    work.written += LENGTH_BYTES + bytes;
+                    work.used += LENGTH_BYTES + query.len();
+                    work.answered += 1;
+                }
+                // A delay would hold what the client sends in our memory and hide from it why; closed, it pays for a new
+                // connection with every query too many.
+                Err(Reason::PacketLimited) => return work.end = Some(Closed::RateLimited),
+                Err(_) => return work.end = Some(Closed::NoQuery),
+            }
+        }
+    }
+
+    /// Sends the answers, and keeps what is left.
+    fn finish(&self, stream: &TcpStream, rest: &mut Rest, filled: usize, has_ended: bool, work: &Work) -> Turn {
+        let mut sent = 0;
+        let output = self.output.get(..work.written).unwrap_or_default();
+        if !output.is_empty() {
+            match stream.try_write(output) {
+                Ok(bytes) => sent = bytes,
+                Err(error) if is_for_later(&error) => {}
+                Err(_) => return Turn { answered: work.answered, next: Next::Close(Closed::Reset) },
+            }
+        }
+        let unsent = output.get(sent..).unwrap_or_default();
+        let unused = self.input.get(work.used..filled).unwrap_or_default();
+        rest.has_query = work.is_full;
+        // Nothing more comes: what is not whole will never be.
+        let is_last = has_ended && !work.is_full;
+        rest.end = work.end.or(is_last.then_some(Closed::Client));
+        rest.input = if rest.end.is_some() { Vec::new() } else { unused.to_vec() };
+        (rest.output, rest.sent) = (unsent.to_vec(), 0);
+        let next = match rest.end {
+            _ if !rest.output.is_empty() => Next::Flush,
+            Some(end) => Next::Close(end),
+            None if work.is_full || filled == INPUT_BYTES => Next::Again,
+            None if rest.input.is_empty() => Next::Wait,
+            None => Next::Complete,
+        };
+        Turn { answered: work.answered, next }
+    }
+}
+
+/// A turn's work on the buffers.
+struct Work {
+    /// Bytes of the input that were answered.
+    used: usize,
+    /// Bytes of the output.
+    written: usize,
+    /// Queries that were answered.
+    answered: usize,
+    /// Why there is no more to come.
+    end: Option<Closed>,
+    /// Whether a whole query waits until the output is sent.
+    is_full: bool,
+}
+
+/// True where a write is to be tried again later.
+pub(super) fn is_for_later(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::Interrupted)
+}
