@@ -64,6 +64,8 @@ restarted() {
 
 units_stop() {
   systemctl stop ringdns ringdns-setup || return
+  journalctl --no-pager -b -u ringdns-setup | tail -n 20
+  readlink "/sys/bus/pci/devices/$NIC/driver"
   driver_is "$DRIVER" && [ "$(reserved_mib)" = 0 ] && [ ! -e /sys/class/net/ring0 ] && basename /sys/bus/pci/devices/"$NIC"/net/*
 }
 
