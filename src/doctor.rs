@@ -8,6 +8,9 @@ use ringdns_hugepages::Root;
 use ringdns_hugepages::doctor::{Check, Level, ToKernel, WantedPort, Wants, examine};
 use serde_json::json;
 
+/// Files beside those of connections over TCP (conf/example.toml names the number).
+const OTHER_FILES: u64 = 512;
+
 /// How the machine is looked at.
 #[derive(Debug, Args)]
 #[command(after_help = "Exit codes: 0 all that is needed is there, 1 something is missing, 2 wrong usage.\n\
@@ -48,6 +51,12 @@ fn wants_of(config: &Config) -> Wants {
         memory_mib: config.eal.memory_mib.into(),
         cores: config.workers.cores.clone(),
         ports: config.ports.iter().map(port).collect(),
+        files: if config.sockets.listen.is_empty() {
+            0
+        } else {
+            config.sockets.tcp_connections_max as u64 + OTHER_FILES
+        },
+        listens_low: config.sockets.listen.iter().any(|address| address.port() < 1024),
     }
 }
 

@@ -166,7 +166,7 @@ fn load_translation(session: &mut Session<'_>) -> Result<(), SetupError> {
 fn load_any_driver(session: &mut Session<'_>, nic: &Nic) {
     if let Some(alias) = session.root().text(&format!("{}/modalias", nic.folder())) {
         // Where none knows it, or it is part of the kernel, what follows tells.
-        let _ = session.take(&Step::run(&["modprobe", "--quiet", &alias]), None);
+        let _ = session.take(&Step::run(&["modprobe", "-q", &alias]), None);
     }
 }
 

@@ -79,6 +79,10 @@ pub struct Wants {
     pub cores: Vec<usize>,
     /// The ports.
     pub ports: Vec<WantedPort>,
+    /// Files that may have to be open at once.
+    pub files: u64,
+    /// Whether the kernel's sockets listen on ports below 1024.
+    pub listens_low: bool,
 }
 
 /// What a port needs of the machine.

@@ -31,7 +31,7 @@ pub struct Process {
     pub capabilities: u64,
     /// Bytes of memory that it may lock; none: any amount.
     pub lock_bytes_max: Option<u64>,
-    /// Files that it may open; none: any number.
+    /// Files that it may open, as far as it may raise its own limit; none: any number.
     pub files_max: Option<u64>,
 }
 
@@ -53,8 +53,9 @@ impl Process {
             user: effective("Uid:"),
             groups,
             capabilities: capabilities.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or_default(),
-            lock_bytes_max: soft_limit(&limits, "Max locked memory"),
-            files_max: soft_limit(&limits, "Max open files"),
+            lock_bytes_max: limit(&limits, "Max locked memory", SOFT),
+            // The server raises this one by itself as far as it may.
+            files_max: limit(&limits, "Max open files", HARD),
         }
     }
 
@@ -79,10 +80,16 @@ impl Process {
     }
 }
 
-/// The soft limit of a line of /proc/self/limits; none: unlimited.
-fn soft_limit(limits: &str, label: &str) -> Option<u64> {
+/// The column of what holds, in a line of /proc/self/limits.
+const SOFT: usize = 0;
+
+/// The column of what a process may raise that to.
+const HARD: usize = 1;
+
+/// A limit of a line of /proc/self/limits; none: unlimited.
+fn limit(limits: &str, label: &str, column: usize) -> Option<u64> {
     let line = limits.lines().find_map(|line| line.strip_prefix(label))?;
-    line.split_whitespace().next()?.parse().ok()
+    line.split_whitespace().nth(column)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -100,7 +107,7 @@ mod tests {
         let process = Process::read(&machine.root());
         assert_eq!((process.user, process.groups.as_slice()), (999, [4, 24, 998].as_slice()));
         assert!(process.has(NET_ADMIN) && !process.has(NET_RAW));
-        assert_eq!((process.files_max, process.lock_bytes_max), (Some(1024), None));
+        assert_eq!((process.files_max, process.lock_bytes_max), (Some(4096), None));
         assert_eq!(process.may_use(&machine.root(), "dev/none"), None);
     }
 

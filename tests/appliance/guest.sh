@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# What happens inside the virtual machine, as its first process: the NIC goes from the kernel to RingDNS and back.
-# scripts/appliance-test writes the variables before it, and does what this asks of it.
+# What happens inside the virtual machine: the steps. scripts/appliance-test writes the variables before them and one of
+# direct.sh and units.sh behind them, and does what they ask of it.
 #   BINARY KERNEL_ROOT    paths of this machine, which the guest shares
 #   NIC MODULE DRIVER     of the emulated NIC: address, the kernel's module, the PCI driver in it
 #   RUN_AS                root or nobody
@@ -176,42 +176,16 @@ unbind_nic() {
   [ ! -e "/run/ringdns-setup/nic/$NIC" ] && ip -brief address show dev "$INTERFACE"
 }
 
+# Something to be fetched from the guest's kernel over TCP.
+serve_file() {
+  mkdir -p /run/www && head -c 2000000 /dev/urandom >/run/www/bulk && cp /run/www/bulk "$CONTROL/bulk" || return
+  "$KERNEL_ROOT/bin/busybox" httpd -p 8080 -h /run/www
+}
+
 # What is not DNS comes by this interface; the served addresses are given to it, so that the kernel answers for them.
 kernel_interface() {
   wait_for 10 test -e /sys/class/net/ring0 && ip link set ring0 up || return
   ip address add 198.51.100.53/24 dev ring0 && ip address add 2001:db8:53::53/64 dev ring0 nodad || return
-  mkdir -p /run/www && head -c 2000000 /dev/urandom >/run/www/bulk && cp /run/www/bulk "$CONTROL/bulk" || return
-  "$KERNEL_ROOT/bin/busybox" httpd -p 198.51.100.53:8080 -h /run/www || return
   ip -brief address show dev ring0
   ip -details link show dev ring0 | grep -o 'link/ether [0-9a-f:]*\|tun type [a-z]*' | tr '\n' ' '
 }
-
-main() {
-  step "machine started" prepare
-  step "kernel has the NIC ($DRIVER)" kernel_has_nic
-  ask_host kernel
-  step "doctor: what is missing" doctor_finds 1 "ringdns setup hugepages --mib" "ringdns setup nic bind $NIC"
-  step "default route is not taken" refuses_default_route
-  step "hugepages reserved" hugepages "$HUGEPAGES_MIB"
-  step "NIC bound to vfio-pci" bind_nic
-  step "NIC bound again: no change" bind_nic
-  if [ "$RUN_AS" != root ]; then
-    step "doctor: permissions missing" doctor_finds 1 "ringdns setup permissions"
-    step "permissions given" permissions
-  fi
-  step "doctor: all there" doctor_finds 0
-  step "server started" start_server
-  step "kernel interface" kernel_interface
-  ask_host dns
-  ask_host stream
-  step "counters" counters
-  step "NIC in use is not taken" refuses_while_used
-  step "server stopped" stop_server
-  step "NIC given back" unbind_nic
-  ask_host back
-  step "hugepages given back" hugepages 0
-  record "machine ended" ok ""
-  finish
-}
-
-main

@@ -10,8 +10,8 @@ const CPU_NEEDED: [&str; 4] = ["sse2", "ssse3", "sse4_1", "sse4_2"];
 /// What the packet path uses where it is there.
 const CPU_USED: [&str; 2] = ["avx2", "bmi2"];
 
-/// Files that may be open: connections of DNS over TCP, the admin API's, and the server's own.
-const FILES_MIN: u64 = 4096;
+/// Files that may be open where DNS over TCP needs none: connections of the admin API, and the server's own.
+const FILES_MIN: u64 = 1024;
 
 /// Processor, IOMMU, vfio, rights and limits.
 pub(super) fn checks(patient: &Patient<'_>) -> Vec<Check> {
@@ -19,6 +19,7 @@ pub(super) fn checks(patient: &Patient<'_>) -> Vec<Check> {
     checks.extend(cores(patient));
     checks.push(numa(patient));
     checks.extend([iommu(patient), vfio(patient), capabilities(patient), files(patient)]);
+    checks.extend(low_ports(patient));
     checks
 }
 
@@ -155,13 +156,29 @@ fn capabilities(patient: &Patient<'_>) -> Check {
     ))
 }
 
+/// Whether the sockets of DNS over TCP can be opened, where there are such.
+fn low_ports(patient: &Patient<'_>) -> Option<Check> {
+    if !patient.wants?.listens_low {
+        return None;
+    }
+    // The kernel may be told that ports below 1024 are nobody's.
+    let first_free = patient.root.number("proc/sys/net/ipv4/ip_unprivileged_port_start").unwrap_or(1024);
+    Some(if patient.process.has(NET_BIND_SERVICE) || first_free <= 53 {
+        Check::new("sockets", Level::Ok, "this user may listen on ports below 1024")
+    } else {
+        Check::new("sockets", Level::Missing, "CAP_NET_BIND_SERVICE is missing: [sockets] listens below port 1024")
+            .remedy("run as root, or AmbientCapabilities=CAP_NET_BIND_SERVICE in the unit")
+    })
+}
+
 /// How many files may be open.
 fn files(patient: &Patient<'_>) -> Check {
+    let needed = patient.wants.map_or(0, |wants| wants.files).max(FILES_MIN);
     match patient.process.files_max {
-        Some(files) if files < FILES_MIN => {
-            let finding = format!("{files} files may be open: DNS over TCP has fewer connections");
+        Some(files) if files < needed => {
+            let finding = format!("{files} files may be open, {needed} are needed: DNS over TCP has fewer connections");
             Check::new("open files", patient.flaw(Level::Warning), finding)
-                .remedy("ulimit -n 65536 (systemd: LimitNOFILE=65536)")
+                .remedy(format!("ulimit -Hn {needed} (systemd: LimitNOFILE={needed})"))
         }
         Some(files) => Check::new("open files", Level::Ok, format!("{files} may be open")),
         None => Check::new("open files", Level::Ok, "any number may be open"),

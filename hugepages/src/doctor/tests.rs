@@ -34,7 +34,7 @@ fn tap() -> Wants {
 /// What an appliance's configuration wants.
 fn dedicated() -> Wants {
     let ports = vec![WantedPort { kernel: Some(ToKernel::Any), ..port("0000:00:04.0") }];
-    Wants { hugepages: true, memory_mib: 512, cores: vec![1, 2], ports }
+    Wants { hugepages: true, memory_mib: 512, cores: vec![1, 2], ports, ..Wants::default() }
 }
 
 /// The checks of at least a level, one line each.
@@ -154,4 +154,19 @@ fn an_iommu_with_short_addresses_needs_root() {
     machine.file("proc/self/status", "Uid:\t9\t65533\t9\t9\nGid:\t9\t65533\t9\t9\nGroups:\t\nCapEff:\t0\n");
     let by_user = lines(&examine(&machine.root(), Some(&dedicated())), Level::Missing);
     assert_line(&by_user, &["port 0000:00:04.0: the IOMMU's addresses have 39 bits"]);
+}
+
+#[test]
+fn sockets_of_the_kernel_need_files_and_low_ports() {
+    let machine = laptop("sockets");
+    let wants = Wants { files: 100_000, listens_low: true, ..tap() };
+    let warnings = lines(&examine(&machine.root(), Some(&wants)), Level::Warning);
+    assert_eq!(warnings.len(), 1, "root may listen: {warnings:#?}");
+    assert_line(&warnings, &["open files: 65536 files may be open, 100000 are needed", "LimitNOFILE=100000"]);
+    machine.file("proc/self/status", "Uid:\t9\t65533\t9\t9\nGid:\t9\t65533\t9\t9\nGroups:\t\nCapEff:\t1000\n");
+    let missing = lines(&examine(&machine.root(), Some(&wants)), Level::Missing);
+    assert_line(&missing, &["sockets: CAP_NET_BIND_SERVICE is missing"]);
+    machine.file("proc/sys/net/ipv4/ip_unprivileged_port_start", "53\n");
+    let missing = lines(&examine(&machine.root(), Some(&wants)), Level::Missing);
+    assert!(!missing.iter().any(|line| line.starts_with("sockets")), "{missing:#?}");
 }
