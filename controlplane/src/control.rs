@@ -17,6 +17,8 @@ use tokio::task::AbortHandle;
 use crate::api::{self, Context, ready};
 use crate::config::{Changes, Config, ConfigError, ViewConfig};
 use crate::cycle::{Cycle, RECLAIM_INTERVAL};
+use crate::etcd::source::EtcdSource;
+use crate::etcd::state::EtcdState;
 use crate::metrics::Metrics;
 use crate::ports::PortGauges;
 use crate::reload::{ReloadHook, Settings};
@@ -35,6 +37,9 @@ const DRAIN_SECONDS: u64 = 5;
 
 /// The sources in order of priority: the first wins.
 const SOURCES: [&str; 2] = ["store", "zone_files"];
+
+/// The same with etcd.
+const SOURCES_WITH_ETCD: [&str; 3] = ["store", "zone_files", "etcd"];
 
 /// What the program was built from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -117,8 +122,8 @@ struct Parts {
     stop: oneshot::Sender<()>,
     /// Ends when the API has stopped.
     served: tokio::task::JoinHandle<()>,
-    /// Ends the source of zone files, also in the middle of a file.
-    zone_files: AbortHandle,
+    /// End the other sources, zone files also in the middle of a file.
+    tasks: Vec<AbortHandle>,
     /// Ends the store.
     store: StoreHandle,
     /// Gives the publisher back when every source is gone.
@@ -153,7 +158,8 @@ impl ControlPlane {
         let files = config.zone_files.iter().map(ZoneFileState::new);
         let settings = Arc::new(Settings::new(config));
         let views = publish_views(&config.views, &mut publisher);
-        let state = Arc::new(State::new(Arc::clone(publisher.current()), &SOURCES, views, files.collect()));
+        let names: &[&'static str] = if config.etcd.is_some() { &SOURCES_WITH_ETCD } else { &SOURCES };
+        let state = Arc::new(State::new(Arc::clone(publisher.current()), names, views, files.collect()));
         let sockets = Sockets::start(&config.sockets, sockets, &state, Duration::from_secs(DRAIN_SECONDS))?;
         let (events, waiting) = source::queue();
         let cycle = Cycle::new(publisher, waiting, Arc::clone(&state));
@@ -164,7 +170,12 @@ impl ControlPlane {
         let (reloads, requests) = mpsc::unbounded_channel();
         let zone_files = ZoneFiles::new(Arc::clone(&settings), requests, Arc::clone(&state));
         spawn_source(&runtime, &state, 0, store, &events);
-        let zone_files = spawn_source(&runtime, &state, 1, zone_files, &events);
+        let mut tasks = vec![spawn_source(&runtime, &state, 1, zone_files, &events)];
+        if let Some(config) = &config.etcd {
+            let seen = state.etcd.get_or_init(|| Arc::new(EtcdState::default()));
+            let etcd = EtcdSource::new(config, Arc::clone(seen));
+            tasks.push(spawn_source(&runtime, &state, 2, etcd, &events));
+        }
         // From here on only sources hold the queue open: when the last ends, so does the cycle.
         drop(events);
 
@@ -190,7 +201,7 @@ impl ControlPlane {
         let stopped = async move { drop(stopped.await) };
         let served = runtime.spawn(api::serve(listener, context, stopped));
         tracing::info!(%address, "admin API listens");
-        let parts = Parts { runtime, stop, served, zone_files, store: writer, cycle, sockets };
+        let parts = Parts { runtime, stop, served, tasks, store: writer, cycle, sockets };
         Ok(Self { parts: Some(parts), address, reloads, settings, state })
     }
 
@@ -270,7 +281,7 @@ impl Drop for ControlPlane {
 impl Parts {
     /// See [`ControlPlane::shutdown`].
     fn end(self) -> Option<Publisher> {
-        let Self { runtime, stop, served, zone_files, store, cycle, sockets } = self;
+        let Self { runtime, stop, served, tasks, store, cycle, sockets } = self;
         // Both drain at the same time.
         sockets.request_stop();
         // The API may have ended by itself.
@@ -282,7 +293,7 @@ impl Parts {
             store.stop().await;
         });
         drop(sockets);
-        zone_files.abort();
+        tasks.iter().for_each(AbortHandle::abort);
         drop(store);
         let publisher = cycle.join().ok();
         // What runs now is a zone file being read, or a client that never ends its request: nothing that is missed.

@@ -1,11 +1,11 @@
 //! The control plane of RingDNS: it keeps the published snapshot true to its sources.
 //!
 //! ```text
-//! sources (store | zone files) -> merge -> model -> compile -> publish
+//! sources (store | zone files | etcd) -> merge -> model -> compile -> publish
 //! ```
 //!
-//! Read `cycle` first: everything that changes what is served goes through it. Then [`source`] and the two sources
-//! ([`store`], [`zonefile`]), `merge`, and [`api`], which reads the served snapshot and writes to the store. [`sockets`]
+//! Read `cycle` first: everything that changes what is served goes through it. Then [`source`] and the sources
+//! ([`store`], [`zonefile`], [`etcd`]), `merge`, and [`api`], which reads the served snapshot and writes to the store. [`sockets`]
 //! answers DNS from it over the kernel's own sockets.
 
 pub mod api;
@@ -14,6 +14,7 @@ mod check;
 pub mod config;
 mod control;
 mod cycle;
+pub mod etcd;
 pub mod logging;
 mod merge;
 mod metrics;

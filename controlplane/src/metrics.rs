@@ -138,6 +138,9 @@ impl Collector for Reader {
         self.snapshot(&mut encoder)?;
         self.publications(&mut encoder)?;
         self.sources(&mut encoder)?;
+        if let Some(etcd) = self.state.etcd.get() {
+            etcd.encode(&mut encoder)?;
+        }
         self.configuration(&mut encoder)?;
         self.process(&mut encoder)
     }

@@ -11,6 +11,7 @@ use ringdns_engine::name::WireName;
 use ringdns_engine::snapshot::Snapshot;
 
 use crate::config::ZoneFileConfig;
+use crate::etcd::state::EtcdState;
 use crate::ports::PortGauges;
 use crate::views::Views;
 
@@ -137,6 +138,8 @@ pub struct State {
     pub sources: Vec<SourceState>,
     /// The ports; written once.
     ports: OnceLock<Vec<Arc<PortGauges>>>,
+    /// The etcd source, where there is one.
+    pub(crate) etcd: OnceLock<Arc<EtcdState>>,
     /// The names of views.
     pub views: Arc<Views>,
     /// The zone files in the order of the configuration.
@@ -165,6 +168,7 @@ impl State {
             served: RwLock::new(Served { snapshot, zones: Arc::default() }),
             sources: sources.iter().map(|name| SourceState::new(name)).collect(),
             ports: OnceLock::new(),
+            etcd: OnceLock::new(),
             views,
             zone_files: Mutex::new(zone_files),
             publish_times: Mutex::default(),

@@ -92,7 +92,7 @@ pub(super) fn answer(context: &Context) -> Answer {
         polling.iter().enumerate().map(|(worker, polling)| json!({ "worker": worker, "polling": polling })).collect();
     let body = json!({
         "ready": ready, "missing": missing, "sources": sources(context), "workers": workers,
-        "zone_files_failed": failed,
+        "zone_files_failed": failed, "etcd": context.state.etcd.get().map(|etcd| etcd.json()),
     });
     Answer::json(if ready { 200 } else { 503 }, &body)
 }
@@ -120,6 +120,7 @@ pub(super) fn status(context: &Context) -> Value {
         "dpdk": context.build.dpdk,
         "synced": context.state.is_synced(),
         "sources": sources(context),
+        "etcd": context.state.etcd.get().map(|etcd| etcd.json()),
         "workers": context.workers.counters.len(),
         "sockets": sockets,
         "snapshot": {

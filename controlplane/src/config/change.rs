@@ -42,6 +42,7 @@ impl Config {
         take_ports(&mut self.ports, &new.ports, &mut changes);
         changes.restart("store.path", &self.store.path, &new.store.path);
         changes.live("zone_file", &mut self.zone_files, &new.zone_files);
+        changes.restart("etcd", &self.etcd, &new.etcd);
         changes.live("view", &mut self.views, &new.views);
         self.admin.take(&new.admin, &mut changes);
         self.log.take(&new.log, &mut changes);

@@ -81,6 +81,10 @@ pub struct V1 {
     pub store: Store,
     /// Zone files to serve.
     pub zone_file: Vec<Spanned<ZoneFile>>,
+    /// The etcd source.
+    pub etcd: super::etcd::Etcd,
+    /// What is read from etcd.
+    pub etcd_tree: Vec<Spanned<super::etcd::EtcdTree>>,
     /// Which clients see which view.
     pub view: Vec<Spanned<View>>,
     /// The admin API.
@@ -276,6 +280,19 @@ pub const KEYS: &[&str] = &[
     "store.path",
     "zone_file.zone",
     "zone_file.path",
+    "etcd.endpoints",
+    "etcd.user",
+    "etcd.password_file",
+    "etcd.ca_file",
+    "etcd.cert_file",
+    "etcd.key_file",
+    "etcd.timeout_seconds",
+    "etcd.cache_file",
+    "etcd_tree.layout",
+    "etcd_tree.prefix",
+    "etcd_tree.zones",
+    "etcd_tree.ttl_seconds",
+    "etcd_tree.skip_domain",
     "view.name",
     "view.prefixes",
     "admin.listen",

@@ -2,6 +2,7 @@
 
 mod change;
 mod dns;
+mod etcd;
 pub mod file;
 mod kernel;
 mod port;
@@ -25,6 +26,7 @@ use ringdns_engine::name::WireName;
 use ringdns_engine::rate::{Network, RateLimit};
 
 pub use change::Changes;
+pub use etcd::{EtcdConfig, EtcdTls};
 pub use problem::{ConfigError, Problem};
 pub use sockets::SocketsConfig;
 
@@ -49,6 +51,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// Zone files to serve; no zone twice.
     pub zone_files: Vec<ZoneFileConfig>,
+    /// The etcd source; none: there is none.
+    pub etcd: Option<EtcdConfig>,
     /// Which clients see which view; no name and no prefix twice.
     pub views: Vec<ViewConfig>,
     /// The admin API.

@@ -389,12 +389,13 @@ fn the_example_is_taken_and_shows_the_defaults() {
 #[test]
 fn the_example_with_everything_switched_on_is_taken() {
     let switched_on: String = (EXAMPLE.lines())
-        .filter(|line| !line.starts_with("# token_file") && !line.starts_with("# cookie_secrets_file"))
+        .filter(|line| !line.contains("_file = ") || line.starts_with("cache_file"))
         .map(|line| match line.strip_prefix("# ") {
             Some(key) if key.starts_with("[[") || key.contains(" = ") => format!("{key}\n"),
             _ => format!("{line}\n"),
         })
         .collect();
+    let switched_on = switched_on.replace("user = \"ringdns\"\n", "");
     assert!(parse(&switched_on).unwrap_err().to_string().contains("secret 1 is not"), "the shown secret is none");
     let switched_on = switched_on.replace("[\"change me\"]", "[\"000102030405060708090a0b0c0d0e0f\"]");
     let config = parse(&switched_on.replace("change me", "changed")).unwrap();
@@ -404,6 +405,8 @@ fn the_example_with_everything_switched_on_is_taken() {
     assert_eq!(config.ports[0].kernel, Some(kernel));
     assert_eq!((config.zone_files.len(), config.views.len()), (1, 1));
     assert!(config.admin.token.is_some());
+    let etcd = config.etcd.unwrap();
+    assert_eq!((etcd.endpoints.len(), etcd.trees[0].ttl_seconds, etcd.trees[0].skip_domain), (1, 10, false));
     let limits = RateLimit {
         responses_per_second: 20,
         nxdomains_per_second: 20,
@@ -444,6 +447,8 @@ fn the_list_of_keys_is_that_of_the_spec() {
         "[[port]]",
         "[store]",
         "[[zone_file]]",
+        "[etcd]",
+        "[[etcd_tree]]",
         "[[view]]",
         "[admin]",
         "[log]",

@@ -9,6 +9,7 @@ use ringdns_engine::name::WireName;
 use toml::Spanned;
 
 use super::dns::dns;
+use super::etcd::etcd;
 use super::file::{self, Spec, SpecError};
 use super::port::ports;
 use super::problem::Problems;
@@ -81,6 +82,7 @@ fn checked(path: &Path, base: &Path, spec: file::V1, problems: &mut Problems<'_>
         ports: ports(&spec.port, problems),
         store: store(spec.store, base, problems),
         zone_files: zone_files(&spec.zone_file, base, problems),
+        etcd: etcd(&spec.etcd, &spec.etcd_tree, base, problems),
         views: views(&spec.view, problems),
         admin: admin(spec.admin, base, problems),
         log: log(spec.log, problems),

@@ -1,0 +1,298 @@
+//! `[etcd]` and `[[etcd_tree]]`: where records are read from that many servers share.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ringdns_engine::name::WireName;
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::problem::Problems;
+use super::secret;
+use super::validate::number;
+use crate::etcd::{Layout, Tree};
+use crate::model::TTL_SECONDS_MAX;
+
+/// Where the copy on disk lies unless the file says otherwise.
+const CACHE_FILE: &str = "/var/lib/ringdns/etcd.cache";
+
+/// Most endpoints: more than any cluster has members.
+const ENDPOINTS_MAX: usize = 32;
+
+/// Longest time for a connection or an answer, in seconds.
+const TIMEOUT_SECONDS_MAX: i64 = 60;
+
+/// Time for a connection or an answer in seconds, unless the file says otherwise.
+const TIMEOUT_SECONDS: i64 = 3;
+
+/// `[etcd]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Etcd {
+    /// URLs of the members.
+    pub endpoints: Option<Spanned<Vec<Spanned<String>>>>,
+    /// The user.
+    pub user: Option<Spanned<String>>,
+    /// A file whose first line is the user's password.
+    pub password_file: Option<Spanned<PathBuf>>,
+    /// Certificates of who signs those of the members.
+    pub ca_file: Option<Spanned<PathBuf>>,
+    /// Our certificate.
+    pub cert_file: Option<Spanned<PathBuf>>,
+    /// The key of our certificate.
+    pub key_file: Option<Spanned<PathBuf>>,
+    /// Seconds for a connection or an answer.
+    pub timeout_seconds: Option<Spanned<i64>>,
+    /// The copy on disk.
+    pub cache_file: Option<Spanned<PathBuf>>,
+}
+
+/// `[[etcd_tree]]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EtcdTree {
+    /// `containerdns` or `skydns`.
+    pub layout: Spanned<String>,
+    /// What the keys begin with.
+    pub prefix: Option<Spanned<String>>,
+    /// The zones that are read.
+    pub zones: Spanned<Vec<Spanned<String>>>,
+    /// TTL in seconds of records that have none.
+    pub ttl_seconds: Option<Spanned<i64>>,
+    /// True: names are served without the label left of the zone's.
+    pub skip_domain: Option<Spanned<bool>>,
+}
+
+/// The etcd source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EtcdConfig {
+    /// URLs of the members; at least one.
+    pub endpoints: Vec<String>,
+    /// User and password; none: we are our certificate, or nobody.
+    pub user: Option<(String, Password)>,
+    /// How connections are protected; none: not at all.
+    pub tls: Option<EtcdTls>,
+    /// Time for a connection or an answer.
+    pub timeout: Duration,
+    /// The copy on disk.
+    pub cache_file: PathBuf,
+    /// What is read; at least one tree, no zone twice.
+    pub trees: Vec<Tree>,
+}
+
+/// How connections to etcd are protected. The files are read for each connection, so that they can be renewed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EtcdTls {
+    /// Certificates of who signs those of the members.
+    pub ca_file: PathBuf,
+    /// Our certificate and its key.
+    pub identity: Option<(PathBuf, PathBuf)>,
+}
+
+/// A password. Never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Password(String);
+
+impl Password {
+    /// The password, for who asks for it.
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(..)")
+    }
+}
+
+/// Checks both tables; nothing where there are no endpoints.
+pub(super) fn etcd(
+    spec: &Etcd,
+    trees: &[Spanned<EtcdTree>],
+    base: &Path,
+    problems: &mut Problems<'_>,
+) -> Option<EtcdConfig> {
+    let Some(list) = &spec.endpoints else {
+        if let Some(tree) = trees.first() {
+            let remedy = "give endpoints in [etcd], or remove the tree";
+            problems.add(
+                Some(tree.span()),
+                "etcd_tree",
+                "a tree of keys is given, and no etcd to read it from",
+                remedy,
+            );
+        }
+        return None;
+    };
+    if trees.is_empty() {
+        let remedy = "add a table [[etcd_tree]] with layout and zones";
+        problems.add(Some(list.span()), "etcd.endpoints", "nothing says what is to be read", remedy);
+    }
+    let timeout = spec.timeout_seconds.as_ref();
+    let bounds = 1..=TIMEOUT_SECONDS_MAX;
+    let seconds = number(timeout, "etcd.timeout_seconds", bounds, " seconds", TIMEOUT_SECONDS, problems);
+    Some(EtcdConfig {
+        endpoints: endpoints(list, spec.ca_file.is_some(), problems),
+        user: user(spec, base, problems),
+        tls: tls(spec, base, problems),
+        timeout: Duration::from_secs(seconds.unsigned_abs()),
+        cache_file: base.join(spec.cache_file.as_ref().map_or(Path::new(CACHE_FILE), |path| path.get_ref())),
+        trees: checked_trees(trees, problems),
+    })
+}
+
+/// The members.
+fn endpoints(list: &Spanned<Vec<Spanned<String>>>, has_ca: bool, problems: &mut Problems<'_>) -> Vec<String> {
+    const KEY: &str = "etcd.endpoints";
+    let count = list.get_ref().len();
+    if count == 0 || count > ENDPOINTS_MAX {
+        let remedy = format!("give 1 to {ENDPOINTS_MAX} URLs, such as \"http://127.0.0.1:2379\"");
+        problems.add(Some(list.span()), KEY, format!("{count} endpoints are given"), remedy);
+    }
+    for endpoint in list.get_ref() {
+        let text = endpoint.get_ref();
+        let scheme = text.split_once("://").filter(|(_, rest)| !rest.is_empty() && !rest.contains([' ', '/']));
+        let wrong = match scheme.map(|(scheme, _)| scheme) {
+            Some("http") if has_ca => Some(("is not protected, and ca_file is given", "write https://")),
+            Some("https") if !has_ca => Some(("is protected, and nothing says by whom", "give ca_file")),
+            Some("http" | "https") => None,
+            _ => Some(("is no URL of an etcd member", "write \"http://HOST:PORT\" or \"https://HOST:PORT\"")),
+        };
+        if let Some((fault, remedy)) = wrong {
+            problems.add(Some(endpoint.span()), KEY, format!("\"{text}\" {fault}"), remedy);
+        }
+    }
+    list.get_ref().iter().map(|endpoint| endpoint.get_ref().clone()).collect()
+}
+
+/// User and password.
+fn user(spec: &Etcd, base: &Path, problems: &mut Problems<'_>) -> Option<(String, Password)> {
+    const KEY: &str = "etcd.password_file";
+    match (&spec.user, &spec.password_file) {
+        (Some(user), Some(path)) => {
+            let text = secret::read(&base.join(path.get_ref()), path.span(), KEY, "cat", problems)?;
+            let password = text.lines().next().unwrap_or_default().to_owned();
+            if password.is_empty() {
+                problems.add(Some(path.span()), KEY, "the password is empty", "write it into the file's first line");
+            }
+            Some((user.get_ref().clone(), Password(password)))
+        }
+        (Some(user), None) => {
+            problems.add(Some(user.span()), "etcd.user", "a user is given, and no password_file", "give both or none");
+            None
+        }
+        (None, Some(path)) => {
+            problems.add(Some(path.span()), KEY, "a password is given, and no user", "give both or none");
+            None
+        }
+        (None, None) => None,
+    }
+}
+
+/// Certificates.
+fn tls(spec: &Etcd, base: &Path, problems: &mut Problems<'_>) -> Option<EtcdTls> {
+    for (key, file) in [("ca_file", &spec.ca_file), ("cert_file", &spec.cert_file), ("key_file", &spec.key_file)] {
+        let Some(file) = file else { continue };
+        let path = base.join(file.get_ref());
+        if let Err(error) = std::fs::File::open(&path) {
+            let message = format!("{} cannot be read: {error}", path.display());
+            problems.add(Some(file.span()), format!("etcd.{key}"), message, "give a file in PEM form");
+        }
+    }
+    let identity = match (&spec.cert_file, &spec.key_file) {
+        (Some(cert), Some(key)) => Some((base.join(cert.get_ref()), base.join(key.get_ref()))),
+        (Some(file), None) | (None, Some(file)) => {
+            let message = "of cert_file and key_file one is given";
+            problems.add(Some(file.span()), "etcd.cert_file", message, "give both or none");
+            None
+        }
+        (None, None) => None,
+    };
+    match (&spec.ca_file, &spec.cert_file) {
+        (Some(ca), _) => Some(EtcdTls { ca_file: base.join(ca.get_ref()), identity }),
+        (None, Some(cert)) => {
+            let message = "a certificate is given, and nothing says whom to show it to";
+            problems.add(Some(cert.span()), "etcd.cert_file", message, "give ca_file too");
+            None
+        }
+        (None, None) => None,
+    }
+}
+
+/// `[[etcd_tree]]`
+fn checked_trees(specs: &[Spanned<EtcdTree>], problems: &mut Problems<'_>) -> Vec<Tree> {
+    let mut seen: HashMap<WireName, usize> = HashMap::new();
+    let mut trees = Vec::new();
+    for (index, spec) in specs.iter().enumerate() {
+        let spec = spec.get_ref();
+        let key = |name: &str| format!("etcd_tree[{index}].{name}");
+        let (layout, prefix, ttl) = match spec.layout.get_ref().as_str() {
+            "containerdns" => (Layout::ContainerDns, "/containerdns", 10),
+            "skydns" => (Layout::SkyDns, "/skydns", 300),
+            other => {
+                let remedy = "write \"containerdns\" or \"skydns\"";
+                problems.add(Some(spec.layout.span()), key("layout"), format!("\"{other}\" is no layout"), remedy);
+                continue;
+            }
+        };
+        let bounds = 0..=i64::from(TTL_SECONDS_MAX);
+        let ttl = number(spec.ttl_seconds.as_ref(), &key("ttl_seconds"), bounds, " seconds", ttl, problems);
+        let skip_domain = spec.skip_domain.as_ref().is_some_and(|skip| *skip.get_ref());
+        if let Some(skip) = spec.skip_domain.as_ref().filter(|_| skip_domain && layout != Layout::ContainerDns) {
+            let message = "only the layout containerdns knows it";
+            problems.add(Some(skip.span()), key("skip_domain"), message, "remove the key");
+        }
+        trees.push(Tree {
+            layout,
+            prefix: checked_prefix(spec.prefix.as_ref(), prefix, &key("prefix"), problems),
+            zones: zones(&spec.zones, index, &mut seen, problems),
+            ttl_seconds: u32::try_from(ttl).unwrap_or_default(),
+            skip_domain,
+        });
+    }
+    trees
+}
+
+/// The prefix of a tree.
+fn checked_prefix(prefix: Option<&Spanned<String>>, default: &str, key: &str, problems: &mut Problems<'_>) -> String {
+    let Some(prefix) = prefix else { return default.to_owned() };
+    let text = prefix.get_ref().strip_suffix('/').unwrap_or(prefix.get_ref());
+    if !text.starts_with('/') || text.len() < 2 || text.contains("//") {
+        let remedy = format!("write \"{default}\" or the like");
+        problems.add(Some(prefix.span()), key, format!("\"{}\" is no prefix of keys", prefix.get_ref()), remedy);
+    }
+    text.to_owned()
+}
+
+/// The zones of a tree.
+fn zones(
+    list: &Spanned<Vec<Spanned<String>>>,
+    index: usize,
+    seen: &mut HashMap<WireName, usize>,
+    problems: &mut Problems<'_>,
+) -> Vec<WireName> {
+    let key = format!("etcd_tree[{index}].zones");
+    if list.get_ref().is_empty() {
+        problems.add(Some(list.span()), &key, "no zone is given", "name the zones, such as \"cluster.local.\"");
+    }
+    let mut zones = Vec::new();
+    for zone in list.get_ref() {
+        match zone.get_ref().parse::<WireName>() {
+            Err(error) => {
+                let message = format!("\"{}\" is no domain name: {error}", zone.get_ref());
+                problems.add(Some(zone.span()), &key, message, "write a name such as \"cluster.local.\"");
+            }
+            Ok(name) => {
+                if let Some(before) = seen.insert(name.to_lowercase(), index) {
+                    let message = format!("zone {name} is already that of etcd_tree[{before}]");
+                    problems.add(Some(zone.span()), &key, message, "name each zone once");
+                }
+                zones.push(name.to_lowercase());
+            }
+        }
+    }
+    zones
+}
