@@ -104,6 +104,7 @@ deps: # What building and running needs
 
 deps-test: # What the outer tests need on top
 	@scripts/install-deps test
+	@scripts/reference-server fetch
 
 deps-bench: # What the benches need on top
 	@scripts/install-deps bench

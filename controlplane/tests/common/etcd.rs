@@ -1,0 +1,227 @@
+//! A real etcd for tests: members on loopback, a client, and a way to them that can be cut.
+#![allow(dead_code, reason = "each test binary uses some of it")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "what a test cannot set up ends it")]
+
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use etcd_client::{Client, CompactionOptions, Error, Txn, TxnOp};
+
+/// The program: an installed one, or the one that scripts/reference-server has unpacked.
+fn program() -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let installed = std::env::split_paths(&path).map(|directory| directory.join("etcd"));
+    let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache"));
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or(home).unwrap_or_default();
+    let unpacked = cache.join("ringdns/reference-servers/usr/bin/etcd");
+    let found = installed.chain([unpacked]).find(|path| path.is_file());
+    found.unwrap_or_else(|| {
+        panic!("there is no etcd: run scripts/reference-server fetch, or apt-get install etcd-server")
+    })
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// A member of a cluster. Killed when it is dropped.
+pub struct Member {
+    /// What it is started with.
+    arguments: Vec<String>,
+    /// It; nothing while it is down.
+    child: Option<Child>,
+    /// Where clients reach it.
+    pub port: u16,
+}
+
+impl Member {
+    /// Starts it, also again with what it had.
+    pub fn start(&mut self) {
+        let child = Command::new(program()).args(&self.arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        self.child = Some(child.unwrap());
+    }
+
+    /// Ends it without a warning.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    /// The URL for clients.
+    pub fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A cluster and somebody who writes to it.
+pub struct Etcd {
+    /// The members.
+    pub members: Vec<Member>,
+    /// Where the client runs.
+    runtime: tokio::runtime::Runtime,
+    /// Holds the members' data.
+    _directory: tempfile::TempDir,
+}
+
+impl Etcd {
+    /// Starts a cluster and waits until it takes writes.
+    pub fn start(count: usize) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let peers: Vec<u16> = (0..count).map(|_| free_port()).collect();
+        let all: Vec<String> =
+            peers.iter().enumerate().map(|(index, port)| format!("m{index}=http://127.0.0.1:{port}")).collect();
+        let member = |(index, peer): (usize, &u16)| {
+            let port = free_port();
+            let (client, peer) = (format!("http://127.0.0.1:{port}"), format!("http://127.0.0.1:{peer}"));
+            let data = directory.path().join(format!("m{index}")).display().to_string();
+            let arguments = [
+                ("--name", format!("m{index}")),
+                ("--data-dir", data),
+                ("--listen-client-urls", client.clone()),
+                ("--advertise-client-urls", client),
+                ("--listen-peer-urls", peer.clone()),
+                ("--initial-advertise-peer-urls", peer),
+                ("--initial-cluster", all.join(",")),
+            ];
+            let arguments = arguments.into_iter().flat_map(|(key, value)| [key.to_owned(), value]).collect();
+            let mut member = Member { arguments, child: None, port };
+            member.start();
+            member
+        };
+        let members = peers.iter().enumerate().map(member).collect();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let etcd = Self { members, runtime, _directory: directory };
+        etcd.put("/ready", "1");
+        etcd
+    }
+
+    /// Asks the members in turn until one answers; what was asked for can be carried out twice.
+    pub fn ask<T, F: Future<Output = Result<T, Error>>>(&self, mut request: impl FnMut(Client) -> F) -> T {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        for member in self.members.iter().filter(|member| member.child.is_some()).cycle() {
+            assert!(Instant::now() < deadline, "etcd does not answer");
+            let answer = self.runtime.block_on(async {
+                let client = Client::connect([member.endpoint()], None).await.ok()?;
+                tokio::time::timeout(Duration::from_secs(1), request(client)).await.ok()?.ok()
+            });
+            if let Some(answer) = answer {
+                return answer;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        panic!("no member is up")
+    }
+
+    /// Writes a key.
+    pub fn put(&self, key: &str, value: &str) {
+        self.put_all(&[(key.to_owned(), value.to_owned())]);
+    }
+
+    /// Writes keys, as many at once as etcd takes.
+    pub fn put_all(&self, pairs: &[(String, String)]) {
+        for pairs in pairs.chunks(128) {
+            let put = |(key, value): &(String, String)| TxnOp::put(key.as_str(), value.as_str(), None);
+            let writes: Vec<TxnOp> = pairs.iter().map(put).collect();
+            self.ask(|client| {
+                let writes = Txn::new().and_then(writes.clone());
+                async move { client.kv_client().txn(writes).await }
+            });
+        }
+    }
+
+    /// Deletes a key.
+    pub fn delete(&self, key: &str) {
+        self.ask(|client| async move { client.kv_client().delete(key, None).await });
+    }
+
+    /// Forgets every revision before the newest.
+    pub fn compact(&self) {
+        let answer = self.ask(|client| async move { client.kv_client().get("/ready", None).await });
+        let revision = answer.header().unwrap().revision();
+        // Where it was carried out and the answer got lost, the second try is refused; both are fine.
+        self.ask(|client| async move {
+            let options = CompactionOptions::new().with_physical();
+            Ok(client.kv_client().compact(revision, Some(options)).await.is_ok())
+        });
+    }
+
+    /// The place of the member that leads.
+    pub fn leader(&self) -> usize {
+        let of = |member: &Member| {
+            let answer = self.runtime.block_on(async {
+                let mut client = Client::connect([member.endpoint()], None).await.ok()?;
+                client.status().await.ok()
+            })?;
+            let id = answer.header()?.member_id();
+            Some((id, answer.leader()))
+        };
+        let place = self.members.iter().position(|member| of(member).is_some_and(|(id, leader)| id == leader));
+        place.unwrap_or_else(|| panic!("nobody leads"))
+    }
+}
+
+/// A way to a port that can be cut.
+pub struct Way {
+    /// Where it begins.
+    pub port: u16,
+    /// True: nobody passes.
+    is_cut: Arc<AtomicBool>,
+    /// Both ends of the connections that are open.
+    open: Arc<Mutex<Vec<TcpStream>>>,
+}
+
+impl Way {
+    /// Opens a way.
+    pub fn to(target: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (is_cut, open) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
+        let way = Self { port, is_cut: Arc::clone(&is_cut), open: Arc::clone(&open) };
+        // Ends with the process: it waits for connections that no longer come.
+        std::thread::spawn(move || {
+            for near in listener.incoming().map_while(Result::ok) {
+                let Some(far) =
+                    TcpStream::connect(("127.0.0.1", target)).ok().filter(|_| !is_cut.load(Ordering::SeqCst))
+                else {
+                    continue;
+                };
+                open.lock().unwrap().extend([near.try_clone().unwrap(), far.try_clone().unwrap()]);
+                let back = (far.try_clone().unwrap(), near.try_clone().unwrap());
+                for (mut from, mut to) in [(near, far), back] {
+                    std::thread::spawn(move || {
+                        let mut bytes = [0; 16 << 10];
+                        while let Ok(length @ 1..) = from.read(&mut bytes) {
+                            if to.write_all(&bytes[..length]).is_err() {
+                                break;
+                            }
+                        }
+                        let _ = to.shutdown(Shutdown::Both);
+                    });
+                }
+            }
+        });
+        way
+    }
+
+    /// Cuts it, or mends it.
+    pub fn cut(&self, is_cut: bool) {
+        self.is_cut.store(is_cut, Ordering::SeqCst);
+        for stream in self.open.lock().unwrap().drain(..) {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+}
