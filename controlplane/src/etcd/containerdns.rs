@@ -43,7 +43,7 @@ pub(super) fn items(key: &Key<'_>, message: &Message) -> Result<Vec<Item>, Fault
             None | Some("") => return Err(Fault::new("text is missing")),
             Some(text) => found.add(stands(&[b"txt"]), Data::Text(text.to_owned())),
         },
-        "NS" => found.server(&owner, message.needed_host()?)?,
+        "NS" => found.server(&owner, &message.needed_host()?)?,
         "" => return Err(Fault::new("type is missing")),
         other => return Err(Fault::new(format!("type \"{other}\" is not known"))),
     }
@@ -101,12 +101,12 @@ impl Items<'_> {
     }
 
     /// A name server of the zone: called what its key is, without `ns.dns`.
-    fn server(&mut self, owner: &WireName, host: Host) -> Result<(), Fault> {
+    fn server(&mut self, owner: &WireName, host: &Host) -> Result<(), Fault> {
         if !self.key.is_below(owner, SERVERS) {
             // Elsewhere it would be a zone cut, which takes everything below it away.
             return Err(Fault::new("an NS record stands below ns.dns of its zone"));
         }
-        let Host::Address(address) = host else { return Err(Fault::new("the host of an NS record is an address")) };
+        let &Host::Address(address) = host else { return Err(Fault::new("the host of an NS record is an address")) };
         let kept = self.key.name.label_count() - self.key.zone.label_count() - SERVERS.len();
         let labels: Vec<&[u8]> = self.key.name.labels().take(kept).collect();
         let Some(target) = self.key.in_zone(&labels) else { return Err(Fault::new("the name is too long")) };

@@ -122,7 +122,7 @@ impl Model {
         }
         let mut zones = BTreeSet::new();
         for (owner, former) in dirty.iter().zip(former) {
-            let changes = self.changes(owner, former);
+            let changes = self.changes(owner, &former);
             if !changes.is_empty() {
                 zones.extend(self.zone(owner).map(|(_, zone)| zone.clone()));
                 outcome.changes.extend(changes);
@@ -208,7 +208,7 @@ impl Model {
     }
 
     /// What has changed of an owner.
-    fn changes(&self, owner: &WireName, former: Vec<Rrset>) -> Vec<Change> {
+    fn changes(&self, owner: &WireName, former: &[Rrset]) -> Vec<Change> {
         let Some((_, zone)) = self.zone(owner) else { return Vec::new() };
         let now = self.rrsets(owner);
         let gone = former.iter().filter(|rrset| !now.iter().any(|other| other.rtype == rrset.rtype));
