@@ -6,7 +6,10 @@ mod common;
 #[path = "common/etcd.rs"]
 mod real;
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -272,5 +275,78 @@ fn the_leader_s_death_is_survived() {
     }
     assert_eq!(metric(&server, "ringdns_etcd_lists_total"), 1.0);
     prober.check();
+    server.stop();
+}
+
+/// Runs openssl in a directory.
+fn openssl(directory: &Path, arguments: &str) {
+    let ran = Command::new("openssl").args(arguments.split(' ')).current_dir(directory).output();
+    let ran = ran.unwrap_or_else(|error| panic!("openssl cannot be run: {error}; run scripts/install-deps test"));
+    assert!(ran.status.success(), "openssl {arguments}: {}", String::from_utf8_lossy(&ran.stderr));
+}
+
+/// Makes a certificate of our own authority.
+fn certificate(directory: &Path, name: &str) {
+    std::fs::write(directory.join("names"), "subjectAltName=IP:127.0.0.1\n").unwrap();
+    openssl(
+        directory,
+        &format!(
+            "req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout {name}.key -out {name}.csr -subj /CN={name}"
+        ),
+    );
+    openssl(
+        directory,
+        &format!(
+            "x509 -req -in {name}.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out {name}.pem"
+        ),
+    );
+}
+
+#[test]
+fn certificates_and_passwords_are_shown_and_wrong_ones_are_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).display().to_string();
+    openssl(
+        directory.path(),
+        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.pem -subj /CN=ca -days 2",
+    );
+    certificate(directory.path(), "member");
+    certificate(directory.path(), "client");
+    let secure = format!("https://127.0.0.1:{}", real::free_port());
+    let mut etcd = Etcd::start_with(1, &|plain| {
+        vec![
+            ("--listen-client-urls", format!("{plain},{secure}")),
+            ("--cert-file", path("member.pem")),
+            ("--key-file", path("member.key")),
+            ("--trusted-ca-file", path("ca.pem")),
+            ("--client-cert-auth", "true".to_owned()),
+            ("--bcrypt-cost", "4".to_owned()),
+        ]
+    });
+    put(&etcd, "www", "10.0.0.1");
+    etcd.protect("/containerdns/", "secret");
+    std::fs::write(path("password"), "secret\n").unwrap();
+    std::fs::set_permissions(path("password"), Permissions::from_mode(0o600)).unwrap();
+    let tls = |user: &str| {
+        let text = format!(
+            "[etcd]\nendpoints = [{secure:?}]\ntimeout_seconds = 2\ncache_file = \"etcd.cache\"\nca_file = \"ca.pem\"\n\
+             cert_file = \"client.pem\"\nkey_file = \"client.key\"\nuser = {user:?}\npassword_file = \"password\"\n"
+        );
+        format!("{text}[[etcd_tree]]\nlayout = \"containerdns\"\nzones = [\"c.local\"]\n")
+    };
+    let server = Server::start(directory.path(), &tls("reader"));
+    assert_eq!(records(&server, "www", "A"), json!(["10.0.0.1"]));
+    // A member that comes back knows no token that it gave before.
+    etcd.members[0].kill();
+    etcd.members[0].start();
+    put(&etcd, "new", "10.0.0.2");
+    wait_for(&server, "new", Some("10.0.0.2"));
+    server.stop();
+
+    std::fs::remove_file(path("etcd.cache")).unwrap();
+    let server = Server::start_unsynced(directory.path(), &tls("nobody"));
+    wait_until("the refusal is told", || {
+        seen(&server)["error"].as_str().is_some_and(|error| error.contains("authentication"))
+    });
     server.stop();
 }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use etcd_client::{Client, CompactionOptions, Error, Txn, TxnOp};
+use etcd_client::{Client, CompactionOptions, ConnectOptions, Error, Permission, Txn, TxnOp};
 
 /// The program: an installed one, or the one that scripts/reference-server has unpacked.
 fn program() -> PathBuf {
@@ -26,7 +26,7 @@ fn program() -> PathBuf {
 }
 
 /// A port that was free a moment ago.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
@@ -71,6 +71,8 @@ impl Drop for Member {
 pub struct Etcd {
     /// The members.
     pub members: Vec<Member>,
+    /// Who writes to it.
+    pub options: Option<ConnectOptions>,
     /// Where the client runs.
     runtime: tokio::runtime::Runtime,
     /// Holds the members' data.
@@ -80,6 +82,11 @@ pub struct Etcd {
 impl Etcd {
     /// Starts a cluster and waits until it takes writes.
     pub fn start(count: usize) -> Self {
+        Self::start_with(count, &|_| Vec::new())
+    }
+
+    /// Starts a cluster whose members have more arguments, those that a client's port gives.
+    pub fn start_with(count: usize, more: &dyn Fn(&str) -> Vec<(&'static str, String)>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let peers: Vec<u16> = (0..count).map(|_| free_port()).collect();
         let all: Vec<String> =
@@ -97,14 +104,19 @@ impl Etcd {
                 ("--initial-advertise-peer-urls", peer),
                 ("--initial-cluster", all.join(",")),
             ];
-            let arguments = arguments.into_iter().flat_map(|(key, value)| [key.to_owned(), value]).collect();
+            // The last one of a name counts.
+            let arguments = arguments
+                .into_iter()
+                .chain(more(&format!("http://127.0.0.1:{port}")))
+                .map(|(key, value)| format!("{key}={value}"))
+                .collect();
             let mut member = Member { arguments, child: None, port };
             member.start();
             member
         };
         let members = peers.iter().enumerate().map(member).collect();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let etcd = Self { members, runtime, _directory: directory };
+        let etcd = Self { members, options: None, runtime, _directory: directory };
         etcd.put("/ready", "1");
         etcd
     }
@@ -115,7 +127,7 @@ impl Etcd {
         for member in self.members.iter().filter(|member| member.child.is_some()).cycle() {
             assert!(Instant::now() < deadline, "etcd does not answer");
             let answer = self.runtime.block_on(async {
-                let client = Client::connect([member.endpoint()], None).await.ok()?;
+                let client = Client::connect([member.endpoint()], self.options.clone()).await.ok()?;
                 tokio::time::timeout(Duration::from_secs(1), request(client)).await.ok()?.ok()
             });
             if let Some(answer) = answer {
@@ -157,6 +169,22 @@ impl Etcd {
             let options = CompactionOptions::new().with_physical();
             Ok(client.kv_client().compact(revision, Some(options)).await.is_ok())
         });
+    }
+
+    /// Has everybody show a password from now on: `root` all, `reader` may read below a prefix.
+    pub fn protect(&mut self, prefix: &str, password: &str) {
+        self.ask(|client| async move {
+            let mut auth = client.auth_client();
+            // What an earlier try has done is refused; where something is wrong, the last step is.
+            let _ = auth.user_add("root", password, None).await;
+            let _ = auth.user_grant_role("root", "root").await;
+            let _ = auth.role_add("reader").await;
+            let _ = auth.role_grant_permission("reader", Permission::read(prefix).with_prefix()).await;
+            let _ = auth.user_add("reader", password, None).await;
+            let _ = auth.user_grant_role("reader", "reader").await;
+            auth.auth_enable().await
+        });
+        self.options = Some(ConnectOptions::new().with_user("root", password));
     }
 
     /// The place of the member that leads.
