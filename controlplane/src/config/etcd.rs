@@ -296,3 +296,71 @@ fn zones(
     }
     zones
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Config;
+    use super::*;
+
+    /// A tree that is right.
+    const TREE: &str =
+        "[[etcd_tree]]\nlayout = \"skydns\"\nzones = [\"S.local\", \"10.in-addr.arpa.\"]\nprefix = \"/x/\"\n";
+
+    /// A configuration with these lines.
+    fn parse(lines: &str) -> Result<Config, String> {
+        let port = "[[port]]\ndevice = \"net_tap0\"\naddresses = [\"192.0.2.53\"]\n";
+        Config::parse(Path::new("/etc/ringdns/ringdns.toml"), &format!("{port}{lines}"))
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn nothing_is_read_without_endpoints() {
+        assert_eq!(parse("[etcd]\ntimeout_seconds = 5\n").unwrap().etcd, None);
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_layout() {
+        let etcd = parse(&format!("[etcd]\nendpoints = [\"http://[::1]:2379\"]\n{TREE}")).unwrap().etcd.unwrap();
+        assert_eq!((etcd.timeout.as_secs(), etcd.cache_file.as_path()), (3, Path::new(CACHE_FILE)));
+        let zones = ["s.local.", "10.in-addr.arpa."].map(|zone| zone.parse().unwrap()).to_vec();
+        let tree =
+            Tree { layout: Layout::SkyDns, prefix: "/x".to_owned(), zones, ttl_seconds: 300, skip_domain: false };
+        assert_eq!(etcd.trees, [tree]);
+    }
+
+    #[test]
+    fn passwords_are_not_shown_and_changes_need_a_restart() {
+        assert_eq!(format!("{:?}", Password("secret".to_owned())), "Password(..)");
+        let mut running = parse("").unwrap();
+        let new = parse(&format!("[etcd]\nendpoints = [\"http://a:1\"]\n{TREE}")).unwrap();
+        assert_eq!(running.take(&new).restart, ["etcd"]);
+        assert_eq!(running.etcd, None);
+    }
+
+    #[test]
+    fn each_mistake_is_named() {
+        let endpoints = "[etcd]\nendpoints = [\"http://a:1\"]\n";
+        for (lines, expected) in [
+            (TREE.to_owned(), "etcd_tree: a tree of keys is given, and no etcd to read it from"),
+            (endpoints.to_owned(), "etcd.endpoints: nothing says what is to be read"),
+            (format!("[etcd]\nendpoints = []\n{TREE}"), "0 endpoints are given"),
+            (format!("[etcd]\nendpoints = [\"a:1\"]\n{TREE}"), "\"a:1\" is no URL of an etcd member"),
+            (format!("[etcd]\nendpoints = [\"https://a:1\"]\n{TREE}"), "nothing says by whom; give ca_file"),
+            (format!("{endpoints}ca_file = \"/nonexistent\"\n{TREE}"), "is not protected, and ca_file is given"),
+            (format!("{endpoints}ca_file = \"/nonexistent\"\n{TREE}"), "etcd.ca_file: /nonexistent cannot be read"),
+            (format!("{endpoints}key_file = \"k\"\n{TREE}"), "of cert_file and key_file one is given"),
+            (format!("{endpoints}user = \"u\"\n{TREE}"), "etcd.user: a user is given, and no password_file"),
+            (format!("{endpoints}password_file = \"p\"\n{TREE}"), "a password is given, and no user"),
+            (format!("{endpoints}timeout_seconds = 0\n{TREE}"), "etcd.timeout_seconds: 0 is out of bounds"),
+            (format!("{endpoints}{}", TREE.replace("skydns", "bind")), "etcd_tree[0].layout: \"bind\" is no layout"),
+            (format!("{endpoints}{TREE}skip_domain = true"), "only the layout containerdns knows it"),
+            (format!("{endpoints}{TREE}{TREE}"), "etcd_tree[1].zones: zone S.local. is already that of etcd_tree[0]"),
+            (format!("{endpoints}{}", TREE.replace("/x/", "x")), "etcd_tree[0].prefix: \"x\" is no prefix of keys"),
+            (format!("{endpoints}{}", TREE.replace("S.local", "a..b")), "\"a..b\" is no domain name"),
+            (format!("{endpoints}[[etcd_tree]]\nlayout = \"skydns\"\nzones = []\n"), "no zone is given"),
+        ] {
+            let problems = parse(&lines).unwrap_err();
+            assert!(problems.contains(expected), "{expected} in {problems}");
+        }
+    }
+}
