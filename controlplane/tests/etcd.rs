@@ -6,7 +6,9 @@ mod common;
 #[path = "common/etcd.rs"]
 mod real;
 
+use std::collections::BTreeMap;
 use std::fs::Permissions;
+use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
@@ -18,7 +20,7 @@ use std::time::Duration;
 use common::{Server, wait_until};
 use real::{Etcd, Way};
 use ringdns_engine::name::WireName;
-use ringdns_engine::publish::Publisher;
+use ringdns_engine::publish::{Publisher, Reader};
 use ringdns_engine::snapshot::Snapshot;
 use serde_json::{Value, json};
 
@@ -77,7 +79,7 @@ fn metric(server: &Server, name: &str) -> f64 {
 /// Looks at a name in what the workers see, all the time.
 struct Prober {
     stop: Arc<AtomicBool>,
-    thread: JoinHandle<(u64, u64)>,
+    thread: JoinHandle<(u64, u64, Reader)>,
 }
 
 impl Prober {
@@ -96,17 +98,18 @@ impl Prober {
                 looks += 1;
                 std::thread::sleep(Duration::from_micros(200));
             }
-            (looks, missing)
+            (looks, missing, reader)
         });
         Self { stop, thread }
     }
 
-    /// Never once was the name missing.
-    fn check(self) {
+    /// Never once was the name missing. Gives back what the workers see.
+    fn check(self) -> Reader {
         self.stop.store(true, Ordering::Relaxed);
-        let (looks, missing) = self.thread.join().unwrap();
+        let (looks, missing, reader) = self.thread.join().unwrap();
         assert!(looks > 100, "{looks} looks are too few to say anything");
         assert_eq!(missing, 0, "of {looks} looks");
+        reader
     }
 }
 
@@ -185,6 +188,51 @@ fn what_was_missed_and_compacted_is_listed_again_without_a_hole() {
     wait_for(&server, "later", Some("10.0.0.4"));
     assert_eq!(metric(&server, "ringdns_etcd_lists_total"), 2.0);
     prober.check();
+    server.stop();
+}
+
+#[test]
+fn after_a_storm_of_changes_what_is_served_is_what_etcd_has() {
+    let etcd = Etcd::start(1);
+    let way = Way::to(etcd.members[0].port);
+    let mut expected: BTreeMap<String, String> =
+        (0..3000).map(|number| address(&format!("n{number}"), "10.0.0.1")).collect();
+    expected.extend([address("stays", "10.0.0.1")]);
+    etcd.put_all(&expected.clone().into_iter().collect::<Vec<_>>());
+    let directory = tempfile::tempdir().unwrap();
+    let endpoint = format!("http://127.0.0.1:{}", way.port);
+    let mut server = Server::start(directory.path(), &config(directory.path(), &[endpoint]));
+    let prober = Prober::start(&mut server, "stays");
+    for round in 0..40 {
+        match round % 10 {
+            3 => way.cut(true),
+            6 => etcd.compact(),
+            8 => way.cut(false),
+            _ => {}
+        }
+        let host = format!("10.0.1.{round}");
+        let changed: Vec<_> =
+            (0..100).map(|number| address(&format!("n{}", (number * 37 + round * 11) % 4000), &host)).collect();
+        etcd.put_all(&changed);
+        expected.extend(changed);
+        let (gone, _) = address(&format!("n{}", round * 50), "");
+        etcd.delete(&gone);
+        expected.remove(&gone);
+    }
+    put(&etcd, "last", "10.9.9.9");
+    expected.extend([address("last", "10.9.9.9")]);
+    wait_for(&server, "last", Some("10.9.9.9"));
+    let mut reader = prober.check();
+    let apex: WireName = "c.local.".parse().unwrap();
+    let served: BTreeMap<String, String> = (reader.pin().nodes(&apex))
+        .filter_map(|node| {
+            let host: [u8; 4] = node.rrset(1)?.rdatas().next()?.try_into().ok()?;
+            let name = node.owner().to_string();
+            Some(address(name.strip_suffix(".c.local.")?, &Ipv4Addr::from(host).to_string()))
+        })
+        .collect();
+    assert!(served == expected, "{} names are served, {} are there", served.len(), expected.len());
+    assert!(metric(&server, "ringdns_etcd_lists_total") > 1.0, "compaction made it list again");
     server.stop();
 }
 

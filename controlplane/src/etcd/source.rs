@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use etcd_client::{EventType, WatchResponse, WatchStream};
+use futures_util::FutureExt as _;
 use tokio::task::JoinHandle;
 
 use super::cache;
@@ -15,6 +16,7 @@ use super::model::{Model, Update};
 use super::state::EtcdState;
 use crate::config::EtcdConfig;
 use crate::source::{Sink, Source};
+use crate::state::now_ms;
 
 /// Least time between two copies on disk.
 const CACHE_INTERVAL: Duration = Duration::from_secs(10);
@@ -55,8 +57,8 @@ pub(crate) struct EtcdSource {
     is_unsaved: bool,
     /// When it was written last.
     saved: Option<Instant>,
-    /// The copy that is being written.
-    saving: Option<JoinHandle<()>>,
+    /// The copy that is being written; true where that went well.
+    saving: Option<JoinHandle<bool>>,
 }
 
 /// Why a session ends.
@@ -277,7 +279,12 @@ impl EtcdSource {
 
     /// Has a copy written to disk, unless one is being written, or was a moment ago, or there is nothing new.
     fn save(&mut self) {
-        let is_busy = self.saving.as_ref().is_some_and(|saving| !saving.is_finished());
+        if let Some(saved) = self.saving.take_if(|saving| saving.is_finished())
+            && saved.now_or_never().is_none_or(|saved| !saved.unwrap_or(false))
+        {
+            self.is_unsaved = true;
+        }
+        let is_busy = self.saving.is_some();
         let is_early = self.saved.is_some_and(|saved| saved.elapsed() < CACHE_INTERVAL);
         if !self.is_unsaved || is_busy || is_early || self.state.from_cache.load(Ordering::Relaxed) {
             return;
@@ -286,14 +293,18 @@ impl EtcdSource {
         self.saved = Some(Instant::now());
         let (pairs, path) = (self.model.pairs(), self.config.cache_file.clone());
         let (state, revision) = (Arc::clone(&self.state), self.state.revision.load(Ordering::Relaxed));
+        let is_current = self.state.connected.load(Ordering::Relaxed);
+        let contact_ms = if is_current { now_ms() } else { self.state.contact_ms.load(Ordering::Relaxed) };
         self.saving = Some(tokio::task::spawn_blocking(move || {
-            match cache::write(&path, crate::state::now_ms(), revision, &pairs) {
+            let written = cache::write(&path, contact_ms, revision, &pairs);
+            match &written {
                 Ok(()) => drop(state.cache_writes.fetch_add(1, Ordering::Relaxed)),
                 Err(error) => {
                     let path = path.display();
                     tracing::error!(%path, "the copy of etcd's data cannot be written: {error}; make its directory writable");
                 }
             }
+            written.is_ok()
         }));
     }
 
