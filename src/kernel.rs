@@ -54,6 +54,14 @@ impl KernelInterfaces {
         let name = kernel.interface.clone();
         let (interface, queue) = open_kernel_interface(eal, port, self.links.len(), &name, device, queues)?;
         tracing::info!(port = port.name(), interface = name, device = device.name(), "kernel path is open");
+        if interface.mtu() < port.mtu() {
+            tracing::warn!(
+                interface = name,
+                mtu = interface.mtu(),
+                port_mtu = port.mtu(),
+                "larger frames do not reach the kernel by a TAP device: set kernel = \"vhost\", or the port's mtu"
+            );
+        }
         let (kernel_port, lanes) = KernelPort::new(queue, queues);
         let counters = Arc::clone(kernel_port.counters());
         self.ports.push(kernel_port);
