@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
-use ringdns_controlplane::config::{Config, ConfigError};
+use ringdns_controlplane::config::{Config, ConfigError, CookieMode};
 use ringdns_controlplane::logging::{self, LogError};
 use ringdns_controlplane::reload::{Outcome, Reply};
 use ringdns_controlplane::{BuildInfo, ControlPlane, StartError as ControlError};
@@ -115,6 +115,7 @@ pub fn run(path: &Path, build: BuildInfo) -> Result<(), RunError> {
     let workers_count = workers.len();
     let mut notifier = Notifier::from_environment(counters.clone());
     let control = ControlPlane::start(&config, answering.sockets(&config), counters, publisher, build)?;
+    warn_without_tcp(&config, &control);
     let kernel_path = interfaces.start()?;
     let workers = match Workers::start(workers) {
         Ok(workers) => workers,
@@ -141,6 +142,18 @@ pub fn run(path: &Path, build: BuildInfo) -> Result<(), RunError> {
     ended?;
     tracing::info!("ended");
     Ok(())
+}
+
+/// Warns where clients are sent to TCP, and nobody answers there.
+fn warn_without_tcp(config: &Config, control: &ControlPlane) {
+    let slips = config.rate_limit.as_ref().is_some_and(|limit| limit.slip != 0 && limit.responses_per_second != 0);
+    let enforces = config.dns.cookies == CookieMode::Enforce;
+    if (slips || enforces) && control.socket_addresses().is_empty() {
+        tracing::warn!(
+            "limits or cookies send clients to TCP, which is not answered: set sockets.listen, or rate_limit.slip = 0 and \
+             dns.cookies = \"on\""
+        );
+    }
 }
 
 /// What the main thread is told.

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use common::{A, ipv4_query, snapshot};
 use ringdns_dataplane::idle::{Idle, WAIT_MAX};
-use ringdns_dataplane::kernel::KernelPort;
+use ringdns_dataplane::kernel::{KernelPath, KernelPort};
 use ringdns_dataplane::memnic::{MemFrame, MemNic, MemWire};
 use ringdns_dataplane::nic::{Burst, Nic};
 use ringdns_dataplane::worker::{Worker, WorkerPort};
@@ -239,4 +239,37 @@ fn frames_of_the_kernel_wake_a_sleeping_worker() {
     }
     assert!(shortest < WAIT_MAX / 2, "nobody woke it: {shortest:?}");
     workers.join().unwrap();
+}
+
+#[test]
+fn frames_of_both_sides_wake_the_thread_of_the_kernel_path() {
+    let (mut worker_nic, _) = MemNic::new(64);
+    let (kernel_nic, mut kernel) = nic();
+    let (port, mut lanes) = KernelPort::new(kernel_nic, 1);
+    let mut lane = lanes.pop().unwrap();
+    let path = KernelPath::start(vec![port]).unwrap();
+    // Without a call it would sleep to the end of its wait every time; with one, some round must be shorter.
+    let (mut shortest_up, mut shortest_down) = (LONG, LONG);
+    for _ in 0..10 {
+        wait_for_sleep(&kernel, 1);
+        let start = Instant::now();
+        let mut frame = MemFrame::default();
+        frame.fill(&[7; 60]);
+        let mut burst = Burst::new();
+        burst.push(frame);
+        lane.pass_up(&mut burst);
+        kernel.wait_for_reply();
+        shortest_up = shortest_up.min(start.elapsed());
+        wait_for_sleep(&kernel, 1);
+        let start = Instant::now();
+        kernel.send(&[8; 60]);
+        while burst.is_empty() {
+            lane.take_down(&mut burst);
+            assert!(start.elapsed() < LONG, "no frame of the kernel");
+        }
+        worker_nic.release(&mut burst);
+        shortest_down = shortest_down.min(start.elapsed());
+    }
+    path.stop();
+    assert!(shortest_up < WAIT_MAX / 2 && shortest_down < WAIT_MAX / 2, "{shortest_up:?} up, {shortest_down:?} down");
 }

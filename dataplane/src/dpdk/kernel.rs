@@ -76,7 +76,7 @@ pub fn open_kernel_interface(
     // Beside its own: frames that wait for the wire, in rings, descriptors and caches of the workers.
     let each = KERNEL_WIRE_FRAMES + usize::from(TX_DESCRIPTORS) + MEMPOOL_CACHE_MBUFS as usize * 3 / 2;
     let spare_mbufs = u32::try_from(queues * each).unwrap_or(u32::MAX);
-    let options = PortOptions { queues: 1, mtu: port.mtu(), spare_mbufs, ..PortOptions::default() };
+    let options = PortOptions { queues: 1, mtu: port.mtu(), spare_mbufs, interrupts: true, ..PortOptions::default() };
     let (interface, mut queues) = Port::open(eal, &device, options)?;
     match queues.pop() {
         Some(queue) => Ok((interface, queue)),

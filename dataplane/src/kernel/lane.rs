@@ -13,7 +13,8 @@ use crate::sleep::Waker;
 /// queries wait, and all of it while there are none: an idle port is polled a million times a second.
 pub const KERNEL_FRAMES_A_POLL: usize = 16;
 
-/// The rings of one queue pair, as its worker sees them. None of the calls waits, allocates or calls the system.
+/// The rings of one queue pair, as its worker sees them. None of the calls waits or allocates; the system is called only to
+/// wake a thread that sleeps, which the frames that follow find awake.
 #[derive(Debug)]
 pub struct KernelLane<Frame>(Arc<Rings<Frame>>);
 
@@ -45,6 +46,9 @@ impl<Frame: FrameBuffer> KernelLane<Frame> {
             }
         }
         *punts = refused;
+        if let Some(path) = self.0.path.get() {
+            path.wake();
+        }
     }
 
     /// Takes some frames of the kernel for the wire; the burst must be empty.

@@ -42,6 +42,8 @@ struct Rings<Frame> {
     to_wire: ArrayQueue<Frame>,
     /// Wakes the worker, once there is one, where frames for the wire find it asleep.
     waker: OnceLock<Waker>,
+    /// Wakes the kernel path's thread, once there is one, where frames for the kernel find it asleep.
+    path: OnceLock<Waker>,
 }
 
 impl<Frame> Rings<Frame> {
@@ -52,6 +54,7 @@ impl<Frame> Rings<Frame> {
             rest: ArrayQueue::new(KERNEL_REST_FRAMES),
             to_wire: ArrayQueue::new(KERNEL_WIRE_FRAMES),
             waker: OnceLock::new(),
+            path: OnceLock::new(),
         })
     }
 }

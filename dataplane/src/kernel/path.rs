@@ -11,19 +11,20 @@ use ringdns_engine::frame::FrameBuffer;
 
 use super::class::flow;
 use super::{KernelLane, Rings};
+use crate::idle::WAIT_MAX;
 use crate::nic::{Burst, Nic};
-use crate::sleep::Waker;
+use crate::sleep::{Sleeper, Waker};
 
 /// Rounds without a frame after which the thread naps.
 const IDLE_ROUNDS_MAX: u32 = 64;
 
-/// Naps after which it takes longer ones: 20 ms without a frame, with the kernel's timer slack.
+/// Naps after which it waits for the first frame of either side: 20 ms without a frame, with the kernel's timer slack.
 const SHORT_NAPS_MAX: u32 = 200;
 
 /// A nap while sessions are busy. The rings hold what arrives meanwhile at 5 million frames a second.
 const SHORT_NAP: Duration = Duration::from_micros(50);
 
-/// A nap while there is nothing: what the first frame of a session waits, and some 3,000 wake-ups a second.
+/// A nap instead of waiting, where the interface does not tell of frames: some 3,000 wake-ups a second.
 const LONG_NAP: Duration = Duration::from_micros(250);
 
 /// Times that the rest of a burst is offered to the kernel's interface.
@@ -217,6 +218,12 @@ fn run<N: Nic>(ports: &mut [KernelPort<N>], stop: &AtomicBool) {
     for port in &mut *ports {
         port.nic.attach();
     }
+    let waker = Waker::new();
+    for rings in ports.iter().flat_map(|port| &port.lanes) {
+        // A path has one thread for life.
+        let _ = rings.path.set(waker.clone());
+    }
+    let sleeper = Sleeper::new(&waker, ports.iter().map(|port| port.nic.arrivals()));
     let (mut idle_rounds, mut naps) = (0, 0);
     while !stop.load(Ordering::Relaxed) {
         let frames: usize = ports.iter_mut().map(KernelPort::serve).sum();
@@ -229,8 +236,28 @@ fn run<N: Nic>(ports: &mut [KernelPort<N>], stop: &AtomicBool) {
         } else if naps < SHORT_NAPS_MAX {
             naps += 1;
             thread::sleep(SHORT_NAP);
+        } else if let Some(sleeper) = &sleeper {
+            if wait(ports, sleeper, stop) {
+                (idle_rounds, naps) = (0, 0);
+            }
         } else {
             thread::sleep(LONG_NAP);
         }
     }
+}
+
+/// Waits for a frame of a worker or of the kernel, for a bounded time; true where something came.
+fn wait<N: Nic>(ports: &mut [KernelPort<N>], sleeper: &Sleeper, stop: &AtomicBool) -> bool {
+    for port in &mut *ports {
+        port.nic.arm();
+    }
+    sleeper.announce();
+    // What came before all that was announced is seen by this round; what comes after it ends the wait.
+    let frames: usize = ports.iter_mut().map(KernelPort::serve).sum();
+    let woken = frames != 0 || stop.load(Ordering::Relaxed) || sleeper.wait(WAIT_MAX);
+    sleeper.retract();
+    for port in ports {
+        port.nic.disarm();
+    }
+    woken
 }
