@@ -18,6 +18,7 @@ use ringdns_dataplane::memnic::{MemFrame, MemNic, MemWire};
 use ringdns_dataplane::nic::{Burst, Nic};
 use ringdns_dataplane::worker::{Worker, WorkerPort};
 use ringdns_engine::counters::Counters;
+use ringdns_engine::frame::FrameBuffer;
 use ringdns_engine::publish::Publisher;
 use ringdns_engine::serve::{Server, ServerConfig};
 use ringdns_engine::testing::{UdpFrame, query, server_config};
