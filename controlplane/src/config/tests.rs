@@ -109,6 +109,25 @@ fn each_mistake_is_named_with_place_key_and_remedy() {
             "[admin]\ntoken_file = \"/nonexistent/token\"",
             "2:14: admin.token_file: /nonexistent/token cannot be read: No such file",
         ),
+        ("[log]\nlevel = \"loud=quiet\"", "2:9: log.level: \"loud=quiet\" is no level"),
+        ("[log]\nformat = \"xml\"", "2:10: log.format: \"xml\" is no log format"),
+        (
+            "version = 2\nnew_key = 1",
+            "1:11: version: version 2 of the configuration format is unknown; this RingDNS reads version 1",
+        ),
+        ("[dns]\nport = 53", "2:1: unknown field `port`, expected one of `udp_answer_bytes_max`"),
+        ("[dsn]\n", "1:2: unknown field `dsn`"),
+        ("[[port]]\ndevice = \"a\"\naddresses = [\"192.0.2.1\"]\naddress = 1", "4:1: unknown field `address`"),
+        ("[dns", "1:5: "),
+        ("= 1", "1:1: "),
+    ] {
+        assert_told(text, expected);
+    }
+}
+
+#[test]
+fn each_mistake_of_an_interface_is_named() {
+    for (text, expected) in [
         (
             "[containerdns_api]\nlisten = \"127.0.0.1:1\"",
             "2:10: containerdns_api.listen: no token is set; set containerdns_api.token_file",
@@ -127,20 +146,11 @@ fn each_mistake_is_named_with_place_key_and_remedy() {
         ),
         ("[containerdns_api]\nanswers = \"one\"", "write \"all\", \"random-one\" or \"hone-one\""),
         ("[containerdns_api]\nttl = -1", "2:7: containerdns_api.ttl: -1 is out of bounds"),
-        ("[log]\nlevel = \"loud=quiet\"", "2:9: log.level: \"loud=quiet\" is no level"),
-        ("[log]\nformat = \"xml\"", "2:10: log.format: \"xml\" is no log format"),
-        (
-            "version = 2\nnew_key = 1",
-            "1:11: version: version 2 of the configuration format is unknown; this RingDNS reads version 1",
-        ),
-        ("[dns]\nport = 53", "2:1: unknown field `port`, expected one of `udp_answer_bytes_max`"),
-        ("[dsn]\n", "1:2: unknown field `dsn`"),
-        ("[[port]]\ndevice = \"a\"\naddresses = [\"192.0.2.1\"]\naddress = 1", "4:1: unknown field `address`"),
-        ("[dns", "1:5: "),
-        ("= 1", "1:1: "),
     ] {
         assert_told(text, expected);
     }
+    let off = parse(&format!("{PORT}[containerdns_api]\ntoken = \"t\"")).unwrap();
+    assert!(off.containerdns_api.is_none(), "off unless it is told where to listen");
 }
 
 #[test]

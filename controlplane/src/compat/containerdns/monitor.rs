@@ -1,6 +1,8 @@
 //! The table of monitored addresses: which addresses are to be looked after, and for which names. The records' routes keep
 //! it, and whoever checks addresses reads it.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::record::Record;
@@ -51,7 +53,8 @@ pub(super) fn follow(desk: &mut Desk<'_, '_>, name: &str, old: &[Record], new: &
         addresses.map(|record| record.host.clone()).collect()
     };
     let (before, after) = (addresses(old), addresses(new));
-    for gone in before.iter().filter(|address| !after.contains(address)) {
+    let stays: HashSet<&String> = after.iter().collect();
+    for gone in before.iter().filter(|address| !stays.contains(address)) {
         let Some(mut monitored) = of(desk, gone)? else { continue };
         monitored.domains.retain(|domain| domain != name);
         let keeps = !monitored.domains.is_empty();

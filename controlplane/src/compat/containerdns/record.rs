@@ -107,7 +107,7 @@ fn is_zero(number: &u16) -> bool {
 }
 
 /// A record on the wire.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct WireRecord {
     /// Its owner.
     pub(super) owner: WireName,
@@ -115,7 +115,7 @@ pub(super) struct WireRecord {
     pub(super) rtype: u16,
     /// Its rdata.
     pub(super) rdata: Vec<u8>,
-    /// Its TTL in seconds, where its RRset has none yet; nothing: the one of the configuration.
+    /// Its TTL in seconds, where its RRset has none yet; nothing: the one of the configuration. The type decides which.
     pub(super) ttl: Option<u32>,
 }
 

@@ -3,6 +3,9 @@
 //! A note says what the interface was told; what is served are RRsets as everybody can write them. So that nothing is shown
 //! or held against anybody which was since removed otherwise, a record counts as long as it is served.
 
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap, HashSet};
+
 use ringdns_engine::name::WireName;
 use ringdns_engine::rtype::types;
 use ringdns_engine::select::{Member, Mode, Selection};
@@ -53,15 +56,6 @@ fn on_wire(apex: &WireName, name: &WireName, records: &[Record]) -> Vec<WireReco
     records.iter().filter_map(|record| record.on_wire(apex, name, services)).flatten().collect()
 }
 
-/// True where a record has not been removed otherwise.
-fn is_served(look: &impl Look, apex: &WireName, name: &WireName, record: &Record) -> Result<bool, WriteError> {
-    let Some(first) = record.on_wire(apex, name, 1).and_then(|records| records.into_iter().next()) else {
-        return Ok(false);
-    };
-    let rrset = look.rrset(apex, &first.owner, first.rtype)?;
-    Ok(rrset.is_some_and(|rrset| rrset.rdatas.contains(&first.rdata)))
-}
-
 /// The records of a name, in the order in which they were written.
 pub(super) fn records(look: &impl Look, apex: &WireName, name: &WireName) -> Result<Vec<Record>, WriteError> {
     let key = key(apex, name);
@@ -69,11 +63,21 @@ pub(super) fn records(look: &impl Look, apex: &WireName, name: &WireName) -> Res
     served(look, apex, name, parse(&key, &value))
 }
 
-/// Those of a name's records that are served.
+/// Those of a name's records that have not been removed otherwise.
 fn served(look: &impl Look, apex: &WireName, name: &WireName, records: Vec<Record>) -> Result<Vec<Record>, WriteError> {
     let mut kept = Vec::with_capacity(records.len());
+    let mut known: HashMap<(WireName, u16), HashSet<Vec<u8>>> = HashMap::new();
     for record in records {
-        if is_served(look, apex, name, &record)? {
+        let first = record.on_wire(apex, name, 1).and_then(|records| records.into_iter().next());
+        let Some(WireRecord { owner, rtype, rdata, .. }) = first else { continue };
+        let rdatas = match known.entry((owner, rtype)) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => {
+                let rrset = look.rrset(apex, &unknown.key().0, rtype)?;
+                unknown.insert(rrset.into_iter().flat_map(|rrset| rrset.rdatas).collect())
+            }
+        };
+        if rdatas.contains(&rdata) {
             kept.push(record);
         }
     }
@@ -116,61 +120,73 @@ pub(super) fn replace(
     let key = key(apex, name);
     let noted = desk.note(&key)?.map(|value| parse(&key, &value)).unwrap_or_default();
     let old = served(desk, apex, name, noted.clone())?;
-    let (before, after) = (on_wire(apex, name, &old), on_wire(apex, name, new));
-    let same = |one: &WireRecord, other: &WireRecord| {
-        one.owner == other.owner && one.rtype == other.rtype && one.rdata == other.rdata
-    };
-    let mut removed = Vec::new();
-    for record in before.iter().filter(|record| !after.iter().any(|other| same(record, other))) {
-        if !is_wanted_elsewhere(desk, apex, name, record)? {
-            removed.push(record.clone());
-        }
-    }
-    let added: Vec<WireRecord> =
-        after.into_iter().filter(|record| !before.iter().any(|other| same(record, other))).collect();
-    let mut seen: Vec<(WireName, u16)> = Vec::new();
-    for record in removed.iter().chain(&added) {
-        let rrset = (record.owner.clone(), record.rtype);
-        if !seen.contains(&rrset) {
-            seen.push(rrset);
-        }
-    }
-    for (owner, rtype) in seen {
-        let of_rrset = |records: &[WireRecord]| -> Vec<WireRecord> {
-            records.iter().filter(|record| record.owner == owner && record.rtype == rtype).cloned().collect()
-        };
-        change_rrset(desk, apex, &owner, rtype, &of_rrset(&removed), &of_rrset(&added), fresh)?;
+    for ((owner, rtype), change) in differences(desk, apex, name, &old, new)? {
+        change_rrset(desk, apex, &owner, rtype, change, fresh)?;
     }
     let value = serde_json::to_vec(new).map_err(|error| WriteError::Storage(error.to_string()))?;
     desk.set_note(&key, Some(value.as_slice()).filter(|_| !new.is_empty()))?;
     monitor::follow(desk, &name.to_string(), &noted, new)
 }
 
-/// True where another name's records, or those of the owner itself, are this on the wire as well.
-fn is_wanted_elsewhere(
+/// What changes in an RRset.
+#[derive(Debug, Default)]
+struct Difference {
+    /// Rdata that goes.
+    removed: HashSet<Vec<u8>>,
+    /// Records that come, in their order.
+    added: Vec<WireRecord>,
+}
+
+/// What changes on the wire when a name has other records, by owner and type.
+fn differences(
     desk: &Desk<'_, '_>,
     apex: &WireName,
     name: &WireName,
-    wire: &WireRecord,
-) -> Result<bool, WriteError> {
+    old: &[Record],
+    new: &[Record],
+) -> Result<BTreeMap<(WireName, u16), Difference>, WriteError> {
+    let (before, after) = (on_wire(apex, name, old), on_wire(apex, name, new));
+    let mut differences: BTreeMap<(WireName, u16), Difference> = BTreeMap::new();
+    let mut wanted: HashMap<WireName, HashSet<WireRecord>> = HashMap::new();
+    let stays: HashSet<&WireRecord> = after.iter().collect();
+    for record in before.iter().filter(|record| !stays.contains(record)) {
+        let wanted = match wanted.entry(record.owner.clone()) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => unknown.insert(wanted_elsewhere(desk, apex, name, &record.owner)?),
+        };
+        if !wanted.contains(record) {
+            let difference = differences.entry((record.owner.clone(), record.rtype)).or_default();
+            difference.removed.insert(record.rdata.clone());
+        }
+    }
+    let was: HashSet<&WireRecord> = before.iter().collect();
+    for record in after.iter().filter(|record| !was.contains(record)) {
+        differences.entry((record.owner.clone(), record.rtype)).or_default().added.push(record.clone());
+    }
+    Ok(differences)
+}
+
+/// What the records of other names than `name` are on the wire at an owner and its neighbours.
+fn wanted_elsewhere(
+    desk: &Desk<'_, '_>,
+    apex: &WireName,
+    name: &WireName,
+    owner: &WireName,
+) -> Result<HashSet<WireRecord>, WriteError> {
     // Who can have something at an owner: itself, an SRV name above it, a name or mail server of that label.
-    let mut places: Vec<WireName> = vec![wire.owner.clone()];
-    places.extend(wire.owner.parent());
-    places.extend([Kind::Ns, Kind::Mx].into_iter().filter_map(|kind| kept_name(apex, &wire.owner, kind)));
-    if wire.owner == *apex {
+    let mut places: Vec<WireName> = vec![owner.clone()];
+    places.extend(owner.parent());
+    places.extend([Kind::Ns, Kind::Mx].into_iter().filter_map(|kind| kept_name(apex, owner, kind)));
+    if owner == apex {
         for branch in [Kind::Ns, Kind::Mx, Kind::Txt].into_iter().filter_map(|kind| kept_name(apex, apex, kind)) {
             places.extend(subtree(desk, apex, &branch)?.into_iter().map(|(name, _)| name));
         }
     }
+    let mut wanted = HashSet::new();
     for place in places.iter().filter(|place| *place != name) {
-        let others = on_wire(apex, place, &records(desk, apex, place)?);
-        let is_same =
-            |other: &WireRecord| other.owner == wire.owner && other.rtype == wire.rtype && other.rdata == wire.rdata;
-        if others.iter().any(is_same) {
-            return Ok(true);
-        }
+        wanted.extend(on_wire(apex, place, &records(desk, apex, place)?));
     }
-    Ok(false)
+    Ok(wanted)
 }
 
 /// Takes records out of an RRset and puts others in; what is neither stays.
@@ -179,8 +195,7 @@ fn change_rrset(
     apex: &WireName,
     owner: &WireName,
     rtype: u16,
-    removed: &[WireRecord],
-    added: &[WireRecord],
+    Difference { removed, added }: Difference,
     fresh: Fresh,
 ) -> Result<(), WriteError> {
     let current = desk.rrset(apex, owner, rtype)?;
@@ -190,10 +205,9 @@ fn change_rrset(
     if is_new && matches!(rtype, types::A | types::AAAA) && fresh.mode != Mode::All {
         rrset.selection = Some(Box::new(Selection { mode: fresh.mode, ..Selection::default() }));
     }
-    for record in removed {
-        retain(&mut rrset, |rdata| rdata != record.rdata);
-    }
-    for record in added.iter().filter(|record| !rrset.rdatas.contains(&record.rdata)).collect::<Vec<_>>() {
+    retain(&mut rrset, |rdata| !removed.contains(rdata));
+    let mut known: HashSet<Vec<u8>> = rrset.rdatas.iter().cloned().collect();
+    for record in added.iter().filter(|record| known.insert(record.rdata.clone())) {
         rrset.rdatas.push(record.rdata.clone());
         if let Some(selection) = rrset.selection.as_mut().filter(|selection| !selection.members.is_empty()) {
             selection.members.push(Member::default());
@@ -202,9 +216,9 @@ fn change_rrset(
     if rtype == types::NS && owner == apex {
         let stand_in = name_server(apex).as_bytes().to_vec();
         if rrset.rdatas.is_empty() {
-            // A zone cannot be without (RFC 1035 section 3.3.13 names its primary, RFC 2181 section 6.1 its servers).
+            // NS records at its apex are mandatory in every zone (RFC 2181 section 6.1).
             rrset.rdatas.push(stand_in);
-        } else if rrset.rdatas.len() > 1 && !added.is_empty() && !is_told(desk, apex, added, &stand_in)? {
+        } else if rrset.rdatas.len() > 1 && !added.is_empty() && !is_told(desk, apex, &added, &stand_in)? {
             retain(&mut rrset, |rdata| rdata != stand_in);
         }
     }
@@ -219,7 +233,7 @@ fn change_rrset(
 /// True where the name server that a new zone gets was told by somebody too.
 fn is_told(desk: &Desk<'_, '_>, apex: &WireName, added: &[WireRecord], stand_in: &[u8]) -> Result<bool, WriteError> {
     let wire = WireRecord { owner: apex.clone(), rtype: types::NS, rdata: stand_in.to_vec(), ttl: None };
-    Ok(added.iter().any(|record| record.rdata == stand_in) || is_wanted_elsewhere(desk, apex, apex, &wire)?)
+    Ok(added.contains(&wire) || wanted_elsewhere(desk, apex, apex, apex)?.contains(&wire))
 }
 
 /// Keeps some records of an RRset, each with its member.

@@ -1,9 +1,11 @@
 //! What is written: POST, PUT and DELETE, each decided and carried out in one transaction of the store, so that requests for
 //! one name cannot come between each other, and nothing is ever half done.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use ringdns_engine::limits::RRSET_RECORDS_MAX;
 use ringdns_engine::name::WireName;
 
 use super::record::{Kind, Record, kept_name, label_of};
@@ -131,10 +133,15 @@ impl Order {
         if kind == Kind::Srv && ports.len() != ips.len() {
             return refuse(reply::PORTS_MISMATCH);
         }
+        // One name has one list in every answer: more than fit are refused before they cost anything.
+        if ips.len() > RRSET_RECORDS_MAX || records.iter().any(|record| record.kind == Kind::Cname) {
+            return refuse(reply::NOT_SET);
+        }
+        let mut known: HashSet<String> = records.iter().map(|record| record.host.clone()).collect();
         for (index, ip) in ips.iter().enumerate() {
             let host = host(ip)?;
             // The original has one key for an address, whatever its record.
-            if records.iter().any(|record| record.kind == Kind::Cname || record.host == host) {
+            if !known.insert(host.clone()) {
                 return refuse(reply::NOT_SET);
             }
             let mut record = Record::new(kind, host, self.asker.name());
