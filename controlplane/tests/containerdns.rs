@@ -379,6 +379,13 @@ fn users_keep_their_records_to_themselves() {
     assert_eq!(u2("PUT", r#"{"type":"A","update":{"192.0.2.1":"192.0.2.2"}}"#), "ERR, user name not match  \n");
     assert_eq!(u2("DELETE", body), "ERR, user name not match  \n");
     assert_eq!(u2("DELETE", ""), "ERR, no find  domain name \n");
+    assert_eq!(host.u1("POST", "/a.containerdns.local", r#"{"type":"CNAME","alias":"tv1.example.org"}"#), "OK\n");
+    let moved = r#"{"type":"CNAME","update":{"tv1.example.org":"tv2.example.org"}}"#;
+    assert_eq!(u2("PUT", moved), "ERR, not find   alias name tv1.example.org\n");
+    let alias = r#"{"type":"CNAME","alias":"tv1.example.org"}"#;
+    assert_eq!(host.user("u2", "POST", "/b.example.org", alias), "ERR, user name not match  \n", "another's alias");
+    let cname = r#"{"type":"CNAME"}"#;
+    assert_eq!(host.user("u2", "DELETE", "/tv1.example.org", cname), "ERR, user name not match  \n");
     assert_eq!(host.user("u2", "GET", "", ""), "{}\n");
     assert!(host.user("k8sSvc", "GET", "/a.containerdns.local", "").contains("\"user\":\"u1\""), "it sees all");
     assert_eq!(host.user("k8sSvc", "DELETE", "/a.containerdns.local", ""), "ERR, user name not match  \n");

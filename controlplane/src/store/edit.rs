@@ -172,3 +172,72 @@ impl Look for Reading {
         &self.rrsets
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::state::State;
+    use crate::store::{Store, StoreSource, Write};
+    use crate::text::rtype;
+    use crate::views::Views;
+
+    /// Makes a zone and a note of a name; then fails where it is told to.
+    #[derive(Debug)]
+    struct Make {
+        /// The zone.
+        apex: WireName,
+        /// Fails at the end.
+        fails: bool,
+    }
+
+    impl Edit for Make {
+        fn edit(&self, desk: &mut Desk<'_, '_>) -> Result<(), WriteError> {
+            if desk.has_zone(&self.apex)? {
+                return Err(WriteError::Refused("it is there".into()));
+            }
+            desk.set_note(&name_key(&self.apex), Some(b"note"))?;
+            desk.write(Write::PutZone { apex: self.apex.clone(), fields: Box::default() })?;
+            if self.fails { Err(WriteError::Refused("too late".into())) } else { Ok(()) }
+        }
+    }
+
+    /// An order to make a zone.
+    fn make(apex: &str, fails: bool) -> Write {
+        Write::Edit(Arc::new(Make { apex: apex.parse().unwrap(), fails }))
+    }
+
+    #[test]
+    fn edits_that_share_a_transaction_are_kept_whole_or_not_at_all() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(&directory.path().join("s.redb")).unwrap();
+        let database = Arc::clone(&store.database);
+        let views = Arc::new(Views::new([].into_iter()));
+        let snapshot = Arc::new(ringdns_engine::snapshot::Snapshot::empty());
+        let (source, _handle) = StoreSource::new(store, Arc::new(State::new(snapshot, &["store"], views, Vec::new())));
+        let writes = [make("a.", false), make("b.", true), make("a.", false), make("c.", true), make("d.", false)];
+        let (answers, changes) = source.commit_all(&writes).unwrap();
+        let refused = |words: &str| Err(WriteError::Refused(words.into()));
+        let (done, late) = (Ok(Outcome::Replaced), refused("too late"));
+        assert_eq!(answers, [done.clone(), late.clone(), refused("it is there"), late, done]);
+        let zones = changes.iter().filter(|change| matches!(change, Change::AddZone(_))).count();
+        assert_eq!(zones, 2, "nothing of the others is told either: {changes:?}");
+        let reading = Reading::open(&database).unwrap();
+        for (apex, is_there) in [("a.", true), ("b.", false), ("c.", false), ("d.", true)] {
+            let apex: WireName = apex.parse().unwrap();
+            assert_eq!(reading.has_zone(&apex).unwrap(), is_there, "{apex}");
+            assert_eq!(reading.note(&name_key(&apex)).unwrap().is_some(), is_there, "{apex}");
+            assert_eq!(reading.rrset(&apex, &apex, rtype::SOA).unwrap().is_some(), is_there, "{apex}");
+        }
+    }
+
+    #[test]
+    fn a_store_without_notes_has_none() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(&directory.path().join("s.redb")).unwrap();
+        let reading = Reading::open(&store.database).unwrap();
+        assert_eq!(reading.note(b"x\0").unwrap(), None);
+        assert!(reading.notes_below(b"x\0").unwrap().is_empty());
+    }
+}

@@ -197,6 +197,12 @@ impl StoreSource {
         }
     }
 
+    /// For tests: the answers of writes that share a transaction, and what the cycle would be told.
+    #[cfg(test)]
+    pub(super) fn commit_all(&self, writes: &[Write]) -> Result<(Vec<Answer>, Vec<Change>), WriteError> {
+        self.commit(writes).map(|committed| (committed.answers, committed.changes))
+    }
+
     /// Carries out writes and makes them durable. Where an edit fails half-way the others are carried out without it.
     fn commit(&self, writes: &[Write]) -> Result<Committed, WriteError> {
         let mut refused = HashMap::new();
