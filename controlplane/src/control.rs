@@ -123,7 +123,7 @@ struct Parts {
     /// Ends when the API has stopped.
     served: tokio::task::JoinHandle<()>,
     /// The same two for the record interface of ContainerDNS.
-    containerdns: Option<(oneshot::Sender<()>, tokio::task::JoinHandle<()>)>,
+    containerdns: Option<Interface>,
     /// Ends the source of zone files, also in the middle of a file.
     zone_files: AbortHandle,
     /// Ends the store.
@@ -133,6 +133,9 @@ struct Parts {
     /// Answers DNS over sockets.
     sockets: Sockets,
 }
+
+/// What stops an interface by being sent or dropped, and what ends when it has stopped.
+type Interface = (oneshot::Sender<()>, tokio::task::JoinHandle<()>);
 
 impl ControlPlane {
     /// Starts everything. Returns once the store is open and the API listens; zones are read after that, and `/ready`
@@ -199,11 +202,8 @@ impl ControlPlane {
         let (stop, stopped) = stop();
         let served = runtime.spawn(api::serve(listener, context, stopped));
         tracing::info!(%address, "admin API listens");
-        let containerdns = containerdns.zip(config.containerdns_api.clone()).map(|((listener, address), config)| {
-            let (stop, stopped) = self::stop();
-            let service = Service::new(config, writer.clone(), Arc::clone(&settings));
-            tracing::info!(%address, "record interface of ContainerDNS listens");
-            (stop, runtime.spawn(service.serve(listener, stopped)))
+        let containerdns = containerdns.zip(config.containerdns_api.clone()).map(|((listener, _), config)| {
+            spawn_interface(&runtime, listener, Service::new(config, writer.clone(), Arc::clone(&settings)))
         });
         let parts = Parts { runtime, stop, served, containerdns, zone_files, store: writer, cycle, sockets };
         Ok(Self { parts: Some(parts), address, containerdns_address, reloads, settings, state })
@@ -348,6 +348,15 @@ fn listen(
 fn stop() -> (oneshot::Sender<()>, impl Future<Output = ()> + Send + 'static) {
     let (stop, stopped) = oneshot::channel::<()>();
     (stop, async move { drop(stopped.await) })
+}
+
+/// Starts the record interface of ContainerDNS.
+fn spawn_interface(runtime: &Runtime, listener: tokio::net::TcpListener, service: Service) -> Interface {
+    let (stop, stopped) = stop();
+    if let Ok(address) = listener.local_addr() {
+        tracing::info!(%address, "record interface of ContainerDNS listens");
+    }
+    (stop, runtime.spawn(service.serve(listener, stopped)))
 }
 
 /// Starts the cycle's thread.

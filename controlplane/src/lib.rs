@@ -5,8 +5,8 @@
 //! ```
 //!
 //! Read `cycle` first: everything that changes what is served goes through it. Then [`source`] and the two sources
-//! ([`store`], [`zonefile`]), `merge`, and [`api`], which reads the served snapshot and writes to the store, as does what [`compat`] has
-//! of other programs. [`sockets`] answers DNS from it over the kernel's own sockets.
+//! ([`store`], [`zonefile`]), `merge`, and [`api`], which reads the served snapshot and writes to the store. [`sockets`]
+//! answers DNS from it over the kernel's own sockets.
 
 pub mod api;
 pub mod canonical;
