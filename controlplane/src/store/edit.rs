@@ -213,7 +213,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open(&directory.path().join("s.redb")).unwrap();
         let database = Arc::clone(&store.database);
-        let views = Arc::new(Views::new([].into_iter()));
+        let views = Arc::new(Views::new([]));
         let snapshot = Arc::new(ringdns_engine::snapshot::Snapshot::empty());
         let (source, _handle) = StoreSource::new(store, Arc::new(State::new(snapshot, &["store"], views, Vec::new())));
         let writes = [make("a.", false), make("b.", true), make("a.", false), make("c.", true), make("d.", false)];
