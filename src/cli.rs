@@ -23,7 +23,7 @@ const CONFIG_PATH: &str = "/etc/ringdns/ringdns.toml";
 #[derive(Parser)]
 #[command(name = "ringdns", disable_version_flag = true, arg_required_else_help = true)]
 #[command(after_help = "Exit codes: 0 ended as asked, 1 could not start or go on, 2 wrong usage or configuration.\n\
-                        Signals of `run`: SIGTERM and SIGINT drain and end it, SIGHUP reads the zone files again.")]
+                        Signals of `run`: SIGTERM and SIGINT drain and end it, SIGHUP reads configuration and zone files again.")]
 struct Arguments {
     /// What to do.
     #[command(subcommand)]

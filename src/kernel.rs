@@ -46,14 +46,28 @@ impl KernelInterfaces {
         let Some(kernel) = &config.kernel else {
             return Ok((0..queues).map(|_| None).collect());
         };
-        let device = match kernel.kind {
-            KernelKind::Auto => KernelDevice::probe(),
-            KernelKind::Vhost => KernelDevice::Vhost,
-            KernelKind::Tap => KernelDevice::Tap,
+        let (name, number) = (kernel.interface.clone(), self.links.len());
+        let (preferred, otherwise) = match kernel.kind {
+            KernelKind::Vhost => (None, KernelDevice::Vhost),
+            KernelKind::Tap => (None, KernelDevice::Tap),
+            KernelKind::Auto => (KernelDevice::has_vhost().then_some(KernelDevice::Vhost), KernelDevice::Tap),
         };
-        let name = kernel.interface.clone();
-        let (interface, queue) = open_kernel_interface(eal, port, self.links.len(), &name, device, queues)?;
+        let open =
+            |device| open_kernel_interface(eal, port, number, &name, device, queues).map(|opened| (device, opened));
+        let first = preferred.map(open).transpose().unwrap_or_else(|error| {
+            tracing::warn!(interface = name, "vhost cannot be had, a TAP device takes its place: {error}");
+            None
+        });
+        let (device, (interface, queue)) = first.map_or_else(|| open(otherwise), Ok)?;
         tracing::info!(port = port.name(), interface = name, device = device.name(), "kernel path is open");
+        if interface.mtu() < port.mtu() {
+            tracing::warn!(
+                interface = name,
+                mtu = interface.mtu(),
+                port_mtu = port.mtu(),
+                "larger frames do not reach the kernel by a TAP device: set kernel = \"vhost\", or the port's mtu"
+            );
+        }
         let (kernel_port, lanes) = KernelPort::new(queue, queues);
         let counters = Arc::clone(kernel_port.counters());
         self.ports.push(kernel_port);

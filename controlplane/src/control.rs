@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
 use crate::api::{self, Context, ready};
+use crate::compat::containerdns::Service;
 use crate::config::{Changes, Config, ConfigError, ViewConfig};
 use crate::cycle::{Cycle, RECLAIM_INTERVAL};
 use crate::etcd::source::EtcdSource;
@@ -58,11 +59,13 @@ pub enum StartError {
     /// The store.
     #[error(transparent)]
     Store(#[from] OpenError),
-    /// The admin API's address.
+    /// The address of an interface.
     #[error(
-        "admin.listen: {address} cannot be listened on: {error}; stop what else listens there (ss -ltnp), or set another address"
+        "{key}: {address} cannot be listened on: {error}; stop what else listens there (ss -ltnp), or set another address"
     )]
     Listen {
+        /// Where the configuration says it.
+        key: &'static str,
         /// The address.
         address: SocketAddr,
         /// Why.
@@ -105,6 +108,8 @@ pub struct ControlPlane {
     parts: Option<Parts>,
     /// Where the API listens.
     address: SocketAddr,
+    /// Where the record interface of ContainerDNS listens.
+    containerdns_address: Option<SocketAddr>,
     /// Asks for a reload of zone files.
     reloads: mpsc::UnboundedSender<ReloadRequest>,
     /// What of the configuration can change.
@@ -122,6 +127,8 @@ struct Parts {
     stop: oneshot::Sender<()>,
     /// Ends when the API has stopped.
     served: tokio::task::JoinHandle<()>,
+    /// The same two for the record interface of ContainerDNS.
+    containerdns: Option<Interface>,
     /// End the other sources, zone files also in the middle of a file.
     tasks: Vec<AbortHandle>,
     /// Ends the store.
@@ -131,6 +138,9 @@ struct Parts {
     /// Answers DNS over sockets.
     sockets: Sockets,
 }
+
+/// What stops an interface by being sent or dropped, and what ends when it has stopped.
+type Interface = (oneshot::Sender<()>, tokio::task::JoinHandle<()>);
 
 impl ControlPlane {
     /// Starts everything. Returns once the store is open and the API listens; zones are read after that, and `/ready`
@@ -152,8 +162,11 @@ impl ControlPlane {
             .enable_all()
             .build()
             .map_err(StartError::Thread)?;
-        let listener = listen(&runtime, config.admin.listen)?;
-        let address = listener.local_addr().map_err(|error| listen_error(config.admin.listen, error))?;
+        let (listener, address) = listen(&runtime, "admin.listen", config.admin.listen)?;
+        let containerdns = config.containerdns_api.as_ref();
+        let containerdns =
+            containerdns.map(|api| listen(&runtime, "containerdns_api.listen", api.listen)).transpose()?;
+        let containerdns_address = containerdns.as_ref().map(|&(_, address)| address);
 
         let files = config.zone_files.iter().map(ZoneFileState::new);
         let settings = Arc::new(Settings::new(config));
@@ -197,17 +210,24 @@ impl ControlPlane {
             build,
             lists: Context::lists(),
         });
-        let (stop, stopped) = oneshot::channel();
-        let stopped = async move { drop(stopped.await) };
+        let (stop, stopped) = stop();
         let served = runtime.spawn(api::serve(listener, context, stopped));
         tracing::info!(%address, "admin API listens");
-        let parts = Parts { runtime, stop, served, tasks, store: writer, cycle, sockets };
-        Ok(Self { parts: Some(parts), address, reloads, settings, state })
+        let containerdns = containerdns.zip(config.containerdns_api.clone()).map(|((listener, _), config)| {
+            spawn_interface(&runtime, listener, Service::new(config, writer.clone(), Arc::clone(&settings)))
+        });
+        let parts = Parts { runtime, stop, served, containerdns, tasks, store: writer, cycle, sockets };
+        Ok(Self { parts: Some(parts), address, containerdns_address, reloads, settings, state })
     }
 
     /// Where the API listens: the port is the one that was given, or a free one where 0 was given.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where the record interface of ContainerDNS listens, if it does.
+    pub fn containerdns_address(&self) -> Option<SocketAddr> {
+        self.containerdns_address
     }
 
     /// Shows ports in the metrics from now on; the first call counts.
@@ -281,13 +301,21 @@ impl Drop for ControlPlane {
 impl Parts {
     /// See [`ControlPlane::shutdown`].
     fn end(self) -> Option<Publisher> {
-        let Self { runtime, stop, served, tasks, store, cycle, sockets } = self;
+        let Self { runtime, stop, served, containerdns, tasks, store, cycle, sockets } = self;
         // Both drain at the same time.
         sockets.request_stop();
         // The API may have ended by itself.
         let _ = stop.send(());
+        let (stop, containerdns) = containerdns.unzip();
+        drop(stop);
         runtime.block_on(async {
-            if tokio::time::timeout(Duration::from_secs(DRAIN_SECONDS), served).await.is_err() {
+            let all = async {
+                let _ = served.await;
+                if let Some(containerdns) = containerdns {
+                    let _ = containerdns.await;
+                }
+            };
+            if tokio::time::timeout(Duration::from_secs(DRAIN_SECONDS), all).await.is_err() {
                 tracing::warn!(seconds = DRAIN_SECONDS, "requests were still under way at the end");
             }
             store.stop().await;
@@ -315,14 +343,31 @@ fn publish_views(views: &[ViewConfig], publisher: &mut Publisher) -> Arc<Views> 
     Arc::new(Views::new(views.iter().map(|view| view.name.as_str())))
 }
 
-/// Binds the API's address.
-fn listen(runtime: &Runtime, address: SocketAddr) -> Result<tokio::net::TcpListener, StartError> {
-    runtime.block_on(tokio::net::TcpListener::bind(address)).map_err(|error| listen_error(address, error))
+/// Binds the address of an interface; also where it really listens: the port may have been left open.
+fn listen(
+    runtime: &Runtime,
+    key: &'static str,
+    address: SocketAddr,
+) -> Result<(tokio::net::TcpListener, SocketAddr), StartError> {
+    let failed = |error| StartError::Listen { key, address, error };
+    let listener = runtime.block_on(tokio::net::TcpListener::bind(address)).map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
 }
 
-/// The address that could not be bound.
-fn listen_error(address: SocketAddr, error: std::io::Error) -> StartError {
-    StartError::Listen { address, error }
+/// What stops an interface, by being sent or dropped, and what the interface waits for.
+fn stop() -> (oneshot::Sender<()>, impl Future<Output = ()> + Send + 'static) {
+    let (stop, stopped) = oneshot::channel::<()>();
+    (stop, async move { drop(stopped.await) })
+}
+
+/// Starts the record interface of ContainerDNS.
+fn spawn_interface(runtime: &Runtime, listener: tokio::net::TcpListener, service: Service) -> Interface {
+    let (stop, stopped) = stop();
+    if let Ok(address) = listener.local_addr() {
+        tracing::info!(%address, "record interface of ContainerDNS listens");
+    }
+    (stop, runtime.spawn(service.serve(listener, stopped)))
 }
 
 /// Starts the cycle's thread.

@@ -11,6 +11,7 @@
 pub mod api;
 pub mod canonical;
 mod check;
+pub mod compat;
 pub mod config;
 mod control;
 mod cycle;

@@ -14,9 +14,11 @@ use ringdns_dataplane::idle::Idle;
 use ringdns_dataplane::kernel::lane::KERNEL_FRAMES_A_POLL;
 use ringdns_dataplane::kernel::{KernelPath, KernelPort};
 use ringdns_dataplane::limits::{KERNEL_REST_FRAMES, KERNEL_SESSION_FRAMES, KERNEL_WIRE_FRAMES};
-use ringdns_dataplane::memnic::{MemNic, MemWire};
+use ringdns_dataplane::memnic::{MemFrame, MemNic, MemWire};
+use ringdns_dataplane::nic::{Burst, Nic};
 use ringdns_dataplane::worker::{Worker, WorkerPort};
 use ringdns_engine::counters::Counters;
+use ringdns_engine::frame::FrameBuffer;
 use ringdns_engine::publish::Publisher;
 use ringdns_engine::serve::{Server, ServerConfig};
 use ringdns_engine::testing::{UdpFrame, query, server_config};
@@ -222,4 +224,47 @@ fn the_thread_serves_until_it_is_told_to_stop() {
     assert!(wire.send(&UdpFrame::ipv4().build(&query("host1.example.org.", A))));
     worker.poll();
     assert!(wire.receive().is_some());
+}
+
+/// An interface that takes frames up to a length only, and stops at the first that is longer.
+struct ShortNic(MemNic);
+
+/// The longest frame that it takes.
+const SHORT_BYTES: usize = 100;
+
+impl Nic for ShortNic {
+    type Frame = MemFrame;
+
+    fn receive(&mut self, burst: &mut Burst<MemFrame>) {
+        self.0.receive(burst);
+    }
+
+    fn transmit(&mut self, burst: &mut Burst<MemFrame>) {
+        let taken = burst.iter().take_while(|frame| frame.frame().len() <= SHORT_BYTES).count();
+        let mut front: Burst<MemFrame> = burst.drain(..taken).collect();
+        self.0.transmit(&mut front);
+        self.0.release(&mut front);
+    }
+
+    fn release(&mut self, burst: &mut Burst<MemFrame>) {
+        self.0.release(burst);
+    }
+}
+
+#[test]
+fn a_frame_that_is_refused_for_ever_does_not_take_others_along() {
+    let (nic, mut kernel) = MemNic::new(64);
+    let (mut port, mut lanes) = KernelPort::new(ShortNic(nic), 1);
+    let mut lane = lanes.pop().unwrap();
+    let mut burst = Burst::new();
+    for length in [60, SHORT_BYTES + 1, 61, SHORT_BYTES + 1, 62] {
+        let mut frame = MemFrame::default();
+        frame.fill(&vec![7; length]);
+        burst.push(frame);
+    }
+    lane.pass_up(&mut burst);
+    assert_eq!(port.serve(), 5);
+    let lengths: Vec<usize> = received(&mut kernel).iter().map(Vec::len).collect();
+    assert_eq!(lengths, [60, 61, 62]);
+    assert_eq!((port.counters().to_kernel_frames.get(), port.counters().to_kernel_refused.get()), (3, 2));
 }

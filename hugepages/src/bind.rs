@@ -124,7 +124,7 @@ fn check_reachability(nic: &Nic, binding: &Binding) -> Result<(), SetupError> {
 
 /// Refuses a NIC that a process has: the kernel would wait for that process without end.
 fn check_unused(root: &Root, nic: &Nic) -> Result<(), SetupError> {
-    let Some(file) = nic.vfio_file(root) else { return Ok(()) };
+    let Some(file) = nic.user_file(root) else { return Ok(()) };
     match user_of(root, &format!("/{file}")) {
         Some(process) => Err(SetupError::InUse { nic: nic.address.to_string(), process }),
         None => Ok(()),

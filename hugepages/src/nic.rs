@@ -110,6 +110,12 @@ impl Nic {
         Some(if root.exists(&unguarded) { unguarded } else { plain })
     }
 
+    /// The file that a process which has the NIC holds open; none where no process can have it.
+    pub fn user_file(&self, root: &Root) -> Option<String> {
+        let uio = || Some(format!("dev/{}", root.names(&format!("{}/uio", self.folder())).first()?));
+        self.vfio_file(root).or_else(uio)
+    }
+
     /// The interface that a default route leads to, and that route's family.
     pub fn default_route(&self) -> Option<(&str, &'static str)> {
         let of = |interface: &'_ Interface| match interface {

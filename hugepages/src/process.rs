@@ -17,6 +17,8 @@ pub const IPC_LOCK: Capability = (14, "CAP_IPC_LOCK");
 pub const NET_BIND_SERVICE: Capability = (10, "CAP_NET_BIND_SERVICE");
 /// Drive devices that no IOMMU guards.
 pub const SYS_RAWIO: Capability = (17, "CAP_SYS_RAWIO");
+/// Raise its own limits.
+pub const SYS_RESOURCE: Capability = (24, "CAP_SYS_RESOURCE");
 /// Read and write any file.
 pub const DAC_OVERRIDE: Capability = (1, "CAP_DAC_OVERRIDE");
 

@@ -120,6 +120,13 @@ refuses_default_route() {
   ip route del default && driver_is "$DRIVER" && echo "refused"
 }
 
+# A driver behind which no IOMMU stands is taken only by who says so, and gives the NIC back as well.
+unguarded_round_trip() {
+  if ringdns setup nic bind "$NIC" --driver uio_pci_generic; then return 1; fi
+  driver_is "$DRIVER" && ringdns setup nic bind "$NIC" --driver uio_pci_generic --no-iommu && driver_is uio_pci_generic || return
+  unbind_nic
+}
+
 permissions() {
   ringdns setup permissions --user nobody
 }

@@ -9,6 +9,7 @@ install_units() {
   cp "$UNITS"/*.service /etc/systemd/system/ && mkdir -p /etc/sysusers.d /etc/ringdns || return
   cp "$UNITS/ringdns.sysusers" /etc/sysusers.d/ringdns.conf && systemd-sysusers /etc/sysusers.d/ringdns.conf || return
   sed "s/^NICS=.*/NICS=\"$NIC\"/; s/^HUGEPAGES_MIB=.*/HUGEPAGES_MIB=$HUGEPAGES_MIB/" "$UNITS/setup.env" >/etc/ringdns/setup.env
+  mkdir -p /etc/systemd/network && cp "$UNITS/ring0.network" /etc/systemd/network/60-ring0.network || return
   cp "$CONTROL"/*.toml "$CONTROL"/*.zone /etc/ringdns/
   sed -i 's#^path = "ringdns.redb"#path = "/var/lib/ringdns/ringdns.redb"#' /etc/ringdns/ringdns.toml
   # This machine's disks are not the guest's, and its temporary files are not to be cleaned.
@@ -30,6 +31,16 @@ units_start() {
   systemctl start ringdns-setup ringdns || { journalctl --no-pager -u ringdns-setup -u ringdns | tail -n 20; return 1; }
   driver_is vfio-pci && [ "$(reserved_mib)" = "$HUGEPAGES_MIB" ] && [ "$(property StatusText)" = Answering ] || return
   echo "ringdns is $(property ActiveState): $(property StatusText)"
+}
+
+# The interface has the addresses of conf/systemd/ring0.network, whenever it is made.
+networkd_addresses() {
+  systemctl start systemd-networkd && wait_for 30 has_addresses || return
+  ip -brief address show dev ring0
+}
+
+has_addresses() {
+  ip address show dev ring0 | grep -qF 198.51.100.53/24 && ip address show dev ring0 | grep -qF 2001:db8:53::53/64
 }
 
 # A user of its own, without new privileges, behind a filter of system calls.
@@ -77,13 +88,13 @@ if [ "${1:-}" = steps ]; then
   trap save_journal EXIT
   step "units started" units_start
   step "server sandboxed" sandboxed
-  step "kernel interface" kernel_interface
+  step "addresses by systemd-networkd" networkd_addresses
   step "a file to fetch" serve_file
   ask_host dns
   ask_host stream
   step "reload" reloads
   step "a server that hangs is started again" watchdog
-  step "kernel interface" kernel_interface
+  step "addresses again" wait_for 30 has_addresses
   ask_host again
   save_journal
   step "units stopped, NIC given back" units_stop

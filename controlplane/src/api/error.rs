@@ -118,6 +118,8 @@ impl From<WriteError> for ApiError {
             WriteError::Rrset(RrsetError::TooLarge) => Self::invalid("records", "rrset_too_large", message),
             WriteError::Rrset(_) => Self::invalid("records", "invalid_records", message),
             WriteError::Unservable(_) => Self::invalid("records", "invalid_records", message),
+            // Only edits refuse themselves, and the routes here make none.
+            WriteError::Refused(_) => Self::new(409, "refused", message),
             WriteError::NotServed(_) => Self::new(409, "not_served", message)
                 .remedy("another source serves data that the records cannot stand beside"),
             WriteError::Storage(_) => Self::new(503, "store_failed", message).remedy("see the log, and check the disk"),

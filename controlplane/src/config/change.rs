@@ -1,6 +1,6 @@
 //! What differs between the configuration that runs and the one that its file says now.
 
-use super::{AdminConfig, Config, DnsConfig, LogConfig, PortConfig, Token};
+use super::{AdminConfig, Config, ContainerdnsApiConfig, DnsConfig, LogConfig, PortConfig, Token};
 
 /// Keys whose values have changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,6 +45,8 @@ impl Config {
         changes.restart("etcd", &self.etcd, &new.etcd);
         changes.live("view", &mut self.views, &new.views);
         self.admin.take(&new.admin, &mut changes);
+        let interfaces = (self.containerdns_api.as_ref(), new.containerdns_api.as_ref());
+        ContainerdnsApiConfig::compare(interfaces.0, interfaces.1, &mut changes);
         self.log.take(&new.log, &mut changes);
         changes
     }
@@ -142,6 +144,7 @@ mod tests {
                 &["store.path", "log.format"],
             ),
             ("[admin]\ntoken = \"t\"\nlisten = \"127.0.0.1:1\"", &["admin.token"], &["admin.listen"]),
+            ("[containerdns_api]\nlisten = \"127.0.0.1:1\"\ntoken = \"t\"", &[], &["containerdns_api.listen"]),
             (
                 "[[zone_file]]\nzone = \"a\"\npath = \"b\"\n[[view]]\nname = \"v\"\nprefixes = [\"::/0\"]",
                 &["zone_file", "view"],

@@ -89,6 +89,8 @@ pub struct V1 {
     pub view: Vec<Spanned<View>>,
     /// The admin API.
     pub admin: Admin,
+    /// The record interface of ContainerDNS.
+    pub containerdns_api: super::containerdns_api::ContainerdnsApi,
     /// Logs.
     pub log: Log,
 }
@@ -298,6 +300,13 @@ pub const KEYS: &[&str] = &[
     "admin.listen",
     "admin.token_file",
     "admin.token",
+    "containerdns_api.listen",
+    "containerdns_api.token_file",
+    "containerdns_api.token",
+    "containerdns_api.domains",
+    "containerdns_api.generation",
+    "containerdns_api.ttl",
+    "containerdns_api.answers",
     "log.level",
     "log.format",
 ];

@@ -1,6 +1,7 @@
 //! The configuration: a versioned file ([`mod@file`]) that becomes a validated value ([`Config`]).
 
 mod change;
+mod containerdns_api;
 mod dns;
 mod etcd;
 pub mod file;
@@ -26,6 +27,7 @@ use ringdns_engine::name::WireName;
 use ringdns_engine::rate::{Network, RateLimit};
 
 pub use change::Changes;
+pub use containerdns_api::{ContainerdnsApiConfig, Generation};
 pub use etcd::{EtcdConfig, EtcdTls};
 pub use problem::{ConfigError, Problem};
 pub use sockets::SocketsConfig;
@@ -57,6 +59,8 @@ pub struct Config {
     pub views: Vec<ViewConfig>,
     /// The admin API.
     pub admin: AdminConfig,
+    /// The record interface of ContainerDNS; none: it is off.
+    pub containerdns_api: Option<ContainerdnsApiConfig>,
     /// Logs.
     pub log: LogConfig,
 }
@@ -212,6 +216,11 @@ impl Token {
     pub fn matches(&self, guess: &[u8]) -> bool {
         use subtle::ConstantTimeEq as _;
         self.0.as_bytes().ct_eq(guess).into()
+    }
+
+    /// True where another is the same secret.
+    fn is_same(&self, other: &Self) -> bool {
+        self.matches(other.0.as_bytes())
     }
 }
 

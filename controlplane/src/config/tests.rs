@@ -126,6 +126,34 @@ fn each_mistake_is_named_with_place_key_and_remedy() {
 }
 
 #[test]
+fn each_mistake_of_an_interface_is_named() {
+    for (text, expected) in [
+        (
+            "[containerdns_api]\nlisten = \"127.0.0.1:1\"",
+            "2:10: containerdns_api.listen: no token is set; set containerdns_api.token_file",
+        ),
+        (
+            "[containerdns_api]\nlisten = \"127.0.0.1:1\"\ntoken_file = \"/nonexistent/token\"",
+            "3:14: containerdns_api.token_file: /nonexistent/token cannot be read: No such file",
+        ),
+        ("[containerdns_api]\ndomains = []", "2:11: containerdns_api.domains: no suffix is given"),
+        ("[containerdns_api]\ndomains = [\"a.\", \"A\"]", "2:18: containerdns_api.domains: a. is named before"),
+        ("[containerdns_api]\ndomains = [\".\"]", "2:12: containerdns_api.domains: the root is no suffix"),
+        ("[containerdns_api]\ndomains = [\"a..b\"]", "2:12: containerdns_api.domains: \"a..b\" is no domain name"),
+        (
+            "[containerdns_api]\ngeneration = \"new\"",
+            "containerdns_api.generation: \"new\" is none of its words; write",
+        ),
+        ("[containerdns_api]\nanswers = \"one\"", "write \"all\", \"random-one\" or \"hone-one\""),
+        ("[containerdns_api]\nttl = -1", "2:7: containerdns_api.ttl: -1 is out of bounds"),
+    ] {
+        assert_told(text, expected);
+    }
+    let off = parse(&format!("{PORT}[containerdns_api]\ntoken = \"t\"")).unwrap();
+    assert!(off.containerdns_api.is_none(), "off unless it is told where to listen");
+}
+
+#[test]
 fn nics_have_a_kernel_path_unless_told_otherwise() {
     let kernel = |lines: &str| {
         let text = format!("[[port]]\ndevice = \"0000:01:00.0\"\naddresses = [\"192.0.2.1\"]\n{lines}");
@@ -405,6 +433,9 @@ fn the_example_with_everything_switched_on_is_taken() {
     assert_eq!(config.ports[0].kernel, Some(kernel));
     assert_eq!((config.zone_files.len(), config.views.len()), (1, 1));
     assert!(config.admin.token.is_some());
+    let interface = config.containerdns_api.unwrap();
+    assert_eq!((interface.ttl_seconds, interface.generation), (30, Generation::Both));
+    assert_eq!(interface.domains, ["containerdns.local.".parse().unwrap()]);
     let etcd = config.etcd.unwrap();
     assert_eq!((etcd.endpoints.len(), etcd.trees[0].ttl_seconds, etcd.trees[0].skip_domain), (1, 10, false));
     let limits = RateLimit {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use ringdns_engine::name::WireName;
 use toml::Spanned;
 
+use super::containerdns_api::containerdns_api;
 use super::dns::dns;
 use super::etcd::etcd;
 use super::file::{self, Spec, SpecError};
@@ -85,6 +86,7 @@ fn checked(path: &Path, base: &Path, spec: file::V1, problems: &mut Problems<'_>
         etcd: etcd(&spec.etcd, &spec.etcd_tree, base, problems),
         views: views(&spec.view, problems),
         admin: admin(spec.admin, base, problems),
+        containerdns_api: containerdns_api(&spec.containerdns_api, base, problems),
         log: log(spec.log, problems),
     }
 }
@@ -167,16 +169,8 @@ fn zone_files(specs: &[Spanned<file::ZoneFile>], base: &Path, problems: &mut Pro
 
 /// `[admin]`
 fn admin(spec: file::Admin, base: &Path, problems: &mut Problems<'_>) -> AdminConfig {
-    let token = match (&spec.token, &spec.token_file) {
-        (Some(token), Some(_)) => {
-            let remedy = "keep token_file and remove token";
-            problems.add(Some(token.span()), "admin.token", "token and token_file are both given", remedy);
-            None
-        }
-        (Some(token), None) => checked_token(token.get_ref(), token.span(), "admin.token", problems),
-        (None, Some(path)) => token_of_file(&base.join(path.get_ref()), path.span(), problems),
-        (None, None) => None,
-    };
+    let keys = ["admin.token", "admin.token_file"];
+    let token = token(keys, &spec.token, &spec.token_file, base, problems);
     let listen = spec.listen.unwrap_or_else(|| Spanned::new(0..0, ADMIN_LISTEN));
     if !listen.get_ref().ip().is_loopback() && spec.token.is_none() && spec.token_file.is_none() {
         problems.add(
@@ -189,11 +183,28 @@ fn admin(spec: file::Admin, base: &Path, problems: &mut Problems<'_>) -> AdminCo
     AdminConfig { listen: listen.into_inner(), token }
 }
 
-/// Reads the token of a file that only its owner and group may read.
-fn token_of_file(path: &Path, span: Range<usize>, problems: &mut Problems<'_>) -> Option<Token> {
-    const KEY: &str = "admin.token_file";
-    let text = secret::read(path, span.clone(), KEY, "openssl rand -hex 32", problems)?;
-    checked_token(text.lines().next().unwrap_or("").trim(), span, KEY, problems)
+/// A token that is given itself or by a file that only its owner and group may read; `keys` are those of the two.
+pub(super) fn token(
+    [key, file_key]: [&str; 2],
+    token: &Option<Spanned<String>>,
+    file: &Option<Spanned<PathBuf>>,
+    base: &Path,
+    problems: &mut Problems<'_>,
+) -> Option<Token> {
+    match (token, file) {
+        (Some(token), Some(_)) => {
+            let remedy = "keep token_file and remove token";
+            problems.add(Some(token.span()), key, "token and token_file are both given", remedy);
+            None
+        }
+        (Some(token), None) => checked_token(token.get_ref(), token.span(), key, problems),
+        (None, Some(path)) => {
+            let (path, span) = (base.join(path.get_ref()), path.span());
+            let text = secret::read(&path, span.clone(), file_key, "openssl rand -hex 32", problems)?;
+            checked_token(text.lines().next().unwrap_or("").trim(), span, file_key, problems)
+        }
+        (None, None) => None,
+    }
 }
 
 /// Checks that a token can stand in a header.

@@ -3,6 +3,7 @@
 //! A write is acknowledged when it is on disk (fsync) and served. Writes that wait at the same time share one transaction
 //! and one publication.
 
+mod edit;
 mod schema;
 pub mod source;
 mod write;
@@ -11,7 +12,10 @@ mod write;
 mod tests;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+pub use edit::{Desk, Edit};
+pub(crate) use edit::{Look, Reading};
 pub use schema::FORMAT_VERSION;
 pub(crate) use source::{StoreHandle, StoreSource};
 pub(crate) use write::split_soa;
@@ -68,8 +72,8 @@ pub enum OpenError {
 pub struct Store {
     /// The file.
     path: PathBuf,
-    /// The open database.
-    database: redb::Database,
+    /// The open database. Only who works on the file holds it for long, so that the file is closed with the store.
+    database: Arc<redb::Database>,
 }
 
 impl Store {
@@ -92,7 +96,7 @@ impl Store {
         let damaged = |error: String| OpenError::Damaged { path: path.to_path_buf(), error };
         match opened {
             Ok(Ok((_, found))) if found > FORMAT_VERSION => Err(OpenError::TooNew { path: path.to_path_buf(), found }),
-            Ok(Ok((database, _))) => Ok(Self { path: path.to_path_buf(), database }),
+            Ok(Ok((database, _))) => Ok(Self { path: path.to_path_buf(), database: Arc::new(database) }),
             Ok(Err(error)) => Err(open_error(path, error)),
             Err(_) => Err(damaged("its structure breaks the database's rules".to_owned())),
         }

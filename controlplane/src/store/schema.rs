@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `meta` | `format` | version of this schema |
 //! | `zones` | apex | nothing yet |
+//! | `notes` | first byte: whose it is; the rest is theirs | theirs (see `compat`) |
 //! | `rrsets` | apex, owner, type, name of the view unless it is the default view | TTL; selection, if any; length and bytes of each rdata |
 //!
 //! Names are keys of [`crate::canonical`], so zones and owners lie in canonical order; numbers are big-endian. A selection
@@ -34,6 +35,9 @@ pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("me
 pub(super) const ZONES: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("zones");
 /// The RRsets.
 pub(super) const RRSETS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("rrsets");
+
+/// What interfaces keep beside the RRsets. An older RingDNS leaves the table alone, so it needs no version of its own.
+pub(super) const NOTES: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("notes");
 
 /// In the place of a TTL: a selection follows.
 const SELECTED: u32 = 1 << 31;

@@ -1,15 +1,17 @@
 //! The store as a source: tells the cycle all that the file has, then takes writes.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 
 use redb::{ReadableDatabase as _, ReadableTable as _};
 use ringdns_engine::name::WireName;
 use tokio::sync::{mpsc, oneshot};
 
+use super::edit::carry_out;
 use super::schema::{RRSETS, ZONES, rrset_of};
 use super::write::{Stored as _, Tables};
-use super::{Outcome, Store, Write, WriteError};
+use super::{Outcome, Reading, Store, Write, WriteError};
 use crate::canonical::split_name;
 use crate::model::Change;
 use crate::source::{Closed, Sink, Source};
@@ -44,21 +46,36 @@ enum Order {
 
 /// Hands writes to the store.
 #[derive(Clone, Debug)]
-pub(crate) struct StoreHandle(mpsc::Sender<Order>);
+pub(crate) struct StoreHandle {
+    /// To the thread that works on the file.
+    orders: mpsc::Sender<Order>,
+    /// For readers; weak, so that a reader that lingers does not keep the file open.
+    database: Weak<redb::Database>,
+}
 
 impl StoreHandle {
+    /// Has a thread that may block look at what the store has at one moment.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Reading) -> Result<T, WriteError> + Send + 'static,
+    ) -> Result<T, WriteError> {
+        let database = self.database.upgrade().ok_or(WriteError::Unavailable)?;
+        let looked = tokio::task::spawn_blocking(move || look(&Reading::open(&database)?)).await;
+        looked.unwrap_or(Err(WriteError::Unavailable))
+    }
+
     /// Writes; comes back when the write is on disk and served.
     pub(crate) async fn write(&self, write: Write) -> Result<Outcome, WriteError> {
         let (done, outcome) = oneshot::channel();
         let order = Order::Write(Box::new((write, done)));
-        self.0.send(order).await.map_err(|_| WriteError::Unavailable)?;
+        self.orders.send(order).await.map_err(|_| WriteError::Unavailable)?;
         outcome.await.unwrap_or(Err(WriteError::Unavailable))
     }
 
     /// Ends the store once what was handed over before is written. Later writes are refused.
     pub(crate) async fn stop(&self) {
         // Where nobody listens the store has ended already.
-        let _ = self.0.send(Order::Stop).await;
+        let _ = self.orders.send(Order::Stop).await;
     }
 }
 
@@ -88,7 +105,8 @@ impl StoreSource {
     /// The source and whoever writes to it.
     pub(crate) fn new(store: Store, state: Arc<State>) -> (Self, StoreHandle) {
         let (sender, orders) = mpsc::channel(WAITING_WRITES_MAX);
-        (Self { store, orders, state }, StoreHandle(sender))
+        let database = Arc::downgrade(&store.database);
+        (Self { store, orders, state }, StoreHandle { orders: sender, database })
     }
 }
 
@@ -166,9 +184,8 @@ impl StoreSource {
     /// Writes a group in one transaction, has it published, and answers.
     fn write_group(&self, group: Vec<Request>, sink: &Sink) {
         let (writes, waiting): (Vec<Write>, Vec<_>) = group.into_iter().unzip();
-        let targets: Vec<_> = writes.iter().map(Write::target).collect();
-        let answers = match self.commit(writes) {
-            Ok((answers, changes)) => with_refusals(answers, &targets, changes, sink),
+        let answers = match self.commit(&writes) {
+            Ok(committed) => with_refusals(committed, sink),
             Err(error) => {
                 tracing::error!("{error}");
                 vec![Err(error); waiting.len()]
@@ -180,53 +197,111 @@ impl StoreSource {
         }
     }
 
-    /// Carries out writes and makes them durable; gives the answer of each and what the cycle has to know.
-    fn commit(&self, writes: Vec<Write>) -> Result<(Vec<Answer>, Vec<Change>), WriteError> {
-        let count = writes.len() as u64;
+    /// For tests: the answers of writes that share a transaction, and what the cycle would be told.
+    #[cfg(test)]
+    pub(super) fn commit_all(&self, writes: &[Write]) -> Result<(Vec<Answer>, Vec<Change>), WriteError> {
+        self.commit(writes).map(|committed| (committed.answers, committed.changes))
+    }
+
+    /// Carries out writes and makes them durable. Where an edit fails half-way the others are carried out without it.
+    fn commit(&self, writes: &[Write]) -> Result<Committed, WriteError> {
+        let mut refused = HashMap::new();
+        loop {
+            match self.attempt(writes, &refused)? {
+                Ok(committed) => return Ok(committed),
+                Err((index, error)) => drop(refused.insert(index, error)),
+            }
+        }
+    }
+
+    /// Carries out writes in one transaction but for those that are refused already; the place of an edit that spoilt it,
+    /// and why, where one did.
+    fn attempt(
+        &self,
+        writes: &[Write],
+        refused: &HashMap<usize, WriteError>,
+    ) -> Result<Result<Committed, (usize, WriteError)>, WriteError> {
         let transaction = self.store.database.begin_write().stored()?;
-        let mut changes = Vec::new();
-        let mut answers = Vec::new();
+        let mut committed = Committed::default();
+        let mut written = false;
         {
             let mut tables = Tables::open(&transaction)?;
-            for write in writes {
-                match tables.apply(write) {
-                    Ok((outcome, more)) => {
-                        changes.extend(more);
-                        answers.push(Ok(outcome));
-                    }
-                    // Half a write may be in the transaction: none of it is kept.
-                    Err(error @ WriteError::Storage(_)) => return Err(error),
-                    Err(error) => answers.push(Err(error)),
+            for (index, write) in writes.iter().enumerate() {
+                if let Some(error) = refused.get(&index) {
+                    committed.push(Err(error.clone()), write, Vec::new());
+                    continue;
                 }
+                let (answer, changes) = match write {
+                    Write::Edit(edit) => {
+                        let edited = carry_out(&**edit, &mut tables, &transaction)?;
+                        written |= edited.written;
+                        match edited.outcome {
+                            // Half an edit is in the transaction: none of it is kept.
+                            Err(error) if edited.written => return Ok(Err((index, error))),
+                            outcome => (outcome.map(|()| Outcome::Replaced), edited.changes),
+                        }
+                    }
+                    plain => match tables.apply(plain.clone()) {
+                        Ok((outcome, changes)) => (Ok(outcome), changes),
+                        Err(error) => (Err(error), Vec::new()),
+                    },
+                };
+                if let Err(error @ WriteError::Storage(_)) = answer {
+                    // Half a write may be in the transaction: none of it is kept.
+                    return Err(error);
+                }
+                committed.push(answer, write, changes);
             }
-            changes.extend(tables.finish()?);
+            committed.changes.extend(tables.finish()?);
         }
-        if changes.is_empty() {
+        if committed.changes.is_empty() && !written {
             transaction.abort().stored()?;
         } else {
             transaction.commit().stored()?;
             self.state.store_commits.fetch_add(1, Ordering::Relaxed);
-            self.state.store_writes.fetch_add(count, Ordering::Relaxed);
+            self.state.store_writes.fetch_add(writes.len() as u64, Ordering::Relaxed);
         }
-        Ok((answers, changes))
+        Ok(Ok(committed))
+    }
+}
+
+/// What is on disk.
+#[derive(Default)]
+struct Committed {
+    /// The answer of each write.
+    answers: Vec<Answer>,
+    /// Zones and owners that each write was about.
+    targets: Vec<Vec<(WireName, WireName)>>,
+    /// What the cycle has to know.
+    changes: Vec<Change>,
+}
+
+impl Committed {
+    /// Notes what became of the next write.
+    fn push(&mut self, answer: Answer, write: &Write, changes: Vec<Change>) {
+        let of_change = |change: &Change| match change {
+            Change::Put { apex, rrset } => Some((apex.clone(), rrset.owner.clone())),
+            _ => None,
+        };
+        let target = write.target();
+        self.targets.push(target.map_or_else(|| changes.iter().filter_map(of_change).collect(), |target| vec![target]));
+        self.answers.push(answer);
+        self.changes.extend(changes);
     }
 }
 
 /// Has changes published; a write whose RRset the snapshot could not take is told so.
-fn with_refusals(
-    mut answers: Vec<Answer>,
-    targets: &[(WireName, WireName)],
-    changes: Vec<Change>,
-    sink: &Sink,
-) -> Vec<Answer> {
+fn with_refusals(committed: Committed, sink: &Sink) -> Vec<Answer> {
+    let Committed { mut answers, targets, changes } = committed;
     if changes.is_empty() {
         return answers;
     }
     // Where the cycle is gone the writes are on disk, and served after the next start.
     let published = sink.blocking_apply_tracked(changes).ok().and_then(|published| published.blocking_recv().ok());
     for refusal in published.into_iter().flat_map(|published| published.refusals) {
-        for (answer, (apex, owner)) in answers.iter_mut().zip(targets) {
-            if answer.is_ok() && *apex == refusal.apex && *owner == refusal.owner {
+        for (answer, targets) in answers.iter_mut().zip(&targets) {
+            let is_refused = targets.iter().any(|(apex, owner)| *apex == refusal.apex && *owner == refusal.owner);
+            if answer.is_ok() && is_refused {
                 *answer = Err(WriteError::NotServed(refusal.to_string()));
             }
         }

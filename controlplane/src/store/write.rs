@@ -9,6 +9,7 @@ use ringdns_engine::name::WireName;
 use ringdns_engine::snapshot::Snapshot;
 use ringdns_engine::snapshot::edit::{EditError, Editor, RrsetSpec};
 
+use super::edit::Edit;
 use super::schema::{
     META, RRSETS, ZONES, after, mark_format, owner_key, rrset_key, rrset_of, rrset_value, split_rrset_key,
 };
@@ -54,15 +55,18 @@ pub enum Write {
         /// The view; nothing: the default view.
         view: Option<Arc<str>>,
     },
+    /// Several writes that belong together.
+    Edit(Arc<dyn Edit>),
 }
 
 impl Write {
-    /// Zone and owner that the write is about.
-    pub(super) fn target(&self) -> (WireName, WireName) {
+    /// Zone and owner that the write is about; nothing for an edit, whose changes tell.
+    pub(super) fn target(&self) -> Option<(WireName, WireName)> {
         match self {
-            Write::PutZone { apex, .. } | Write::DeleteZone { apex } => (apex.clone(), apex.clone()),
-            Write::PutRrset { apex, rrset, .. } => (apex.clone(), rrset.owner.clone()),
-            Write::DeleteRrset { apex, owner, .. } => (apex.clone(), owner.clone()),
+            Write::PutZone { apex, .. } | Write::DeleteZone { apex } => Some((apex.clone(), apex.clone())),
+            Write::PutRrset { apex, rrset, .. } => Some((apex.clone(), rrset.owner.clone())),
+            Write::DeleteRrset { apex, owner, .. } => Some((apex.clone(), owner.clone())),
+            Write::Edit(_) => None,
         }
     }
 }
@@ -130,6 +134,9 @@ pub enum WriteError {
     /// The engine could not serve it.
     #[error(transparent)]
     Unservable(#[from] EditError),
+    /// An edit has refused itself, in the words of its interface.
+    #[error("{0}")]
+    Refused(String),
     /// It is on disk, and the snapshot could not take it.
     #[error("stored, but not served: {0}")]
     NotServed(String),
@@ -190,6 +197,8 @@ impl<'t> Tables<'t> {
             Write::DeleteRrset { apex, owner, rtype, view } => {
                 self.delete_rrset(&apex, &owner, rtype, view, &mut changes)
             }
+            // An edit is made of plain writes, and needs more than these tables: see `edit::carry_out`.
+            Write::Edit(_) => Err(WriteError::Unavailable),
         }?;
         Ok((outcome, changes))
     }

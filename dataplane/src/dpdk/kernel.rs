@@ -7,10 +7,11 @@ use super::device::Device;
 use super::eal::Eal;
 use super::error::{DeviceProblem, DpdkError};
 use super::port::{Port, PortOptions};
+use super::probe::ProbedPort;
 use super::queue::PortQueue;
 use crate::limits::{
     KERNEL_DESCRIPTORS, KERNEL_REST_FRAMES, KERNEL_SESSION_FRAMES, KERNEL_WIRE_FRAMES, MEMPOOL_CACHE_MBUFS,
-    TX_DESCRIPTORS,
+    MTU_BYTES_DEFAULT, TX_DESCRIPTORS,
 };
 
 /// Where the kernel's own half of virtio is.
@@ -18,6 +19,9 @@ const VHOST_PATH: &str = "/dev/vhost-net";
 
 /// Names of these devices end in this number and more, so that they do not meet those of the configuration.
 const FIRST_NUMBER: usize = 900;
+
+/// From here on an MTU is more than the usual one with tags.
+const MTU_BYTES_JUMBO: u16 = 1600;
 
 /// What carries frames into the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,10 +33,9 @@ pub enum KernelDevice {
 }
 
 impl KernelDevice {
-    /// The better of the two that this process can have.
-    pub fn probe() -> Self {
-        let vhost = OpenOptions::new().read(true).write(true).open(VHOST_PATH).is_ok();
-        if vhost { Self::Vhost } else { Self::Tap }
+    /// True where this process can use vhost-net, the better of the two.
+    pub fn has_vhost() -> bool {
+        OpenOptions::new().read(true).write(true).open(VHOST_PATH).is_ok()
     }
 
     /// The word for it.
@@ -57,7 +60,8 @@ impl KernelDevice {
     }
 }
 
-/// Makes the interface `name` for a port, with its MAC address and MTU. It goes when the queue and the port are dropped.
+/// Makes the interface `name` for a port, with its MAC address, and its MTU as far as the device can: net_tap of DPDK 22.11 takes
+/// 1500 bytes and no more. It goes when the queue and the port are dropped.
 ///
 /// # Errors
 /// Where a file, a driver or a privilege is missing, or the interface is there already.
@@ -76,8 +80,11 @@ pub fn open_kernel_interface(
     // Beside its own: frames that wait for the wire, in rings, descriptors and caches of the workers.
     let each = KERNEL_WIRE_FRAMES + usize::from(TX_DESCRIPTORS) + MEMPOOL_CACHE_MBUFS as usize * 3 / 2;
     let spare_mbufs = u32::try_from(queues * each).unwrap_or(u32::MAX);
-    let options = PortOptions { queues: 1, mtu: port.mtu(), spare_mbufs, interrupts: true, ..PortOptions::default() };
-    let (interface, mut queues) = Port::open(eal, &device, options)?;
+    let probed = ProbedPort::new(eal, &device)?;
+    // Not 1504, which is room for a tag: neighbours would take it for their own MTU.
+    let mtu = port.mtu().min(if probed.mtu_max() < MTU_BYTES_JUMBO { MTU_BYTES_DEFAULT } else { probed.mtu_max() });
+    let options = PortOptions { queues: 1, mtu, spare_mbufs, interrupts: true, ..PortOptions::default() };
+    let (interface, mut queues) = probed.open(options)?;
     match queues.pop() {
         Some(queue) => Ok((interface, queue)),
         None => Err(DpdkError::device(name, DeviceProblem::Queues { wanted: 1, most: 0 })),

@@ -10,6 +10,7 @@ use super::eal::Eal;
 use super::error::{DeviceProblem, DpdkError, LogCapture, describe};
 use super::port::{Port, PortOptions, PortShared};
 use super::queue::PortQueue;
+use super::setup::mtu_max;
 use crate::plan::Place;
 
 /// A device that was found or made, and is not set up yet. Dropping it removes a virtual device again.
@@ -38,6 +39,11 @@ impl ProbedPort {
     pub fn place(&self) -> Place {
         let queues = self.info.max_rx_queues.min(self.info.max_tx_queues);
         Place { queues: usize::from(queues), numa_node: self.shared.numa_node() }
+    }
+
+    /// The largest MTU that the device and RingDNS allow.
+    pub fn mtu_max(&self) -> u16 {
+        mtu_max(&self.info)
     }
 
     /// Sets the port up and starts it. Every queue pair comes once.

@@ -86,7 +86,7 @@ impl PortShared {
         if options.queues == 0 || options.queues > most {
             return Err(self.error(DeviceProblem::Queues { wanted: options.queues, most }));
         }
-        let most = largest_mtu(info.max_mtu, info.max_rx_pktlen).min(MTU_BYTES_MAX);
+        let most = mtu_max(info);
         let least = MTU_BYTES_MIN.max(info.min_mtu);
         if !(least..=most).contains(&options.mtu) {
             return Err(self.error(DeviceProblem::Mtu { wanted: options.mtu, least, most }));
@@ -257,6 +257,11 @@ fn driver_name(info: &ffi::rte_eth_dev_info) -> String {
     }
     // SAFETY: not null, so it is a string with its end mark that the driver keeps.
     unsafe { CStr::from_ptr(info.driver_name) }.to_string_lossy().into_owned()
+}
+
+/// The largest MTU that a device and RingDNS allow.
+pub(super) fn mtu_max(info: &ffi::rte_eth_dev_info) -> u16 {
+    largest_mtu(info.max_mtu, info.max_rx_pktlen).min(MTU_BYTES_MAX)
 }
 
 /// The largest MTU of a device: some tell it, others the length of the largest frame, and DPDK holds them to the smaller.

@@ -27,7 +27,7 @@ const SHORT_NAP: Duration = Duration::from_micros(50);
 /// A nap instead of waiting, where the interface does not tell of frames: some 3,000 wake-ups a second.
 const LONG_NAP: Duration = Duration::from_micros(250);
 
-/// Times that the rest of a burst is offered to the kernel's interface.
+/// Times that the rest of a burst is offered to the kernel's interface, each time without its first frame.
 const TRANSMIT_TRIES_MAX: usize = 4;
 
 /// What the thread counts of one port.
@@ -98,17 +98,21 @@ impl<N: Nic> KernelPort<N> {
         if frames == 0 {
             return 0;
         }
+        let mut refused = Burst::new();
         for _ in 0..TRANSMIT_TRIES_MAX {
+            self.nic.transmit(&mut self.burst);
             if self.burst.is_empty() {
                 break;
             }
-            self.nic.transmit(&mut self.burst);
+            // A frame that is too long for the interface is refused for ever, and those behind it with it.
+            refused.extend(self.burst.drain(..1));
         }
-        let (refused, refused_bytes) = figures(&self.burst);
-        self.nic.release(&mut self.burst);
-        self.counters.to_kernel_frames.add(frames - refused);
+        refused.extend(self.burst.drain(..));
+        let (refused_frames, refused_bytes) = figures(&refused);
+        self.nic.release(&mut refused);
+        self.counters.to_kernel_frames.add(frames - refused_frames);
         self.counters.to_kernel_bytes.add(bytes - refused_bytes);
-        self.counters.to_kernel_refused.add(refused);
+        self.counters.to_kernel_refused.add(refused_frames);
         usize::try_from(frames).unwrap_or_default()
     }
 

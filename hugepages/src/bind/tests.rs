@@ -126,6 +126,15 @@ fn uio_needs_the_same_word_and_its_module() {
     bound(&machine, &mut kernel, &Binding { unguarded: true, ..uio }).unwrap();
     assert!(kernel.ran.contains(&"modprobe uio_pci_generic".to_owned()));
     assert_eq!(driver(&machine).as_deref(), Some("uio_pci_generic"));
+    machine.folder(&format!("sys/bus/pci/devices/{NIC}/uio/uio0"));
+    machine.link("proc/4711/fd/9", "/dev/uio0");
+    assert!(unbound(&machine, &mut kernel).unwrap_err().contains("4711"));
+    machine.link("proc/4711/fd/9", "/dev/null");
+    // From one such driver to the other, and then back to the kernel's.
+    bound(&machine, &mut kernel, &binding()).unwrap();
+    assert_eq!(driver(&machine).as_deref(), Some("vfio-pci"));
+    unbound(&machine, &mut kernel).unwrap();
+    assert_eq!(driver(&machine).as_deref(), Some("e1000e"));
 }
 
 #[test]

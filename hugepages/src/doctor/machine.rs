@@ -2,7 +2,7 @@
 
 use super::{Check, Level, Patient};
 use crate::kernel::{self, Iommu, ModuleState};
-use crate::process::{IPC_LOCK, NET_ADMIN, NET_BIND_SERVICE, NET_RAW};
+use crate::process::{IPC_LOCK, NET_ADMIN, NET_BIND_SERVICE, NET_RAW, SYS_RESOURCE};
 
 /// What DPDK's x86-64 build executes without asking.
 const CPU_NEEDED: [&str; 4] = ["sse2", "ssse3", "sse4_1", "sse4_2"];
@@ -175,11 +175,12 @@ fn low_ports(patient: &Patient<'_>) -> Option<Check> {
 fn files(patient: &Patient<'_>) -> Check {
     let needed = patient.wants.map_or(0, |wants| wants.files).max(FILES_MIN);
     match patient.process.files_max {
-        Some(files) if files < needed => {
+        Some(files) if files < needed && !patient.process.has(SYS_RESOURCE) => {
             let finding = format!("{files} files may be open, {needed} are needed: DNS over TCP has fewer connections");
             Check::new("open files", patient.flaw(Level::Warning), finding)
                 .remedy(format!("ulimit -Hn {needed} (systemd: LimitNOFILE={needed})"))
         }
+        Some(files) if files < needed => Check::new("open files", Level::Ok, "this user may raise its own limit"),
         Some(files) => Check::new("open files", Level::Ok, format!("{files} may be open")),
         None => Check::new("open files", Level::Ok, "any number may be open"),
     }

@@ -227,6 +227,23 @@ fn an_interface_that_was_there_before_stays() {
     assert!(shown.contains(&SERVED4.to_string()), "addresses outlive the server: {shown}");
 }
 
+#[test]
+fn a_port_with_a_larger_mtu_than_its_interface_can_have_says_so_and_serves() {
+    let _turn = turn();
+    let client = Namespace::new();
+    veth_pair(WIRE, CLIENT, &client);
+    run("ip", &["link", "set", WIRE, "mtu", "3000"]);
+    let mut setup = Setup::new();
+    setup.device = format!("net_af_xdp0,iface={WIRE},busy_budget=0");
+    setup.port = "kernel = \"tap\"\nmtu = 3000".to_owned();
+    let server = setup.start();
+    address_server(RING);
+    assert!(server.log().contains("larger frames do not reach the kernel"), "{}", server.log());
+    assert!(run("ip", &["link", "show", RING]).contains("mtu 1500"));
+    let _entered = client.enter();
+    run("ping", &["-c", "2", "-i", "0.2", "-W", "5", &SERVED4.to_string()]);
+}
+
 /// [`house`] where the interface is there already, addressed.
 fn house_on_its_interface() -> House {
     let client = Namespace::new();
