@@ -28,7 +28,7 @@ use crate::source::{self, Sink, Source};
 use crate::state::{State, ZoneFileState};
 use crate::store::{OpenError, Store, StoreHandle, StoreSource};
 use crate::views::Views;
-use crate::zonefile::source::{Reload, ReloadRequest, ZoneFiles};
+use crate::zonefile::source::{self as zone_file, Reload, ReloadRequest, ZoneFiles};
 
 /// Threads of the runtime. The control plane waits for files and sockets; its heavy work has threads of its own.
 const RUNTIME_THREADS: usize = 2;
@@ -41,6 +41,9 @@ const SOURCES: [&str; 2] = ["store", "zone_files"];
 
 /// The same with etcd.
 const SOURCES_WITH_ETCD: [&str; 3] = ["store", "zone_files", "etcd"];
+
+/// The number of the zone files' source, which also tells the configuration's views.
+const ZONE_FILES: u8 = 1;
 
 /// What the program was built from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -175,7 +178,8 @@ impl ControlPlane {
         let state = Arc::new(State::new(Arc::clone(publisher.current()), names, views, files.collect()));
         let sockets = Sockets::start(&config.sockets, sockets, &state, Duration::from_secs(DRAIN_SECONDS))?;
         let (events, waiting) = source::queue();
-        let cycle = Cycle::new(publisher, waiting, Arc::clone(&state));
+        let clients = (ZONE_FILES, zone_file::clients(&config.views));
+        let cycle = Cycle::new(publisher, waiting, Arc::clone(&state), clients);
         let cycle = spawn_cycle(cycle)?;
         runtime.spawn(source::tick(events.downgrade(), RECLAIM_INTERVAL));
 
@@ -183,7 +187,7 @@ impl ControlPlane {
         let (reloads, requests) = mpsc::unbounded_channel();
         let zone_files = ZoneFiles::new(Arc::clone(&settings), requests, Arc::clone(&state));
         spawn_source(&runtime, &state, 0, store, &events);
-        let mut tasks = vec![spawn_source(&runtime, &state, 1, zone_files, &events)];
+        let mut tasks = vec![spawn_source(&runtime, &state, ZONE_FILES, zone_files, &events)];
         if let Some(config) = &config.etcd {
             let seen = state.etcd.get_or_init(|| Arc::new(EtcdState::default()));
             let etcd = EtcdSource::new(config, Arc::clone(seen));

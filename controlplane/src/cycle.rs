@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use ringdns_engine::publish::Publisher;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::merge::{Merge, Refusal, Transaction};
+use crate::merge::{ClientsOfViews, Merge, Refusal, Transaction};
 use crate::source::{Batch, Event, Published};
 use crate::state::{Served, State};
 
@@ -42,9 +42,15 @@ struct Waiting {
 }
 
 impl Cycle {
-    /// A cycle that has not published anything.
-    pub(crate) fn new(publisher: Publisher, events: mpsc::Receiver<Event>, state: Arc<State>) -> Self {
-        Self { publisher, events, merge: Merge::new(Arc::clone(&state.views)), state }
+    /// A cycle that has not published anything. `clients` is what the publisher's snapshot knows of views, and says which
+    /// source it is from.
+    pub(crate) fn new(
+        publisher: Publisher,
+        events: mpsc::Receiver<Event>,
+        state: Arc<State>,
+        (origin, clients): (u8, ClientsOfViews),
+    ) -> Self {
+        Self { publisher, events, merge: Merge::new(Arc::clone(&state.views), origin, clients), state }
     }
 
     /// Runs on a thread of its own until every source is gone; gives the publisher back.

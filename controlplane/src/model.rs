@@ -140,7 +140,7 @@ pub fn exclude_each_other(first: u16, second: u16) -> bool {
 /// One thing that a source says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// Which clients see which view from now on, by the views' names.
+    /// Which clients see which view from now on by this source, all of them, by the views' names.
     SetViews(Vec<(Network, Arc<str>)>),
     /// The source has a zone; its records follow.
     AddZone(WireName),

@@ -25,7 +25,7 @@ struct Names {
     names: Vec<String>,
     /// The number of each name.
     numbers: HashMap<String, u16>,
-    /// The numbers of the default view and of those that the configuration names: only these have clients.
+    /// The numbers of the default view and of those that a source says clients of: only these have any.
     configured: HashSet<u16>,
 }
 
@@ -56,21 +56,21 @@ impl Views {
         views
     }
 
-    /// Says anew which views the configuration names.
+    /// Says anew which views have clients.
     pub(crate) fn configure<'a>(&self, configured: impl IntoIterator<Item = &'a str>) {
         let mut names = self.names.write().unwrap_or_else(PoisonError::into_inner);
         let numbers = std::iter::once(DEFAULT_NAME).chain(configured).filter_map(|name| names.add(name)).collect();
         names.configured = numbers;
     }
 
-    /// The number of a view of the configuration.
+    /// The number of a view that has clients.
     pub fn configured(&self, name: &str) -> Option<u16> {
         let names = self.names.read().unwrap_or_else(PoisonError::into_inner);
         names.numbers.get(name).copied().filter(|number| names.configured.contains(number))
     }
 
     /// The number of any view; one that is not known gets the next. Such a view is remembered with its records and has no
-    /// clients, until the configuration names it again. Nothing where all numbers are taken.
+    /// clients, until a source says some again. Nothing where all numbers are taken.
     pub(crate) fn number(&self, name: Option<&str>) -> Option<u16> {
         let Some(name) = name else { return Some(VIEW_DEFAULT) };
         if let Some(number) = self.position(name) {

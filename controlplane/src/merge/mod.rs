@@ -99,7 +99,12 @@ pub(crate) struct Merge {
     losers_count: usize,
     /// The numbers of views.
     views: Arc<Views>,
+    /// Which clients see which view, by source.
+    clients: BTreeMap<u8, ClientsOfViews>,
 }
+
+/// Which clients see which view, as one source says it.
+pub(crate) type ClientsOfViews = Vec<(Network, Arc<str>)>;
 
 /// Type and view: what tells the RRsets of an owner apart.
 type Kind = (u16, u16);
@@ -110,9 +115,9 @@ fn kind(rrset: &RrsetSpec) -> Kind {
 }
 
 impl Merge {
-    /// Nothing known yet but views.
-    pub(crate) fn new(views: Arc<Views>) -> Self {
-        Self { views, ..Self::default() }
+    /// Nothing known yet but views, and what a source has said of their clients already.
+    pub(crate) fn new(views: Arc<Views>, origin: u8, clients: ClientsOfViews) -> Self {
+        Self { views, clients: BTreeMap::from([(origin, clients)]), ..Self::default() }
     }
 
     /// The zones and the sources that have them, in canonical order.
@@ -135,7 +140,7 @@ impl Merge {
     ) {
         let mut scene = Scene { merge: self, transaction, origin, refusals };
         match change {
-            Change::SetViews(prefixes) => scene.set_views(&prefixes),
+            Change::SetViews(clients) => scene.set_views(clients),
             Change::AddZone(apex) => scene.add_zone(&apex),
             Change::RemoveZone(apex) => scene.remove_zone(&apex),
             Change::ReplaceZone { apex, rrsets } => scene.replace_zone(&apex, rrsets),
@@ -162,12 +167,16 @@ struct Scene<'a> {
 }
 
 impl Scene<'_> {
-    /// Says anew which clients see which view.
-    fn set_views(&mut self, prefixes: &[(Network, Arc<str>)]) {
+    /// Says anew which clients see which view by this source. Where several name a network, the first of them counts, as
+    /// with records.
+    fn set_views(&mut self, clients: ClientsOfViews) {
+        self.merge.clients.insert(self.origin, clients);
         let views = &self.merge.views;
-        views.configure(prefixes.iter().map(|(_, name)| name.as_ref()));
-        let numbered = prefixes.iter().filter_map(|(network, name)| Some((*network, views.configured(name)?)));
-        self.transaction.edit().set_views(ViewTable::new(numbered));
+        let all = || self.merge.clients.values().flatten();
+        views.configure(all().map(|(_, name)| name.as_ref()));
+        let numbered = all().filter_map(|(network, name)| Some((*network, views.configured(name)?)));
+        let table = ViewTable::new(numbered);
+        self.transaction.edit().set_views(table);
     }
 
     /// Notes that the source has a zone.

@@ -292,3 +292,22 @@ fn a_change_of_the_selection_alone_is_a_change() {
         assert_eq!(node.rrset(1).unwrap().selection().map(Box::new), selection);
     }
 }
+
+#[test]
+fn each_source_says_its_own_clients_of_views_and_the_first_counts() {
+    let table = |bench: &Bench| bench.merge.views.clone();
+    let clients = |pairs: &[(&str, &str)]| -> ClientsOfViews {
+        pairs.iter().map(|(network, view)| (network.parse().unwrap(), Arc::from(*view))).collect()
+    };
+    let mut bench = Bench::default();
+    bench.apply(1, vec![Change::SetViews(clients(&[("198.51.100.0/24", "fra"), ("203.0.113.0/24", "muc")]))]);
+    bench.apply(0, vec![Change::SetViews(clients(&[("198.51.100.0/24", "ber")]))]);
+    let views = table(&bench);
+    assert!(["fra", "muc", "ber"].into_iter().all(|name| views.configured(name).is_some()), "all have been said");
+    let of = |bench: &Bench, client: [u8; 4]| views.name(bench.snapshot.as_ref().unwrap().view_of(client.into()));
+    assert_eq!(of(&bench, [198, 51, 100, 1]).as_deref(), Some("ber"), "the source of the higher priority");
+    assert_eq!(of(&bench, [203, 0, 113, 1]).as_deref(), Some("muc"));
+    bench.apply(0, vec![Change::SetViews(Vec::new())]);
+    assert_eq!(of(&bench, [198, 51, 100, 1]).as_deref(), Some("fra"), "what the other said has been remembered");
+    assert_eq!(views.configured("ber"), None);
+}

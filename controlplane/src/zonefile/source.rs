@@ -4,11 +4,11 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use ringdns_engine::name::WireName;
-use ringdns_engine::rate::Network;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Zone, ZoneError};
 use crate::config::{ViewConfig, ZoneFileConfig};
+use crate::merge::ClientsOfViews;
 use crate::model::Change;
 use crate::reload::{Settings, Wanted};
 use crate::source::{Sink, Source};
@@ -87,7 +87,7 @@ impl ZoneFiles {
         let former = std::mem::replace(&mut self.files, Arc::clone(&zone_files));
         self.state.set_zone_files(&zone_files);
         let mut report = Reload::default();
-        let mut changes: Vec<Change> = views.iter().map(|views| Change::SetViews(prefixes(views))).collect();
+        let mut changes: Vec<Change> = views.iter().map(|views| Change::SetViews(clients(views))).collect();
         let is_of = |files: &[ZoneFileConfig], zone: &WireName| files.iter().any(|file| file.zone == *zone);
         let gone = former.iter().filter(|file| !is_of(&zone_files, &file.zone));
         changes.extend(gone.map(|file| Change::RemoveZone(file.zone.clone())));
@@ -113,8 +113,8 @@ impl ZoneFiles {
     }
 }
 
-/// The networks of all views.
-fn prefixes(views: &[ViewConfig]) -> Vec<(Network, Arc<str>)> {
+/// Which clients see which view.
+pub(crate) fn clients(views: &[ViewConfig]) -> ClientsOfViews {
     let of = |view: &ViewConfig| {
         let name: Arc<str> = view.name.as_str().into();
         view.prefixes.iter().map(move |&network| (network, Arc::clone(&name))).collect::<Vec<_>>()

@@ -23,6 +23,7 @@ mod selection;
 mod shard;
 mod steps;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 pub(crate) use depths::{DepthSet, Depths};
@@ -30,6 +31,7 @@ pub(crate) use negative::Negative;
 pub(crate) use node::{CUT, DNAME, PlainNode, RECORD_HEAD_BYTES, VIEWS, WILDCARD_CHILD, rdatas_of};
 pub use node::{NodeView, RrsetView};
 
+use crate::cookie::Client;
 use crate::hash::Seed;
 use crate::machine::BLOCK_BYTES;
 use crate::name::WireName;
@@ -179,6 +181,14 @@ impl Snapshot {
         let depth = u8::try_from(apex.label_count()).unwrap_or(u8::MAX);
         self.shards().flat_map(ShardView::entries).filter_map(move |(_, node, _)| {
             (node.apex_depth() == depth && apex.contains(&node.owner())).then_some(node)
+        })
+    }
+
+    /// The number of the view that a client sees.
+    pub fn view_of(&self, client: IpAddr) -> u16 {
+        self.views.of(match client {
+            IpAddr::V4(address) => Client::Ipv4(address.octets()),
+            IpAddr::V6(address) => Client::Ipv6(address.octets()),
         })
     }
 
