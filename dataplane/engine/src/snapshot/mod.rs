@@ -23,7 +23,7 @@ mod selection;
 mod shard;
 mod steps;
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 use std::sync::Arc;
 
 pub(crate) use depths::{DepthSet, Depths};
