@@ -16,10 +16,12 @@ use tokio::task::AbortHandle;
 
 use crate::api::{self, Context, ready};
 use crate::compat::containerdns::Service;
+use crate::compat::kdns;
 use crate::config::{Changes, Config, ConfigError, ViewConfig};
 use crate::cycle::{Cycle, RECLAIM_INTERVAL};
 use crate::etcd::source::EtcdSource;
 use crate::etcd::state::EtcdState;
+use crate::interface::{Interface, KdnsListener, listen, spawn_interface, stop};
 use crate::metrics::Metrics;
 use crate::ports::PortGauges;
 use crate::reload::{ReloadHook, Settings};
@@ -27,6 +29,7 @@ use crate::sockets::{SocketOptions, Sockets, SocketsError};
 use crate::source::{self, Sink, Source};
 use crate::state::{State, ZoneFileState};
 use crate::store::{OpenError, Store, StoreHandle, StoreSource};
+use crate::tls::TlsError;
 use crate::views::Views;
 use crate::zonefile::source::{self as zone_file, Reload, ReloadRequest, ZoneFiles};
 
@@ -80,6 +83,14 @@ pub enum StartError {
     /// The sockets of DNS.
     #[error(transparent)]
     Sockets(#[from] SocketsError),
+    /// Certificates.
+    #[error("{key}: {error}; give certificate and key in PEM form")]
+    Tls {
+        /// Where the configuration says it.
+        key: &'static str,
+        /// Why.
+        error: TlsError,
+    },
     /// Threads.
     #[error("a thread of the control plane cannot be started: {0}; raise the limit of processes (ulimit -u)")]
     Thread(std::io::Error),
@@ -116,6 +127,8 @@ pub struct ControlPlane {
     address: SocketAddr,
     /// Where the record interface of ContainerDNS listens.
     containerdns_address: Option<SocketAddr>,
+    /// Where the record interface of kdns listens.
+    kdns_address: Option<SocketAddr>,
     /// Asks for a reload of zone files.
     reloads: mpsc::UnboundedSender<ReloadRequest>,
     /// What of the configuration can change.
@@ -135,6 +148,8 @@ struct Parts {
     served: tokio::task::JoinHandle<()>,
     /// The same two for the record interface of ContainerDNS.
     containerdns: Option<Interface>,
+    /// The same two for the record interface of kdns.
+    kdns: Option<Interface>,
     /// End the other sources, zone files also in the middle of a file.
     tasks: Vec<AbortHandle>,
     /// Ends the store.
@@ -144,9 +159,6 @@ struct Parts {
     /// Answers DNS over sockets.
     sockets: Sockets,
 }
-
-/// What stops an interface by being sent or dropped, and what ends when it has stopped.
-type Interface = (oneshot::Sender<()>, tokio::task::JoinHandle<()>);
 
 impl ControlPlane {
     /// Starts everything. Returns once the store is open and the API listens; zones are read after that, and `/ready`
@@ -173,6 +185,8 @@ impl ControlPlane {
         let containerdns =
             containerdns.map(|api| listen(&runtime, "containerdns_api.listen", api.listen)).transpose()?;
         let containerdns_address = containerdns.as_ref().map(|&(_, address)| address);
+        let kdns = config.kdns_api.as_ref().map(|api| KdnsListener::open(&runtime, api)).transpose()?;
+        let kdns_address = kdns.as_ref().map(|kdns| kdns.address);
 
         let files = config.zone_files.iter().map(ZoneFileState::new);
         let settings = Arc::new(Settings::new(config));
@@ -199,6 +213,12 @@ impl ControlPlane {
         // From here on only sources hold the queue open: when the last ends, so does the cycle.
         drop(events);
 
+        let kdns = kdns.zip(config.kdns_api.clone()).map(|(listener, api)| {
+            let (counters, cores) = (counters.clone(), config.workers.cores.clone());
+            let (sockets, state) = (sockets.monitor().cloned(), Arc::clone(&state));
+            let sources = kdns::Sources { counters, cores, sockets, state };
+            listener.spawn(&runtime, kdns::Service::new(api, writer.clone(), Arc::clone(&settings), sources))
+        });
         let workers = Arc::new(ready::Workers::new(counters.clone()));
         spawn_look(&runtime, &workers);
         let context = Arc::new(Context {
@@ -223,8 +243,8 @@ impl ControlPlane {
         let containerdns = containerdns.zip(config.containerdns_api.clone()).map(|((listener, _), config)| {
             spawn_interface(&runtime, listener, Service::new(config, writer.clone(), Arc::clone(&settings)))
         });
-        let parts = Parts { runtime, stop, served, containerdns, tasks, store: writer, cycle, sockets };
-        Ok(Self { parts: Some(parts), address, containerdns_address, reloads, settings, state })
+        let parts = Parts { runtime, stop, served, containerdns, kdns, tasks, store: writer, cycle, sockets };
+        Ok(Self { parts: Some(parts), address, containerdns_address, kdns_address, reloads, settings, state })
     }
 
     /// Where the API listens: the port is the one that was given, or a free one where 0 was given.
@@ -235,6 +255,11 @@ impl ControlPlane {
     /// Where the record interface of ContainerDNS listens, if it does.
     pub fn containerdns_address(&self) -> Option<SocketAddr> {
         self.containerdns_address
+    }
+
+    /// Where the record interface of kdns listens, if it does.
+    pub fn kdns_address(&self) -> Option<SocketAddr> {
+        self.kdns_address
     }
 
     /// Shows ports in the metrics from now on; the first call counts.
@@ -308,18 +333,18 @@ impl Drop for ControlPlane {
 impl Parts {
     /// See [`ControlPlane::shutdown`].
     fn end(self) -> Option<Publisher> {
-        let Self { runtime, stop, served, containerdns, tasks, store, cycle, sockets } = self;
+        let Self { runtime, stop, served, containerdns, kdns, tasks, store, cycle, sockets } = self;
         // Both drain at the same time.
         sockets.request_stop();
         // The API may have ended by itself.
         let _ = stop.send(());
-        let (stop, containerdns) = containerdns.unzip();
-        drop(stop);
+        let (stops, interfaces): (Vec<_>, Vec<_>) = [containerdns, kdns].into_iter().flatten().unzip();
+        drop(stops);
         runtime.block_on(async {
             let all = async {
                 let _ = served.await;
-                if let Some(containerdns) = containerdns {
-                    let _ = containerdns.await;
+                for interface in interfaces {
+                    let _ = interface.await;
                 }
             };
             if tokio::time::timeout(Duration::from_secs(DRAIN_SECONDS), all).await.is_err() {
@@ -348,33 +373,6 @@ fn publish_views(views: &[ViewConfig], publisher: &mut Publisher) -> Arc<Views> 
         publisher.publish(editor.commit());
     }
     Arc::new(Views::new(views.iter().map(|view| view.name.as_str())))
-}
-
-/// Binds the address of an interface; also where it really listens: the port may have been left open.
-fn listen(
-    runtime: &Runtime,
-    key: &'static str,
-    address: SocketAddr,
-) -> Result<(tokio::net::TcpListener, SocketAddr), StartError> {
-    let failed = |error| StartError::Listen { key, address, error };
-    let listener = runtime.block_on(tokio::net::TcpListener::bind(address)).map_err(failed)?;
-    let address = listener.local_addr().map_err(failed)?;
-    Ok((listener, address))
-}
-
-/// What stops an interface, by being sent or dropped, and what the interface waits for.
-fn stop() -> (oneshot::Sender<()>, impl Future<Output = ()> + Send + 'static) {
-    let (stop, stopped) = oneshot::channel::<()>();
-    (stop, async move { drop(stopped.await) })
-}
-
-/// Starts the record interface of ContainerDNS.
-fn spawn_interface(runtime: &Runtime, listener: tokio::net::TcpListener, service: Service) -> Interface {
-    let (stop, stopped) = stop();
-    if let Ok(address) = listener.local_addr() {
-        tracing::info!(%address, "record interface of ContainerDNS listens");
-    }
-    (stop, runtime.spawn(service.serve(listener, stopped)))
 }
 
 /// Starts the cycle's thread.

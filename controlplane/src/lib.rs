@@ -16,6 +16,7 @@ pub mod config;
 mod control;
 mod cycle;
 pub mod etcd;
+mod interface;
 pub mod logging;
 mod merge;
 mod metrics;
@@ -27,6 +28,7 @@ pub mod source;
 pub mod state;
 pub mod store;
 pub mod text;
+mod tls;
 pub mod views;
 pub mod zonefile;
 

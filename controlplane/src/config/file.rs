@@ -91,6 +91,8 @@ pub struct V1 {
     pub admin: Admin,
     /// The record interface of ContainerDNS.
     pub containerdns_api: super::containerdns_api::ContainerdnsApi,
+    /// The record interface of kdns.
+    pub kdns_api: super::kdns_api::KdnsApi,
     /// Logs.
     pub log: Log,
 }
@@ -307,6 +309,14 @@ pub const KEYS: &[&str] = &[
     "containerdns_api.generation",
     "containerdns_api.ttl",
     "containerdns_api.answers",
+    "kdns_api.zones",
+    "kdns_api.listen",
+    "kdns_api.cert_file",
+    "kdns_api.key_file",
+    "kdns_api.client_ca_file",
+    "kdns_api.token_file",
+    "kdns_api.token",
+    "kdns_api.open",
     "log.level",
     "log.format",
 ];

@@ -5,6 +5,7 @@ mod containerdns_api;
 mod dns;
 mod etcd;
 pub mod file;
+mod kdns_api;
 mod kernel;
 mod port;
 mod problem;
@@ -29,6 +30,7 @@ use ringdns_engine::rate::{Network, RateLimit};
 pub use change::Changes;
 pub use containerdns_api::{ContainerdnsApiConfig, Generation};
 pub use etcd::{EtcdConfig, EtcdTls};
+pub use kdns_api::KdnsApiConfig;
 pub use problem::{ConfigError, Problem};
 pub use sockets::SocketsConfig;
 
@@ -61,6 +63,8 @@ pub struct Config {
     pub admin: AdminConfig,
     /// The record interface of ContainerDNS; none: it is off.
     pub containerdns_api: Option<ContainerdnsApiConfig>,
+    /// The record interface of kdns; none: it is off.
+    pub kdns_api: Option<KdnsApiConfig>,
     /// Logs.
     pub log: LogConfig,
 }
