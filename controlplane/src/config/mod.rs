@@ -5,6 +5,7 @@ mod containerdns_api;
 mod dns;
 mod etcd;
 pub mod file;
+mod kdns_api;
 mod kernel;
 mod port;
 mod problem;
@@ -30,6 +31,7 @@ use ringdns_engine::rate::{Network, RateLimit};
 pub use change::Changes;
 pub use containerdns_api::{ContainerdnsApiConfig, Generation};
 pub use etcd::{EtcdConfig, EtcdTls};
+pub use kdns_api::KdnsApiConfig;
 pub use problem::{ConfigError, Problem};
 pub use sockets::SocketsConfig;
 pub use stats::{ContainerdnsStatsConfig, StatsConfig};
@@ -65,6 +67,8 @@ pub struct Config {
     pub containerdns_api: Option<ContainerdnsApiConfig>,
     /// What is counted by name, and who is told.
     pub stats: StatsConfig,
+    /// The record interface of kdns; none: it is off.
+    pub kdns_api: Option<KdnsApiConfig>,
     /// Logs.
     pub log: LogConfig,
 }
