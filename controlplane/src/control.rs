@@ -14,20 +14,19 @@ use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
-use crate::api::{self, Context, ready};
-use crate::compat::containerdns::Service;
-use crate::compat::kdns;
+use crate::api::{Context, ready};
 use crate::config::{Changes, Config, ConfigError, ViewConfig};
 use crate::cycle::{Cycle, RECLAIM_INTERVAL};
 use crate::etcd::source::EtcdSource;
 use crate::etcd::state::EtcdState;
-use crate::interface::{Interface, KdnsListener, listen, spawn_interface, stop};
+use crate::interfaces::{Addresses, Interfaces, Listeners};
 use crate::metrics::Metrics;
 use crate::ports::PortGauges;
 use crate::reload::{ReloadHook, Settings};
 use crate::sockets::{SocketOptions, Sockets, SocketsError};
 use crate::source::{self, Sink, Source};
 use crate::state::{State, ZoneFileState};
+use crate::stats::Stats;
 use crate::store::{OpenError, Store, StoreHandle, StoreSource};
 use crate::tls::TlsError;
 use crate::views::Views;
@@ -123,12 +122,8 @@ impl PendingReload {
 pub struct ControlPlane {
     /// Its parts; gone once it has ended.
     parts: Option<Parts>,
-    /// Where the API listens.
-    address: SocketAddr,
-    /// Where the record interface of ContainerDNS listens.
-    containerdns_address: Option<SocketAddr>,
-    /// Where the record interface of kdns listens.
-    kdns_address: Option<SocketAddr>,
+    /// Where the interfaces listen.
+    addresses: Addresses,
     /// Asks for a reload of zone files.
     reloads: mpsc::UnboundedSender<ReloadRequest>,
     /// What of the configuration can change.
@@ -142,14 +137,8 @@ pub struct ControlPlane {
 struct Parts {
     /// Where its tasks run.
     runtime: Runtime,
-    /// Tells the API to stop.
-    stop: oneshot::Sender<()>,
-    /// Ends when the API has stopped.
-    served: tokio::task::JoinHandle<()>,
-    /// The same two for the record interface of ContainerDNS.
-    containerdns: Option<Interface>,
-    /// The same two for the record interface of kdns.
-    kdns: Option<Interface>,
+    /// The interfaces.
+    interfaces: Interfaces,
     /// End the other sources, zone files also in the middle of a file.
     tasks: Vec<AbortHandle>,
     /// Ends the store.
@@ -180,13 +169,7 @@ impl ControlPlane {
             .enable_all()
             .build()
             .map_err(StartError::Thread)?;
-        let (listener, address) = listen(&runtime, "admin.listen", config.admin.listen)?;
-        let containerdns = config.containerdns_api.as_ref();
-        let containerdns =
-            containerdns.map(|api| listen(&runtime, "containerdns_api.listen", api.listen)).transpose()?;
-        let containerdns_address = containerdns.as_ref().map(|&(_, address)| address);
-        let kdns = config.kdns_api.as_ref().map(|api| KdnsListener::open(&runtime, api)).transpose()?;
-        let kdns_address = kdns.as_ref().map(|kdns| kdns.address);
+        let listeners = Listeners::bind(&runtime, config)?;
 
         let files = config.zone_files.iter().map(ZoneFileState::new);
         let settings = Arc::new(Settings::new(config));
@@ -213,16 +196,11 @@ impl ControlPlane {
         // From here on only sources hold the queue open: when the last ends, so does the cycle.
         drop(events);
 
-        let kdns = kdns.zip(config.kdns_api.clone()).map(|(listener, api)| {
-            let (counters, cores) = (counters.clone(), config.workers.cores.clone());
-            let (sockets, state) = (sockets.monitor().cloned(), Arc::clone(&state));
-            let sources = kdns::Sources { counters, cores, sockets, state };
-            listener.spawn(&runtime, kdns::Service::new(api, writer.clone(), Arc::clone(&settings), sources))
-        });
         let workers = Arc::new(ready::Workers::new(counters.clone()));
         spawn_look(&runtime, &workers);
         let context = Arc::new(Context {
             sockets: sockets.monitor().cloned(),
+            stats: Arc::new(Stats::new(counters.clone(), sockets.monitor().cloned())),
             metrics: Metrics::new(
                 counters,
                 sockets.monitor().cloned(),
@@ -237,29 +215,30 @@ impl ControlPlane {
             build,
             lists: Context::lists(),
         });
-        let (stop, stopped) = stop();
-        let served = runtime.spawn(api::serve(listener, context, stopped));
-        tracing::info!(%address, "admin API listens");
-        let containerdns = containerdns.zip(config.containerdns_api.clone()).map(|((listener, _), config)| {
-            spawn_interface(&runtime, listener, Service::new(config, writer.clone(), Arc::clone(&settings)))
-        });
-        let parts = Parts { runtime, stop, served, containerdns, kdns, tasks, store: writer, cycle, sockets };
-        Ok(Self { parts: Some(parts), address, containerdns_address, kdns_address, reloads, settings, state })
+        let addresses = listeners.addresses();
+        let interfaces = listeners.serve(&runtime, config, &context);
+        let parts = Parts { runtime, interfaces, tasks, store: writer, cycle, sockets };
+        Ok(Self { parts: Some(parts), addresses, reloads, settings, state })
     }
 
     /// Where the API listens: the port is the one that was given, or a free one where 0 was given.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.addresses.admin
     }
 
     /// Where the record interface of ContainerDNS listens, if it does.
     pub fn containerdns_address(&self) -> Option<SocketAddr> {
-        self.containerdns_address
+        self.addresses.containerdns
+    }
+
+    /// Where the statistics interface of ContainerDNS listens, if it does.
+    pub fn containerdns_stats_address(&self) -> Option<SocketAddr> {
+        self.addresses.containerdns_stats
     }
 
     /// Where the record interface of kdns listens, if it does.
     pub fn kdns_address(&self) -> Option<SocketAddr> {
-        self.kdns_address
+        self.addresses.kdns
     }
 
     /// Shows ports in the metrics from now on; the first call counts.
@@ -333,21 +312,12 @@ impl Drop for ControlPlane {
 impl Parts {
     /// See [`ControlPlane::shutdown`].
     fn end(self) -> Option<Publisher> {
-        let Self { runtime, stop, served, containerdns, kdns, tasks, store, cycle, sockets } = self;
-        // Both drain at the same time.
+        let Self { runtime, interfaces, tasks, store, cycle, sockets } = self;
+        // All drain at the same time.
         sockets.request_stop();
-        // The API may have ended by itself.
-        let _ = stop.send(());
-        let (stops, interfaces): (Vec<_>, Vec<_>) = [containerdns, kdns].into_iter().flatten().unzip();
-        drop(stops);
         runtime.block_on(async {
-            let all = async {
-                let _ = served.await;
-                for interface in interfaces {
-                    let _ = interface.await;
-                }
-            };
-            if tokio::time::timeout(Duration::from_secs(DRAIN_SECONDS), all).await.is_err() {
+            let drained = tokio::time::timeout(Duration::from_secs(DRAIN_SECONDS), interfaces.stop());
+            if drained.await.is_err() {
                 tracing::warn!(seconds = DRAIN_SECONDS, "requests were still under way at the end");
             }
             store.stop().await;

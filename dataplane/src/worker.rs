@@ -203,7 +203,7 @@ impl<N: Nic> Lane<N> {
         counters.bursts.add(1);
         counters.rx_frames.add(count(&bursts.received));
         counters.rx_bytes.add(bytes(&bursts.received));
-        if self.server.wants_now() {
+        if self.server.wants_now() || counters.names().is_some() {
             self.server.set_now(now());
         }
         if let Some(start) = self.start {

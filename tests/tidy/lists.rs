@@ -69,6 +69,7 @@ pub const HOT_PATH: &[&str] = &[
     "dataplane/engine/src/rate/mod.rs",
     "dataplane/engine/src/rate/network.rs",
     "dataplane/engine/src/rate/table.rs",
+    "dataplane/engine/src/tally.rs",
     "dataplane/engine/src/rtype.rs",
     "dataplane/engine/src/select/choose.rs",
     "dataplane/engine/src/select/generator.rs",

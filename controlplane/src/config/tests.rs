@@ -342,7 +342,8 @@ fn the_example_with_everything_switched_on_is_taken() {
         })
         .collect();
     let switched_on = switched_on.replace("user = \"ringdns\"\n", "");
-    assert!(parse(&switched_on).unwrap_err().to_string().contains("secret 1 is not"), "the shown secret is none");
+    let error = parse(&switched_on).unwrap_err().to_string();
+    assert!(error.contains("secret 1 is not"), "the shown secret is none: {error}");
     let switched_on = switched_on.replace("[\"change me\"]", "[\"000102030405060708090a0b0c0d0e0f\"]");
     let config = parse(&switched_on.replace("change me", "changed")).unwrap();
     assert_eq!((config.dns.cookie_secrets.len(), &config.dns.version[..]), (1, &b"RingDNS"[..]));

@@ -3,6 +3,7 @@
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use crate::rtype::rcode;
+use crate::tally::NameTally;
 use crate::verdict::Reason;
 
 /// Response codes counted apart: 0 to 15 of the header, BADVERS and BADCOOKIE.
@@ -41,6 +42,8 @@ macro_rules! counters {
             rcodes: [Counter; RCODES],
             /// Frames by [`Reason`].
             reasons: [Counter; Reason::ALL.len()],
+            /// Queries by name, where they are counted.
+            names: Option<NameTally>,
         }
 
         impl Default for Counters {
@@ -49,6 +52,7 @@ macro_rules! counters {
                     $($field: Counter::default(),)*
                     rcodes: core::array::from_fn(|_| Counter::default()),
                     reasons: core::array::from_fn(|_| Counter::default()),
+                    names: None,
                 }
             }
         }
@@ -83,6 +87,17 @@ counters! {
 }
 
 impl Counters {
+    /// Counters that count queries by name too, of at least so many names; 0: they do not.
+    pub fn with_names(names: usize) -> Self {
+        Self { names: (names > 0).then(|| NameTally::new(names)), ..Self::default() }
+    }
+
+    /// Queries by name, where they are counted.
+    #[inline]
+    pub fn names(&self) -> Option<&NameTally> {
+        self.names.as_ref()
+    }
+
     /// Counts answers of one code; those beyond BADVERS other than BADCOOKIE do not occur.
     #[inline]
     pub fn answered(&self, rcode: u16, answers: u64) {

@@ -38,6 +38,7 @@ pub mod rtype;
 pub mod select;
 pub mod serve;
 pub mod snapshot;
+pub mod tally;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod verdict;

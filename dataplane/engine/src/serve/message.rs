@@ -50,6 +50,8 @@ pub struct MessageServer {
     responder: Responder,
     /// Counts what each client has had.
     limiter: Option<Box<Limiter>>,
+    /// The time in seconds since 1970, as it was told last.
+    now_seconds: u32,
 }
 
 impl MessageServer {
@@ -66,6 +68,7 @@ impl MessageServer {
             query: Query::default(),
             responder: make(*udp_answer_bytes_max, edns, chaos),
             limiter: limiter.map(Box::from),
+            now_seconds: 0,
         }
     }
 
@@ -76,6 +79,7 @@ impl MessageServer {
             limiter.set_time(milliseconds);
         }
         self.responder.set_now(seconds);
+        self.now_seconds = seconds;
     }
 
     /// Tells for how long an idle connection is kept, in tenths of a second: clients that ask are told (RFC 7828).
@@ -102,6 +106,9 @@ impl MessageServer {
                 family.add(1);
                 counters.answered(reply.rcode, 1);
                 counters.truncated.add(u64::from(reply.truncated));
+                if let (Some(names), Some(message)) = (counters.names(), buffer.get(..reply.length)) {
+                    names.count(message, self.now_seconds);
+                }
                 Ok(reply.length)
             }
             Err(reason) => {

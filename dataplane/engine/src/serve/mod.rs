@@ -62,6 +62,8 @@ pub struct Server {
     plains: [PlainQuery; BURST_FRAMES_MAX],
     /// Deals with everything else.
     others: Others,
+    /// The time in seconds since 1970, as it was told last.
+    now_seconds: u32,
 }
 
 impl Server {
@@ -74,6 +76,7 @@ impl Server {
             takes_plain: !others.concern_all(),
             plains: core::array::from_fn(|_| PlainQuery::none()),
             others,
+            now_seconds: 0,
         }
     }
 
@@ -91,13 +94,15 @@ impl Server {
         }
     }
 
-    /// True where cookies are answered: [`Server::set_now`] is to be called before every burst then.
+    /// True where cookies are answered: [`Server::set_now`] is to be called before every burst then, and where the counters
+    /// count queries by name.
     pub fn wants_now(&self) -> bool {
         self.others.responder.has_cookies()
     }
 
-    /// Tells the time in seconds since 1970, by which cookies age.
+    /// Tells the time in seconds since 1970, by which cookies age and queries are noted by name.
     pub fn set_now(&mut self, seconds: u32) {
+        self.now_seconds = seconds;
         self.others.responder.set_now(seconds);
     }
 
@@ -143,6 +148,9 @@ impl Server {
             #[inline(always)]
             || self.answer_all::<F, START>(frames, verdicts, snapshot, &candidates, counters),
         );
+        if let Some(names) = counters.names() {
+            names.count_burst(frames, verdicts, self.now_seconds);
+        }
     }
 
     /// Stage one of all frames. Asks the memory for where their names are looked up.
