@@ -14,7 +14,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
-use crate::api::{self, Context, ready};
+use crate::api::{self, Bounds, Context, ready};
 use crate::compat::containerdns::Service;
 use crate::config::{Changes, Config, ConfigError, ViewConfig};
 use crate::cycle::{Cycle, RECLAIM_INTERVAL};
@@ -212,7 +212,7 @@ impl ControlPlane {
             settings: Arc::clone(&settings),
             workers,
             build,
-            lists: Context::lists(),
+            bounds: Bounds::default(),
         });
         let (stop, stopped) = stop();
         let served = runtime.spawn(api::serve(listener, context, stopped));

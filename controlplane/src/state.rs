@@ -12,6 +12,7 @@ use ringdns_engine::snapshot::Snapshot;
 
 use crate::config::ZoneFileConfig;
 use crate::etcd::state::EtcdState;
+use crate::feed::Feed;
 use crate::ports::PortGauges;
 use crate::views::Views;
 
@@ -142,6 +143,8 @@ pub struct State {
     pub(crate) etcd: OnceLock<Arc<EtcdState>>,
     /// The names of views.
     pub views: Arc<Views>,
+    /// What has changed of late.
+    pub(crate) feed: Arc<Feed>,
     /// The zone files in the order of the configuration.
     zone_files: Mutex<Vec<ZoneFileState>>,
     /// How long publications took.
@@ -170,6 +173,7 @@ impl State {
             ports: OnceLock::new(),
             etcd: OnceLock::new(),
             views,
+            feed: Arc::default(),
             zone_files: Mutex::new(zone_files),
             publish_times: Mutex::default(),
             refusals: AtomicU64::new(0),
