@@ -19,6 +19,7 @@ pub mod route;
 mod selection;
 mod show;
 mod transaction;
+mod views;
 mod watch;
 mod write;
 
@@ -38,6 +39,7 @@ use crate::metrics::Metrics;
 use crate::reload::Settings;
 use crate::sockets::Monitor;
 use crate::state::State;
+use crate::stats::Stats;
 use crate::store::StoreHandle;
 use answer::Answer;
 use error::ApiError;
@@ -93,6 +95,8 @@ pub(crate) struct Context {
     pub(crate) workers: Arc<ready::Workers>,
     /// What the sockets of DNS show; nothing where there are none.
     pub(crate) sockets: Option<Arc<Monitor>>,
+    /// What was asked for.
+    pub(crate) stats: Arc<Stats>,
     /// Metrics.
     pub(crate) metrics: Metrics,
     /// What this program is.
@@ -179,6 +183,7 @@ async fn answer(
                 _ => write::answer(context, &request, &bytes).await,
             }
         }
+        Endpoint::ListViews | Endpoint::GetView => views::answer(context, &request),
         _ => read::answer(context, &request).await,
     }
 }

@@ -46,18 +46,26 @@ pub enum Endpoint {
     Export,
     /// A zone from a file.
     Import,
+    /// All views.
+    ListViews,
+    /// One view.
+    GetView,
+    /// Makes or changes a view.
+    PutView,
+    /// Removes a view.
+    DeleteView,
 }
 
 impl Endpoint {
     /// What a token must permit for it; nothing where none is ever asked for.
     pub fn permission(self) -> Option<Permission> {
         use Endpoint::{
-            DeleteRrset, DeleteZone, Health, Import, Metrics, OpenApi, PostRrset, PutRrset, PutZone, Ready, Reload,
-            Status, Transaction,
+            DeleteRrset, DeleteView, DeleteZone, Health, Import, Metrics, OpenApi, PostRrset, PutRrset, PutView,
+            PutZone, Ready, Reload, Status, Transaction,
         };
         match self {
             Health | Ready | Metrics | OpenApi | Status => None,
-            Reload => Some(Permission::Admin),
+            Reload | PutView | DeleteView => Some(Permission::Admin),
             PutZone | DeleteZone | PostRrset | PutRrset | DeleteRrset | Transaction | Import => Some(Permission::Write),
             _ => Some(Permission::Read),
         }
@@ -106,6 +114,10 @@ pub const ROUTES: &[Route] = &[
     route("POST", "/api/v1/zones/{zone}/import", Endpoint::Import),
     route("POST", "/api/v1/transactions", Endpoint::Transaction),
     route("GET", "/api/v1/watch", Endpoint::Watch),
+    route("GET", "/api/v1/views", Endpoint::ListViews),
+    route("GET", "/api/v1/views/{view_name}", Endpoint::GetView),
+    route("PUT", "/api/v1/views/{view_name}", Endpoint::PutView),
+    route("DELETE", "/api/v1/views/{view_name}", Endpoint::DeleteView),
 ];
 
 /// A request's route and the values of its path's parameters, in order.

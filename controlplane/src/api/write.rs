@@ -12,7 +12,7 @@ use super::error::ApiError;
 use super::request::{Parameters, Request};
 use super::route::Endpoint;
 use super::show::{Apex, Shown};
-use super::{Context, body, read};
+use super::{Context, body, read, views};
 use crate::config::Permission;
 use crate::model::Rrset;
 use crate::store::{Look as _, Operation, Outcome, Transaction, Wait, Write, WriteError, Written};
@@ -48,6 +48,8 @@ pub(super) async fn answer(context: &Context, request: &Request<'_>, bytes: &[u8
             write_one(context, request, write, parameters.wait()?).await?;
             Ok(Answer::empty(204))
         }
+        (Endpoint::PutView, [name]) => views::put(context, request, name, bytes).await,
+        (Endpoint::DeleteView, [name]) => views::delete(context, request, name).await,
         _ => Err(ApiError::route_not_found()),
     }
 }

@@ -3,12 +3,14 @@
 //! A write is acknowledged when it is on disk (fsync) and served. Writes that wait at the same time share one transaction
 //! and one publication.
 
+mod apex;
 mod edit;
 mod import;
 mod schema;
 pub mod source;
 mod tag;
 mod transaction;
+mod view;
 mod write;
 
 #[cfg(test)]
@@ -17,6 +19,7 @@ mod tests;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub(crate) use apex::split_soa;
 pub use edit::{Desk, Edit};
 pub(crate) use edit::{Look, Reading};
 pub(crate) use import::{Counts, Import};
@@ -24,7 +27,6 @@ pub use schema::FORMAT_VERSION;
 pub(crate) use source::{StoreHandle, StoreSource, Wait, Written};
 pub(crate) use tag::{Condition, Tag, Tags};
 pub(crate) use transaction::{Operation, Transaction};
-pub(crate) use write::split_soa;
 pub use write::{Outcome, SoaFields, Write, WriteError, ZoneFields};
 
 /// Memory for pages of the file, in bytes. Reads happen at start only, so little is enough.

@@ -95,7 +95,8 @@ impl Tag {
                 tag.take_stored(&soa);
                 tag.take_found(stored(look, apex, apex, (rtype::NS, None))?)
             }
-            Write::Edit(_) => Ok(None),
+            // These have no tags, and no request names a condition for them.
+            Write::PutView { .. } | Write::DeleteView { .. } | Write::Edit(_) => Ok(None),
         }
     }
 
