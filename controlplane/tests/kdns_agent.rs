@@ -76,7 +76,7 @@ fn key(record: &Value) -> String {
 }
 
 /// An A record as the agent sends it.
-fn a(label: &str, host: &str, more: Value) -> Value {
+fn a(label: &str, host: &str, more: &Value) -> Value {
     let mut record = json!({
         "type": "A", "zoneName": "tst.local.", "domainName": format!("{label}.tst.local."), "host": host, "ttl": 30,
         "viewName": "no_info",
@@ -89,10 +89,10 @@ fn a(label: &str, host: &str, more: Value) -> Value {
 fn the_agent_pushes_compares_and_comes_back_after_a_restart() {
     let mut host = Host::new("");
     let mut agent = Agent::default();
-    agent.put(a("w", "10.0.0.1", json!({"priority": 10})));
-    agent.put(a("w", "10.0.0.2", json!({"priority": 10})));
-    agent.put(a("w", "10.9.0.1", json!({"viewName": "gz", "lbMode": 1, "maxAnswer": 1})));
-    agent.put(a("h", "10.0.0.3", json!({"lbMode": 2, "lbWeight": 7})));
+    agent.put(a("w", "10.0.0.1", &json!({"priority": 10})));
+    agent.put(a("w", "10.0.0.2", &json!({"priority": 10})));
+    agent.put(a("w", "10.9.0.1", &json!({"viewName": "gz", "lbMode": 1, "maxAnswer": 1})));
+    agent.put(a("h", "10.0.0.3", &json!({"lbMode": 2, "lbWeight": 7})));
     agent.put(json!({
         "type": "SRV", "zoneName": "tst.local.", "domainName": "_s._tcp.tst.local.", "host": "w.tst.local.", "ttl": 60,
         "viewName": "no_info", "priority": 10, "weight": 5, "port": 80,
@@ -112,8 +112,8 @@ fn the_agent_pushes_compares_and_comes_back_after_a_restart() {
     // What was changed in etcd unseen is found by the comparison: another TTL, another address, one too much.
     agent.records.retain(|key, _| !key.contains("_s._tcp"));
     agent.records.retain(|key, _| !key.contains("10.0.0."));
-    agent.put(a("w", "10.0.0.1", json!({"ttl": 5})));
-    agent.put(a("w", "10.0.0.4", json!({"ttl": 5})));
+    agent.put(a("w", "10.0.0.1", &json!({"ttl": 5})));
+    agent.put(a("w", "10.0.0.4", &json!({"ttl": 5})));
     assert_eq!(agent.compare(&host), (4, 2));
     assert_eq!(agent.compare(&host), (0, 0));
     assert_eq!(host.answers("10.7.0.2", "w.tst.local.", "A").len(), 2);
@@ -249,7 +249,7 @@ fn it_speaks_tls_and_knows_its_clients() {
     };
     let server = Server::start(directory.path(), &format!("{TABLE}{tls}"));
     let address = server.plane().kdns_address().unwrap();
-    let record = a("t", "10.0.0.1", json!({})).to_string();
+    let record = a("t", "10.0.0.1", &json!({})).to_string();
     for version in ["-tls1_2", "-tls1_3"] {
         let reply = over_tls(directory.path(), address, version, &request("POST", "/kdns/domain", &record));
         assert!(reply.starts_with("HTTP/1.1 200 OK\r\n") && reply.ends_with("\r\n\r\nOK\n"), "{version}: {reply}");
