@@ -7,8 +7,9 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
+use ringdns_engine::name::WireName;
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::config::{Changes, Config, ConfigError, Tokens, ViewConfig, ZoneFileConfig};
 use crate::logging;
@@ -43,6 +44,8 @@ pub(crate) struct Settings {
     tokens: RwLock<Arc<Tokens>>,
     /// What the next reading of zone files is to serve.
     wanted: Mutex<Wanted>,
+    /// Zones that the kdns interface writes; told at each reading.
+    kdns_zones: watch::Sender<Arc<[WireName]>>,
     /// What the last reading of the configuration came to.
     last: Mutex<LastReload>,
     /// Has it read again.
@@ -69,7 +72,8 @@ impl Settings {
     pub(crate) fn new(config: &Config) -> Self {
         let wanted = Wanted { zone_files: config.zone_files.as_slice().into(), views: None };
         let tokens = RwLock::new(Arc::new(Tokens::new(&config.admin)));
-        Self { tokens, wanted: Mutex::new(wanted), ..Self::default() }
+        let kdns_zones = watch::Sender::new(kdns_zones(config));
+        Self { tokens, wanted: Mutex::new(wanted), kdns_zones, ..Self::default() }
     }
 
     /// Who may do what over the admin API.
@@ -85,9 +89,14 @@ impl Settings {
     }
 
     /// The file that serves a zone, if one does.
-    pub(crate) fn zone_file(&self, apex: &ringdns_engine::name::WireName) -> Option<PathBuf> {
+    pub(crate) fn zone_file(&self, apex: &WireName) -> Option<PathBuf> {
         let wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
         wanted.zone_files.iter().find(|file| file.zone == *apex).map(|file| file.path.clone())
+    }
+
+    /// Zones that the kdns interface writes.
+    pub(crate) fn kdns_zones(&self) -> watch::Receiver<Arc<[WireName]>> {
+        self.kdns_zones.subscribe()
     }
 
     /// What the last reading came to.
@@ -121,6 +130,7 @@ impl Settings {
             wanted.views = Some(config.views.as_slice().into());
         }
         drop(wanted);
+        self.kdns_zones.send_replace(kdns_zones(config));
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         last.taken += 1;
         last.error = None;
@@ -138,4 +148,9 @@ impl Settings {
         self.hook.get()?(reply);
         outcome.await.ok()
     }
+}
+
+/// The zones of `[kdns_api]`.
+fn kdns_zones(config: &Config) -> Arc<[WireName]> {
+    config.kdns_api.as_ref().map_or(&[][..], |api| &api.zones).into()
 }

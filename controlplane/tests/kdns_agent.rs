@@ -14,6 +14,7 @@ use std::process::{Command, Stdio};
 
 use common::{Server, wait_until};
 use host::{Host, TABLE};
+use ringdns_controlplane::config::Config;
 use serde_json::{Value, json};
 
 /// What the agent has in etcd: records as it sends them, members that are zero left out.
@@ -158,6 +159,30 @@ fn statistics_are_those_of_the_workers() {
 }
 
 #[test]
+fn zones_come_and_go_with_the_configuration() {
+    let host = Host::new("");
+    let path = host.directory.path().join("ringdns.toml");
+    let parse = |table: &str| Config::parse(&path, &common::config_text(host.directory.path(), table)).unwrap();
+    let mut config = parse(TABLE);
+    let reconfigure = |config: &mut Config, table: &str| {
+        let changes = config.take(&parse(table));
+        assert_eq!(changes.live, ["kdns_api.zones"]);
+        host.server.plane().reconfigure(config, &changes).blocking_recv().unwrap();
+    };
+    let record = a("x", "10.0.0.1", &json!({})).to_string();
+    assert_eq!(host.ok("POST", "/kdns/domain", &record), "OK\n");
+    reconfigure(&mut config, "[kdns_api]\nlisten = \"127.0.0.1:0\"\nzones = [\"new.org\"]\n");
+    wait_until("the new zone is made", || host.server.get("/api/v1/zones/new.org").0 == 200);
+    assert_eq!(host.ok("GET", "/kdns/domain", ""), "[]");
+    let reply = host.client.request("POST", "/kdns/domain", &[], &record);
+    assert_eq!(reply.header("ringdns-refused"), Some("1 unknown_zone"));
+    let new = json!({"type": "A", "zoneName": "new.org", "domainName": "a.new.org", "host": "10.0.0.2"}).to_string();
+    assert_eq!(host.client.request("POST", "/kdns/domain", &[], &new).header("ringdns-refused"), None);
+    reconfigure(&mut config, TABLE);
+    assert!(host.ok("GET", "/kdns/domain", "").contains("10.0.0.1"), "what was kept is shown again");
+}
+
+#[test]
 fn a_token_is_asked_for_where_one_is_set() {
     let directory = tempfile::tempdir().unwrap();
     let server = Server::start(directory.path(), &format!("{TABLE}token = \"s3cret\"\n"));
@@ -212,7 +237,8 @@ fn certificates(directory: &Path) {
 
 /// What openssl's client is answered to one request over TLS.
 fn over_tls(directory: &Path, address: SocketAddr, more: &str, request: &str) -> String {
-    let arguments = format!("s_client -quiet -verify_return_error -CAfile ca.crt -connect {address} {more}");
+    let signer = if more.contains("-CAfile") { "" } else { "-CAfile ca.crt" };
+    let arguments = format!("s_client -quiet -verify_return_error {signer} -connect {address} {more}");
     let mut client = Command::new("openssl")
         .args(arguments.split_whitespace())
         .current_dir(directory)
@@ -263,6 +289,13 @@ fn it_speaks_tls_and_knows_its_clients() {
     let mut bytes = Vec::new();
     let _ = plain.read_to_end(&mut bytes);
     assert!(!bytes.starts_with(b"HTTP"), "{bytes:?}");
+    // Renewed certificates are taken without a restart; those that cannot be read leave the old ones in place.
+    std::fs::write(directory.path().join("server.crt"), "no certificate").unwrap();
+    assert!(over_tls(directory.path(), address, "", &request("GET", "/kdns/status", "")).ends_with("init"));
+    std::fs::rename(directory.path().join("ca.crt"), directory.path().join("old.crt")).unwrap();
+    certificates(directory.path());
+    assert!(over_tls(directory.path(), address, "", &request("GET", "/kdns/status", "")).ends_with("init"), "renewed");
+    assert_eq!(over_tls(directory.path(), address, "-CAfile old.crt", &request("GET", "/kdns/status", "")), "");
     server.stop();
 
     let server = Server::start(directory.path(), &format!("{TABLE}{tls}client_ca_file = \"ca.crt\"\n"));
@@ -284,7 +317,7 @@ fn wrong_certificates_are_told_before_anything_starts() {
     certificates(directory.path());
     let parse = |lines: &str| {
         let text = common::config_text(directory.path(), &format!("{TABLE}{lines}"));
-        let config = ringdns_controlplane::config::Config::parse(&directory.path().join("c.toml"), &text);
+        let config = Config::parse(&directory.path().join("c.toml"), &text);
         config.map(drop).map_err(|error| error.to_string())
     };
     assert_eq!(parse("cert_file = \"server.crt\"\nkey_file = \"server.key\"\n"), Ok(()));
