@@ -4,6 +4,7 @@ mod change;
 mod containerdns_api;
 mod dns;
 mod etcd;
+mod etcd_tree;
 pub mod file;
 mod kernel;
 mod port;
