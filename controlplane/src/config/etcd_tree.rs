@@ -96,7 +96,7 @@ fn misplaced(layout: Layout, spec: &EtcdTree) -> Vec<(&'static str, std::ops::Ra
     let skip = spec.skip_domain.as_ref().filter(|skip| *skip.get_ref() && layout != Layout::ContainerDns);
     // Records of kdns say themselves how they are chosen from.
     let answers = spec.answers.as_ref().filter(|_| layout == Layout::Kdns);
-    let names = spec.wildcard_names_max.as_ref().filter(|_| layout != Layout::SkyDns);
+    let names = spec.wildcard_names_max.as_ref().filter(|names| *names.get_ref() != 0 && layout != Layout::SkyDns);
     let spans = [
         ("skip_domain", skip.map(Spanned::span)),
         ("answers", answers.map(Spanned::span)),
