@@ -17,6 +17,7 @@ mod control;
 mod cycle;
 pub mod etcd;
 pub mod health;
+mod interfaces;
 pub mod logging;
 mod merge;
 mod metrics;
@@ -26,8 +27,10 @@ pub mod reload;
 pub mod sockets;
 pub mod source;
 pub mod state;
+mod stats;
 pub mod store;
 pub mod text;
+mod tls;
 pub mod views;
 pub mod zonefile;
 

@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use ringdns_engine::name::WireName;
 use ringdns_engine::snapshot::Snapshot;
 
+use crate::compat::kdns::Refusals;
 use crate::config::ZoneFileConfig;
 use crate::etcd::state::EtcdState;
 use crate::ports::PortGauges;
@@ -140,6 +141,8 @@ pub struct State {
     ports: OnceLock<Vec<Arc<PortGauges>>>,
     /// The etcd source, where there is one.
     pub(crate) etcd: OnceLock<Arc<EtcdState>>,
+    /// What the kdns interface did not take, where there is one.
+    pub(crate) kdns: OnceLock<Arc<Refusals>>,
     /// The names of views.
     pub views: Arc<Views>,
     /// The zone files in the order of the configuration.
@@ -169,6 +172,7 @@ impl State {
             sources: sources.iter().map(|name| SourceState::new(name)).collect(),
             ports: OnceLock::new(),
             etcd: OnceLock::new(),
+            kdns: OnceLock::new(),
             views,
             zone_files: Mutex::new(zone_files),
             publish_times: Mutex::default(),

@@ -11,10 +11,10 @@ pub mod ready;
 mod reload;
 pub mod route;
 mod selection;
+mod views;
 mod write;
 
 use std::future::Future;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures_util::{Stream, StreamExt as _};
@@ -26,9 +26,10 @@ use warp::http::{HeaderMap, Method, Response};
 
 use crate::BuildInfo;
 use crate::metrics::Metrics;
-use crate::reload::Settings;
+use crate::reload::{Keeper, Settings};
 use crate::sockets::Monitor;
 use crate::state::State;
+use crate::stats::Stats;
 use crate::store::StoreHandle;
 use error::ApiError;
 use read::Page;
@@ -53,6 +54,8 @@ pub(crate) struct Context {
     pub(crate) workers: Arc<ready::Workers>,
     /// What the sockets of DNS show; nothing where there are none.
     pub(crate) sockets: Option<Arc<Monitor>>,
+    /// What was asked for.
+    pub(crate) stats: Arc<Stats>,
     /// Metrics.
     pub(crate) metrics: Metrics,
     /// What this program is.
@@ -72,9 +75,9 @@ impl Context {
         self.state.sources.get(usize::from(origin)).map_or("unknown", |source| source.name)
     }
 
-    /// The zone file that serves a zone, which cannot be written then.
-    fn zone_file(&self, apex: &WireName) -> Option<PathBuf> {
-        self.settings.zone_file(apex)
+    /// Where a zone is kept that cannot be written, if it cannot.
+    fn zone_file(&self, apex: &WireName) -> Option<Keeper> {
+        self.settings.keeper(apex)
     }
 }
 
@@ -196,6 +199,8 @@ async fn read(context: &Arc<Context>, matched: Matched, query: &str) -> Result<A
             let view = read::view_name(query)?;
             read::rrset(context, &apex, &body::owner(owner, &apex)?, body::rtype(rtype)?, view.as_deref())?
         }
+        (Endpoint::ListViews, _) => views::list(context),
+        (Endpoint::GetView, [name]) => views::one(context, name)?,
         (Endpoint::ListRrsets, [zone]) => {
             let (apex, page) = (body::apex(zone)?, Page::parse(query, true)?);
             let _leave = context.lists.acquire().await;

@@ -91,6 +91,12 @@ pub struct V1 {
     pub admin: Admin,
     /// The record interface of ContainerDNS.
     pub containerdns_api: super::containerdns_api::ContainerdnsApi,
+    /// What is counted by name.
+    pub stats: super::stats::Stats,
+    /// The statistics interface of ContainerDNS.
+    pub containerdns_stats: super::stats::ContainerdnsStats,
+    /// The record interface of kdns.
+    pub kdns_api: super::kdns_api::KdnsApi,
     /// Logs.
     pub log: Log,
 }
@@ -312,6 +318,18 @@ pub const KEYS: &[&str] = &[
     "containerdns_api.generation",
     "containerdns_api.ttl",
     "containerdns_api.answers",
+    "stats.names",
+    "containerdns_stats.listen",
+    "containerdns_stats.token_file",
+    "containerdns_stats.token",
+    "kdns_api.zones",
+    "kdns_api.listen",
+    "kdns_api.cert_file",
+    "kdns_api.key_file",
+    "kdns_api.client_ca_file",
+    "kdns_api.token_file",
+    "kdns_api.token",
+    "kdns_api.open",
     "log.level",
     "log.format",
 ];

@@ -6,12 +6,14 @@ mod dns;
 mod etcd;
 mod etcd_tree;
 pub mod file;
+mod kdns_api;
 mod kernel;
 mod port;
 mod problem;
 mod rate_limit;
 mod secret;
 mod sockets;
+mod stats;
 mod validate;
 mod view;
 mod workers;
@@ -30,8 +32,10 @@ use ringdns_engine::rate::{Network, RateLimit};
 pub use change::Changes;
 pub use containerdns_api::{ContainerdnsApiConfig, Generation};
 pub use etcd::{EtcdConfig, EtcdTls};
+pub use kdns_api::KdnsApiConfig;
 pub use problem::{ConfigError, Problem};
 pub use sockets::SocketsConfig;
+pub use stats::{ContainerdnsStatsConfig, StatsConfig};
 
 /// Everything that an operator decides, checked.
 #[derive(Clone, Debug)]
@@ -62,6 +66,10 @@ pub struct Config {
     pub admin: AdminConfig,
     /// The record interface of ContainerDNS; none: it is off.
     pub containerdns_api: Option<ContainerdnsApiConfig>,
+    /// What is counted by name, and who is told.
+    pub stats: StatsConfig,
+    /// The record interface of kdns; none: it is off.
+    pub kdns_api: Option<KdnsApiConfig>,
     /// Logs.
     pub log: LogConfig,
 }

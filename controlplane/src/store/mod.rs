@@ -3,9 +3,11 @@
 //! A write is acknowledged when it is on disk (fsync) and served. Writes that wait at the same time share one transaction
 //! and one publication.
 
+mod apex;
 mod edit;
 mod schema;
 pub mod source;
+mod view;
 mod write;
 
 #[cfg(test)]
@@ -14,11 +16,11 @@ mod tests;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub(crate) use apex::split_soa;
 pub use edit::{Desk, Edit};
 pub(crate) use edit::{Look, Reading};
 pub use schema::FORMAT_VERSION;
 pub(crate) use source::{StoreHandle, StoreSource};
-pub(crate) use write::split_soa;
 pub use write::{Outcome, SoaFields, Write, WriteError, ZoneFields};
 
 /// Memory for pages of the file, in bytes. Reads happen at start only, so little is enough.
