@@ -51,7 +51,7 @@ pub(super) fn import(settings: &mut Settings, options: &Options, draft: &mut Dra
         }
         None => {
             draft.set_in(TREE, "kdns", "zones", Value::Texts(Vec::new()), None);
-            draft.to_do(format!("{TREE} zones: the zones that are served: the file names none"));
+            draft.leave(format!("{TREE} zones: the zones that are served: the file names none"));
         }
     }
     for number in 0.. {

@@ -172,7 +172,7 @@ pub(super) fn etcd(settings: &mut Settings, draft: &mut Draft, keys: &EtcdKeys) 
     if let Some(setting) = servers.as_ref().filter(|setting| setting.value.contains('@')) {
         let words = "[etcd] user and password_file: the members' URLs have a user and a password in them, which were not \
                      copied";
-        draft.to_do(format!("{words} (line {} of {})", setting.line, draft.file));
+        draft.leave(format!("{words} (line {} of {})", setting.line, draft.file));
     }
     let is_plain = endpoints.iter().any(|endpoint| endpoint.starts_with("http://"));
     if endpoints.is_empty() {
@@ -195,7 +195,7 @@ pub(super) fn etcd(settings: &mut Settings, draft: &mut Draft, keys: &EtcdKeys) 
         }
     }
     if !is_plain && !endpoints.is_empty() && !has_ca {
-        draft.to_do(format!(
+        draft.leave(format!(
             "{TABLE} ca_file: the certificates of who signs those of the members; {} names none, and the original then \
              trusts whom the system trusts: often /etc/ssl/certs/ca-certificates.crt",
             draft.file

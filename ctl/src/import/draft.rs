@@ -225,8 +225,8 @@ impl Draft {
         self.to_do.push(format!("{header} {key}: {words}"));
     }
 
-    /// Adds a task.
-    pub(super) fn to_do(&mut self, words: String) {
+    /// Leaves a task to whoever imports.
+    pub(super) fn leave(&mut self, words: String) {
         self.to_do.push(words);
     }
 

@@ -94,7 +94,11 @@ fn workers(settings: &mut Settings, draft: &mut Draft) {
                 draft.comment("[workers]", "", &words);
             }
             _ => {
-                draft.remark("[workers]", &setting, "no list of two or more cores; without the key the last core works")
+                draft.remark(
+                    "[workers]",
+                    &setting,
+                    "no list of two or more cores; without the key the last core works",
+                );
             }
         }
     }
@@ -209,7 +213,7 @@ fn interface(settings: &mut Settings, draft: &mut Draft) {
             draft.set(TABLE, "zones", Value::Texts(zones), Some(&setting));
         }
         None => {
-            draft.fill_in(TABLE, "zones", Value::Texts(Vec::new()), "the zones that are served: the file names none")
+            draft.fill_in(TABLE, "zones", Value::Texts(Vec::new()), "the zones that are served: the file names none");
         }
     }
     let port = settings.take(&["COMMON"], "web-port");
