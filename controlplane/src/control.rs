@@ -14,7 +14,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
-use crate::api::{Context, ready};
+use crate::api::{Bounds, Context, ready};
 use crate::config::{Changes, Config, ConfigError, ViewConfig};
 use crate::cycle::{Cycle, RECLAIM_INTERVAL};
 use crate::etcd::source::EtcdSource;
@@ -28,6 +28,7 @@ use crate::source::{self, Sink, Source};
 use crate::state::{State, ZoneFileState};
 use crate::stats::Stats;
 use crate::store::{OpenError, Store, StoreHandle, StoreSource};
+use crate::tls::TlsError;
 use crate::views::Views;
 use crate::zonefile::source::{self as zone_file, Reload, ReloadRequest, ZoneFiles};
 
@@ -43,8 +44,11 @@ const SOURCES: [&str; 2] = ["store", "zone_files"];
 /// The same with etcd.
 const SOURCES_WITH_ETCD: [&str; 3] = ["store", "zone_files", "etcd"];
 
+/// The number of the store's source.
+pub(crate) const STORE: u8 = 0;
+
 /// The number of the zone files' source, which also tells the configuration's views.
-const ZONE_FILES: u8 = 1;
+pub(crate) const ZONE_FILES: u8 = 1;
 
 /// What the program was built from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -78,6 +82,14 @@ pub enum StartError {
     /// The sockets of DNS.
     #[error(transparent)]
     Sockets(#[from] SocketsError),
+    /// Certificates.
+    #[error("{key}: {error}; give certificate and key in PEM form")]
+    Tls {
+        /// Where the configuration says it.
+        key: &'static str,
+        /// Why.
+        error: TlsError,
+    },
     /// Threads.
     #[error("a thread of the control plane cannot be started: {0}; raise the limit of processes (ulimit -u)")]
     Thread(std::io::Error),
@@ -174,7 +186,7 @@ impl ControlPlane {
         let (store, writer) = StoreSource::new(store, Arc::clone(&state));
         let (reloads, requests) = mpsc::unbounded_channel();
         let zone_files = ZoneFiles::new(Arc::clone(&settings), requests, Arc::clone(&state));
-        spawn_source(&runtime, &state, 0, store, &events);
+        spawn_source(&runtime, &state, STORE, store, &events);
         let mut tasks = vec![spawn_source(&runtime, &state, ZONE_FILES, zone_files, &events)];
         if let Some(config) = &config.etcd {
             let seen = state.etcd.get_or_init(|| Arc::new(EtcdState::default()));
@@ -201,7 +213,7 @@ impl ControlPlane {
             settings: Arc::clone(&settings),
             workers,
             build,
-            lists: Context::lists(),
+            bounds: Bounds::default(),
         });
         let addresses = listeners.addresses();
         let interfaces = listeners.serve(&runtime, config, &context);
@@ -222,6 +234,11 @@ impl ControlPlane {
     /// Where the statistics interface of ContainerDNS listens, if it does.
     pub fn containerdns_stats_address(&self) -> Option<SocketAddr> {
         self.addresses.containerdns_stats
+    }
+
+    /// Where the record interface of kdns listens, if it does.
+    pub fn kdns_address(&self) -> Option<SocketAddr> {
+        self.addresses.kdns
     }
 
     /// Shows ports in the metrics from now on; the first call counts.

@@ -16,6 +16,7 @@ pub mod config;
 mod control;
 mod cycle;
 pub mod etcd;
+mod feed;
 mod interfaces;
 pub mod logging;
 mod merge;
@@ -29,6 +30,7 @@ pub mod state;
 mod stats;
 pub mod store;
 pub mod text;
+mod tls;
 pub mod views;
 pub mod zonefile;
 

@@ -89,12 +89,16 @@ pub struct V1 {
     pub view: Vec<Spanned<View>>,
     /// The admin API.
     pub admin: Admin,
+    /// Its tokens for some zones.
+    pub admin_token: Vec<Spanned<super::access::AdminToken>>,
     /// The record interface of ContainerDNS.
     pub containerdns_api: super::containerdns_api::ContainerdnsApi,
     /// What is counted by name.
     pub stats: super::stats::Stats,
     /// The statistics interface of ContainerDNS.
     pub containerdns_stats: super::stats::ContainerdnsStats,
+    /// The record interface of kdns.
+    pub kdns_api: super::kdns_api::KdnsApi,
     /// Logs.
     pub log: Log,
 }
@@ -233,6 +237,8 @@ pub struct Admin {
     pub token_file: Option<Spanned<PathBuf>>,
     /// The token itself.
     pub token: Option<Spanned<String>>,
+    /// True: reads of zones and records need a token too.
+    pub read_needs_token: Option<Spanned<bool>>,
 }
 
 /// `[log]`
@@ -304,6 +310,11 @@ pub const KEYS: &[&str] = &[
     "admin.listen",
     "admin.token_file",
     "admin.token",
+    "admin.read_needs_token",
+    "admin_token.name",
+    "admin_token.file",
+    "admin_token.zones",
+    "admin_token.permissions",
     "containerdns_api.listen",
     "containerdns_api.token_file",
     "containerdns_api.token",
@@ -315,6 +326,14 @@ pub const KEYS: &[&str] = &[
     "containerdns_stats.listen",
     "containerdns_stats.token_file",
     "containerdns_stats.token",
+    "kdns_api.zones",
+    "kdns_api.listen",
+    "kdns_api.cert_file",
+    "kdns_api.key_file",
+    "kdns_api.client_ca_file",
+    "kdns_api.token_file",
+    "kdns_api.token",
+    "kdns_api.open",
     "log.level",
     "log.format",
 ];

@@ -1,10 +1,12 @@
 //! The configuration: a versioned file ([`mod@file`]) that becomes a validated value ([`Config`]).
 
+mod access;
 mod change;
 mod containerdns_api;
 mod dns;
 mod etcd;
 pub mod file;
+mod kdns_api;
 mod kernel;
 mod port;
 mod problem;
@@ -27,9 +29,12 @@ use ringdns_engine::cookie::CookieSecret;
 use ringdns_engine::name::WireName;
 use ringdns_engine::rate::{Network, RateLimit};
 
+pub(crate) use access::Tokens;
+pub use access::{AccessToken, Permission};
 pub use change::Changes;
 pub use containerdns_api::{ContainerdnsApiConfig, Generation};
 pub use etcd::{EtcdConfig, EtcdTls};
+pub use kdns_api::KdnsApiConfig;
 pub use problem::{ConfigError, Problem};
 pub use sockets::SocketsConfig;
 pub use stats::{ContainerdnsStatsConfig, StatsConfig};
@@ -65,6 +70,8 @@ pub struct Config {
     pub containerdns_api: Option<ContainerdnsApiConfig>,
     /// What is counted by name, and who is told.
     pub stats: StatsConfig,
+    /// The record interface of kdns; none: it is off.
+    pub kdns_api: Option<KdnsApiConfig>,
     /// Logs.
     pub log: LogConfig,
 }
@@ -202,8 +209,12 @@ pub struct ViewConfig {
 pub struct AdminConfig {
     /// Address and TCP port of the API.
     pub listen: SocketAddr,
-    /// What writes need; none: every write is refused.
+    /// What permits everything; none: there is none.
     pub token: Option<Token>,
+    /// Tokens for some zones. Without any token every write is refused.
+    pub tokens: Vec<AccessToken>,
+    /// Reads of zones and records need a token too.
+    pub read_needs_token: bool,
 }
 
 /// The secret of the admin API. Never shown.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
 
 use redb::{ReadableDatabase as _, ReadableTable as _};
 use ringdns_engine::name::WireName;
@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::edit::carry_out;
 use super::schema::{RRSETS, ZONES, rrset_of};
+use super::view;
 use super::write::{Stored as _, Tables};
 use super::{Outcome, Reading, Store, Write, WriteError};
 use crate::canonical::split_name;
@@ -32,8 +33,30 @@ const PROGRESS_RRSETS: u64 = 1_000_000;
 /// What a write came to.
 type Answer = Result<Outcome, WriteError>;
 
+/// What a writer waits for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// The write is on disk.
+    Stored,
+    /// It is served, too.
+    #[default]
+    Published,
+}
+
+/// A write that is on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Written {
+    /// What it did.
+    pub(crate) outcome: Outcome,
+    /// Generation of the snapshot that has it; nothing where nobody waited for that.
+    pub(crate) generation: Option<u64>,
+}
+
+/// Who waits for a write, and what for.
+type Waiter = (Wait, oneshot::Sender<Result<Written, WriteError>>);
+
 /// A write and who waits for it.
-type Request = (Write, oneshot::Sender<Answer>);
+type Request = (Write, Waiter);
 
 /// What the writer is told.
 #[derive(Debug)]
@@ -49,9 +72,12 @@ enum Order {
 pub(crate) struct StoreHandle {
     /// To the thread that works on the file.
     orders: mpsc::Sender<Order>,
-    /// For readers; weak, so that a reader that lingers does not keep the file open.
-    database: Weak<redb::Database>,
+    /// For readers.
+    database: Readable,
 }
+
+/// What readers read. Weak, so that a reader that lingers does not keep the file open; another one once it was opened anew.
+type Readable = Arc<RwLock<Weak<redb::Database>>>;
 
 impl StoreHandle {
     /// Has a thread that may block look at what the store has at one moment.
@@ -59,15 +85,21 @@ impl StoreHandle {
         &self,
         look: impl FnOnce(&Reading) -> Result<T, WriteError> + Send + 'static,
     ) -> Result<T, WriteError> {
-        let database = self.database.upgrade().ok_or(WriteError::Unavailable)?;
+        let database = self.database.read().unwrap_or_else(PoisonError::into_inner).upgrade();
+        let database = database.ok_or(WriteError::Unavailable)?;
         let looked = tokio::task::spawn_blocking(move || look(&Reading::open(&database)?)).await;
         looked.unwrap_or(Err(WriteError::Unavailable))
     }
 
     /// Writes; comes back when the write is on disk and served.
     pub(crate) async fn write(&self, write: Write) -> Result<Outcome, WriteError> {
+        self.write_until(write, Wait::Published).await.map(|written| written.outcome)
+    }
+
+    /// Writes; comes back when the write is as far as the writer waits for.
+    pub(crate) async fn write_until(&self, write: Write, wait: Wait) -> Result<Written, WriteError> {
         let (done, outcome) = oneshot::channel();
-        let order = Order::Write(Box::new((write, done)));
+        let order = Order::Write(Box::new((write, (wait, done))));
         self.orders.send(order).await.map_err(|_| WriteError::Unavailable)?;
         outcome.await.unwrap_or(Err(WriteError::Unavailable))
     }
@@ -99,14 +131,19 @@ pub(crate) struct StoreSource {
     orders: mpsc::Receiver<Order>,
     /// Where commits are counted.
     state: Arc<State>,
+    /// What readers read.
+    readable: Readable,
+    /// True where the file has to be opened anew.
+    broken: bool,
 }
 
 impl StoreSource {
     /// The source and whoever writes to it.
     pub(crate) fn new(store: Store, state: Arc<State>) -> (Self, StoreHandle) {
         let (sender, orders) = mpsc::channel(WAITING_WRITES_MAX);
-        let database = Arc::downgrade(&store.database);
-        (Self { store, orders, state }, StoreHandle { orders: sender, database })
+        let readable: Readable = Arc::new(RwLock::new(Arc::downgrade(&store.database)));
+        let handle = StoreHandle { orders: sender, database: Arc::clone(&readable) };
+        (Self { store, orders, state, readable, broken: false }, handle)
     }
 }
 
@@ -151,7 +188,7 @@ impl StoreSource {
     fn load(&self, sink: &Sink) -> Result<Result<(), Closed>, redb::Error> {
         let started = std::time::Instant::now();
         let read = self.store.database.begin_read()?;
-        let mut changes = Vec::new();
+        let mut changes: Vec<Change> = view::load(&read)?.into_iter().collect();
         for entry in read.open_table(ZONES)?.iter()? {
             let (key, _) = entry?;
             match split_name(key.value()) {
@@ -182,19 +219,49 @@ impl StoreSource {
     }
 
     /// Writes a group in one transaction, has it published, and answers.
-    fn write_group(&self, group: Vec<Request>, sink: &Sink) {
-        let (writes, waiting): (Vec<Write>, Vec<_>) = group.into_iter().unzip();
-        let answers = match self.commit(&writes) {
-            Ok(committed) => with_refusals(committed, sink),
+    fn write_group(&mut self, group: Vec<Request>, sink: &Sink) {
+        let (writes, waiting): (Vec<Write>, Vec<Waiter>) = group.into_iter().unzip();
+        let committed = self.heal().and_then(|()| self.commit(&writes));
+        let committed = match committed {
+            Ok(committed) => committed,
             Err(error) => {
+                self.broken = true;
                 tracing::error!("{error}");
-                vec![Err(error); waiting.len()]
+                for (_, done) in waiting {
+                    let _ = done.send(Err(error.clone()));
+                }
+                return;
             }
         };
-        for (done, answer) in waiting.into_iter().zip(answers) {
-            // A client that went away is not told; its write stands.
-            let _ = done.send(answer);
+        let mut later = Vec::new();
+        for (index, (waiter, answer)) in waiting.into_iter().zip(&committed.answers).enumerate() {
+            match waiter {
+                (Wait::Published, done) => later.push((index, done)),
+                // A client that went away is not told; its write stands.
+                (Wait::Stored, done) => {
+                    let written = answer.clone().map(|outcome| Written { outcome, generation: None });
+                    let _ = done.send(written);
+                }
+            }
         }
+        let (answers, generation) = with_refusals(committed, sink, &self.state);
+        for (index, done) in later {
+            let answer = answers.get(index).cloned().unwrap_or(Err(WriteError::Unavailable));
+            let _ = done.send(answer.map(|outcome| Written { outcome, generation: Some(generation) }));
+        }
+    }
+
+    /// Opens the file anew where it failed.
+    fn heal(&mut self) -> Result<(), WriteError> {
+        if !self.broken {
+            return Ok(());
+        }
+        let opened = self.store.reopen();
+        *self.readable.write().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&self.store.database);
+        opened.map_err(|error| WriteError::Storage(error.to_string()))?;
+        self.broken = false;
+        tracing::info!(path = %self.store.path.display(), "the store is open again");
+        Ok(())
     }
 
     /// For tests: the answers of writes that share a transaction, and what the cycle would be told.
@@ -236,6 +303,7 @@ impl StoreSource {
                         let edited = carry_out(&**edit, &mut tables, &transaction)?;
                         written |= edited.written;
                         match edited.outcome {
+                            Err(error) if error.is_of_file() => return Err(error),
                             // Half an edit is in the transaction: none of it is kept.
                             Err(error) if edited.written => return Ok(Err((index, error))),
                             outcome => (outcome.map(|()| Outcome::Replaced), edited.changes),
@@ -246,9 +314,11 @@ impl StoreSource {
                         Err(error) => (Err(error), Vec::new()),
                     },
                 };
-                if let Err(error @ WriteError::Storage(_)) = answer {
+                if let Err(error) = &answer
+                    && error.is_of_file()
+                {
                     // Half a write may be in the transaction: none of it is kept.
-                    return Err(error);
+                    return Err(error.clone());
                 }
                 committed.push(answer, write, changes);
             }
@@ -290,15 +360,16 @@ impl Committed {
     }
 }
 
-/// Has changes published; a write whose RRset the snapshot could not take is told so.
-fn with_refusals(committed: Committed, sink: &Sink) -> Vec<Answer> {
+/// Has changes published; a write whose RRset the snapshot could not take is told so. Gives the generation that has them.
+fn with_refusals(committed: Committed, sink: &Sink, state: &State) -> (Vec<Answer>, u64) {
     let Committed { mut answers, targets, changes } = committed;
     if changes.is_empty() {
-        return answers;
+        return (answers, state.snapshot().generation());
     }
     // Where the cycle is gone the writes are on disk, and served after the next start.
     let published = sink.blocking_apply_tracked(changes).ok().and_then(|published| published.blocking_recv().ok());
-    for refusal in published.into_iter().flat_map(|published| published.refusals) {
+    let Some(published) = published else { return (answers, 0) };
+    for refusal in published.refusals {
         for (answer, targets) in answers.iter_mut().zip(&targets) {
             let is_refused = targets.iter().any(|(apex, owner)| *apex == refusal.apex && *owner == refusal.owner);
             if answer.is_ok() && is_refused {
@@ -306,5 +377,5 @@ fn with_refusals(committed: Committed, sink: &Sink) -> Vec<Answer> {
             }
         }
     }
-    answers
+    (answers, published.generation)
 }

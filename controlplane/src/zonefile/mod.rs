@@ -1,8 +1,10 @@
 //! Zone files: read ([`reader`]), checked as a whole ([`zone`]), and told to the cycle ([`source`]).
 
+pub mod annotation;
 mod listing;
 pub mod reader;
 pub mod source;
+pub mod write;
 pub mod zone;
 
 #[cfg(test)]
