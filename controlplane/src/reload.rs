@@ -48,8 +48,29 @@ pub(crate) struct Settings {
     kdns_zones: watch::Sender<Arc<[WireName]>>,
     /// What the last reading of the configuration came to.
     last: Mutex<LastReload>,
+    /// The zones that are read from etcd; they stay the same while the process runs.
+    etcd_zones: Vec<WireName>,
     /// Has it read again.
     hook: OnceLock<ReloadHook>,
+}
+
+/// Where a zone is kept that cannot be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Keeper {
+    /// In a zone file.
+    ZoneFile(PathBuf),
+    /// In etcd.
+    Etcd,
+}
+
+impl Keeper {
+    /// For messages.
+    pub(crate) fn display(&self) -> impl fmt::Display {
+        match self {
+            Self::ZoneFile(path) => format!("zone file {}", path.display()),
+            Self::Etcd => "etcd".to_owned(),
+        }
+    }
 }
 
 /// What the source of zone files is to serve.
@@ -73,7 +94,9 @@ impl Settings {
         let wanted = Wanted { zone_files: config.zone_files.as_slice().into(), views: None };
         let tokens = RwLock::new(Arc::new(Tokens::new(&config.admin)));
         let kdns_zones = watch::Sender::new(kdns_zones(config));
-        Self { tokens, wanted: Mutex::new(wanted), kdns_zones, ..Self::default() }
+        let trees = config.etcd.iter().flat_map(|etcd| &etcd.trees);
+        let etcd_zones = trees.flat_map(|tree| tree.zones.iter().cloned()).collect();
+        Self { tokens, wanted: Mutex::new(wanted), kdns_zones, etcd_zones, ..Self::default() }
     }
 
     /// Who may do what over the admin API.
@@ -97,6 +120,12 @@ impl Settings {
     /// Zones that the kdns interface writes.
     pub(crate) fn kdns_zones(&self) -> watch::Receiver<Arc<[WireName]>> {
         self.kdns_zones.subscribe()
+    }
+
+    /// Where a zone is kept that cannot be written, if it cannot.
+    pub(crate) fn keeper(&self, apex: &WireName) -> Option<Keeper> {
+        let etcd = || self.etcd_zones.contains(apex).then_some(Keeper::Etcd);
+        self.zone_file(apex).map(Keeper::ZoneFile).or_else(etcd)
     }
 
     /// What the last reading came to.

@@ -173,10 +173,10 @@ impl Service {
         }
     }
 
-    /// Makes zones, those of zone files excepted.
+    /// Makes zones, those that are kept elsewhere excepted.
     async fn make_zones(&self, zones: &[WireName]) {
-        let is_of_file = |apex: &&WireName| self.settings.zone_file(apex).is_some();
-        let zones = zones.iter().filter(|apex| !is_of_file(apex)).cloned().collect();
+        let is_elsewhere = |apex: &&WireName| self.settings.keeper(apex).is_some();
+        let zones = zones.iter().filter(|apex| !is_elsewhere(apex)).cloned().collect();
         if let Err(error) = self.store.write(Write::Edit(Arc::new(MakeZones { zones }))).await {
             tracing::error!(
                 "the zones of the kdns interface could not be made: {error}; the next record makes its own"
@@ -322,7 +322,7 @@ impl Service {
         if zone_of(zones, owner) != Some(apex) {
             return Err(Reason::OtherZone);
         }
-        if self.settings.zone_file(apex).is_some() { Err(Reason::ZoneReadOnly) } else { Ok(()) }
+        if self.settings.keeper(apex).is_some() { Err(Reason::ZoneReadOnly) } else { Ok(()) }
     }
 
     /// Makes or removes records.
