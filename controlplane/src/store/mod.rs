@@ -14,6 +14,8 @@ mod view;
 mod write;
 
 #[cfg(test)]
+mod kill;
+#[cfg(test)]
 mod tests;
 
 use std::path::{Path, PathBuf};
