@@ -19,6 +19,7 @@ use crate::config::{Changes, Config, ConfigError, ViewConfig};
 use crate::cycle::{Cycle, RECLAIM_INTERVAL};
 use crate::etcd::source::EtcdSource;
 use crate::etcd::state::EtcdState;
+use crate::health::Table;
 use crate::interfaces::{Addresses, Interfaces, Listeners};
 use crate::metrics::Metrics;
 use crate::ports::PortGauges;
@@ -189,7 +190,8 @@ impl ControlPlane {
         spawn_source(&runtime, &state, STORE, store, &events);
         let mut tasks = vec![spawn_source(&runtime, &state, ZONE_FILES, zone_files, &events)];
         if let Some(config) = &config.etcd {
-            let seen = state.etcd.get_or_init(|| Arc::new(EtcdState::default()));
+            let health = Arc::new(Table::new(config.status_unknown));
+            let seen = state.etcd.get_or_init(|| Arc::new(EtcdState::new(health)));
             let etcd = EtcdSource::new(config, Arc::clone(seen));
             tasks.push(spawn_source(&runtime, &state, 2, etcd, &events));
         }

@@ -84,7 +84,7 @@ pub struct V1 {
     /// The etcd source.
     pub etcd: super::etcd::Etcd,
     /// What is read from etcd.
-    pub etcd_tree: Vec<Spanned<super::etcd::EtcdTree>>,
+    pub etcd_tree: Vec<Spanned<super::etcd_tree::EtcdTree>>,
     /// Which clients see which view.
     pub view: Vec<Spanned<View>>,
     /// The admin API.
@@ -300,11 +300,16 @@ pub const KEYS: &[&str] = &[
     "etcd.key_file",
     "etcd.timeout_seconds",
     "etcd.cache_file",
+    "etcd.status_path",
+    "etcd.status_unknown",
     "etcd_tree.layout",
     "etcd_tree.prefix",
     "etcd_tree.zones",
     "etcd_tree.ttl_seconds",
     "etcd_tree.skip_domain",
+    "etcd_tree.answers",
+    "etcd_tree.health",
+    "etcd_tree.wildcard_names_max",
     "view.name",
     "view.prefixes",
     "admin.listen",

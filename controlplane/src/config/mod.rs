@@ -5,6 +5,7 @@ mod change;
 mod containerdns_api;
 mod dns;
 mod etcd;
+mod etcd_tree;
 pub mod file;
 mod kdns_api;
 mod kernel;

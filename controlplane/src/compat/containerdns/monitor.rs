@@ -60,7 +60,9 @@ pub(super) fn follow(desk: &mut Desk<'_, '_>, name: &str, old: &[Record], new: &
         let keeps = !monitored.domains.is_empty();
         set(desk, gone, keeps.then_some(&monitored))?;
     }
-    for address in &after {
+    // What the name had before is in the table: of thousands only the new ones are looked at.
+    let had: HashSet<&String> = before.iter().collect();
+    for address in after.iter().filter(|address| !had.contains(address)) {
         let known = of(desk, address)?;
         let mut monitored = known.unwrap_or_else(|| Monitored { status: "UP".to_owned(), ..Monitored::default() });
         // Compared whole: a name that merely contains this one is another.
