@@ -16,8 +16,10 @@ use tokio::task::AbortHandle;
 
 use crate::api::{self, Context, ready};
 use crate::compat::containerdns::Service;
+use crate::compat::containerdns::remote::Remote;
 use crate::config::{Changes, Config, ConfigError, ViewConfig};
 use crate::cycle::{Cycle, RECLAIM_INTERVAL};
+use crate::etcd::reach::Served;
 use crate::etcd::source::EtcdSource;
 use crate::etcd::state::EtcdState;
 use crate::metrics::Metrics;
@@ -188,10 +190,12 @@ impl ControlPlane {
         let zone_files = ZoneFiles::new(Arc::clone(&settings), requests, Arc::clone(&state));
         spawn_source(&runtime, &state, 0, store, &events);
         let mut tasks = vec![spawn_source(&runtime, &state, ZONE_FILES, zone_files, &events)];
+        let mut remote = None;
         if let Some(config) = &config.etcd {
             let seen = state.etcd.get_or_init(|| Arc::new(EtcdState::default()));
             let etcd = EtcdSource::new(config, Arc::clone(seen));
             tasks.push(spawn_source(&runtime, &state, 2, etcd, &events));
+            remote = Some((config.clone(), Served::new(Arc::clone(seen), 2, events.downgrade())));
         }
         // From here on only sources hold the queue open: when the last ends, so does the cycle.
         drop(events);
@@ -218,7 +222,9 @@ impl ControlPlane {
         let served = runtime.spawn(api::serve(listener, context, stopped));
         tracing::info!(%address, "admin API listens");
         let containerdns = containerdns.zip(config.containerdns_api.clone()).map(|((listener, _), config)| {
-            spawn_interface(&runtime, listener, Service::new(config, writer.clone(), Arc::clone(&settings)))
+            let remote = config.etcd.clone().zip(remote);
+            let remote = remote.map(|(places, (etcd, served))| Remote::new(&etcd, places, served));
+            spawn_interface(&runtime, listener, Service::new(config, writer.clone(), remote, Arc::clone(&settings)))
         });
         let parts = Parts { runtime, stop, served, containerdns, tasks, store: writer, cycle, sockets };
         Ok(Self { parts: Some(parts), address, containerdns_address, reloads, settings, state })

@@ -307,6 +307,8 @@ pub const KEYS: &[&str] = &[
     "containerdns_api.generation",
     "containerdns_api.ttl",
     "containerdns_api.answers",
+    "containerdns_api.store",
+    "containerdns_api.monitor_prefix",
     "log.level",
     "log.format",
 ];

@@ -4,6 +4,7 @@ mod change;
 mod containerdns_api;
 mod dns;
 mod etcd;
+mod etcd_places;
 pub mod file;
 mod kernel;
 mod port;
@@ -29,6 +30,7 @@ use ringdns_engine::rate::{Network, RateLimit};
 pub use change::Changes;
 pub use containerdns_api::{ContainerdnsApiConfig, Generation};
 pub use etcd::{EtcdConfig, EtcdTls};
+pub use etcd_places::EtcdPlaces;
 pub use problem::{ConfigError, Problem};
 pub use sockets::SocketsConfig;
 

@@ -73,6 +73,7 @@ fn add_spec_error(problems: &mut Problems<'_>, error: &SpecError) {
 
 /// Checks table by table.
 fn checked(path: &Path, base: &Path, spec: file::V1, problems: &mut Problems<'_>) -> Config {
+    let etcd = etcd(&spec.etcd, &spec.etcd_tree, base, problems);
     Config {
         path: path.to_path_buf(),
         dns: dns(&spec.dns, base, problems),
@@ -83,10 +84,10 @@ fn checked(path: &Path, base: &Path, spec: file::V1, problems: &mut Problems<'_>
         ports: ports(&spec.port, problems),
         store: store(spec.store, base, problems),
         zone_files: zone_files(&spec.zone_file, base, problems),
-        etcd: etcd(&spec.etcd, &spec.etcd_tree, base, problems),
+        containerdns_api: containerdns_api(&spec.containerdns_api, etcd.as_ref(), base, problems),
+        etcd,
         views: views(&spec.view, problems),
         admin: admin(spec.admin, base, problems),
-        containerdns_api: containerdns_api(&spec.containerdns_api, base, problems),
         log: log(spec.log, problems),
     }
 }

@@ -14,8 +14,10 @@
 mod cache;
 mod client;
 mod containerdns;
+pub(crate) mod kv;
 mod layout;
 mod model;
+pub(crate) mod reach;
 mod rrsets;
 mod skydns;
 pub(crate) mod source;

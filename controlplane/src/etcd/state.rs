@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use prometheus_client::encoding::DescriptorEncoder;
 use serde_json::{Value, json};
 
+use super::reach::Reach;
 use crate::metrics::{Labels, counter, gauge};
 use crate::state::now_ms;
 
@@ -30,6 +31,8 @@ pub(crate) struct EtcdState {
     pub(super) contact_ms: AtomicU64,
     /// True as long as what is served was never compared with etcd since the start.
     pub(super) from_cache: AtomicBool,
+    /// Up to where each range was handed over.
+    pub(super) reach: Reach,
     /// Why there is no connection.
     error: Mutex<Option<String>>,
 }

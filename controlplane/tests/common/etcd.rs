@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use etcd_client::{Client, CompactionOptions, ConnectOptions, Error, Permission, Txn, TxnOp};
+use etcd_client::{Client, CompactionOptions, ConnectOptions, Error, GetOptions, Permission, Txn, TxnOp};
 
 /// The program: an installed one, or the one that scripts/reference-server has unpacked.
 fn program() -> PathBuf {
@@ -153,6 +153,16 @@ impl Etcd {
                 async move { client.kv_client().txn(writes).await }
             });
         }
+    }
+
+    /// All keys that start with a prefix, and their values.
+    pub fn all(&self, prefix: &str) -> Vec<(String, String)> {
+        let answer = self.ask(|client| async move {
+            let options = GetOptions::new().with_prefix();
+            client.kv_client().get(prefix, Some(options)).await
+        });
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        answer.kvs().iter().map(|pair| (text(pair.key()), text(pair.value()))).collect()
     }
 
     /// Deletes a key.
