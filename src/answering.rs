@@ -105,7 +105,7 @@ impl Answering {
                 }
             }
         }
-        SocketOptions { listen, answers: self.message_config(config) }
+        SocketOptions { listen, answers: self.message_config(config), names: config.stats.names }
     }
 
     /// What is answered on the kernel's sockets.

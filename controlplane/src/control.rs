@@ -14,20 +14,20 @@ use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
-use crate::api::{self, Context, ready};
-use crate::compat::containerdns::Service;
-use crate::compat::containerdns::remote::Remote;
+use crate::api::{Context, ready};
 use crate::config::{Changes, Config, ConfigError, ViewConfig};
 use crate::cycle::{Cycle, RECLAIM_INTERVAL};
 use crate::etcd::reach::Served;
 use crate::etcd::source::EtcdSource;
 use crate::etcd::state::EtcdState;
+use crate::interfaces::{Addresses, Interfaces, Listeners};
 use crate::metrics::Metrics;
 use crate::ports::PortGauges;
 use crate::reload::{ReloadHook, Settings};
 use crate::sockets::{SocketOptions, Sockets, SocketsError};
 use crate::source::{self, Sink, Source};
 use crate::state::{State, ZoneFileState};
+use crate::stats::Stats;
 use crate::store::{OpenError, Store, StoreHandle, StoreSource};
 use crate::views::Views;
 use crate::zonefile::source::{self as zone_file, Reload, ReloadRequest, ZoneFiles};
@@ -111,10 +111,8 @@ impl PendingReload {
 pub struct ControlPlane {
     /// Its parts; gone once it has ended.
     parts: Option<Parts>,
-    /// Where the API listens.
-    address: SocketAddr,
-    /// Where the record interface of ContainerDNS listens.
-    containerdns_address: Option<SocketAddr>,
+    /// Where the interfaces listen.
+    addresses: Addresses,
     /// Asks for a reload of zone files.
     reloads: mpsc::UnboundedSender<ReloadRequest>,
     /// What of the configuration can change.
@@ -128,12 +126,8 @@ pub struct ControlPlane {
 struct Parts {
     /// Where its tasks run.
     runtime: Runtime,
-    /// Tells the API to stop.
-    stop: oneshot::Sender<()>,
-    /// Ends when the API has stopped.
-    served: tokio::task::JoinHandle<()>,
-    /// The same two for the record interface of ContainerDNS.
-    containerdns: Option<Interface>,
+    /// The interfaces.
+    interfaces: Interfaces,
     /// End the other sources, zone files also in the middle of a file.
     tasks: Vec<AbortHandle>,
     /// Ends the store.
@@ -143,9 +137,6 @@ struct Parts {
     /// Answers DNS over sockets.
     sockets: Sockets,
 }
-
-/// What stops an interface by being sent or dropped, and what ends when it has stopped.
-type Interface = (oneshot::Sender<()>, tokio::task::JoinHandle<()>);
 
 impl ControlPlane {
     /// Starts everything. Returns once the store is open and the API listens; zones are read after that, and `/ready`
@@ -167,11 +158,7 @@ impl ControlPlane {
             .enable_all()
             .build()
             .map_err(StartError::Thread)?;
-        let (listener, address) = listen(&runtime, "admin.listen", config.admin.listen)?;
-        let containerdns = config.containerdns_api.as_ref();
-        let containerdns =
-            containerdns.map(|api| listen(&runtime, "containerdns_api.listen", api.listen)).transpose()?;
-        let containerdns_address = containerdns.as_ref().map(|&(_, address)| address);
+        let listeners = Listeners::bind(&runtime, config)?;
 
         let files = config.zone_files.iter().map(ZoneFileState::new);
         let settings = Arc::new(Settings::new(config));
@@ -190,12 +177,12 @@ impl ControlPlane {
         let zone_files = ZoneFiles::new(Arc::clone(&settings), requests, Arc::clone(&state));
         spawn_source(&runtime, &state, 0, store, &events);
         let mut tasks = vec![spawn_source(&runtime, &state, ZONE_FILES, zone_files, &events)];
-        let mut remote = None;
+        let mut served = None;
         if let Some(config) = &config.etcd {
             let seen = state.etcd.get_or_init(|| Arc::new(EtcdState::default()));
             let etcd = EtcdSource::new(config, Arc::clone(seen));
             tasks.push(spawn_source(&runtime, &state, 2, etcd, &events));
-            remote = Some((config.clone(), Served::new(Arc::clone(seen), 2, events.downgrade())));
+            served = Some(Served::new(Arc::clone(seen), 2, events.downgrade()));
         }
         // From here on only sources hold the queue open: when the last ends, so does the cycle.
         drop(events);
@@ -204,6 +191,7 @@ impl ControlPlane {
         spawn_look(&runtime, &workers);
         let context = Arc::new(Context {
             sockets: sockets.monitor().cloned(),
+            stats: Arc::new(Stats::new(counters.clone(), sockets.monitor().cloned())),
             metrics: Metrics::new(
                 counters,
                 sockets.monitor().cloned(),
@@ -218,26 +206,25 @@ impl ControlPlane {
             build,
             lists: Context::lists(),
         });
-        let (stop, stopped) = stop();
-        let served = runtime.spawn(api::serve(listener, context, stopped));
-        tracing::info!(%address, "admin API listens");
-        let containerdns = containerdns.zip(config.containerdns_api.clone()).map(|((listener, _), config)| {
-            let remote = config.etcd.clone().zip(remote);
-            let remote = remote.map(|(places, (etcd, served))| Remote::new(&etcd, places, served));
-            spawn_interface(&runtime, listener, Service::new(config, writer.clone(), remote, Arc::clone(&settings)))
-        });
-        let parts = Parts { runtime, stop, served, containerdns, tasks, store: writer, cycle, sockets };
-        Ok(Self { parts: Some(parts), address, containerdns_address, reloads, settings, state })
+        let addresses = listeners.addresses();
+        let interfaces = listeners.serve(&runtime, config, &context, served);
+        let parts = Parts { runtime, interfaces, tasks, store: writer, cycle, sockets };
+        Ok(Self { parts: Some(parts), addresses, reloads, settings, state })
     }
 
     /// Where the API listens: the port is the one that was given, or a free one where 0 was given.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.addresses.admin
     }
 
     /// Where the record interface of ContainerDNS listens, if it does.
     pub fn containerdns_address(&self) -> Option<SocketAddr> {
-        self.containerdns_address
+        self.addresses.containerdns
+    }
+
+    /// Where the statistics interface of ContainerDNS listens, if it does.
+    pub fn containerdns_stats_address(&self) -> Option<SocketAddr> {
+        self.addresses.containerdns_stats
     }
 
     /// Shows ports in the metrics from now on; the first call counts.
@@ -311,21 +298,12 @@ impl Drop for ControlPlane {
 impl Parts {
     /// See [`ControlPlane::shutdown`].
     fn end(self) -> Option<Publisher> {
-        let Self { runtime, stop, served, containerdns, tasks, store, cycle, sockets } = self;
-        // Both drain at the same time.
+        let Self { runtime, interfaces, tasks, store, cycle, sockets } = self;
+        // All drain at the same time.
         sockets.request_stop();
-        // The API may have ended by itself.
-        let _ = stop.send(());
-        let (stop, containerdns) = containerdns.unzip();
-        drop(stop);
         runtime.block_on(async {
-            let all = async {
-                let _ = served.await;
-                if let Some(containerdns) = containerdns {
-                    let _ = containerdns.await;
-                }
-            };
-            if tokio::time::timeout(Duration::from_secs(DRAIN_SECONDS), all).await.is_err() {
+            let drained = tokio::time::timeout(Duration::from_secs(DRAIN_SECONDS), interfaces.stop());
+            if drained.await.is_err() {
                 tracing::warn!(seconds = DRAIN_SECONDS, "requests were still under way at the end");
             }
             store.stop().await;
@@ -351,33 +329,6 @@ fn publish_views(views: &[ViewConfig], publisher: &mut Publisher) -> Arc<Views> 
         publisher.publish(editor.commit());
     }
     Arc::new(Views::new(views.iter().map(|view| view.name.as_str())))
-}
-
-/// Binds the address of an interface; also where it really listens: the port may have been left open.
-fn listen(
-    runtime: &Runtime,
-    key: &'static str,
-    address: SocketAddr,
-) -> Result<(tokio::net::TcpListener, SocketAddr), StartError> {
-    let failed = |error| StartError::Listen { key, address, error };
-    let listener = runtime.block_on(tokio::net::TcpListener::bind(address)).map_err(failed)?;
-    let address = listener.local_addr().map_err(failed)?;
-    Ok((listener, address))
-}
-
-/// What stops an interface, by being sent or dropped, and what the interface waits for.
-fn stop() -> (oneshot::Sender<()>, impl Future<Output = ()> + Send + 'static) {
-    let (stop, stopped) = oneshot::channel::<()>();
-    (stop, async move { drop(stopped.await) })
-}
-
-/// Starts the record interface of ContainerDNS.
-fn spawn_interface(runtime: &Runtime, listener: tokio::net::TcpListener, service: Service) -> Interface {
-    let (stop, stopped) = stop();
-    if let Ok(address) = listener.local_addr() {
-        tracing::info!(%address, "record interface of ContainerDNS listens");
-    }
-    (stop, runtime.spawn(service.serve(listener, stopped)))
 }
 
 /// Starts the cycle's thread.

@@ -29,6 +29,7 @@ use crate::metrics::Metrics;
 use crate::reload::Settings;
 use crate::sockets::Monitor;
 use crate::state::State;
+use crate::stats::Stats;
 use crate::store::StoreHandle;
 use error::ApiError;
 use read::Page;
@@ -53,6 +54,8 @@ pub(crate) struct Context {
     pub(crate) workers: Arc<ready::Workers>,
     /// What the sockets of DNS show; nothing where there are none.
     pub(crate) sockets: Option<Arc<Monitor>>,
+    /// What was asked for.
+    pub(crate) stats: Arc<Stats>,
     /// Metrics.
     pub(crate) metrics: Metrics,
     /// What this program is.

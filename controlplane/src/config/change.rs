@@ -47,6 +47,7 @@ impl Config {
         self.admin.take(&new.admin, &mut changes);
         let interfaces = (self.containerdns_api.as_ref(), new.containerdns_api.as_ref());
         ContainerdnsApiConfig::compare(interfaces.0, interfaces.1, &mut changes);
+        self.stats.compare(&new.stats, &mut changes);
         self.log.take(&new.log, &mut changes);
         changes
     }

@@ -91,6 +91,10 @@ pub struct V1 {
     pub admin: Admin,
     /// The record interface of ContainerDNS.
     pub containerdns_api: super::containerdns_api::ContainerdnsApi,
+    /// What is counted by name.
+    pub stats: super::stats::Stats,
+    /// The statistics interface of ContainerDNS.
+    pub containerdns_stats: super::stats::ContainerdnsStats,
     /// Logs.
     pub log: Log,
 }
@@ -309,6 +313,10 @@ pub const KEYS: &[&str] = &[
     "containerdns_api.answers",
     "containerdns_api.store",
     "containerdns_api.monitor_prefix",
+    "stats.names",
+    "containerdns_stats.listen",
+    "containerdns_stats.token_file",
+    "containerdns_stats.token",
     "log.level",
     "log.format",
 ];

@@ -12,6 +12,7 @@ mod problem;
 mod rate_limit;
 mod secret;
 mod sockets;
+mod stats;
 mod validate;
 mod view;
 mod workers;
@@ -33,6 +34,7 @@ pub use etcd::{EtcdConfig, EtcdTls};
 pub use etcd_places::EtcdPlaces;
 pub use problem::{ConfigError, Problem};
 pub use sockets::SocketsConfig;
+pub use stats::{ContainerdnsStatsConfig, StatsConfig};
 
 /// Everything that an operator decides, checked.
 #[derive(Clone, Debug)]
@@ -63,6 +65,8 @@ pub struct Config {
     pub admin: AdminConfig,
     /// The record interface of ContainerDNS; none: it is off.
     pub containerdns_api: Option<ContainerdnsApiConfig>,
+    /// What is counted by name, and who is told.
+    pub stats: StatsConfig,
     /// Logs.
     pub log: LogConfig,
 }

@@ -16,6 +16,7 @@ use super::port::ports;
 use super::problem::Problems;
 use super::rate_limit::rate_limit;
 use super::sockets::sockets;
+use super::stats::stats;
 use super::view::views;
 use super::workers::workers;
 use super::{
@@ -88,6 +89,7 @@ fn checked(path: &Path, base: &Path, spec: file::V1, problems: &mut Problems<'_>
         etcd,
         views: views(&spec.view, problems),
         admin: admin(spec.admin, base, problems),
+        stats: stats(&spec.stats, &spec.containerdns_stats, base, problems),
         log: log(spec.log, problems),
     }
 }

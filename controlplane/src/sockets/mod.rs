@@ -41,6 +41,8 @@ pub struct SocketOptions {
     pub listen: Vec<SocketAddr>,
     /// What the ports answer with as well, the secret of cookies included.
     pub answers: MessageConfig,
+    /// Least names that are counted; 0: none.
+    pub names: usize,
 }
 
 /// Why sockets were not served.
@@ -89,7 +91,7 @@ impl Sockets {
         drain: Duration,
     ) -> Result<Self, SocketsError> {
         let (stop, stopped) = watch::channel(false);
-        let SocketOptions { listen, answers } = options;
+        let SocketOptions { listen, answers, names } = options;
         let (renewed, answers) = watch::channel(answers);
         let mut sockets = Self { addresses: Vec::new(), monitor: None, stop, answers: renewed, threads: Vec::new() };
         if listen.is_empty() {
@@ -106,7 +108,7 @@ impl Sockets {
             sockets.addresses.push(address);
             tracing::info!(%address, udp = config.udp, "DNS sockets listen");
         }
-        let monitor = Arc::new(Monitor::new(bind::connections_for(config.tcp_connections_max)));
+        let monitor = Arc::new(Monitor::new(bind::connections_for(config.tcp_connections_max), names));
         sockets.monitor = Some(Arc::clone(&monitor));
         let (config, its_state, its_monitor) = (config.clone(), Arc::clone(state), Arc::clone(&monitor));
         let (its_answers, its_stop) = (answers.clone(), stopped.clone());

@@ -84,11 +84,11 @@ pub(crate) struct Monitor {
 }
 
 impl Monitor {
-    /// Nothing has come yet.
-    pub(super) fn new(connections_max: usize) -> Self {
+    /// Nothing has come yet. So many names are counted at least; 0: none.
+    pub(super) fn new(connections_max: usize, names: usize) -> Self {
         Self {
-            udp: Arc::default(),
-            tcp: Arc::default(),
+            udp: Arc::new(Counters::with_names(names)),
+            tcp: Arc::new(Counters::with_names(names)),
             open: AtomicU64::new(0),
             connections_max: connections_max as u64,
             ended: AtomicU64::new(0),

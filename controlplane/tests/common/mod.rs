@@ -96,9 +96,13 @@ impl Server {
         let config = Config::parse(&path, text).unwrap();
         let publisher = Publisher::new(Snapshot::empty());
         let reader = publisher.reader();
-        let counters = Arc::new(Counters::default());
+        let counters = Arc::new(Counters::with_names(config.stats.names));
         let build = BuildInfo { version: "1.2.3".into(), commit: "abc".into(), dpdk: "22.11".into() };
-        let sockets = SocketOptions { listen: config.sockets.listen.clone(), answers: answers(&config) };
+        let sockets = SocketOptions {
+            listen: config.sockets.listen.clone(),
+            answers: answers(&config),
+            names: config.stats.names,
+        };
         let plane = ControlPlane::start(&config, sockets, vec![Arc::clone(&counters)], publisher, build)?;
         let address = plane.address();
         Ok(Self { plane: Some(plane), reader, counters, address, client: Client { address } })

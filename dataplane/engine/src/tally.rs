@@ -27,7 +27,7 @@ pub const TALLY_NAMES_MAX: usize = 1 << 22;
 /// Bytes of a DNS header.
 const HEADER_BYTES: usize = crate::query::HEADER_BYTES;
 
-/// Room of a name; zeros behind it.
+/// Room of a name.
 const ROOM_BYTES: usize = (NAME_BYTES_MAX + 1).next_multiple_of(8);
 
 /// A name in lower case, zeros behind it.
@@ -127,7 +127,7 @@ impl NameTally {
             }
         }
         if let (Some(head), Some(name)) = (set.0.get(place), self.names.get(index * SET_PLACES + place)) {
-            write(head, name, key, &room, now_seconds);
+            write(head, name, key, room.get(..length.next_multiple_of(8)).unwrap_or_default(), now_seconds);
         }
     }
 
@@ -157,8 +157,8 @@ impl NameTally {
     }
 }
 
-/// Has a place taken by a new name.
-fn write(head: &Head, name: &Name, key: u64, room: &Room, now_seconds: u32) {
+/// Has a place taken by a new name, in whole words. What stands behind it stays: a name tells where it ends.
+fn write(head: &Head, name: &Name, key: u64, room: &[u8], now_seconds: u32) {
     // Who reads the name between the two stores of the key sees that the key is another before or after.
     head.key.store(0, Ordering::Relaxed);
     fence(Ordering::Release);

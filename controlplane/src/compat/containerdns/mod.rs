@@ -11,8 +11,8 @@ mod monitor;
 mod read;
 mod record;
 pub(crate) mod remote;
-mod reply;
-mod request;
+pub(super) mod reply;
+pub(super) mod request;
 mod shelf;
 mod tree;
 mod write;
@@ -130,7 +130,7 @@ pub(crate) struct Service {
 }
 
 /// Status and body of a reply.
-type Answer = (u16, String);
+pub(super) type Answer = (u16, String);
 
 impl Service {
     /// The interface of a configuration.
@@ -288,17 +288,17 @@ fn words(error: WriteError, failure: &str) -> String {
 }
 
 /// One line of text.
-fn line(text: &str) -> Answer {
+pub(super) fn line(text: &str) -> Answer {
     (200, format!("{text}\n"))
 }
 
 /// A path that the interface does not have.
-fn not_found() -> Answer {
+pub(super) fn not_found() -> Answer {
     (404, "404 page not found\n".to_owned())
 }
 
 /// Builds the HTTP response.
-fn respond((status, body): Answer) -> Response<String> {
+pub(super) fn respond((status, body): Answer) -> Response<String> {
     let mut builder = Response::builder().status(status);
     if !body.is_empty() {
         builder = builder.header("content-type", "text/plain; charset=utf-8");
@@ -308,7 +308,7 @@ fn respond((status, body): Answer) -> Response<String> {
 }
 
 /// Reads a body; an error where it is too large or cut off.
-async fn read_body(body: impl Stream<Item = Result<impl warp::Buf, warp::Error>>) -> Result<Vec<u8>, ()> {
+pub(super) async fn read_body(body: impl Stream<Item = Result<impl warp::Buf, warp::Error>>) -> Result<Vec<u8>, ()> {
     let mut bytes = Vec::new();
     let mut body = std::pin::pin!(body);
     while let Some(piece) = body.next().await {

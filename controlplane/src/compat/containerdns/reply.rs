@@ -1,11 +1,11 @@
 //! The words of the replies. Blanks at their ends and doubled blanks are part of the contract: clients compare whole lines.
 
 /// It is done.
-pub(super) const OK: &str = "OK";
+pub(in crate::compat) const OK: &str = "OK";
 /// No user is named, and none may be missing.
 pub(super) const NO_USER: &str = "No User info";
 /// The token is missing or wrong.
-pub(super) const NOT_AUTHORISED: &str = "No authorized";
+pub(in crate::compat) const NOT_AUTHORISED: &str = "No authorized";
 /// The path names no domain that can have such a record.
 pub(super) const NO_NAME: &str = "ERR, no domain name input ";
 /// The domain is not below a suffix of the configuration.

@@ -6,18 +6,18 @@ use serde_json::{Map, Value};
 
 /// The parameters that are known.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Parameters {
+pub(in crate::compat) struct Parameters {
     /// Who asks.
-    pub(super) user: String,
+    pub(in crate::compat) user: String,
     /// The secret.
-    pub(super) token: String,
+    pub(in crate::compat) token: String,
     /// Which records are asked for.
-    pub(super) rtype: String,
+    pub(in crate::compat) rtype: String,
 }
 
 impl Parameters {
     /// Reads a query string; the first parameter of a name counts.
-    pub(super) fn parse(query: &str) -> Self {
+    pub(in crate::compat) fn parse(query: &str) -> Self {
         let mut parameters = Self::default();
         for pair in query.split('&').rev() {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));

@@ -1,0 +1,152 @@
+//! The HTTP interfaces: their addresses are bound before anything else is started, and all of them are served and stopped
+//! alike.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::StartError;
+use crate::api::{self, Context};
+use crate::compat::containerdns::remote::Remote;
+use crate::compat::{containerdns, containerdns_stats};
+use crate::config::Config;
+use crate::etcd::reach::Served;
+
+/// What an interface waits for.
+type Stopped = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A bound address.
+#[derive(Debug)]
+struct Bound {
+    /// Takes connections.
+    listener: TcpListener,
+    /// Where it really listens: the port may have been left open.
+    address: SocketAddr,
+}
+
+/// Where the interfaces listen.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Addresses {
+    /// The admin API.
+    pub(crate) admin: SocketAddr,
+    /// The record interface of ContainerDNS.
+    pub(crate) containerdns: Option<SocketAddr>,
+    /// Its statistics interface.
+    pub(crate) containerdns_stats: Option<SocketAddr>,
+}
+
+/// The bound addresses of all interfaces that the configuration has.
+#[derive(Debug)]
+pub(crate) struct Listeners {
+    /// The admin API.
+    admin: Bound,
+    /// The record interface of ContainerDNS.
+    containerdns: Option<Bound>,
+    /// Its statistics interface.
+    containerdns_stats: Option<Bound>,
+}
+
+impl Listeners {
+    /// Binds them all.
+    pub(crate) fn bind(runtime: &Runtime, config: &Config) -> Result<Self, StartError> {
+        let containerdns = config.containerdns_api.as_ref().map(|api| api.listen);
+        let stats = config.stats.containerdns.as_ref().map(|stats| stats.listen);
+        let bind = |key, address| bind(runtime, key, address);
+        Ok(Self {
+            admin: bind("admin.listen", config.admin.listen)?,
+            containerdns: containerdns.map(|address| bind("containerdns_api.listen", address)).transpose()?,
+            containerdns_stats: stats.map(|address| bind("containerdns_stats.listen", address)).transpose()?,
+        })
+    }
+
+    /// Where they listen.
+    pub(crate) fn addresses(&self) -> Addresses {
+        let of = |bound: &Option<Bound>| bound.as_ref().map(|bound| bound.address);
+        Addresses {
+            admin: self.admin.address,
+            containerdns: of(&self.containerdns),
+            containerdns_stats: of(&self.containerdns_stats),
+        }
+    }
+
+    /// Serves them. `served` tells when what is written to etcd is served.
+    pub(crate) fn serve(
+        self,
+        runtime: &Runtime,
+        config: &Config,
+        context: &Arc<Context>,
+        served: Option<Served>,
+    ) -> Interfaces {
+        let etcd = config.etcd.as_ref().zip(served);
+        let mut interfaces = Interfaces::default();
+        interfaces.spawn(runtime, self.admin, "admin API", |listener, stopped| {
+            api::serve(listener, Arc::clone(context), stopped)
+        });
+        if let Some((bound, config)) = self.containerdns.zip(config.containerdns_api.clone()) {
+            let remote = config.etcd.clone().zip(etcd);
+            let remote = remote.map(|(places, (etcd, served))| Remote::new(etcd, places, served));
+            let (store, settings) = (context.store.clone(), Arc::clone(&context.settings));
+            let service = containerdns::Service::new(config, store, remote, settings);
+            interfaces.spawn(runtime, bound, "record interface of ContainerDNS", |listener, stopped| {
+                service.serve(listener, stopped)
+            });
+        }
+        if let Some((bound, config)) = self.containerdns_stats.zip(config.stats.containerdns.clone()) {
+            let service = containerdns_stats::Service::new(config.token, context);
+            interfaces.spawn(runtime, bound, "statistics interface of ContainerDNS", |listener, stopped| {
+                service.serve(listener, stopped)
+            });
+        }
+        interfaces
+    }
+}
+
+/// The interfaces that are served.
+#[derive(Debug, Default)]
+pub(crate) struct Interfaces {
+    /// Stop them, by being sent or dropped.
+    stops: Vec<oneshot::Sender<()>>,
+    /// End when they have stopped.
+    served: Vec<JoinHandle<()>>,
+}
+
+impl Interfaces {
+    /// Starts one.
+    fn spawn<F: Future<Output = ()> + Send + 'static>(
+        &mut self,
+        runtime: &Runtime,
+        Bound { listener, address }: Bound,
+        name: &str,
+        serve: impl FnOnce(TcpListener, Stopped) -> F,
+    ) {
+        let (stop, stopped) = oneshot::channel::<()>();
+        self.served.push(runtime.spawn(serve(listener, Box::pin(async move { drop(stopped.await) }))));
+        self.stops.push(stop);
+        tracing::info!(%address, "{name} listens");
+    }
+
+    /// Has them take no new requests; ends when those that are under way are answered.
+    pub(crate) fn stop(self) -> impl Future<Output = ()> {
+        // They may have ended by themselves.
+        drop(self.stops);
+        async move {
+            for served in self.served {
+                let _ = served.await;
+            }
+        }
+    }
+}
+
+/// Binds the address of an interface.
+fn bind(runtime: &Runtime, key: &'static str, address: SocketAddr) -> Result<Bound, StartError> {
+    let failed = |error| StartError::Listen { key, address, error };
+    let listener = runtime.block_on(TcpListener::bind(address)).map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok(Bound { listener, address })
+}
