@@ -44,8 +44,11 @@ const SOURCES: [&str; 2] = ["store", "zone_files"];
 /// The same with etcd.
 const SOURCES_WITH_ETCD: [&str; 3] = ["store", "zone_files", "etcd"];
 
+/// The number of the store's source.
+pub(crate) const STORE: u8 = 0;
+
 /// The number of the zone files' source, which also tells the configuration's views.
-const ZONE_FILES: u8 = 1;
+pub(crate) const ZONE_FILES: u8 = 1;
 
 /// What the program was built from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -175,7 +178,7 @@ impl ControlPlane {
         let (store, writer) = StoreSource::new(store, Arc::clone(&state));
         let (reloads, requests) = mpsc::unbounded_channel();
         let zone_files = ZoneFiles::new(Arc::clone(&settings), requests, Arc::clone(&state));
-        spawn_source(&runtime, &state, 0, store, &events);
+        spawn_source(&runtime, &state, STORE, store, &events);
         let mut tasks = vec![spawn_source(&runtime, &state, ZONE_FILES, zone_files, &events)];
         let mut served = None;
         if let Some(config) = &config.etcd {

@@ -80,7 +80,7 @@ struct SoaBody {
 }
 
 /// Reads JSON.
-fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, ApiError> {
+pub(super) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, ApiError> {
     use serde_json::error::Category;
     serde_json::from_slice(body).map_err(|error| match error.classify() {
         Category::Data => {
@@ -125,7 +125,7 @@ pub(super) fn view(name: &str, views: &Views) -> Result<Option<Arc<str>>, ApiErr
         Some(VIEW_DEFAULT) => Ok(None),
         Some(_) => Ok(Some(Arc::from(name))),
         None => Err(ApiError::invalid("view", "unknown_view", format!("there is no view \"{name}\""))
-            .remedy("name a [[view]] of the configuration, or leave the view out")),
+            .remedy("name one that GET /api/v1/views lists, or leave the view out")),
     }
 }
 

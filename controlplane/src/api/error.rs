@@ -77,6 +77,11 @@ impl ApiError {
         Self::new(404, "rrset_not_found", "the RRset does not exist")
     }
 
+    /// No such view.
+    pub fn view_not_found() -> Self {
+        Self::new(404, "view_not_found", "the view does not exist").remedy("GET /api/v1/views lists all of them")
+    }
+
     /// A zone that a zone file serves.
     pub fn zone_read_only(zone: impl std::fmt::Display, path: impl std::fmt::Display) -> Self {
         Self::new(409, "zone_read_only", format!("zone {zone} is served from zone file {path}"))
@@ -103,6 +108,12 @@ impl From<WriteError> for ApiError {
                 .remedy("replace it with PUT /api/v1/zones/{zone}/rrsets/{owner}/{type}"),
             WriteError::CnameAndOther => Self::invalid("type", "cname_and_other", message)
                 .remedy("delete the other RRsets of the owner first, or choose another owner"),
+            WriteError::ViewNotFound => Self::view_not_found(),
+            WriteError::NetworkTaken { .. } => {
+                Self { field: Some("prefixes".to_owned()), ..Self::new(409, "network_taken", message) }
+                    .remedy("take it from the other view first, or name a smaller network")
+            }
+            WriteError::TooManyViews => Self::new(409, "too_many_views", message).remedy("remove one that is not used"),
             WriteError::OutOfZone => Self::invalid("owner", "out_of_zone", message),
             WriteError::ApexNeeded => {
                 Self::new(409, "apex_needed", message).remedy("replace the RRset with PUT, or delete the zone")

@@ -11,6 +11,7 @@ pub mod ready;
 mod reload;
 pub mod route;
 mod selection;
+mod views;
 mod write;
 
 use std::future::Future;
@@ -199,6 +200,8 @@ async fn read(context: &Arc<Context>, matched: Matched, query: &str) -> Result<A
             let view = read::view_name(query)?;
             read::rrset(context, &apex, &body::owner(owner, &apex)?, body::rtype(rtype)?, view.as_deref())?
         }
+        (Endpoint::ListViews, _) => views::list(context),
+        (Endpoint::GetView, [name]) => views::one(context, name)?,
         (Endpoint::ListRrsets, [zone]) => {
             let (apex, page) = (body::apex(zone)?, Page::parse(query, true)?);
             let _leave = context.lists.acquire().await;

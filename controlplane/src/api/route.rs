@@ -37,13 +37,21 @@ pub enum Endpoint {
     PutRrset,
     /// Removes an RRset.
     DeleteRrset,
+    /// All views.
+    ListViews,
+    /// One view.
+    GetView,
+    /// Makes or changes a view.
+    PutView,
+    /// Removes a view.
+    DeleteView,
 }
 
 impl Endpoint {
     /// True for what changes data and so needs the token.
     pub fn is_write(self) -> bool {
-        use Endpoint::{DeleteRrset, DeleteZone, PostRrset, PutRrset, PutZone, Reload};
-        matches!(self, Reload | PutZone | DeleteZone | PostRrset | PutRrset | DeleteRrset)
+        use Endpoint::{DeleteRrset, DeleteView, DeleteZone, PostRrset, PutRrset, PutView, PutZone, Reload};
+        matches!(self, Reload | PutZone | DeleteZone | PostRrset | PutRrset | DeleteRrset | PutView | DeleteView)
     }
 }
 
@@ -80,6 +88,10 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/api/v1/zones/{zone}/rrsets/{owner}/{type}", Endpoint::GetRrset),
     route("PUT", "/api/v1/zones/{zone}/rrsets/{owner}/{type}", Endpoint::PutRrset),
     route("DELETE", "/api/v1/zones/{zone}/rrsets/{owner}/{type}", Endpoint::DeleteRrset),
+    route("GET", "/api/v1/views", Endpoint::ListViews),
+    route("GET", "/api/v1/views/{view_name}", Endpoint::GetView),
+    route("PUT", "/api/v1/views/{view_name}", Endpoint::PutView),
+    route("DELETE", "/api/v1/views/{view_name}", Endpoint::DeleteView),
 ];
 
 /// A request's route and the values of its path's parameters, in order.

@@ -7,7 +7,7 @@ use ringdns_engine::name::WireName;
 
 use super::error::ApiError;
 use super::route::{Endpoint, Matched};
-use super::{Answer, Context, body, read};
+use super::{Answer, Context, body, read, views};
 use crate::model::Rrset;
 use crate::store::{Outcome, Write, WriteError};
 use crate::text::rtype;
@@ -43,6 +43,8 @@ pub(super) async fn answer(
             context.store.write(Write::DeleteRrset { apex, owner, rtype: body::rtype(rtype)?, view }).await?;
             Ok(Answer::empty(204))
         }
+        (Endpoint::PutView, [name]) => views::put(context, name, bytes).await,
+        (Endpoint::DeleteView, [name]) => views::delete(context, name).await,
         _ => Err(ApiError::route_not_found()),
     }
 }

@@ -6,6 +6,7 @@
 mod edit;
 mod schema;
 pub mod source;
+mod view;
 mod write;
 
 #[cfg(test)]

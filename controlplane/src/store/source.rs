@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::edit::carry_out;
 use super::schema::{RRSETS, ZONES, rrset_of};
+use super::view;
 use super::write::{Stored as _, Tables};
 use super::{Outcome, Reading, Store, Write, WriteError};
 use crate::canonical::split_name;
@@ -151,7 +152,7 @@ impl StoreSource {
     fn load(&self, sink: &Sink) -> Result<Result<(), Closed>, redb::Error> {
         let started = std::time::Instant::now();
         let read = self.store.database.begin_read()?;
-        let mut changes = Vec::new();
+        let mut changes: Vec<Change> = view::load(&read)?.into_iter().collect();
         for entry in read.open_table(ZONES)?.iter()? {
             let (key, _) = entry?;
             match split_name(key.value()) {

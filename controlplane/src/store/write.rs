@@ -6,13 +6,15 @@ use std::sync::{Arc, LazyLock};
 
 use redb::{ReadableTable as _, Table, WriteTransaction};
 use ringdns_engine::name::WireName;
+use ringdns_engine::rate::Network;
 use ringdns_engine::snapshot::Snapshot;
 use ringdns_engine::snapshot::edit::{EditError, Editor, RrsetSpec};
 
 use super::edit::Edit;
 use super::schema::{
-    META, RRSETS, ZONES, after, mark_format, owner_key, rrset_key, rrset_of, rrset_value, split_rrset_key,
+    META, RRSETS, VIEWS, ZONES, after, mark_format, owner_key, rrset_key, rrset_of, rrset_value, split_rrset_key,
 };
+use super::view::VIEWS_MAX;
 use crate::canonical::name_key;
 use crate::model::{Change, Rrset, RrsetError, exclude_each_other};
 use crate::text::rtype;
@@ -55,18 +57,30 @@ pub enum Write {
         /// The view; nothing: the default view.
         view: Option<Arc<str>>,
     },
+    /// Makes a view, or gives it other clients.
+    PutView {
+        /// Its name, which [`crate::views::is_name`] has passed.
+        name: String,
+        /// The networks of its clients; at least one.
+        networks: Vec<Network>,
+    },
+    /// Removes a view. RRsets that are in it stay, and nobody sees them.
+    DeleteView {
+        /// Its name.
+        name: String,
+    },
     /// Several writes that belong together.
     Edit(Arc<dyn Edit>),
 }
 
 impl Write {
-    /// Zone and owner that the write is about; nothing for an edit, whose changes tell.
+    /// Zone and owner that the write is about; nothing for a view, and for an edit, whose changes tell.
     pub(super) fn target(&self) -> Option<(WireName, WireName)> {
         match self {
             Write::PutZone { apex, .. } | Write::DeleteZone { apex } => Some((apex.clone(), apex.clone())),
             Write::PutRrset { apex, rrset, .. } => Some((apex.clone(), rrset.owner.clone())),
             Write::DeleteRrset { apex, owner, .. } => Some((apex.clone(), owner.clone())),
-            Write::Edit(_) => None,
+            Write::PutView { .. } | Write::DeleteView { .. } | Write::Edit(_) => None,
         }
     }
 }
@@ -119,6 +133,20 @@ pub enum WriteError {
     /// It exists, and was to be made.
     #[error("the RRset exists")]
     Exists,
+    /// No such view in the store.
+    #[error("the store has no such view")]
+    ViewNotFound,
+    /// A network is another view's.
+    #[error("{network} is a network of view {view} already")]
+    NetworkTaken {
+        /// The network.
+        network: Network,
+        /// The view that has it.
+        view: String,
+    },
+    /// More views than are kept apart.
+    #[error("the store has {VIEWS_MAX} views already")]
+    TooManyViews,
     /// A CNAME beside other data.
     #[error("a CNAME record cannot stand beside other records of its owner (RFC 2181 section 10.1)")]
     CnameAndOther,
@@ -168,6 +196,10 @@ pub(super) struct Tables<'t> {
     pub(super) zones: Table<'t, &'static [u8], &'static [u8]>,
     /// The RRsets.
     pub(super) rrsets: Table<'t, &'static [u8], &'static [u8]>,
+    /// The views.
+    pub(super) views: Table<'t, &'static str, &'static str>,
+    /// True once a view is another.
+    pub(super) views_changed: bool,
     /// By how much the serials of zones are to rise: one write of the SOA serves all changes of a transaction.
     rises: HashMap<WireName, u32>,
 }
@@ -176,14 +208,18 @@ impl<'t> Tables<'t> {
     /// Opens them; [`Tables::finish`] belongs at the end.
     pub(super) fn open(transaction: &'t WriteTransaction) -> Result<Self, WriteError> {
         let (zones, rrsets) = (transaction.open_table(ZONES).stored()?, transaction.open_table(RRSETS).stored()?);
-        Ok(Self { meta: transaction.open_table(META).stored()?, zones, rrsets, rises: HashMap::new() })
+        let (meta, views) = (transaction.open_table(META).stored()?, transaction.open_table(VIEWS).stored()?);
+        Ok(Self { meta, zones, rrsets, views, views_changed: false, rises: HashMap::new() })
     }
 
-    /// Raises the serials of the zones that were changed; gives what the cycle has to know of that.
+    /// Raises the serials of the zones that were changed; gives what the cycle has to know of that, and of views.
     pub(super) fn finish(mut self) -> Result<Vec<Change>, WriteError> {
         let mut changes = Vec::new();
         let zones: Vec<WireName> = self.rises.keys().cloned().collect();
         zones.iter().try_for_each(|apex| self.settle_serial(apex, &mut changes))?;
+        if self.views_changed {
+            changes.push(Change::SetViews(self.clients()?));
+        }
         Ok(changes)
     }
 
@@ -197,6 +233,8 @@ impl<'t> Tables<'t> {
             Write::DeleteRrset { apex, owner, rtype, view } => {
                 self.delete_rrset(&apex, &owner, rtype, view, &mut changes)
             }
+            Write::PutView { name, networks } => self.put_view(&name, &networks),
+            Write::DeleteView { name } => self.delete_view(&name),
             // An edit is made of plain writes, and needs more than these tables: see `edit::carry_out`.
             Write::Edit(_) => Err(WriteError::Unavailable),
         }?;
