@@ -13,6 +13,7 @@ use ringdns_engine::snapshot::Snapshot;
 use crate::config::ZoneFileConfig;
 use crate::etcd::state::EtcdState;
 use crate::ports::PortGauges;
+use crate::store::ReplicaState;
 use crate::views::Views;
 
 /// Upper bounds in seconds of the buckets of the publication histogram.
@@ -140,6 +141,8 @@ pub struct State {
     ports: OnceLock<Vec<Arc<PortGauges>>>,
     /// The etcd source, where there is one.
     pub(crate) etcd: OnceLock<Arc<EtcdState>>,
+    /// The store as a replica of etcd, where it is one.
+    pub(crate) replica: OnceLock<Arc<ReplicaState>>,
     /// The names of views.
     pub views: Arc<Views>,
     /// The zone files in the order of the configuration.
@@ -169,6 +172,7 @@ impl State {
             sources: sources.iter().map(|name| SourceState::new(name)).collect(),
             ports: OnceLock::new(),
             etcd: OnceLock::new(),
+            replica: OnceLock::new(),
             views,
             zone_files: Mutex::new(zone_files),
             publish_times: Mutex::default(),

@@ -134,6 +134,9 @@ impl From<WriteError> for ApiError {
             WriteError::NotServed(_) => Self::new(409, "not_served", message)
                 .remedy("another source serves data that the records cannot stand beside"),
             WriteError::Storage(_) => Self::new(503, "store_failed", message).remedy("see the log, and check the disk"),
+            WriteError::Etcd(_) => Self::new(503, "etcd_unavailable", message)
+                .remedy("see that etcd's members run and can be reached (etcdctl endpoint health); what was stored stays served")
+                .header("retry-after", "1"),
             WriteError::Unavailable => Self::unavailable(&message),
         }
     }

@@ -10,7 +10,7 @@ mod read;
 pub mod ready;
 mod reload;
 pub mod route;
-mod selection;
+pub(crate) mod selection;
 mod views;
 mod write;
 

@@ -160,8 +160,8 @@ fn rrset_json(context: &Context, owner: &WireName, rrset: &RrsetView<'_>) -> Val
         "records": records,
         "source": context.source_name(rrset.origin()),
     });
-    if let Some(selection) = selection::show(rrset) {
-        value["selection"] = selection;
+    if let Some(selection) = rrset.selection() {
+        value["selection"] = selection::show(selection, usize::from(rrset.count()));
     }
     if let Some(view) = context.state.views.name(rrset.view()) {
         value["view"] = json!(view);

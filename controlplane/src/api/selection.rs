@@ -5,7 +5,6 @@
 //! ```
 
 use ringdns_engine::select::{Member, Mode, Selection};
-use ringdns_engine::snapshot::RrsetView;
 use serde_json::{Map, Value, json};
 
 use super::body::whole;
@@ -92,14 +91,14 @@ fn number(value: &Value, field: &str) -> Result<u16, ApiError> {
     Ok(u16::try_from(number).unwrap_or(u16::MAX))
 }
 
-/// The selection of a served RRset, with a member for each record; nothing where it has none.
-pub(super) fn show(rrset: &RrsetView<'_>) -> Option<Value> {
-    let Selection { mode, answers_max, mut members } = rrset.selection()?;
-    members.resize(usize::from(rrset.count()), Member::default());
+/// A selection from as many records as there are, with a member for each.
+pub(crate) fn show(selection: Selection, records: usize) -> Value {
+    let Selection { mode, answers_max, mut members } = selection;
+    members.resize(records, Member::default());
     let mode = MODES.into_iter().find(|&(_, known)| known == mode).map(|(name, _)| name);
     let members: Vec<Value> =
         members.into_iter().map(|Member { weight, up }| json!({ "weight": weight, "up": up })).collect();
-    Some(json!({ "mode": mode, "max_answers": answers_max, "members": members }))
+    json!({ "mode": mode, "max_answers": answers_max, "members": members })
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod rate_limit;
 mod secret;
 mod sockets;
 mod stats;
+mod store;
 mod validate;
 mod view;
 mod workers;
@@ -35,6 +36,7 @@ pub use etcd_places::EtcdPlaces;
 pub use problem::{ConfigError, Problem};
 pub use sockets::SocketsConfig;
 pub use stats::{ContainerdnsStatsConfig, StatsConfig};
+pub use store::StoreEtcdConfig;
 
 /// Everything that an operator decides, checked.
 #[derive(Clone, Debug)]
@@ -179,6 +181,8 @@ pub enum KernelKind {
 pub struct StoreConfig {
     /// The store's file.
     pub path: PathBuf,
+    /// Of which etcd the file is a replica; none: it stands by itself.
+    pub etcd: Option<StoreEtcdConfig>,
 }
 
 /// A zone file to serve.

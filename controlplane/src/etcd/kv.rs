@@ -238,7 +238,7 @@ fn is_whole(responses: &[TxnOpResponse]) -> bool {
 }
 
 /// A key of an answer.
-fn entry(pair: &etcd_client::KeyValue) -> Entry {
+pub(super) fn entry(pair: &etcd_client::KeyValue) -> Entry {
     Entry {
         key: pair.key().to_vec(),
         value: pair.value().to_vec(),

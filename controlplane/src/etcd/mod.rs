@@ -14,6 +14,7 @@
 mod cache;
 mod client;
 mod containerdns;
+pub(crate) mod follow;
 pub(crate) mod kv;
 mod layout;
 mod model;

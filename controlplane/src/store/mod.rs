@@ -4,6 +4,7 @@
 //! and one publication.
 
 mod edit;
+mod etcd;
 mod schema;
 pub mod source;
 mod view;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 
 pub use edit::{Desk, Edit};
 pub(crate) use edit::{Look, Reading};
+pub(crate) use etcd::ReplicaState;
 pub use schema::FORMAT_VERSION;
 pub(crate) use source::{StoreHandle, StoreSource};
 pub(crate) use write::split_soa;
@@ -57,6 +59,14 @@ pub enum OpenError {
         path: PathBuf,
         /// Why.
         error: String,
+    },
+    /// The file has zones of its own, and is to be a replica of etcd.
+    #[error("store.path: {} has zones of its own and is no replica of etcd at {prefix}; to put them into an etcd that has nothing there, set store.etcd_import = true; to begin with what etcd has, set store.path to a new file", path.display())]
+    NoReplica {
+        /// The file.
+        path: PathBuf,
+        /// What etcd's keys begin with.
+        prefix: String,
     },
     /// The file was written by a newer RingDNS.
     #[error("store.path: {} has format {found}, and this RingDNS knows formats up to {FORMAT_VERSION}; install the newer RingDNS again, or set store.path to another file", path.display())]

@@ -1,19 +1,24 @@
 //! The store as a source: tells the cycle all that the file has, then takes writes.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 use redb::{ReadableDatabase as _, ReadableTable as _};
 use ringdns_engine::name::WireName;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
 use super::edit::carry_out;
+use super::etcd::{Log, Replica, ReplicaState, Sent};
 use super::schema::{RRSETS, ZONES, rrset_of};
 use super::view;
 use super::write::{Stored as _, Tables};
 use super::{Outcome, Reading, Store, Write, WriteError};
 use crate::canonical::split_name;
+use crate::config::{EtcdConfig, StoreEtcdConfig};
+use crate::etcd::follow::News;
 use crate::model::Change;
 use crate::source::{Closed, Sink, Source};
 use crate::state::State;
@@ -26,6 +31,9 @@ const GROUP_WRITES_MAX: usize = 256;
 
 /// Changes that are handed to the cycle at once while the file is read.
 const LOAD_CHANGES: usize = 5000;
+
+/// Times that a transaction is decided again because another server was faster each time.
+const OVERTAKEN_MAX: usize = 100;
 
 /// RRsets between two lines of the log that tell how far the load is.
 const PROGRESS_RRSETS: u64 = 1_000_000;
@@ -86,6 +94,9 @@ pub enum StoreError {
     /// The file cannot be read.
     #[error("the store's file cannot be read: {0}")]
     Read(#[from] Box<redb::Error>),
+    /// The file cannot become a replica.
+    #[error("the store's file cannot be a replica of etcd: {0}")]
+    Replica(String),
     /// The thread that works on the file panicked.
     #[error("the store's thread panicked")]
     Panicked,
@@ -100,14 +111,43 @@ pub(crate) struct StoreSource {
     orders: mpsc::Receiver<Order>,
     /// Where commits are counted.
     state: Arc<State>,
+    /// What makes the file a replica of etcd, if it is one. The thread that works on the file has it alone.
+    replica: Option<RefCell<Replica>>,
+}
+
+/// What the writer is woken by.
+enum Wake {
+    /// An order.
+    Order(Order),
+    /// What etcd says.
+    News(News),
+}
+
+/// What became of a transaction.
+enum Attempt {
+    /// It is committed, or nothing was written.
+    Done(Committed),
+    /// An edit has failed half-way: its place, and why.
+    Spoilt(usize, WriteError),
+    /// Another server was faster: it has to be decided again.
+    Overtaken,
+    /// etcd has not taken it, and why; true where it would take less.
+    Failed(WriteError, bool),
 }
 
 impl StoreSource {
+    /// Has the file be a replica of etcd.
+    pub(crate) fn follow(self, etcd: &EtcdConfig, config: StoreEtcdConfig, runtime: Handle) -> Self {
+        let seen = self.state.replica.get_or_init(|| Arc::new(ReplicaState::default()));
+        let replica = Replica::new(etcd, config, Arc::clone(seen), runtime);
+        Self { replica: Some(RefCell::new(replica)), ..self }
+    }
+
     /// The source and whoever writes to it.
     pub(crate) fn new(store: Store, state: Arc<State>) -> (Self, StoreHandle) {
         let (sender, orders) = mpsc::channel(WAITING_WRITES_MAX);
         let database = Arc::downgrade(&store.database);
-        (Self { store, orders, state }, StoreHandle { orders: sender, database })
+        (Self { store, orders, state, replica: None }, StoreHandle { orders: sender, database })
     }
 }
 
@@ -127,8 +167,20 @@ impl StoreSource {
         if self.load(sink).map_err(Box::new)?.is_err() {
             return Ok(());
         }
-        let mut ends = false;
-        while !ends && let Some(first) = self.orders.blocking_recv() {
+        if let Some(replica) = &mut self.replica {
+            replica.get_mut().start(&self.store.database).map_err(|error| StoreError::Replica(error.to_string()))?;
+        }
+        let (mut ends, mut is_synced) = (false, self.replica.is_none());
+        while !ends && let Some(wake) = self.wait() {
+            let first = match wake {
+                Wake::Order(order) => order,
+                Wake::News(news) => {
+                    if self.take(news, &mut is_synced, sink).is_err() {
+                        return Ok(());
+                    }
+                    continue;
+                }
+            };
             let mut group = Vec::new();
             let mut next = Some(first);
             while let Some(order) = next.take() {
@@ -145,6 +197,41 @@ impl StoreSource {
             }
         }
         tracing::debug!(path = %self.store.path.display(), "store is closed");
+        Ok(())
+    }
+
+    /// Waits for an order, or for what etcd says, which comes first; nothing where nobody can write any more.
+    fn wait(&mut self) -> Option<Wake> {
+        let Some(replica) = &mut self.replica else { return self.orders.blocking_recv().map(Wake::Order) };
+        let replica = replica.get_mut();
+        let (runtime, news, orders) = (replica.runtime.clone(), &mut replica.news, &mut self.orders);
+        runtime.block_on(async {
+            tokio::select! {
+                biased;
+                Some(news) = news.recv() => Some(Wake::News(news)),
+                order = orders.recv() => order.map(Wake::Order),
+            }
+        })
+    }
+
+    /// Takes what etcd says into the file, and has it published.
+    fn take(&mut self, news: News, is_synced: &mut bool, sink: &Sink) -> Result<(), Closed> {
+        let Some(replica) = &mut self.replica else { return Ok(()) };
+        let replica = replica.get_mut();
+        let is_listing = matches!(news, News::Listing { .. });
+        if let Err(error) = replica.take(&self.store.database, news) {
+            tracing::error!("what etcd says cannot be kept, and is read again: {error}");
+            replica.distrust();
+        }
+        let untold = replica.take_untold();
+        if !untold.is_empty() {
+            sink.blocking_apply(untold)?;
+        }
+        // Without etcd the file is served as it is, if it is a replica at all.
+        if !*is_synced && (is_listing || replica.is_servable()) {
+            sink.blocking_synced()?;
+            *is_synced = true;
+        }
         Ok(())
     }
 
@@ -179,13 +266,22 @@ impl StoreSource {
             }
         }
         tracing::info!(rrsets, seconds = started.elapsed().as_secs_f64(), "store is read");
-        Ok(sink.blocking_apply(changes).and_then(|()| sink.blocking_synced()))
+        // A replica is compared with etcd before.
+        let synced = || if self.replica.is_some() { Ok(()) } else { sink.blocking_synced() };
+        Ok(sink.blocking_apply(changes).and_then(|()| synced()))
     }
 
     /// Writes a group in one transaction, has it published, and answers.
     fn write_group(&self, group: Vec<Request>, sink: &Sink) {
         let (writes, waiting): (Vec<Write>, Vec<_>) = group.into_iter().unzip();
-        let answers = match self.commit(&writes) {
+        let committed = self.commit(&writes);
+        // What others have written meanwhile comes first.
+        let untold = self.replica.as_ref().map(|replica| replica.borrow_mut().take_untold());
+        if let Some(untold) = untold.filter(|untold| !untold.is_empty()) {
+            // Where the cycle is gone, all of it is served after the next start.
+            let _ = sink.blocking_apply(untold);
+        }
+        let answers = match committed {
             Ok(committed) => with_refusals(committed, sink),
             Err(error) => {
                 tracing::error!("{error}");
@@ -206,27 +302,55 @@ impl StoreSource {
 
     /// Carries out writes and makes them durable. Where an edit fails half-way the others are carried out without it.
     fn commit(&self, writes: &[Write]) -> Result<Committed, WriteError> {
-        let mut refused = HashMap::new();
+        let (mut refused, mut tries) = (HashMap::new(), 0);
         loop {
             match self.attempt(writes, &refused)? {
-                Ok(committed) => return Ok(committed),
-                Err((index, error)) => drop(refused.insert(index, error)),
+                Attempt::Done(committed) => return Ok(committed),
+                Attempt::Spoilt(index, error) => drop(refused.insert(index, error)),
+                Attempt::Overtaken => {
+                    // What was refused may be right by now.
+                    refused.clear();
+                    tries += 1;
+                    if let Err(error) = self.catch_up(tries) {
+                        return Ok(Committed::failed(writes, &error));
+                    }
+                }
+                Attempt::Failed(_, true) if writes.len() > 1 => return self.commit_each(writes),
+                Attempt::Failed(error, _) => return Ok(Committed::failed(writes, &error)),
             }
         }
     }
 
+    /// Carries out writes one by one.
+    fn commit_each(&self, writes: &[Write]) -> Result<Committed, WriteError> {
+        let mut all = Committed::default();
+        for write in writes {
+            let Committed { answers, targets, changes } = self.commit(std::slice::from_ref(write))?;
+            all.answers.extend(answers);
+            all.targets.extend(targets);
+            all.changes.extend(changes);
+        }
+        Ok(all)
+    }
+
+    /// Waits until what has overtaken a transaction is in the file.
+    fn catch_up(&self, tries: usize) -> Result<(), WriteError> {
+        let Some(replica) = &self.replica else { return Ok(()) };
+        if tries > OVERTAKEN_MAX {
+            return Err(WriteError::Etcd("other servers write all the time; try again".to_owned()));
+        }
+        replica.borrow_mut().catch_up(&self.store.database)
+    }
+
     /// Carries out writes in one transaction but for those that are refused already; the place of an edit that spoilt it,
     /// and why, where one did.
-    fn attempt(
-        &self,
-        writes: &[Write],
-        refused: &HashMap<usize, WriteError>,
-    ) -> Result<Result<Committed, (usize, WriteError)>, WriteError> {
+    fn attempt(&self, writes: &[Write], refused: &HashMap<usize, WriteError>) -> Result<Attempt, WriteError> {
+        let log = self.replica.as_ref().map(|_| Log::default());
         let transaction = self.store.database.begin_write().stored()?;
         let mut committed = Committed::default();
         let mut written = false;
         {
-            let mut tables = Tables::open(&transaction)?;
+            let mut tables = Tables::open(&transaction, log.as_ref())?;
             for (index, write) in writes.iter().enumerate() {
                 if let Some(error) = refused.get(&index) {
                     committed.push(Err(error.clone()), write, Vec::new());
@@ -238,7 +362,7 @@ impl StoreSource {
                         written |= edited.written;
                         match edited.outcome {
                             // Half an edit is in the transaction: none of it is kept.
-                            Err(error) if edited.written => return Ok(Err((index, error))),
+                            Err(error) if edited.written => return Ok(Attempt::Spoilt(index, error)),
                             outcome => (outcome.map(|()| Outcome::Replaced), edited.changes),
                         }
                     }
@@ -258,11 +382,26 @@ impl StoreSource {
         if committed.changes.is_empty() && !written {
             transaction.abort().stored()?;
         } else {
-            transaction.commit().stored()?;
+            let sent = match (&self.replica, log) {
+                (Some(replica), Some(log)) => replica.borrow_mut().send(&transaction, &log.borrow())?,
+                _ => Sent::Committed,
+            };
+            match sent {
+                Sent::Committed => {}
+                Sent::Overtaken => return transaction.abort().stored().map(|()| Attempt::Overtaken),
+                Sent::Failed { error, is_too_much } => {
+                    return transaction.abort().stored().map(|()| Attempt::Failed(error, is_too_much));
+                }
+            }
+            let kept = transaction.commit().stored();
+            if let Some(replica) = &self.replica {
+                replica.borrow_mut().settle(kept.is_ok());
+            }
+            kept?;
             self.state.store_commits.fetch_add(1, Ordering::Relaxed);
             self.state.store_writes.fetch_add(writes.len() as u64, Ordering::Relaxed);
         }
-        Ok(Ok(committed))
+        Ok(Attempt::Done(committed))
     }
 }
 
@@ -278,6 +417,13 @@ struct Committed {
 }
 
 impl Committed {
+    /// Writes of which none was carried out, for the same reason.
+    fn failed(writes: &[Write], error: &WriteError) -> Self {
+        let mut committed = Self::default();
+        writes.iter().for_each(|write| committed.push(Err(error.clone()), write, Vec::new()));
+        committed
+    }
+
     /// Notes what became of the next write.
     fn push(&mut self, answer: Answer, write: &Write, changes: Vec<Change>) {
         let of_change = |change: &Change| match change {
