@@ -29,6 +29,7 @@ use crate::source::{self, Sink, Source};
 use crate::state::{State, ZoneFileState};
 use crate::stats::Stats;
 use crate::store::{OpenError, Store, StoreHandle, StoreSource};
+use crate::tls::TlsError;
 use crate::views::Views;
 use crate::zonefile::source::{self as zone_file, Reload, ReloadRequest, ZoneFiles};
 
@@ -82,6 +83,14 @@ pub enum StartError {
     /// The sockets of DNS.
     #[error(transparent)]
     Sockets(#[from] SocketsError),
+    /// Certificates.
+    #[error("{key}: {error}; give certificate and key in PEM form")]
+    Tls {
+        /// Where the configuration says it.
+        key: &'static str,
+        /// Why.
+        error: TlsError,
+    },
     /// Threads.
     #[error("a thread of the control plane cannot be started: {0}; raise the limit of processes (ulimit -u)")]
     Thread(std::io::Error),
@@ -233,6 +242,11 @@ impl ControlPlane {
     /// Where the statistics interface of ContainerDNS listens, if it does.
     pub fn containerdns_stats_address(&self) -> Option<SocketAddr> {
         self.addresses.containerdns_stats
+    }
+
+    /// Where the record interface of kdns listens, if it does.
+    pub fn kdns_address(&self) -> Option<SocketAddr> {
+        self.addresses.kdns
     }
 
     /// Shows ports in the metrics from now on; the first call counts.

@@ -10,13 +10,15 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 
 use crate::StartError;
 use crate::api::{self, Context};
 use crate::compat::containerdns::remote::Remote;
-use crate::compat::{containerdns, containerdns_stats};
+use crate::compat::{containerdns, containerdns_stats, kdns};
 use crate::config::Config;
 use crate::etcd::reach::Served;
+use crate::tls;
 
 /// What an interface waits for.
 type Stopped = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -39,10 +41,11 @@ pub(crate) struct Addresses {
     pub(crate) containerdns: Option<SocketAddr>,
     /// Its statistics interface.
     pub(crate) containerdns_stats: Option<SocketAddr>,
+    /// The record interface of kdns.
+    pub(crate) kdns: Option<SocketAddr>,
 }
 
 /// The bound addresses of all interfaces that the configuration has.
-#[derive(Debug)]
 pub(crate) struct Listeners {
     /// The admin API.
     admin: Bound,
@@ -50,6 +53,8 @@ pub(crate) struct Listeners {
     containerdns: Option<Bound>,
     /// Its statistics interface.
     containerdns_stats: Option<Bound>,
+    /// The record interface of kdns, and how its connections are protected.
+    kdns: Option<(Bound, Option<TlsAcceptor>)>,
 }
 
 impl Listeners {
@@ -58,10 +63,16 @@ impl Listeners {
         let containerdns = config.containerdns_api.as_ref().map(|api| api.listen);
         let stats = config.stats.containerdns.as_ref().map(|stats| stats.listen);
         let bind = |key, address| bind(runtime, key, address);
+        let kdns = config.kdns_api.as_ref().map(|api| {
+            let tls = api.tls.as_ref().map(tls::load).transpose();
+            let tls = tls.map_err(|error| StartError::Tls { key: "kdns_api.cert_file", error })?;
+            Ok::<_, StartError>((bind("kdns_api.listen", api.listen)?, tls))
+        });
         Ok(Self {
             admin: bind("admin.listen", config.admin.listen)?,
             containerdns: containerdns.map(|address| bind("containerdns_api.listen", address)).transpose()?,
             containerdns_stats: stats.map(|address| bind("containerdns_stats.listen", address)).transpose()?,
+            kdns: kdns.transpose()?,
         })
     }
 
@@ -72,6 +83,7 @@ impl Listeners {
             admin: self.admin.address,
             containerdns: of(&self.containerdns),
             containerdns_stats: of(&self.containerdns_stats),
+            kdns: self.kdns.as_ref().map(|(bound, _)| bound.address),
         }
     }
 
@@ -101,6 +113,19 @@ impl Listeners {
             let service = containerdns_stats::Service::new(config.token, context);
             interfaces.spawn(runtime, bound, "statistics interface of ContainerDNS", |listener, stopped| {
                 service.serve(listener, stopped)
+            });
+        }
+        let sources = || kdns::Sources {
+            counters: context.stats.workers().to_vec(),
+            cores: config.workers.cores.clone(),
+            sockets: context.sockets.clone(),
+            state: Arc::clone(&context.state),
+        };
+        if let Some(((bound, tls), api)) = self.kdns.zip(config.kdns_api.clone()) {
+            let (store, settings) = (context.store.clone(), Arc::clone(&context.settings));
+            let service = kdns::Service::new(api, store, settings, sources());
+            interfaces.spawn(runtime, bound, "record interface of kdns", |listener, stopped| {
+                service.serve(listener, tls, stopped)
             });
         }
         interfaces

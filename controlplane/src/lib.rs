@@ -29,6 +29,7 @@ pub mod state;
 mod stats;
 pub mod store;
 pub mod text;
+mod tls;
 pub mod views;
 pub mod zonefile;
 

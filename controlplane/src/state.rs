@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use ringdns_engine::name::WireName;
 use ringdns_engine::snapshot::Snapshot;
 
+use crate::compat::kdns::Refusals;
 use crate::config::ZoneFileConfig;
 use crate::etcd::state::EtcdState;
 use crate::ports::PortGauges;
@@ -143,6 +144,8 @@ pub struct State {
     pub(crate) etcd: OnceLock<Arc<EtcdState>>,
     /// The store as a replica of etcd, where it is one.
     pub(crate) replica: OnceLock<Arc<ReplicaState>>,
+    /// What the kdns interface did not take, where there is one.
+    pub(crate) kdns: OnceLock<Arc<Refusals>>,
     /// The names of views.
     pub views: Arc<Views>,
     /// The zone files in the order of the configuration.
@@ -173,6 +176,7 @@ impl State {
             ports: OnceLock::new(),
             etcd: OnceLock::new(),
             replica: OnceLock::new(),
+            kdns: OnceLock::new(),
             views,
             zone_files: Mutex::new(zone_files),
             publish_times: Mutex::default(),

@@ -48,6 +48,11 @@ impl Stats {
         Self { workers, sockets, top: Mutex::default() }
     }
 
+    /// What the workers count, one for each.
+    pub(crate) fn workers(&self) -> &[Arc<Counters>] {
+        &self.workers
+    }
+
     /// All counters of answers.
     fn counters(&self) -> impl Iterator<Item = &Counters> {
         let sockets = self.sockets.iter().flat_map(|monitor| monitor.counters());

@@ -15,7 +15,8 @@ const TIME_MAX: Duration = Duration::from_secs(30);
 /// The interfaces at the ports that the originals' examples name; sockets, so that the examples' 127.0.0.1 can be asked.
 const TABLES: &str = "[sockets]\nlisten = [\"127.0.0.1:53\"]\n\
                       [containerdns_api]\nlisten = \"127.0.0.1:9001\"\ntoken = \"123456789\"\n\
-                      [containerdns_stats]\nlisten = \"127.0.0.1:9600\"\ntoken = \"@containerdns.com\"\n";
+                      [containerdns_stats]\nlisten = \"127.0.0.1:9600\"\ntoken = \"@containerdns.com\"\n\
+                      [kdns_api]\nzones = [\"example.com\", \"168.192.in-addr.arpa\"]\n";
 
 /// Commands, each with what it prints.
 fn steps(transcript: &str) -> Vec<(String, String)> {
@@ -53,6 +54,11 @@ fn the_examples_of_containerdns_print_what_they_printed() {
 #[test]
 fn the_examples_of_the_first_generation_print_what_they_printed() {
     replay(TABLES, include_str!("transcripts/documented.txt"));
+}
+
+#[test]
+fn the_examples_of_kdns_print_what_they_printed() {
+    replay(TABLES, include_str!("transcripts/kdns.txt"));
 }
 
 #[test]

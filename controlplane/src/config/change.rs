@@ -1,6 +1,6 @@
 //! What differs between the configuration that runs and the one that its file says now.
 
-use super::{AdminConfig, Config, ContainerdnsApiConfig, DnsConfig, LogConfig, PortConfig, Token};
+use super::{AdminConfig, Config, ContainerdnsApiConfig, DnsConfig, KdnsApiConfig, LogConfig, PortConfig, Token};
 
 /// Keys whose values have changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,6 +49,7 @@ impl Config {
         let interfaces = (self.containerdns_api.as_ref(), new.containerdns_api.as_ref());
         ContainerdnsApiConfig::compare(interfaces.0, interfaces.1, &mut changes);
         self.stats.compare(&new.stats, &mut changes);
+        KdnsApiConfig::compare(self.kdns_api.as_ref(), new.kdns_api.as_ref(), &mut changes);
         self.log.take(&new.log, &mut changes);
         changes
     }

@@ -95,6 +95,8 @@ pub struct V1 {
     pub stats: super::stats::Stats,
     /// The statistics interface of ContainerDNS.
     pub containerdns_stats: super::stats::ContainerdnsStats,
+    /// The record interface of kdns.
+    pub kdns_api: super::kdns_api::KdnsApi,
     /// Logs.
     pub log: Log,
 }
@@ -326,6 +328,14 @@ pub const KEYS: &[&str] = &[
     "containerdns_stats.listen",
     "containerdns_stats.token_file",
     "containerdns_stats.token",
+    "kdns_api.zones",
+    "kdns_api.listen",
+    "kdns_api.cert_file",
+    "kdns_api.key_file",
+    "kdns_api.client_ca_file",
+    "kdns_api.token_file",
+    "kdns_api.token",
+    "kdns_api.open",
     "log.level",
     "log.format",
 ];

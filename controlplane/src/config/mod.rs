@@ -6,6 +6,7 @@ mod dns;
 mod etcd;
 mod etcd_places;
 pub mod file;
+mod kdns_api;
 mod kernel;
 mod port;
 mod problem;
@@ -33,6 +34,7 @@ pub use change::Changes;
 pub use containerdns_api::{ContainerdnsApiConfig, Generation};
 pub use etcd::{EtcdConfig, EtcdTls};
 pub use etcd_places::EtcdPlaces;
+pub use kdns_api::KdnsApiConfig;
 pub use problem::{ConfigError, Problem};
 pub use sockets::SocketsConfig;
 pub use stats::{ContainerdnsStatsConfig, StatsConfig};
@@ -69,6 +71,8 @@ pub struct Config {
     pub containerdns_api: Option<ContainerdnsApiConfig>,
     /// What is counted by name, and who is told.
     pub stats: StatsConfig,
+    /// The record interface of kdns; none: it is off.
+    pub kdns_api: Option<KdnsApiConfig>,
     /// Logs.
     pub log: LogConfig,
 }

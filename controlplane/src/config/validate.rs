@@ -12,6 +12,7 @@ use super::containerdns_api::containerdns_api;
 use super::dns::dns;
 use super::etcd::etcd;
 use super::file::{self, Spec, SpecError};
+use super::kdns_api::kdns_api;
 use super::port::ports;
 use super::problem::Problems;
 use super::rate_limit::rate_limit;
@@ -86,6 +87,7 @@ fn checked(path: &Path, base: &Path, spec: file::V1, problems: &mut Problems<'_>
         views: views(&spec.view, problems),
         admin: admin(spec.admin, base, problems),
         stats: stats(&spec.stats, &spec.containerdns_stats, base, problems),
+        kdns_api: kdns_api(&spec.kdns_api, base, problems),
         log: log(spec.log, problems),
     }
 }

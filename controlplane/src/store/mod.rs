@@ -3,6 +3,7 @@
 //! A write is acknowledged when it is on disk (fsync) and served. Writes that wait at the same time share one transaction
 //! and one publication.
 
+mod apex;
 mod edit;
 mod etcd;
 mod schema;
@@ -16,12 +17,12 @@ mod tests;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub(crate) use apex::split_soa;
 pub use edit::{Desk, Edit};
 pub(crate) use edit::{Look, Reading};
 pub(crate) use etcd::ReplicaState;
 pub use schema::FORMAT_VERSION;
 pub(crate) use source::{StoreHandle, StoreSource};
-pub(crate) use write::split_soa;
 pub use write::{Outcome, SoaFields, Write, WriteError, ZoneFields};
 
 /// Memory for pages of the file, in bytes. Reads happen at start only, so little is enough.

@@ -81,7 +81,7 @@ impl Tables<'_> {
         let networks: Vec<Network> = networks.iter().copied().filter(|&network| seen.insert(network)).collect();
         let views = list(&*self.views)?;
         let mut exists = false;
-        for (other, theirs) in views.iter() {
+        for (other, theirs) in &views {
             if other == name {
                 exists = true;
                 if *theirs == networks {
