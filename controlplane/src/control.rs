@@ -14,7 +14,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
-use crate::api::{Context, ready};
+use crate::api::{Bounds, Context, ready};
 use crate::config::{Changes, Config, ConfigError, ViewConfig};
 use crate::cycle::{Cycle, RECLAIM_INTERVAL};
 use crate::etcd::reach::Served;
@@ -221,7 +221,7 @@ impl ControlPlane {
             settings: Arc::clone(&settings),
             workers,
             build,
-            lists: Context::lists(),
+            bounds: Bounds::default(),
         });
         let addresses = listeners.addresses();
         let interfaces = listeners.serve(&runtime, config, &context, served);

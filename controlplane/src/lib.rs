@@ -16,6 +16,7 @@ pub mod config;
 mod control;
 mod cycle;
 pub mod etcd;
+mod feed;
 mod interfaces;
 pub mod logging;
 mod merge;

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use crate::config::{Changes, Config, ConfigError, Token, ViewConfig, ZoneFileConfig};
+use crate::config::{Changes, Config, ConfigError, Tokens, ViewConfig, ZoneFileConfig};
 use crate::logging;
 use crate::zonefile::source::Reload;
 
@@ -39,8 +39,8 @@ pub(crate) struct LastReload {
 /// What of the configuration can change in the control plane, shared by its parts.
 #[derive(Default)]
 pub(crate) struct Settings {
-    /// What writes need; none: every write is refused.
-    token: RwLock<Option<Token>>,
+    /// Who may do what over the admin API.
+    tokens: RwLock<Arc<Tokens>>,
     /// What the next reading of zone files is to serve.
     wanted: Mutex<Wanted>,
     /// What the last reading of the configuration came to.
@@ -68,12 +68,13 @@ impl Settings {
     /// What the configuration says at the start.
     pub(crate) fn new(config: &Config) -> Self {
         let wanted = Wanted { zone_files: config.zone_files.as_slice().into(), views: None };
-        Self { token: RwLock::new(config.admin.token.clone()), wanted: Mutex::new(wanted), ..Self::default() }
+        let tokens = RwLock::new(Arc::new(Tokens::new(&config.admin)));
+        Self { tokens, wanted: Mutex::new(wanted), ..Self::default() }
     }
 
-    /// What writes need.
-    pub(crate) fn token(&self) -> Option<Token> {
-        self.token.read().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Who may do what over the admin API.
+    pub(crate) fn tokens(&self) -> Arc<Tokens> {
+        Arc::clone(&self.tokens.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// What is to be served; views are given once.
@@ -109,7 +110,7 @@ impl Settings {
 
     /// Takes what has changed.
     pub(crate) fn take(&self, config: &Config, changes: &Changes) {
-        *self.token.write().unwrap_or_else(PoisonError::into_inner) = config.admin.token.clone();
+        *self.tokens.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Tokens::new(&config.admin));
         // The configuration was checked, the filter with it.
         if let Err(error) = logging::set_level(&config.log.level) {
             tracing::error!("{error}");

@@ -13,6 +13,7 @@ use ringdns_engine::snapshot::Snapshot;
 use crate::compat::kdns::Refusals;
 use crate::config::ZoneFileConfig;
 use crate::etcd::state::EtcdState;
+use crate::feed::Feed;
 use crate::ports::PortGauges;
 use crate::store::ReplicaState;
 use crate::views::Views;
@@ -148,6 +149,8 @@ pub struct State {
     pub(crate) kdns: OnceLock<Arc<Refusals>>,
     /// The names of views.
     pub views: Arc<Views>,
+    /// What has changed of late.
+    pub(crate) feed: Arc<Feed>,
     /// The zone files in the order of the configuration.
     zone_files: Mutex<Vec<ZoneFileState>>,
     /// How long publications took.
@@ -178,6 +181,7 @@ impl State {
             replica: OnceLock::new(),
             kdns: OnceLock::new(),
             views,
+            feed: Arc::default(),
             zone_files: Mutex::new(zone_files),
             publish_times: Mutex::default(),
             refusals: AtomicU64::new(0),

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use ringdns_engine::counters::Counters;
 use serde_json::{Value, json};
 
-use super::{Answer, Context};
+use super::Context;
+use super::answer::Answer;
 
 /// How long a worker may poll nothing before it counts as stalled. A worker that sleeps polls ten times a second.
 const STALLED_AFTER: Duration = Duration::from_secs(3);

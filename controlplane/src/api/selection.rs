@@ -9,27 +9,16 @@ use serde_json::{Map, Value, json};
 
 use super::body::whole;
 use super::error::ApiError;
-
-/// The names of the modes.
-const MODES: [(&str, Mode); 7] = [
-    ("all", Mode::All),
-    ("rotate", Mode::Rotate),
-    ("round_robin", Mode::RoundRobin),
-    ("weighted", Mode::Weighted),
-    ("source_hash", Mode::SourceHash),
-    ("random", Mode::Random),
-    ("sticky", Mode::Sticky),
-];
+use crate::text::mode;
 
 /// Reads a selection for `records` records.
 pub(super) fn read(value: &Value, records: usize) -> Result<Selection, ApiError> {
     let fields = object(value, "selection", &["mode", "max_answers", "members"])?;
     let mode = match fields.get("mode") {
         None => Mode::default(),
-        Some(name) => MODES.into_iter().find(|(known, _)| name == known).map(|(_, mode)| mode).ok_or_else(|| {
-            let known: Vec<&str> = MODES.into_iter().map(|(known, _)| known).collect();
+        Some(name) => name.as_str().and_then(mode::parse).ok_or_else(|| {
             ApiError::invalid("selection.mode", "unknown_mode", format!("{name} is no mode"))
-                .remedy(format!("write one of {}", known.join(", ")))
+                .remedy(format!("write one of {}", mode::names()))
         })?,
     };
     let answers_max = match fields.get("max_answers") {
@@ -95,18 +84,7 @@ fn number(value: &Value, field: &str) -> Result<u16, ApiError> {
 pub(crate) fn show(selection: Selection, records: usize) -> Value {
     let Selection { mode, answers_max, mut members } = selection;
     members.resize(records, Member::default());
-    let mode = MODES.into_iter().find(|&(_, known)| known == mode).map(|(name, _)| name);
     let members: Vec<Value> =
         members.into_iter().map(|Member { weight, up }| json!({ "weight": weight, "up": up })).collect();
-    json!({ "mode": mode, "max_answers": answers_max, "members": members })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_mode_has_a_name() {
-        assert_eq!(MODES.map(|(_, mode)| mode), Mode::ALL);
-    }
+    json!({ "mode": mode::show(mode), "max_answers": answers_max, "members": members })
 }

@@ -4,8 +4,11 @@ use ringdns_engine::rate::{Network, NetworkError};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::answer::Answer;
 use super::error::ApiError;
-use super::{Answer, Context, body};
+use super::request::{Parameters, Request};
+use super::route::Endpoint;
+use super::{Context, body};
 use crate::control::{STORE, ZONE_FILES};
 use crate::store::{Outcome, Write};
 use crate::views::{NAME_BYTES_MAX, is_name};
@@ -26,8 +29,19 @@ fn view_json(context: &Context, origin: u8, name: &str, networks: &[Network]) ->
     json!({ "name": name, "prefixes": prefixes, "source": source, "read_only": origin != STORE })
 }
 
+/// Answers what reads views.
+pub(super) fn answer(context: &Context, request: &Request<'_>) -> Result<Answer, ApiError> {
+    Parameters::parse(request.query, &[])?;
+    let value = match (request.endpoint, request.parameters.as_slice()) {
+        (Endpoint::ListViews, _) => list(context),
+        (_, [name]) => one(context, name)?,
+        _ => return Err(ApiError::route_not_found()),
+    };
+    Ok(Answer::json(200, &value))
+}
+
 /// The list of views. A view that several sources have is listed for each of them.
-pub(super) fn list(context: &Context) -> Value {
+fn list(context: &Context) -> Value {
     let views = context.state.views.of_sources().into_iter();
     let views: Vec<Value> =
         views.map(|(origin, name, networks)| view_json(context, origin, &name, &networks)).collect();
@@ -35,14 +49,20 @@ pub(super) fn list(context: &Context) -> Value {
 }
 
 /// One view, as the first source has it: the store's can be changed.
-pub(super) fn one(context: &Context, name: &str) -> Result<Value, ApiError> {
+fn one(context: &Context, name: &str) -> Result<Value, ApiError> {
     let found = context.state.views.of_sources().into_iter().find(|(_, known, _)| known == name);
     let (origin, name, networks) = found.ok_or_else(ApiError::view_not_found)?;
     Ok(view_json(context, origin, &name, &networks))
 }
 
 /// Makes or changes a view of the store.
-pub(super) async fn put(context: &Context, name: &str, bytes: &[u8]) -> Result<Answer, ApiError> {
+pub(super) async fn put(
+    context: &Context,
+    request: &Request<'_>,
+    name: &str,
+    bytes: &[u8],
+) -> Result<Answer, ApiError> {
+    Parameters::parse(request.query, &[])?;
     if !is_name(name) {
         let message = format!("\"{name}\" cannot be the name of a view");
         let remedy =
@@ -55,16 +75,14 @@ pub(super) async fn put(context: &Context, name: &str, bytes: &[u8]) -> Result<A
     let outcome = context.store.write(Write::PutView { name: name.to_owned(), networks }).await?;
     let value = one(context, name)?;
     Ok(match outcome {
-        Outcome::Created => {
-            let location = Some(Box::new(("location", format!("/api/v1/views/{name}"))));
-            Answer { header: location, ..Answer::json(201, &value) }
-        }
+        Outcome::Created => Answer::json(201, &value).header("location", format!("/api/v1/views/{name}")),
         Outcome::Replaced | Outcome::Deleted => Answer::json(200, &value),
     })
 }
 
 /// Removes a view of the store, also one that the configuration has too.
-pub(super) async fn delete(context: &Context, name: &str) -> Result<Answer, ApiError> {
+pub(super) async fn delete(context: &Context, request: &Request<'_>, name: &str) -> Result<Answer, ApiError> {
+    Parameters::parse(request.query, &[])?;
     if !context.state.views.of_sources().iter().any(|(origin, known, _)| *origin == STORE && known == name) {
         check_writable(context, name)?;
     }

@@ -1,6 +1,8 @@
 //! What differs between the configuration that runs and the one that its file says now.
 
-use super::{AdminConfig, Config, ContainerdnsApiConfig, DnsConfig, KdnsApiConfig, LogConfig, PortConfig, Token};
+use super::{
+    AccessToken, AdminConfig, Config, ContainerdnsApiConfig, DnsConfig, KdnsApiConfig, LogConfig, PortConfig, Token,
+};
 
 /// Keys whose values have changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -86,7 +88,7 @@ fn take_ports(running: &mut [PortConfig], new: &[PortConfig], changes: &mut Chan
 }
 
 impl AdminConfig {
-    /// The token can change.
+    /// The tokens can change.
     fn take(&mut self, new: &AdminConfig, changes: &mut Changes) {
         changes.restart("admin.listen", &self.listen, &new.listen);
         let same = match (&self.token, &new.token) {
@@ -97,6 +99,12 @@ impl AdminConfig {
         if !same {
             self.token.clone_from(&new.token);
             changes.live.push("admin.token".to_owned());
+        }
+        changes.live("admin.read_needs_token", &mut self.read_needs_token, &new.read_needs_token);
+        let is_same = |(running, new): (&AccessToken, &AccessToken)| running.is_same(new);
+        if self.tokens.len() != new.tokens.len() || !self.tokens.iter().zip(&new.tokens).all(is_same) {
+            self.tokens.clone_from(&new.tokens);
+            changes.live.push("admin_token".to_owned());
         }
     }
 }
@@ -146,7 +154,11 @@ mod tests {
                 &["log.level"],
                 &["store.path", "log.format"],
             ),
-            ("[admin]\ntoken = \"t\"\nlisten = \"127.0.0.1:1\"", &["admin.token"], &["admin.listen"]),
+            (
+                "[admin]\ntoken = \"t\"\nread_needs_token = true\nlisten = \"127.0.0.1:1\"",
+                &["admin.token", "admin.read_needs_token"],
+                &["admin.listen"],
+            ),
             ("[containerdns_api]\nlisten = \"127.0.0.1:1\"\ntoken = \"t\"", &[], &["containerdns_api.listen"]),
             (
                 "[[zone_file]]\nzone = \"a\"\npath = \"b\"\n[[view]]\nname = \"v\"\nprefixes = [\"::/0\"]",

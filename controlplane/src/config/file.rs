@@ -89,6 +89,8 @@ pub struct V1 {
     pub view: Vec<Spanned<View>>,
     /// The admin API.
     pub admin: Admin,
+    /// Its tokens for some zones.
+    pub admin_token: Vec<Spanned<super::access::AdminToken>>,
     /// The record interface of ContainerDNS.
     pub containerdns_api: super::containerdns_api::ContainerdnsApi,
     /// What is counted by name.
@@ -241,6 +243,8 @@ pub struct Admin {
     pub token_file: Option<Spanned<PathBuf>>,
     /// The token itself.
     pub token: Option<Spanned<String>>,
+    /// True: reads of zones and records need a token too.
+    pub read_needs_token: Option<Spanned<bool>>,
 }
 
 /// `[log]`
@@ -315,6 +319,11 @@ pub const KEYS: &[&str] = &[
     "admin.listen",
     "admin.token_file",
     "admin.token",
+    "admin.read_needs_token",
+    "admin_token.name",
+    "admin_token.file",
+    "admin_token.zones",
+    "admin_token.permissions",
     "containerdns_api.listen",
     "containerdns_api.token_file",
     "containerdns_api.token",

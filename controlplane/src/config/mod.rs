@@ -1,5 +1,6 @@
 //! The configuration: a versioned file ([`mod@file`]) that becomes a validated value ([`Config`]).
 
+mod access;
 mod change;
 mod containerdns_api;
 mod dns;
@@ -30,6 +31,8 @@ use ringdns_engine::cookie::CookieSecret;
 use ringdns_engine::name::WireName;
 use ringdns_engine::rate::{Network, RateLimit};
 
+pub(crate) use access::Tokens;
+pub use access::{AccessToken, Permission};
 pub use change::Changes;
 pub use containerdns_api::{ContainerdnsApiConfig, Generation};
 pub use etcd::{EtcdConfig, EtcdTls};
@@ -212,8 +215,12 @@ pub struct ViewConfig {
 pub struct AdminConfig {
     /// Address and TCP port of the API.
     pub listen: SocketAddr,
-    /// What writes need; none: every write is refused.
+    /// What permits everything; none: there is none.
     pub token: Option<Token>,
+    /// Tokens for some zones. Without any token every write is refused.
+    pub tokens: Vec<AccessToken>,
+    /// Reads of zones and records need a token too.
+    pub read_needs_token: bool,
 }
 
 /// The secret of the admin API. Never shown.

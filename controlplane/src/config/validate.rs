@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use ringdns_engine::name::WireName;
 use toml::Spanned;
 
+use super::access::tokens;
 use super::containerdns_api::containerdns_api;
 use super::dns::dns;
 use super::etcd::etcd;
@@ -85,7 +86,7 @@ fn checked(path: &Path, base: &Path, spec: file::V1, problems: &mut Problems<'_>
         containerdns_api: containerdns_api(&spec.containerdns_api, etcd.as_ref(), base, problems),
         etcd,
         views: views(&spec.view, problems),
-        admin: admin(spec.admin, base, problems),
+        admin: admin(spec.admin, &spec.admin_token, base, problems),
         stats: stats(&spec.stats, &spec.containerdns_stats, base, problems),
         kdns_api: kdns_api(&spec.kdns_api, base, problems),
         log: log(spec.log, problems),
@@ -153,11 +154,23 @@ fn zone_files(specs: &[Spanned<file::ZoneFile>], base: &Path, problems: &mut Pro
 }
 
 /// `[admin]`
-fn admin(spec: file::Admin, base: &Path, problems: &mut Problems<'_>) -> AdminConfig {
+fn admin(
+    spec: file::Admin,
+    token_specs: &[Spanned<super::access::AdminToken>],
+    base: &Path,
+    problems: &mut Problems<'_>,
+) -> AdminConfig {
     let keys = ["admin.token", "admin.token_file"];
     let token = token(keys, &spec.token, &spec.token_file, base, problems);
+    let tokens = tokens(token_specs, base, problems);
+    let has_token = spec.token.is_some() || spec.token_file.is_some() || !token_specs.is_empty();
+    let read_needs_token = spec.read_needs_token.as_ref().is_some_and(|needs| *needs.get_ref());
+    if let Some(needs) = spec.read_needs_token.filter(|needs| *needs.get_ref() && !has_token) {
+        let remedy = "set admin.token_file, or remove the key";
+        problems.add(Some(needs.span()), "admin.read_needs_token", "no token is set", remedy);
+    }
     let listen = spec.listen.unwrap_or_else(|| Spanned::new(0..0, ADMIN_LISTEN));
-    if !listen.get_ref().ip().is_loopback() && spec.token.is_none() && spec.token_file.is_none() {
+    if !listen.get_ref().ip().is_loopback() && !has_token {
         problems.add(
             Some(listen.span()),
             "admin.listen",
@@ -165,7 +178,7 @@ fn admin(spec: file::Admin, base: &Path, problems: &mut Problems<'_>) -> AdminCo
             "set admin.token_file, or listen on 127.0.0.1 or [::1]",
         );
     }
-    AdminConfig { listen: listen.into_inner(), token }
+    AdminConfig { listen: listen.into_inner(), token, tokens, read_needs_token }
 }
 
 /// A token that is given itself or by a file that only its owner and group may read; `keys` are those of the two.

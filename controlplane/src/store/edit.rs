@@ -126,6 +126,12 @@ impl Desk<'_, '_> {
         Ok(())
     }
 
+    /// Writes the serial that the changes of a zone so far have made, so that its SOA record stands for all of them.
+    pub(super) fn settle(&mut self, apex: &WireName) -> Result<(), WriteError> {
+        // NOTE: this is owed to writes that were carried out, so it stands even where the edit refuses itself.
+        self.tables.settle_serial(apex, &mut self.changes)
+    }
+
     /// One of the plain writes.
     pub(crate) fn write(&mut self, write: Write) -> Result<Outcome, WriteError> {
         // Until it has gone well, half of it may be there.

@@ -1,21 +1,18 @@
 //! The store as a source: tells the cycle all that the file has, then takes writes.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use redb::{ReadableDatabase as _, ReadableTable as _};
-use ringdns_engine::name::WireName;
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
-use super::edit::carry_out;
-use super::etcd::{Log, Replica, ReplicaState, Sent};
+use super::commit::with_refusals;
+use super::etcd::{Replica, ReplicaState};
+use super::handle::{Order, Readable, Request, StoreHandle, Wait, Waiter, Written};
 use super::schema::{RRSETS, ZONES, rrset_of};
-use super::view;
-use super::write::{Stored as _, Tables};
-use super::{Outcome, Reading, Store, Write, WriteError};
+use super::{Store, Write, WriteError, view};
 use crate::canonical::split_name;
 use crate::config::{EtcdConfig, StoreEtcdConfig};
 use crate::etcd::follow::News;
@@ -32,61 +29,11 @@ const GROUP_WRITES_MAX: usize = 256;
 /// Changes that are handed to the cycle at once while the file is read.
 const LOAD_CHANGES: usize = 5000;
 
-/// Times that a transaction is decided again because another server was faster each time.
-const OVERTAKEN_MAX: usize = 100;
+/// How long the writer waits after what etcd says could not be kept.
+const HEAL_PAUSE: Duration = Duration::from_secs(1);
 
 /// RRsets between two lines of the log that tell how far the load is.
 const PROGRESS_RRSETS: u64 = 1_000_000;
-
-/// What a write came to.
-type Answer = Result<Outcome, WriteError>;
-
-/// A write and who waits for it.
-type Request = (Write, oneshot::Sender<Answer>);
-
-/// What the writer is told.
-#[derive(Debug)]
-enum Order {
-    /// Write.
-    Write(Box<Request>),
-    /// Write what came before, and end.
-    Stop,
-}
-
-/// Hands writes to the store.
-#[derive(Clone, Debug)]
-pub(crate) struct StoreHandle {
-    /// To the thread that works on the file.
-    orders: mpsc::Sender<Order>,
-    /// For readers; weak, so that a reader that lingers does not keep the file open.
-    database: Weak<redb::Database>,
-}
-
-impl StoreHandle {
-    /// Has a thread that may block look at what the store has at one moment.
-    pub(crate) async fn read<T: Send + 'static>(
-        &self,
-        look: impl FnOnce(&Reading) -> Result<T, WriteError> + Send + 'static,
-    ) -> Result<T, WriteError> {
-        let database = self.database.upgrade().ok_or(WriteError::Unavailable)?;
-        let looked = tokio::task::spawn_blocking(move || look(&Reading::open(&database)?)).await;
-        looked.unwrap_or(Err(WriteError::Unavailable))
-    }
-
-    /// Writes; comes back when the write is on disk and served.
-    pub(crate) async fn write(&self, write: Write) -> Result<Outcome, WriteError> {
-        let (done, outcome) = oneshot::channel();
-        let order = Order::Write(Box::new((write, done)));
-        self.orders.send(order).await.map_err(|_| WriteError::Unavailable)?;
-        outcome.await.unwrap_or(Err(WriteError::Unavailable))
-    }
-
-    /// Ends the store once what was handed over before is written. Later writes are refused.
-    pub(crate) async fn stop(&self) {
-        // Where nobody listens the store has ended already.
-        let _ = self.orders.send(Order::Stop).await;
-    }
-}
 
 /// Why the store stops being a source.
 #[derive(Debug, thiserror::Error)]
@@ -106,13 +53,17 @@ pub enum StoreError {
 #[derive(Debug)]
 pub(crate) struct StoreSource {
     /// The open store.
-    store: Store,
+    pub(super) store: Store,
     /// Writes; the source ends when it is told to, or when nobody can write any more.
-    orders: mpsc::Receiver<Order>,
+    pub(super) orders: mpsc::Receiver<Order>,
     /// Where commits are counted.
-    state: Arc<State>,
+    pub(super) state: Arc<State>,
+    /// What readers read.
+    readable: Readable,
+    /// True where the file has to be opened anew.
+    broken: bool,
     /// What makes the file a replica of etcd, if it is one. The thread that works on the file has it alone.
-    replica: Option<RefCell<Replica>>,
+    pub(super) replica: Option<RefCell<Replica>>,
 }
 
 /// What the writer is woken by.
@@ -121,18 +72,6 @@ enum Wake {
     Order(Order),
     /// What etcd says.
     News(News),
-}
-
-/// What became of a transaction.
-enum Attempt {
-    /// It is committed, or nothing was written.
-    Done(Committed),
-    /// An edit has failed half-way: its place, and why.
-    Spoilt(usize, WriteError),
-    /// Another server was faster: it has to be decided again.
-    Overtaken,
-    /// etcd has not taken it, and why; true where it would take less.
-    Failed(WriteError, bool),
 }
 
 impl StoreSource {
@@ -146,8 +85,9 @@ impl StoreSource {
     /// The source and whoever writes to it.
     pub(crate) fn new(store: Store, state: Arc<State>) -> (Self, StoreHandle) {
         let (sender, orders) = mpsc::channel(WAITING_WRITES_MAX);
-        let database = Arc::downgrade(&store.database);
-        (Self { store, orders, state, replica: None }, StoreHandle { orders: sender, database })
+        let readable: Readable = Arc::new(RwLock::new(Arc::downgrade(&store.database)));
+        let handle = StoreHandle::new(sender, Arc::clone(&readable));
+        (Self { store, orders, state, readable, broken: false, replica: None }, handle)
     }
 }
 
@@ -216,12 +156,16 @@ impl StoreSource {
 
     /// Takes what etcd says into the file, and has it published.
     fn take(&mut self, news: News, is_synced: &mut bool, sink: &Sink) -> Result<(), Closed> {
+        let healed = self.heal();
         let Some(replica) = &mut self.replica else { return Ok(()) };
         let replica = replica.get_mut();
         let is_listing = matches!(news, News::Listing { .. });
-        if let Err(error) = replica.take(&self.store.database, news) {
+        if let Err(error) = healed.and_then(|()| replica.take(&self.store.database, news)) {
             tracing::error!("what etcd says cannot be kept, and is read again: {error}");
+            self.broken |= error.is_of_file();
             replica.distrust();
+            // Reading all of it is not cheap: the disk gets a moment.
+            std::thread::sleep(HEAL_PAUSE);
         }
         let untold = replica.take_untold();
         if !untold.is_empty() {
@@ -272,186 +216,54 @@ impl StoreSource {
     }
 
     /// Writes a group in one transaction, has it published, and answers.
-    fn write_group(&self, group: Vec<Request>, sink: &Sink) {
-        let (writes, waiting): (Vec<Write>, Vec<_>) = group.into_iter().unzip();
-        let committed = self.commit(&writes);
+    fn write_group(&mut self, group: Vec<Request>, sink: &Sink) {
+        let (writes, waiting): (Vec<Write>, Vec<Waiter>) = group.into_iter().unzip();
+        let committed = self.heal().and_then(|()| self.commit(&writes));
         // What others have written meanwhile comes first.
         let untold = self.replica.as_ref().map(|replica| replica.borrow_mut().take_untold());
         if let Some(untold) = untold.filter(|untold| !untold.is_empty()) {
             // Where the cycle is gone, all of it is served after the next start.
             let _ = sink.blocking_apply(untold);
         }
-        let answers = match committed {
-            Ok(committed) => with_refusals(committed, sink),
+        let committed = match committed {
+            Ok(committed) => committed,
             Err(error) => {
+                self.broken = true;
                 tracing::error!("{error}");
-                vec![Err(error); waiting.len()]
+                for (_, done) in waiting {
+                    let _ = done.send(Err(error.clone()));
+                }
+                return;
             }
         };
-        for (done, answer) in waiting.into_iter().zip(answers) {
-            // A client that went away is not told; its write stands.
-            let _ = done.send(answer);
-        }
-    }
-
-    /// For tests: the answers of writes that share a transaction, and what the cycle would be told.
-    #[cfg(test)]
-    pub(super) fn commit_all(&self, writes: &[Write]) -> Result<(Vec<Answer>, Vec<Change>), WriteError> {
-        self.commit(writes).map(|committed| (committed.answers, committed.changes))
-    }
-
-    /// Carries out writes and makes them durable. Where an edit fails half-way the others are carried out without it.
-    fn commit(&self, writes: &[Write]) -> Result<Committed, WriteError> {
-        let (mut refused, mut tries) = (HashMap::new(), 0);
-        loop {
-            match self.attempt(writes, &refused)? {
-                Attempt::Done(committed) => return Ok(committed),
-                Attempt::Spoilt(index, error) => drop(refused.insert(index, error)),
-                Attempt::Overtaken => {
-                    // What was refused may be right by now.
-                    refused.clear();
-                    tries += 1;
-                    if let Err(error) = self.catch_up(tries) {
-                        return Ok(Committed::failed(writes, &error));
-                    }
-                }
-                Attempt::Failed(_, true) if writes.len() > 1 => return self.commit_each(writes),
-                Attempt::Failed(error, _) => return Ok(Committed::failed(writes, &error)),
-            }
-        }
-    }
-
-    /// Carries out writes one by one.
-    fn commit_each(&self, writes: &[Write]) -> Result<Committed, WriteError> {
-        let mut all = Committed::default();
-        for write in writes {
-            let Committed { answers, targets, changes } = self.commit(std::slice::from_ref(write))?;
-            all.answers.extend(answers);
-            all.targets.extend(targets);
-            all.changes.extend(changes);
-        }
-        Ok(all)
-    }
-
-    /// Waits until what has overtaken a transaction is in the file.
-    fn catch_up(&self, tries: usize) -> Result<(), WriteError> {
-        let Some(replica) = &self.replica else { return Ok(()) };
-        if tries > OVERTAKEN_MAX {
-            return Err(WriteError::Etcd("other servers write all the time; try again".to_owned()));
-        }
-        replica.borrow_mut().catch_up(&self.store.database)
-    }
-
-    /// Carries out writes in one transaction but for those that are refused already; the place of an edit that spoilt it,
-    /// and why, where one did.
-    fn attempt(&self, writes: &[Write], refused: &HashMap<usize, WriteError>) -> Result<Attempt, WriteError> {
-        let log = self.replica.as_ref().map(|_| Log::default());
-        let transaction = self.store.database.begin_write().stored()?;
-        let mut committed = Committed::default();
-        let mut written = false;
-        {
-            let mut tables = Tables::open(&transaction, log.as_ref())?;
-            for (index, write) in writes.iter().enumerate() {
-                if let Some(error) = refused.get(&index) {
-                    committed.push(Err(error.clone()), write, Vec::new());
-                    continue;
-                }
-                let (answer, changes) = match write {
-                    Write::Edit(edit) => {
-                        let edited = carry_out(&**edit, &mut tables, &transaction)?;
-                        written |= edited.written;
-                        match edited.outcome {
-                            // Half an edit is in the transaction: none of it is kept.
-                            Err(error) if edited.written => return Ok(Attempt::Spoilt(index, error)),
-                            outcome => (outcome.map(|()| Outcome::Replaced), edited.changes),
-                        }
-                    }
-                    plain => match tables.apply(plain.clone()) {
-                        Ok((outcome, changes)) => (Ok(outcome), changes),
-                        Err(error) => (Err(error), Vec::new()),
-                    },
-                };
-                if let Err(error @ WriteError::Storage(_)) = answer {
-                    // Half a write may be in the transaction: none of it is kept.
-                    return Err(error);
-                }
-                committed.push(answer, write, changes);
-            }
-            committed.changes.extend(tables.finish()?);
-        }
-        if committed.changes.is_empty() && !written {
-            transaction.abort().stored()?;
-        } else {
-            let sent = match (&self.replica, log) {
-                (Some(replica), Some(log)) => replica.borrow_mut().send(&transaction, &log.borrow())?,
-                _ => Sent::Committed,
-            };
-            match sent {
-                Sent::Committed => {}
-                Sent::Overtaken => return transaction.abort().stored().map(|()| Attempt::Overtaken),
-                Sent::Failed { error, is_too_much } => {
-                    return transaction.abort().stored().map(|()| Attempt::Failed(error, is_too_much));
+        let mut later = Vec::new();
+        for (index, (waiter, answer)) in waiting.into_iter().zip(&committed.answers).enumerate() {
+            match waiter {
+                (Wait::Published, done) => later.push((index, done)),
+                // A client that went away is not told; its write stands.
+                (Wait::Stored, done) => {
+                    let written = answer.clone().map(|outcome| Written { outcome, generation: None });
+                    let _ = done.send(written);
                 }
             }
-            let kept = transaction.commit().stored();
-            if let Some(replica) = &self.replica {
-                replica.borrow_mut().settle(kept.is_ok());
-            }
-            kept?;
-            self.state.store_commits.fetch_add(1, Ordering::Relaxed);
-            self.state.store_writes.fetch_add(writes.len() as u64, Ordering::Relaxed);
         }
-        Ok(Attempt::Done(committed))
-    }
-}
-
-/// What is on disk.
-#[derive(Default)]
-struct Committed {
-    /// The answer of each write.
-    answers: Vec<Answer>,
-    /// Zones and owners that each write was about.
-    targets: Vec<Vec<(WireName, WireName)>>,
-    /// What the cycle has to know.
-    changes: Vec<Change>,
-}
-
-impl Committed {
-    /// Writes of which none was carried out, for the same reason.
-    fn failed(writes: &[Write], error: &WriteError) -> Self {
-        let mut committed = Self::default();
-        writes.iter().for_each(|write| committed.push(Err(error.clone()), write, Vec::new()));
-        committed
-    }
-
-    /// Notes what became of the next write.
-    fn push(&mut self, answer: Answer, write: &Write, changes: Vec<Change>) {
-        let of_change = |change: &Change| match change {
-            Change::Put { apex, rrset } => Some((apex.clone(), rrset.owner.clone())),
-            _ => None,
-        };
-        let target = write.target();
-        self.targets.push(target.map_or_else(|| changes.iter().filter_map(of_change).collect(), |target| vec![target]));
-        self.answers.push(answer);
-        self.changes.extend(changes);
-    }
-}
-
-/// Has changes published; a write whose RRset the snapshot could not take is told so.
-fn with_refusals(committed: Committed, sink: &Sink) -> Vec<Answer> {
-    let Committed { mut answers, targets, changes } = committed;
-    if changes.is_empty() {
-        return answers;
-    }
-    // Where the cycle is gone the writes are on disk, and served after the next start.
-    let published = sink.blocking_apply_tracked(changes).ok().and_then(|published| published.blocking_recv().ok());
-    for refusal in published.into_iter().flat_map(|published| published.refusals) {
-        for (answer, targets) in answers.iter_mut().zip(&targets) {
-            let is_refused = targets.iter().any(|(apex, owner)| *apex == refusal.apex && *owner == refusal.owner);
-            if answer.is_ok() && is_refused {
-                *answer = Err(WriteError::NotServed(refusal.to_string()));
-            }
+        let (answers, generation) = with_refusals(committed, sink, &self.state);
+        for (index, done) in later {
+            let answer = answers.get(index).cloned().unwrap_or(Err(WriteError::Unavailable));
+            let _ = done.send(answer.map(|outcome| Written { outcome, generation: Some(generation) }));
         }
     }
-    answers
+
+    /// Opens the file anew where it failed.
+    fn heal(&mut self) -> Result<(), WriteError> {
+        if !self.broken {
+            return Ok(());
+        }
+        let opened = self.store.reopen();
+        *self.readable.write().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&self.store.database);
+        opened.map_err(|error| WriteError::Storage(error.to_string()))?;
+        self.broken = false;
+        tracing::info!(path = %self.store.path.display(), "the store is open again");
+        Ok(())
+    }
 }

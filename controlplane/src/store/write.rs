@@ -158,6 +158,9 @@ pub enum WriteError {
     /// The engine could not serve it.
     #[error(transparent)]
     Unservable(#[from] EditError),
+    /// It is not what it was expected to be.
+    #[error("it is not what the request expects it to be")]
+    PreconditionFailed,
     /// An edit has refused itself, in the words of its interface.
     #[error("{0}")]
     Refused(String),
@@ -167,6 +170,9 @@ pub enum WriteError {
     /// The file.
     #[error("the store's file cannot be written: {0}")]
     Storage(String),
+    /// There is no room for the file.
+    #[error("the store's file cannot grow: {0}")]
+    Full(String),
     /// etcd, which has to have it first.
     #[error("{0}")]
     Etcd(String),
@@ -183,7 +189,20 @@ pub(super) trait Stored<T> {
 
 impl<T, E: Into<redb::Error>> Stored<T> for Result<T, E> {
     fn stored(self) -> Result<T, WriteError> {
-        self.map_err(|error| WriteError::Storage(error.into().to_string()))
+        use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+        self.map_err(|error| match error.into() {
+            redb::Error::Io(io) if matches!(io.kind(), StorageFull | QuotaExceeded | FileTooLarge) => {
+                WriteError::Full(io.to_string())
+            }
+            error => WriteError::Storage(error.to_string()),
+        })
+    }
+}
+
+impl WriteError {
+    /// True where the file is to blame, and nothing of the open transaction can be kept.
+    pub(crate) fn is_of_file(&self) -> bool {
+        matches!(self, WriteError::Storage(_) | WriteError::Full(_))
     }
 }
 
@@ -403,7 +422,7 @@ impl<'t> Tables<'t> {
     }
 
     /// Writes the SOA with the serial that the changes so far have made, in the arithmetic of RFC 1982.
-    fn settle_serial(&mut self, apex: &WireName, changes: &mut Vec<Change>) -> Result<(), WriteError> {
+    pub(super) fn settle_serial(&mut self, apex: &WireName, changes: &mut Vec<Change>) -> Result<(), WriteError> {
         let Some(rise) = self.rises.remove(apex) else { return Ok(()) };
         let Some(mut soa) = self.rrset(apex, apex, rtype::SOA, None)? else { return Ok(()) };
         // The serial is the first of five numbers that end the rdata.

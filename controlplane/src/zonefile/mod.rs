@@ -1,7 +1,9 @@
 //! Zone files: read ([`reader`]), checked as a whole ([`zone`]), and told to the cycle ([`source`]).
 
+pub mod annotation;
 pub mod reader;
 pub mod source;
+pub mod write;
 pub mod zone;
 
 #[cfg(test)]

@@ -155,6 +155,13 @@ impl Client {
         (reply.status, serde_json::from_str(&reply.body).unwrap())
     }
 
+    /// A request with the token and headers of its own; a body is sent as JSON unless the headers say otherwise.
+    pub fn authorised(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
+        let authorization = format!("Bearer {TOKEN}");
+        let headers = [headers, &[("authorization", &authorization)]].concat();
+        self.request(method, path, &headers, body)
+    }
+
     /// A request with headers; a body is sent as JSON unless the headers say otherwise.
     pub fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
         self.raw(&request(method, path, headers, body))
@@ -213,7 +220,9 @@ impl Reply {
             .filter_map(|line| line.split_once(": "))
             .map(|(name, value)| (name.to_lowercase(), value.to_owned()))
             .collect();
-        Some(Self { status, headers, body: body.to_owned() })
+        let reply = Self { status, headers, body: body.to_owned() };
+        let is_chunked = reply.header("transfer-encoding") == Some("chunked");
+        if is_chunked && !body.is_empty() { Some(Self { body: dechunk(body)?, ..reply }) } else { Some(reply) }
     }
 
     /// The value of a header.
@@ -224,6 +233,20 @@ impl Reply {
     /// The body as JSON.
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+/// The text of a body in chunks; nothing where its end is missing.
+fn dechunk(mut chunks: &str) -> Option<String> {
+    let mut body = String::new();
+    loop {
+        let (length, rest) = chunks.split_once("\r\n")?;
+        let length = usize::from_str_radix(length, 16).ok()?;
+        if length == 0 {
+            return Some(body);
+        }
+        body.push_str(rest.get(..length)?);
+        chunks = rest.get(length..)?.strip_prefix("\r\n")?;
     }
 }
 
