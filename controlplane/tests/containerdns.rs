@@ -18,13 +18,13 @@ macro_rules! wherever_records_are_kept {
         mod in_the_store {
             $(#[test]
             fn $name() {
-                super::$name(super::Host::new(""));
+                super::$name(&mut super::Host::new(""));
             })*
         }
         mod in_etcd {
             $(#[test]
             fn $name() {
-                super::$name(super::Host::in_etcd());
+                super::$name(&mut super::Host::in_etcd());
             })*
         }
     };
@@ -53,7 +53,7 @@ fn take(host: &Host, user: &str) {
     }
 }
 
-fn addresses_are_made_shown_moved_and_removed(mut host: Host) {
+fn addresses_are_made_shown_moved_and_removed(host: &mut Host) {
     let two = r#"{"type":"A","ips":["192.168.10.1","192.168.10.2"]}"#;
     assert_eq!(host.u1("POST", "/cctv2.containerdns.local", two), "OK\n");
     let shown = "{\"cctv2.containerdns.local.\":{\"type\":\"A\",\"ips\":[\"192.168.10.1\",\"192.168.10.2\"],\"user\":\"u1\"}}\n";
@@ -86,7 +86,7 @@ fn addresses_are_made_shown_moved_and_removed(mut host: Host) {
     assert_eq!(host.query("cctv2.containerdns.local.").0, 0);
 }
 
-fn addresses_are_refused_in_the_words_of_the_original(host: Host) {
+fn addresses_are_refused_in_the_words_of_the_original(host: &mut Host) {
     let post = |body: &str| host.u1("POST", "/a.containerdns.local", body);
     assert_eq!(post(r#"{"type":"A","ips":["192.0.2.1"]}"#), "OK\n");
     let a = "/a.containerdns.local";
@@ -145,7 +145,7 @@ fn addresses_are_refused_in_the_words_of_the_original(host: Host) {
     assert_eq!(host.u1("POST", "/mysvc.containerdns.local", mine), "OK\n", "a name that merely ends in svc");
 }
 
-fn services_have_hosts_and_ports(host: Host) {
+fn services_have_hosts_and_ports(host: &mut Host) {
     let path = "/_http._tcp.web.example.org";
     assert_eq!(host.u1("POST", path, r#"{"type":"SRV","ips":["192.168.10.1"],"ports":[80]}"#), "OK\n");
     assert_eq!(
@@ -182,7 +182,7 @@ fn services_have_hosts_and_ports(host: Host) {
     assert_eq!(host.u1("GET", "", ""), "{}\n");
 }
 
-fn aliases_are_made_moved_and_removed(mut host: Host) {
+fn aliases_are_made_moved_and_removed(host: &mut Host) {
     let target = "/cctv2.containerdns.local";
     let tv1 = r#"{"type":"CNAME","alias":"TV1.containerdns.local"}"#;
     assert_eq!(host.u1("POST", target, r#"{"type":"A","ips":["192.168.10.1"]}"#), "OK\n");
@@ -229,7 +229,7 @@ fn aliases_are_made_moved_and_removed(mut host: Host) {
         ),
     ]);
     // Also where another interface has put something else at the alias: nothing is half done.
-    take(&host, "u1");
+    take(host, "u1");
     let taken = r#"{"type":"CNAME","update":{"tv1.containerdns.local":"taken.containerdns.local"}}"#;
     assert_eq!(host.u1("PUT", target, taken), "del or set key err\n");
     assert_eq!(
@@ -247,7 +247,7 @@ fn aliases_are_made_moved_and_removed(mut host: Host) {
     assert!(host.served("tv2", "CNAME").is_empty());
 }
 
-fn name_servers_mail_servers_and_texts_are_of_the_suffix(host: Host) {
+fn name_servers_mail_servers_and_texts_are_of_the_suffix(host: &mut Host) {
     for (domain, body) in [
         ("/n1.containerdns.local", r#"{"type":"NS","nsHost":"10.0.0.2"}"#),
         ("/m1.containerdns.local", r#"{"type":"MX","mailHost":"mx.example.org","mailPriority":5}"#),
@@ -317,7 +317,7 @@ fn name_servers_mail_servers_and_texts_are_of_the_suffix(host: Host) {
     }
 }
 
-fn users_keep_their_records_to_themselves(host: Host) {
+fn users_keep_their_records_to_themselves(host: &mut Host) {
     let body = r#"{"type":"A","ips":["192.0.2.1"]}"#;
     assert_eq!(host.u1("POST", "/a.containerdns.local", body), "OK\n");
     let u2 = |method: &str, body: &str| host.user("u2", method, "/a.containerdns.local", body);
@@ -376,7 +376,7 @@ fn nothing_is_told_without_the_token() {
     assert_eq!(documented.u1("POST", "/a", r#"{"type":"A","ips":["192.0.2.1"]}"#), "OK\n", "a user is as good as none");
 }
 
-fn the_documented_generation_writes_bare_labels(host: Host) {
+fn the_documented_generation_writes_bare_labels(host: &mut Host) {
     let two = r#"{"type":"A","ips":["192.168.10.1","192.168.10.2"]}"#;
     assert_eq!(host.bare("POST", "/cctv2", two), "OK\n");
     assert_eq!(
@@ -408,7 +408,7 @@ fn the_documented_generation_writes_bare_labels(host: Host) {
     assert_eq!(host.bare("GET", "", ""), "{}\n");
 }
 
-fn monitored_addresses_follow_the_records(host: Host) {
+fn monitored_addresses_follow_the_records(host: &mut Host) {
     let body = r#"{"type":"A","ips":["10.3.9.10","10.3.9.1"]}"#;
     for name in ["a", "aa"] {
         assert_eq!(host.u1("POST", &format!("/{name}.containerdns.local"), body), "OK\n");
@@ -449,15 +449,15 @@ fn what_others_change_counts_and_restarts_keep_everything() {
     host.server.stop();
 }
 
-fn many_writers_at_once_lose_nothing(host: Host) {
+fn many_writers_at_once_lose_nothing(host: &mut Host) {
     // What it moves to is taken by another interface, so that it fails when half of it is written.
     let alias = r#"{"type":"CNAME","alias":"tv1.containerdns.local"}"#;
     assert_eq!(host.u1("POST", "/target.containerdns.local", alias), "OK\n");
-    take(&host, "u9");
+    take(host, "u9");
     let half = r#"{"type":"CNAME","update":{"tv1.containerdns.local":"taken.containerdns.local"}}"#;
     std::thread::scope(|scope| {
         for writer in 0..4 {
-            let host = &host;
+            let host = &*host;
             scope.spawn(move || {
                 for number in 0..10 {
                     // One name for all of them, and one for each.

@@ -183,7 +183,7 @@ pub(super) fn to_row(row: &Row, value: &[u8]) -> Result<Vec<u8>, Fault> {
     match row.kind {
         Kind::Note => Ok(value.to_vec()),
         Kind::Zone => members(value).map(|_| Vec::new()),
-        Kind::View => view_value(row, members(value)?),
+        Kind::View => view_value(row, &members(value)?),
         Kind::Rrset => rrset(row, members(value)?).map(|rrset| rrset_value(&rrset)),
     }
 }
@@ -219,7 +219,7 @@ fn rrset(row: &Row, mut members: Map<String, Value>) -> Result<Rrset, Fault> {
 }
 
 /// The value of a view's row.
-fn view_value(row: &Row, members: Map<String, Value>) -> Result<Vec<u8>, Fault> {
+fn view_value(row: &Row, members: &Map<String, Value>) -> Result<Vec<u8>, Fault> {
     if !std::str::from_utf8(&row.key).is_ok_and(views::is_name) {
         return Err(Fault::new("the key has no name that a view can have"));
     }

@@ -36,6 +36,9 @@ const IMPORTED_BYTES_MAX: usize = 512 << 10;
 /// Keys that say nothing which are logged one by one; the rest is counted.
 const FAULTS_LOGGED_MAX: usize = 10;
 
+/// A key of etcd and its value.
+type Pair = (Vec<u8>, Vec<u8>);
+
 /// A replica of etcd.
 pub(in crate::store) struct Replica {
     /// How rows are written in etcd.
@@ -407,7 +410,7 @@ impl Replica {
     }
 
     /// The keys and values that they have.
-    fn pairs(&self, database: &Database) -> Result<Vec<(Vec<u8>, Vec<u8>)>, WriteError> {
+    fn pairs(&self, database: &Database) -> Result<Vec<Pair>, WriteError> {
         let mut pairs = Vec::new();
         self.each(database, &mut |row, value| pairs.extend(self.codec.key(row).zip(to_etcd(row, value))))?;
         Ok(pairs)

@@ -19,6 +19,9 @@ pub(super) type Update = (Vec<u8>, Option<Vec<u8>>);
 /// Keys of etcd that say nothing, with their values: malformed ones, and RRsets without a zone.
 pub(super) type Strays = BTreeMap<Vec<u8>, Vec<u8>>;
 
+/// Keys that say nothing since now, and why.
+pub(super) type Faults = Vec<(Vec<u8>, Fault)>;
+
 /// The tables of a transaction that takes what etcd says.
 pub(super) struct Rows<'t, 's> {
     /// All but the notes.
@@ -30,7 +33,7 @@ pub(super) struct Rows<'t, 's> {
     /// Keys that say nothing.
     strays: &'s mut Strays,
     /// Keys that say nothing since now, and why.
-    pub(super) faults: Vec<(Vec<u8>, Fault)>,
+    faults: Faults,
     /// What the cycle has to know.
     changes: Vec<Change>,
 }
@@ -48,7 +51,7 @@ impl<'t, 's> Rows<'t, 's> {
     }
 
     /// What the cycle has to know.
-    pub(super) fn finish(mut self) -> Result<(Vec<Change>, Vec<(Vec<u8>, Fault)>), WriteError> {
+    pub(super) fn finish(mut self) -> Result<(Vec<Change>, Faults), WriteError> {
         self.changes.extend(self.tables.finish()?);
         Ok((self.changes, self.faults))
     }
@@ -73,7 +76,7 @@ impl<'t, 's> Rows<'t, 's> {
         });
         for (place, key, value) in updates {
             match place {
-                Ok(Place::Row(row)) => self.set(row, key, value)?,
+                Ok(Place::Row(row)) => self.set(&row, key, value)?,
                 Ok(_) => {}
                 Err(fault) => self.stray(key, value.map(|value| (value, fault))),
             }
@@ -105,24 +108,24 @@ impl<'t, 's> Rows<'t, 's> {
     }
 
     /// Gives a row what etcd says.
-    fn set(&mut self, row: Row, key: Vec<u8>, value: Option<Vec<u8>>) -> Result<(), WriteError> {
+    fn set(&mut self, row: &Row, key: Vec<u8>, value: Option<Vec<u8>>) -> Result<(), WriteError> {
         let Some(value) = value else {
             self.stray(key, None);
-            return self.remove(&row);
+            return self.remove(row);
         };
-        match to_row(&row, &value) {
+        match to_row(row, &value) {
             Err(fault) => {
                 self.stray(key, Some((value, fault)));
-                self.remove(&row)
+                self.remove(row)
             }
             Ok(stored) => {
-                if !self.has_zone_of(&row)? {
+                if !self.has_zone_of(row)? {
                     let fault = Fault::new("its zone has no key in zones/");
                     self.stray(key, Some((value, fault)));
                     return Ok(());
                 }
                 self.stray(key, None);
-                self.insert(&row, &stored)
+                self.insert(row, &stored)
             }
         }
     }
