@@ -20,6 +20,7 @@ use crate::cycle::{Cycle, RECLAIM_INTERVAL};
 use crate::etcd::reach::Served;
 use crate::etcd::source::EtcdSource;
 use crate::etcd::state::EtcdState;
+use crate::health::Table;
 use crate::interfaces::{Addresses, Interfaces, Listeners};
 use crate::metrics::Metrics;
 use crate::ports::PortGauges;
@@ -196,7 +197,8 @@ impl ControlPlane {
         let mut tasks = vec![spawn_source(&runtime, &state, ZONE_FILES, zone_files, &events)];
         let mut served = None;
         if let Some(config) = read {
-            let seen = state.etcd.get_or_init(|| Arc::new(EtcdState::default()));
+            let health = Arc::new(Table::new(config.status_unknown));
+            let seen = state.etcd.get_or_init(|| Arc::new(EtcdState::new(health)));
             let etcd = EtcdSource::new(config, Arc::clone(seen));
             tasks.push(spawn_source(&runtime, &state, 2, etcd, &events));
             served = Some(Served::new(Arc::clone(seen), 2, events.downgrade()));

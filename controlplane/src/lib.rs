@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Read `cycle` first: everything that changes what is served goes through it. Then [`source`] and the sources
-//! ([`store`], [`zonefile`], [`etcd`]), `merge`, and [`api`], which reads the served snapshot and writes to the store. [`sockets`]
+//! ([`store`], [`zonefile`], [`etcd`]), [`health`], `merge`, and [`api`], which reads the served snapshot and writes to the store. [`sockets`]
 //! answers DNS from it over the kernel's own sockets.
 
 pub mod api;
@@ -17,6 +17,7 @@ mod control;
 mod cycle;
 pub mod etcd;
 mod feed;
+pub mod health;
 mod interfaces;
 pub mod logging;
 mod merge;

@@ -7,6 +7,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
+use ringdns_engine::name::WireName;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
@@ -45,8 +46,29 @@ pub(crate) struct Settings {
     wanted: Mutex<Wanted>,
     /// What the last reading of the configuration came to.
     last: Mutex<LastReload>,
+    /// The zones that are read from etcd; they stay the same while the process runs.
+    etcd_zones: Vec<WireName>,
     /// Has it read again.
     hook: OnceLock<ReloadHook>,
+}
+
+/// Where a zone is kept that cannot be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Keeper {
+    /// In a zone file.
+    ZoneFile(PathBuf),
+    /// In etcd.
+    Etcd,
+}
+
+impl Keeper {
+    /// For messages.
+    pub(crate) fn display(&self) -> impl fmt::Display {
+        match self {
+            Self::ZoneFile(path) => format!("zone file {}", path.display()),
+            Self::Etcd => "etcd".to_owned(),
+        }
+    }
 }
 
 /// What the source of zone files is to serve.
@@ -69,7 +91,9 @@ impl Settings {
     pub(crate) fn new(config: &Config) -> Self {
         let wanted = Wanted { zone_files: config.zone_files.as_slice().into(), views: None };
         let tokens = RwLock::new(Arc::new(Tokens::new(&config.admin)));
-        Self { tokens, wanted: Mutex::new(wanted), ..Self::default() }
+        let trees = config.etcd.iter().flat_map(|etcd| &etcd.trees);
+        let etcd_zones = trees.flat_map(|tree| tree.zones.iter().cloned()).collect();
+        Self { tokens, wanted: Mutex::new(wanted), etcd_zones, ..Self::default() }
     }
 
     /// Who may do what over the admin API.
@@ -85,9 +109,15 @@ impl Settings {
     }
 
     /// The file that serves a zone, if one does.
-    pub(crate) fn zone_file(&self, apex: &ringdns_engine::name::WireName) -> Option<PathBuf> {
+    pub(crate) fn zone_file(&self, apex: &WireName) -> Option<PathBuf> {
         let wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
         wanted.zone_files.iter().find(|file| file.zone == *apex).map(|file| file.path.clone())
+    }
+
+    /// Where a zone is kept that cannot be written, if it cannot.
+    pub(crate) fn keeper(&self, apex: &WireName) -> Option<Keeper> {
+        let etcd = || self.etcd_zones.contains(apex).then_some(Keeper::Etcd);
+        self.zone_file(apex).map(Keeper::ZoneFile).or_else(etcd)
     }
 
     /// What the last reading came to.

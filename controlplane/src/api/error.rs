@@ -82,10 +82,12 @@ impl ApiError {
         Self::new(404, "view_not_found", "the view does not exist").remedy("GET /api/v1/views lists all of them")
     }
 
-    /// A zone that a zone file serves.
-    pub fn zone_read_only(zone: impl std::fmt::Display, path: impl std::fmt::Display) -> Self {
-        Self::new(409, "zone_read_only", format!("zone {zone} is served from zone file {path}"))
-            .remedy("edit the file and send the process SIGHUP, or remove its [[zone_file]] from the configuration")
+    /// A zone that is kept in a zone file or in etcd.
+    pub fn zone_read_only(zone: impl std::fmt::Display, keeper: impl std::fmt::Display) -> Self {
+        Self::new(409, "zone_read_only", format!("zone {zone} is served from {keeper}")).remedy(
+            "edit the file and send the process SIGHUP, or write the keys of etcd; or remove the [[zone_file]] or [[etcd_tree]] \
+             from the configuration",
+        )
     }
 
     /// The error of a part, with the part's place before the field's name.

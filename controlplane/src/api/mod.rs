@@ -24,7 +24,6 @@ mod watch;
 mod write;
 
 use std::future::Future;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures_util::Stream;
@@ -36,7 +35,7 @@ use warp::http::{HeaderMap, Method};
 
 use crate::BuildInfo;
 use crate::metrics::Metrics;
-use crate::reload::Settings;
+use crate::reload::{Keeper, Settings};
 use crate::sockets::Monitor;
 use crate::state::State;
 use crate::stats::Stats;
@@ -111,9 +110,9 @@ impl Context {
         self.state.sources.get(usize::from(origin)).map_or("unknown", |source| source.name)
     }
 
-    /// The zone file that serves a zone, which cannot be written then.
-    fn zone_file(&self, apex: &WireName) -> Option<PathBuf> {
-        self.settings.zone_file(apex)
+    /// Where a zone is kept that cannot be written, if it cannot.
+    fn zone_file(&self, apex: &WireName) -> Option<Keeper> {
+        self.settings.keeper(apex)
     }
 }
 

@@ -41,8 +41,6 @@ pub struct ContainerdnsApi {
     pub answers: Option<Spanned<String>>,
     /// `embedded` or `etcd`.
     pub store: Option<Spanned<String>>,
-    /// What the keys of monitored addresses begin with.
-    pub monitor_prefix: Option<Spanned<String>>,
 }
 
 /// Which requests are taken.

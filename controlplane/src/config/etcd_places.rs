@@ -35,9 +35,19 @@ impl EtcdPlaces {
     /// Of one tree.
     #[cfg(test)]
     pub(crate) fn of(prefix: &str, zones: &[&str]) -> Self {
+        use ringdns_engine::select::Mode;
+
         let zones = zones.iter().map(|zone| zone.parse().unwrap()).collect();
-        let layout = Layout::ContainerDns;
-        let tree = Tree { layout, prefix: prefix.to_owned(), zones, ttl_seconds: 10, skip_domain: false };
+        let tree = Tree {
+            layout: Layout::ContainerDns,
+            prefix: prefix.to_owned(),
+            zones,
+            ttl_seconds: 10,
+            skip_domain: false,
+            answers: Mode::All,
+            health: false,
+            wildcard_names_max: 0,
+        };
         Self { trees: vec![tree], monitor_prefix: format!("{prefix}{MONITOR}") }
     }
 }
@@ -54,14 +64,7 @@ pub(super) fn places(
     let span = spec.store.as_ref().map(Spanned::span);
     match word {
         "etcd" => {}
-        "embedded" => {
-            if let Some(prefix) = &spec.monitor_prefix {
-                let remedy = "remove the key, or set store = \"etcd\"";
-                let key = "containerdns_api.monitor_prefix";
-                problems.add(Some(prefix.span()), key, "the store keeps no keys of etcd", remedy);
-            }
-            return None;
-        }
+        "embedded" => return None,
         other => {
             problems.add(span, KEY, format!("\"{other}\" is no store"), "write \"embedded\" or \"etcd\"");
             return None;
@@ -78,7 +81,8 @@ pub(super) fn places(
     };
     if let Some(answers) = spec.answers.as_ref().filter(|answers| answers.get_ref() != "all") {
         let message = "the tree of ContainerDNS in etcd cannot say it of a record";
-        problems.add(Some(answers.span()), "containerdns_api.answers", message, "remove the key");
+        let remedy = "remove the key, and set answers in [[etcd_tree]]";
+        problems.add(Some(answers.span()), "containerdns_api.answers", message, remedy);
     }
     let is_ours = |tree: &&Tree| tree.layout == Layout::ContainerDns;
     let trees: Vec<Tree> = etcd.trees.iter().filter(is_ours).cloned().collect();
@@ -89,13 +93,8 @@ pub(super) fn places(
     }
     let tree = domains.first().and_then(|domain| places.tree(domain));
     let default = tree.map(|tree| format!("{}{MONITOR}", tree.prefix)).unwrap_or_default();
-    let given = spec.monitor_prefix.as_ref();
-    if let Some(prefix) = given.filter(|prefix| !prefix.get_ref().starts_with('/') || prefix.get_ref().len() < 2) {
-        let message = format!("\"{}\" is no prefix of keys", prefix.get_ref());
-        let remedy = "write \"/containerdns/monitor/status/\" or the like";
-        problems.add(Some(prefix.span()), "containerdns_api.monitor_prefix", message, remedy);
-    }
-    places.monitor_prefix = given.map_or(default, |prefix| format!("{}/", prefix.get_ref().trim_end_matches('/')));
+    // Where the status of addresses is read it is written too.
+    places.monitor_prefix = etcd.status_path.as_ref().map_or(default, |path| format!("{path}/"));
     Some(places)
 }
 
@@ -131,8 +130,8 @@ mod tests {
         assert_eq!(legacy.monitor_prefix, "/skydns/monitor/status/");
         let path = legacy.tree(&"containerdns.local.".parse().unwrap()).unwrap().path(&"a.local.".parse().unwrap());
         assert_eq!(path, b"/skydns/local/a");
-        let lines = "store = \"etcd\"\nmonitor_prefix = \"/m\"";
-        let other = parse(lines, &etcd("containerdns", "containerdns.local", "/c")).unwrap().unwrap();
+        let more = etcd("containerdns", "containerdns.local", "/c").replace("[[", "status_path = \"/m\"\n[[");
+        let other = parse("store = \"etcd\"", &more).unwrap().unwrap();
         assert_eq!(other.monitor_prefix, "/m/");
     }
 
@@ -144,9 +143,7 @@ mod tests {
             ("store = \"etcd\"", "", "nothing says where it is; give endpoints in [etcd]"),
             ("store = \"etcd\"", &etcd("containerdns", "other", "/c"), "add containerdns.local. to the zones of an"),
             ("store = \"etcd\"", &etcd("skydns", "containerdns.local", "/c"), "is not read from etcd"),
-            ("store = \"etcd\"\nanswers = \"hone-one\"", &right, "cannot say it of a record; remove the key"),
-            ("store = \"etcd\"\nmonitor_prefix = \"m\"", &right, "\"m\" is no prefix of keys"),
-            ("monitor_prefix = \"/m\"", "", "the store keeps no keys of etcd"),
+            ("store = \"etcd\"\nanswers = \"hone-one\"", &right, "cannot say it of a record; remove the key, and set answers in"),
         ] {
             let problems = parse(lines, more).unwrap_err();
             assert!(problems.contains(expected), "{expected} in {problems}");

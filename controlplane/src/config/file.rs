@@ -84,7 +84,7 @@ pub struct V1 {
     /// The etcd source.
     pub etcd: super::etcd::Etcd,
     /// What is read from etcd.
-    pub etcd_tree: Vec<Spanned<super::etcd::EtcdTree>>,
+    pub etcd_tree: Vec<Spanned<super::etcd_tree::EtcdTree>>,
     /// Which clients see which view.
     pub view: Vec<Spanned<View>>,
     /// The admin API.
@@ -309,11 +309,16 @@ pub const KEYS: &[&str] = &[
     "etcd.key_file",
     "etcd.timeout_seconds",
     "etcd.cache_file",
+    "etcd.status_path",
+    "etcd.status_unknown",
     "etcd_tree.layout",
     "etcd_tree.prefix",
     "etcd_tree.zones",
     "etcd_tree.ttl_seconds",
     "etcd_tree.skip_domain",
+    "etcd_tree.answers",
+    "etcd_tree.health",
+    "etcd_tree.wildcard_names_max",
     "view.name",
     "view.prefixes",
     "admin.listen",
@@ -332,7 +337,6 @@ pub const KEYS: &[&str] = &[
     "containerdns_api.ttl",
     "containerdns_api.answers",
     "containerdns_api.store",
-    "containerdns_api.monitor_prefix",
     "stats.names",
     "containerdns_stats.listen",
     "containerdns_stats.token_file",

@@ -6,6 +6,7 @@ mod containerdns_api;
 mod dns;
 mod etcd;
 mod etcd_places;
+mod etcd_tree;
 pub mod file;
 mod kdns_api;
 mod kernel;

@@ -84,8 +84,9 @@ impl From<SessionError> for End {
 impl EtcdSource {
     /// A source that has not said anything.
     pub(crate) fn new(config: &EtcdConfig, state: Arc<EtcdState>) -> Self {
-        let model = Model::new(config.trees.clone().into());
-        let ranges = ranges(&config.trees);
+        let status_path = config.status_path.clone().map(String::into_bytes);
+        let ranges = ranges(&config.trees, status_path.as_deref());
+        let model = Model::new(config.trees.clone().into(), status_path, Arc::clone(&state.health));
         Self {
             config: Arc::new(config.clone()),
             state,
@@ -137,6 +138,7 @@ impl EtcdSource {
         }
         self.state.keys.store(self.model.len() as u64, Ordering::Relaxed);
         self.state.malformed_keys.store(self.model.malformed() as u64, Ordering::Relaxed);
+        self.state.note_refused_wildcards(self.model.refused_wildcards());
         self.is_unsaved = true;
         if !outcome.changes.is_empty() {
             sink.apply(outcome.changes).await?;

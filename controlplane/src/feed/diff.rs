@@ -31,7 +31,8 @@ impl Touched {
     /// Notes what a change may change.
     pub(crate) fn note(&mut self, change: &Change) {
         match change {
-            Change::SetViews(_) => {}
+            // How names are answered, not what is at them.
+            Change::SetViews(_) | Change::SetAsterisks { .. } => {}
             Change::AddZone(apex) => drop(self.zones.insert(apex.clone())),
             Change::RemoveZone(apex) => self.note_whole(apex),
             Change::ReplaceZone { apex, rrsets } => {

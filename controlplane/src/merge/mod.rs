@@ -142,6 +142,9 @@ impl Merge {
             Change::SetViews(clients) => scene.set_views(clients),
             Change::AddZone(apex) => scene.add_zone(&apex),
             Change::RemoveZone(apex) => scene.remove_zone(&apex),
+            Change::SetAsterisks { apex, are_labels } => {
+                scene.transaction.edit().set_asterisks(&apex, are_labels);
+            }
             Change::ReplaceZone { apex, rrsets } => scene.replace_zone(&apex, rrsets),
             Change::Put { apex, rrset } => scene.put(&apex, rrset),
             Change::Remove { apex, owner, rtype, view } => {

@@ -88,7 +88,9 @@ pub(super) fn follow(desk: &mut Desk<'_, '_>, name: &str, old: &[Record], new: &
         let keeps = !monitored.domains.is_empty();
         set(desk, gone, keeps.then_some(&monitored))?;
     }
-    for address in &after {
+    // What the name had before is in the table: of thousands only the new ones are looked at.
+    let had: HashSet<&String> = before.iter().collect();
+    for address in after.iter().filter(|address| !had.contains(address)) {
         if let Some(monitored) = Monitored::with(of(desk, address)?, name, None) {
             set(desk, address, Some(&monitored))?;
         }

@@ -158,7 +158,7 @@ impl Service {
 
     /// Makes the zones of the configuration, those of zone files excepted.
     async fn make_zones(&self) {
-        let is_of_file = |apex: &&WireName| self.settings.zone_file(apex).is_some();
+        let is_of_file = |apex: &&WireName| self.settings.keeper(apex).is_some();
         let zones = self.config.zones.iter().filter(|apex| !is_of_file(apex)).cloned().collect();
         if let Err(error) = self.store.write(Write::Edit(Arc::new(MakeZones { zones }))).await {
             tracing::error!(
@@ -306,7 +306,7 @@ impl Service {
         if self.zone_of(owner) != Some(apex) {
             return Err(Reason::OtherZone);
         }
-        if self.settings.zone_file(apex).is_some() { Err(Reason::ZoneReadOnly) } else { Ok(()) }
+        if self.settings.keeper(apex).is_some() { Err(Reason::ZoneReadOnly) } else { Ok(()) }
     }
 
     /// Makes or removes records.

@@ -54,7 +54,7 @@ fn zone_prefix(apex: &WireName) -> Vec<u8> {
 }
 
 /// The key of a name's records.
-fn key(apex: &WireName, owner: &WireName) -> Vec<u8> {
+pub(super) fn key(apex: &WireName, owner: &WireName) -> Vec<u8> {
     let mut key = zone_prefix(apex);
     push_name(&mut key, owner);
     key

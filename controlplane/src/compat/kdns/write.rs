@@ -43,8 +43,19 @@ impl Edit for MakeZones {
     }
 }
 
-/// Records by zone and owner, each with its place among those of the request.
-type ByName = BTreeMap<(WireName, WireName), Vec<Record>>;
+/// Records of one name.
+#[derive(Debug)]
+struct Name {
+    /// The zone.
+    apex: WireName,
+    /// The owner.
+    owner: WireName,
+    /// The records, in the order of the request.
+    records: Vec<Record>,
+}
+
+/// Records by the keys of their names: in the order in which the store's file has them.
+type ByName = BTreeMap<Vec<u8>, Name>;
 
 /// Makes or removes records.
 #[derive(Debug)]
@@ -74,7 +85,10 @@ impl EditRecords {
             let fault = checked.err().or_else(|| shelf::fault(&record).filter(|_| method == Method::Post));
             match fault {
                 Some(reason) => refused.push(Refused { what: shelf::describe(&record), reason }),
-                None => names.entry((apex, owner)).or_default().push(record),
+                None => {
+                    let name = names.entry(shelf::key(&apex, &owner));
+                    name.or_insert(Name { apex, owner, records: Vec::new() }).records.push(record);
+                }
             }
         }
         Self { method, names, refused, report: Report::default() }
@@ -84,7 +98,7 @@ impl EditRecords {
 impl Edit for EditRecords {
     fn edit(&self, desk: &mut Desk<'_, '_>) -> Result<(), WriteError> {
         let mut refused = self.refused.clone();
-        for ((apex, owner), records) in &self.names {
+        for Name { apex, owner, records } in self.names.values() {
             if self.method == Method::Post {
                 shelf::ensure_zone(desk, apex)?;
             }
