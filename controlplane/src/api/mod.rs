@@ -16,7 +16,7 @@ pub mod ready;
 mod reload;
 mod request;
 pub mod route;
-mod selection;
+pub(crate) mod selection;
 mod show;
 mod stats;
 mod transaction;

@@ -197,6 +197,7 @@ impl EtcdSource {
         let Header { cluster, revision } = at.unwrap_or_default();
         self.next = vec![revision + 1; self.ranges.len()];
         self.cluster = cluster;
+        self.ranges.iter().for_each(|range| self.state.reach.note(&range.first, revision));
         self.state.lists.fetch_add(1, Ordering::Relaxed);
         self.state.revision.store(revision, Ordering::Relaxed);
         self.state.from_cache.store(false, Ordering::Relaxed);
@@ -287,6 +288,7 @@ impl EtcdSource {
         }
         self.take(updates, reached, sink).await?;
         self.next[place] = next.max(reached + 1);
+        self.state.reach.note(&self.ranges[place].first, self.next[place] - 1);
         self.state.revision.fetch_max(reached, Ordering::Relaxed);
         Ok(())
     }
