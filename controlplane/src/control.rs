@@ -17,6 +17,7 @@ use tokio::task::AbortHandle;
 use crate::api::{Bounds, Context, ready};
 use crate::config::{Changes, Config, ConfigError, ViewConfig};
 use crate::cycle::{Cycle, RECLAIM_INTERVAL};
+use crate::etcd::reach::Served;
 use crate::etcd::source::EtcdSource;
 use crate::etcd::state::EtcdState;
 use crate::health::Table;
@@ -164,6 +165,8 @@ impl ControlPlane {
         build: BuildInfo,
     ) -> Result<Self, StartError> {
         let store = Store::open(&config.store.path)?;
+        store.attach(config.store.etcd.as_ref())?;
+        let read = config.etcd.as_ref().filter(|etcd| !etcd.trees.is_empty());
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(RUNTIME_THREADS)
             .thread_name("ringdns-control")
@@ -175,7 +178,7 @@ impl ControlPlane {
         let files = config.zone_files.iter().map(ZoneFileState::new);
         let settings = Arc::new(Settings::new(config));
         let views = publish_views(&config.views, &mut publisher);
-        let names: &[&'static str] = if config.etcd.is_some() { &SOURCES_WITH_ETCD } else { &SOURCES };
+        let names: &[&'static str] = if read.is_some() { &SOURCES_WITH_ETCD } else { &SOURCES };
         let state = Arc::new(State::new(Arc::clone(publisher.current()), names, views, files.collect()));
         let sockets = Sockets::start(&config.sockets, sockets, &state, Duration::from_secs(DRAIN_SECONDS))?;
         let (events, waiting) = source::queue();
@@ -184,16 +187,21 @@ impl ControlPlane {
         let cycle = spawn_cycle(cycle)?;
         runtime.spawn(source::tick(events.downgrade(), RECLAIM_INTERVAL));
 
-        let (store, writer) = StoreSource::new(store, Arc::clone(&state));
+        let (mut store, writer) = StoreSource::new(store, Arc::clone(&state));
+        if let (Some(etcd), Some(kept)) = (&config.etcd, &config.store.etcd) {
+            store = store.follow(etcd, kept.clone(), runtime.handle().clone());
+        }
         let (reloads, requests) = mpsc::unbounded_channel();
         let zone_files = ZoneFiles::new(Arc::clone(&settings), requests, Arc::clone(&state));
         spawn_source(&runtime, &state, STORE, store, &events);
         let mut tasks = vec![spawn_source(&runtime, &state, ZONE_FILES, zone_files, &events)];
-        if let Some(config) = &config.etcd {
+        let mut served = None;
+        if let Some(config) = read {
             let health = Arc::new(Table::new(config.status_unknown));
             let seen = state.etcd.get_or_init(|| Arc::new(EtcdState::new(health)));
             let etcd = EtcdSource::new(config, Arc::clone(seen));
             tasks.push(spawn_source(&runtime, &state, 2, etcd, &events));
+            served = Some(Served::new(Arc::clone(seen), 2, events.downgrade()));
         }
         // From here on only sources hold the queue open: when the last ends, so does the cycle.
         drop(events);
@@ -218,7 +226,7 @@ impl ControlPlane {
             bounds: Bounds::default(),
         });
         let addresses = listeners.addresses();
-        let interfaces = listeners.serve(&runtime, config, &context);
+        let interfaces = listeners.serve(&runtime, config, &context, served);
         let parts = Parts { runtime, interfaces, tasks, store: writer, cycle, sockets };
         Ok(Self { parts: Some(parts), addresses, reloads, settings, state })
     }

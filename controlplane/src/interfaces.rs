@@ -13,8 +13,10 @@ use tokio::task::JoinHandle;
 
 use crate::StartError;
 use crate::api::{self, Context};
+use crate::compat::containerdns::remote::Remote;
 use crate::compat::{containerdns, containerdns_stats, kdns};
 use crate::config::Config;
+use crate::etcd::reach::Served;
 use crate::tls;
 
 /// What an interface waits for.
@@ -84,14 +86,24 @@ impl Listeners {
         }
     }
 
-    /// Serves them.
-    pub(crate) fn serve(self, runtime: &Runtime, config: &Config, context: &Arc<Context>) -> Interfaces {
+    /// Serves them. `served` tells when what is written to etcd is served.
+    pub(crate) fn serve(
+        self,
+        runtime: &Runtime,
+        config: &Config,
+        context: &Arc<Context>,
+        served: Option<Served>,
+    ) -> Interfaces {
+        let etcd = config.etcd.as_ref().zip(served);
         let mut interfaces = Interfaces::default();
         interfaces.spawn(runtime, self.admin, "admin API", |listener, stopped| {
             api::serve(listener, Arc::clone(context), stopped)
         });
         if let Some((bound, config)) = self.containerdns.zip(config.containerdns_api.clone()) {
-            let service = containerdns::Service::new(config, context.store.clone(), Arc::clone(&context.settings));
+            let remote = config.etcd.clone().zip(etcd);
+            let remote = remote.map(|(places, (etcd, served))| Remote::new(etcd, places, served));
+            let (store, settings) = (context.store.clone(), Arc::clone(&context.settings));
+            let service = containerdns::Service::new(config, store, remote, settings);
             interfaces.spawn(runtime, bound, "record interface of ContainerDNS", |listener, stopped| {
                 service.serve(listener, stopped)
             });

@@ -15,6 +15,7 @@ use crate::config::ZoneFileConfig;
 use crate::etcd::state::EtcdState;
 use crate::feed::Feed;
 use crate::ports::PortGauges;
+use crate::store::ReplicaState;
 use crate::views::Views;
 
 /// Upper bounds in seconds of the buckets of the publication histogram.
@@ -142,6 +143,8 @@ pub struct State {
     ports: OnceLock<Vec<Arc<PortGauges>>>,
     /// The etcd source, where there is one.
     pub(crate) etcd: OnceLock<Arc<EtcdState>>,
+    /// The store as a replica of etcd, where it is one.
+    pub(crate) replica: OnceLock<Arc<ReplicaState>>,
     /// What the kdns interface did not take, where there is one.
     pub(crate) kdns: OnceLock<Arc<Refusals>>,
     /// The names of views.
@@ -175,6 +178,7 @@ impl State {
             sources: sources.iter().map(|name| SourceState::new(name)).collect(),
             ports: OnceLock::new(),
             etcd: OnceLock::new(),
+            replica: OnceLock::new(),
             kdns: OnceLock::new(),
             views,
             feed: Arc::default(),

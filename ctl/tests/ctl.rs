@@ -202,7 +202,7 @@ fn files_are_compared_with_what_is_served() {
     assert_eq!((printed.code, differences["differences"].as_array().unwrap().len()), (5, 3), "{differences:#}");
     let wrong = desk.file("wrong.zone", &format!("{head}www A 192.0.2\n"));
     desk.fails(&["diff", "example.org", &wrong], 1, "wrong.zone:5: ");
-    desk.fails(&["diff", "example.net", &same], 1, "same.zone");
+    desk.fails(&["diff", "example.net", &same], 3, "zone example.net. does not exist");
 }
 
 #[test]
@@ -249,4 +249,123 @@ fn completions_know_every_command() {
             assert!(printed.out.contains(word), "{word} in what {shell} reads");
         }
     }
+}
+
+#[test]
+fn zones_are_exported_imported_and_compared() {
+    let desk = Desk::new();
+    let text = "$TTL 60\n@ SOA ns h 1 3600 600 86400 60\n@ NS ns\nns A 192.0.2.53\n\
+                www A 192.0.2.1 ;@ select=weighted weight=3\nwww A 192.0.2.2 ;@ down\n";
+    let file = desk.file("example.org.zone", text);
+    let replace = ["import", "example.org", file.as_str(), "--mode", "replace"];
+    let dry = desk.done(&[&replace[..], &["--dry-run"]].concat());
+    assert!(dry.contains("created    4\n") && dry.contains("dry_run    true\n"), "{dry}");
+    desk.fails(&["show", "example.org"], 3, "does not exist");
+    let done = desk.json(&replace);
+    assert_eq!((&done["created"], &done["deleted"]), (&4.into(), &0.into()), "{done}");
+    assert_eq!(desk.done(&["diff", "example.org", &file]), "");
+
+    let more = desk.file("more.json", r#"{"rrsets":[{"owner":"new","type":"TXT","ttl":5,"records":["\"x\""]}]}"#);
+    assert_eq!(desk.json(&["import", "example.org", &more])["created"], 1, "merge is the default");
+    assert_eq!(desk.json(&["import", "example.org", &more])["unchanged"], 1);
+    let wrong = desk.file("wrong.zone", &format!("{text}www A 192.0.2\n"));
+    desk.fails(&["import", "example.org", &wrong], 1, "nothing was imported: line 7");
+    desk.fails(&["import", "example.net", &more], 3, "zone example.net. does not exist");
+
+    for format in ["zone", "json"] {
+        let out = desk.directory.path().join(format!("out.{format}")).display().to_string();
+        assert_eq!(desk.done(&["export", "example.org", "--format", format, "--out", &out]), "");
+        assert_eq!(desk.done(&["export", "example.org", "--format", format]), fs::read_to_string(&out).unwrap());
+        assert_eq!(desk.done(&["diff", "example.org", &out]), "", "{format}");
+        let back = desk.json(&["import", "example.org", &out, "--mode", "replace", "--format", format]);
+        assert_eq!(
+            (&back["created"], &back["replaced"], &back["deleted"]),
+            (&0.into(), &0.into(), &0.into()),
+            "{back}"
+        );
+    }
+    desk.fails(&["export", "example.net"], 3, "does not exist");
+}
+
+#[test]
+fn changes_are_printed_as_they_are_published() {
+    let desk = Desk::new();
+    desk.done(&["create", "zone", "example.org."]);
+    desk.done(&["create", "zone", "example.net."]);
+    let url = format!("http://{}", desk.server.address);
+    let from = desk.json(&["status"])["snapshot"]["generation"].to_string();
+    let watch = move |more: &'static [&'static str]| {
+        let (url, from) = (url.clone(), from.clone());
+        std::thread::spawn(move || {
+            let words = ["watch", "example.org", "--server", &url, "--from", &from, "--count", "4"];
+            run(&[&words[..], more].concat(), "")
+        })
+    };
+    let (table, json) = (watch(&[]), watch(&["--output", "json"]));
+    desk.done(&["create", "record", "example.net", "www", "A", "192.0.2.9"]);
+    desk.done(&["create", "record", "example.org", "www", "A", "192.0.2.1", "192.0.2.2", "--ttl", "5"]);
+    desk.done(&["delete", "record", "example.org", "www", "A"]);
+    let (table, json) = (table.join().unwrap(), json.join().unwrap());
+    // The serial of the SOA record is raised by each of them.
+    let lines = table.out.lines().map(|line| line.split_once(' ').unwrap().1);
+    let lines: Vec<&str> = lines.filter(|line| !line.contains(" SOA ")).collect();
+    let expected = [
+        "example.org. + www.example.org. 5 A 192.0.2.1",
+        "example.org. + www.example.org. 5 A 192.0.2.2",
+        "example.org. - www.example.org. A",
+    ];
+    assert_eq!((lines.as_slice(), table.code), (&expected[..], 0), "{table:?}");
+    let events = json.out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let events: Vec<Value> = events.filter(|event| event["data"]["type"] != "SOA").collect();
+    assert_eq!(events.len(), 2, "{json:?}");
+    assert_eq!((&events[0]["event"], &events[0]["data"]["rrset"]["ttl"]), (&"change".into(), &5.into()));
+    assert_eq!(events[1]["data"]["rrset"], Value::Null);
+}
+
+#[test]
+fn views_are_listed_made_and_removed() {
+    let desk = Desk::new();
+    assert_eq!(desk.done(&["views"]), "VIEW  SOURCE  WRITABLE  NETWORKS\n");
+    desk.done(&["views", "set", "office", "192.0.2.0/24", "2001:db8::/32"]);
+    let office = "office  store   yes       192.0.2.0/24 2001:db8::/32";
+    assert_eq!(desk.done(&["views", "list"]).lines().nth(1), Some(office));
+    desk.done(&["create", "zone", "example.org."]);
+    desk.done(&["create", "record", "example.org", "www", "A", "192.0.2.1", "--view", "office"]);
+    assert!(
+        desk.done(&["show", "example.org", "www", "A", "--view", "office"]).ends_with("192.0.2.1  ;@ view=office\n")
+    );
+    desk.fails(&["show", "example.org", "www", "A"], 3, "does not exist");
+    desk.done(&["update", "record", "example.org", "www", "A", "192.0.2.2", "--view", "office"]);
+    desk.done(&["delete", "record", "example.org", "www", "A", "--view", "office"]);
+    desk.done(&["views", "delete", "office"]);
+    desk.fails(&["views", "delete", "office"], 3, "");
+    desk.fails(&["views", "set", "office", "192.0.2.0/99"], 1, "prefixes[0]");
+}
+
+#[test]
+fn who_changes_the_same_at_the_same_time_is_told() {
+    let desk = Desk::new();
+    desk.done(&["create", "zone", "example.org."]);
+    desk.done(&["create", "record", "example.org", "n", "TXT", "0"]);
+    let url = format!("http://{}", desk.server.address);
+    let writers: Vec<_> = (0..4)
+        .map(|writer: usize| {
+            let url = url.clone();
+            std::thread::spawn(move || {
+                let words = |number: usize| format!("\"{writer}-{number}\"");
+                let update = |number: usize| {
+                    let record = words(number);
+                    run(&["update", "record", "example.org", "n", "TXT", "--add", &record, "--server", &url], TOKEN)
+                        .code
+                };
+                (0..10).filter(|&number| update(number) == 0).map(words).collect::<Vec<_>>()
+            })
+        })
+        .collect();
+    let written: Vec<String> = writers.into_iter().flat_map(|writer| writer.join().unwrap()).collect();
+    let rrset = desk.json(&["show", "example.org", "n", "TXT"]);
+    let records: Vec<&str> =
+        rrset["records"].as_array().unwrap().iter().map(|record| record.as_str().unwrap()).collect();
+    assert_eq!(records.len(), written.len() + 1, "what was told to be done is there, and nothing else");
+    assert!(written.iter().all(|record| records.contains(&record.as_str())) && !written.is_empty());
 }

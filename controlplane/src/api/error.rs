@@ -165,6 +165,9 @@ impl From<WriteError> for ApiError {
             WriteError::Full(_) => Self::new(507, "disk_full", message).remedy(
                 "make room on the disk of store.path; nothing of the request was written, and the next one is as soon as there is room",
             ),
+            WriteError::Etcd(_) => Self::new(503, "etcd_unavailable", message)
+                .remedy("see that etcd's members run and can be reached (etcdctl endpoint health); what was stored stays served")
+                .header("retry-after", "1"),
             WriteError::Unavailable => Self::unavailable(&message),
         }
     }

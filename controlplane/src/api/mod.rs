@@ -16,8 +16,9 @@ pub mod ready;
 mod reload;
 mod request;
 pub mod route;
-mod selection;
+pub(crate) mod selection;
 mod show;
+mod stats;
 mod transaction;
 mod views;
 mod watch;
@@ -183,6 +184,7 @@ async fn answer(
             }
         }
         Endpoint::ListViews | Endpoint::GetView => views::answer(context, &request),
+        Endpoint::Stats | Endpoint::TopNames | Endpoint::NameStats => stats::answer(context, &request).await,
         _ => read::answer(context, &request).await,
     }
 }

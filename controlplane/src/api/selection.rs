@@ -81,7 +81,7 @@ fn number(value: &Value, field: &str) -> Result<u16, ApiError> {
 }
 
 /// A selection from as many records as there are, with a member for each.
-pub(super) fn show(selection: Selection, records: usize) -> Value {
+pub(crate) fn show(selection: Selection, records: usize) -> Value {
     let Selection { mode, answers_max, mut members } = selection;
     members.resize(records, Member::default());
     let members: Vec<Value> =

@@ -43,6 +43,7 @@ impl Config {
         self.sockets.compare(&new.sockets, &mut changes);
         take_ports(&mut self.ports, &new.ports, &mut changes);
         changes.restart("store.path", &self.store.path, &new.store.path);
+        changes.restart("store.backend", &self.store.etcd, &new.store.etcd);
         changes.live("zone_file", &mut self.zone_files, &new.zone_files);
         changes.restart("etcd", &self.etcd, &new.etcd);
         changes.live("view", &mut self.views, &new.views);

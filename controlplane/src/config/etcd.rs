@@ -68,7 +68,7 @@ pub struct EtcdConfig {
     pub timeout: Duration,
     /// The copy on disk.
     pub cache_file: PathBuf,
-    /// What is read; at least one tree, no zone twice.
+    /// What is read, no zone twice; at least one tree, unless etcd is there for the store.
     pub trees: Vec<Tree>,
     /// What the keys with the status of addresses begin with, without a slash at the end; nothing: they are not read.
     pub status_path: Option<String>,
@@ -102,10 +102,11 @@ impl fmt::Debug for Password {
     }
 }
 
-/// Checks both tables; nothing where there are no endpoints.
+/// Checks both tables; nothing where there are no endpoints. `is_stored`: the store is in that etcd too.
 pub(super) fn etcd(
     spec: &Etcd,
     trees: &[Spanned<EtcdTree>],
+    is_stored: bool,
     base: &Path,
     problems: &mut Problems<'_>,
 ) -> Option<EtcdConfig> {
@@ -121,7 +122,7 @@ pub(super) fn etcd(
         }
         return None;
     };
-    if trees.is_empty() {
+    if trees.is_empty() && !is_stored {
         let remedy = "add a table [[etcd_tree]] with layout and zones";
         problems.add(Some(list.span()), "etcd.endpoints", "nothing says what is to be read", remedy);
     }

@@ -205,6 +205,12 @@ pub struct Port {
 pub struct Store {
     /// The store's file.
     pub path: Option<Spanned<PathBuf>>,
+    /// `embedded` or `etcd`.
+    pub backend: Option<Spanned<String>>,
+    /// What the store's keys in etcd begin with.
+    pub etcd_prefix: Option<Spanned<String>>,
+    /// True: an etcd that has nothing there is filled from the file.
+    pub etcd_import: Option<Spanned<bool>>,
 }
 
 /// `[[zone_file]]`
@@ -290,6 +296,9 @@ pub const KEYS: &[&str] = &[
     "port.kernel",
     "port.kernel_interface",
     "store.path",
+    "store.backend",
+    "store.etcd_prefix",
+    "store.etcd_import",
     "zone_file.zone",
     "zone_file.path",
     "etcd.endpoints",
@@ -327,6 +336,7 @@ pub const KEYS: &[&str] = &[
     "containerdns_api.generation",
     "containerdns_api.ttl",
     "containerdns_api.answers",
+    "containerdns_api.store",
     "stats.names",
     "containerdns_stats.listen",
     "containerdns_stats.token_file",

@@ -5,6 +5,7 @@ mod change;
 mod containerdns_api;
 mod dns;
 mod etcd;
+mod etcd_places;
 mod etcd_tree;
 pub mod file;
 mod kdns_api;
@@ -15,6 +16,7 @@ mod rate_limit;
 mod secret;
 mod sockets;
 mod stats;
+mod store;
 mod validate;
 mod view;
 mod workers;
@@ -35,10 +37,12 @@ pub use access::{AccessToken, Permission};
 pub use change::Changes;
 pub use containerdns_api::{ContainerdnsApiConfig, Generation};
 pub use etcd::{EtcdConfig, EtcdTls};
+pub use etcd_places::EtcdPlaces;
 pub use kdns_api::KdnsApiConfig;
 pub use problem::{ConfigError, Problem};
 pub use sockets::SocketsConfig;
 pub use stats::{ContainerdnsStatsConfig, StatsConfig};
+pub use store::StoreEtcdConfig;
 
 /// Everything that an operator decides, checked.
 #[derive(Clone, Debug)]
@@ -185,6 +189,8 @@ pub enum KernelKind {
 pub struct StoreConfig {
     /// The store's file.
     pub path: PathBuf,
+    /// Of which etcd the file is a replica; none: it stands by itself.
+    pub etcd: Option<StoreEtcdConfig>,
 }
 
 /// A zone file to serve.

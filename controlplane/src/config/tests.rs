@@ -348,6 +348,8 @@ fn the_example_with_everything_switched_on_is_taken() {
         })
         .collect();
     let switched_on = switched_on.replace("user = \"ringdns\"\n", "");
+    let switched_on = switched_on.replace("backend = \"embedded\"", "backend = \"etcd\"");
+    let switched_on = switched_on.replace("\nstore = \"embedded\"", "\nstore = \"etcd\"");
     let error = parse(&switched_on).unwrap_err().to_string();
     assert!(error.contains("secret 1 is not"), "the shown secret is none: {error}");
     let switched_on = switched_on.replace("[\"change me\"]", "[\"000102030405060708090a0b0c0d0e0f\"]");
@@ -361,6 +363,8 @@ fn the_example_with_everything_switched_on_is_taken() {
     let interface = config.containerdns_api.unwrap();
     assert_eq!((interface.ttl_seconds, interface.generation), (30, Generation::Both));
     assert_eq!(interface.domains, ["containerdns.local.".parse().unwrap()]);
+    assert_eq!(interface.etcd.unwrap().monitor_prefix, "/containerdns/monitor/status/");
+    assert_eq!(config.store.etcd.map(|etcd| (etcd.prefix, etcd.import)), Some(("/ringdns".to_owned(), false)));
     let kdns = config.kdns_api.unwrap();
     assert_eq!((kdns.zones.len(), kdns.tls, kdns.token.is_some()), (2, None, true));
     let etcd = config.etcd.unwrap();

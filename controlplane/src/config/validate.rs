@@ -21,12 +21,7 @@ use super::sockets::sockets;
 use super::stats::stats;
 use super::view::views;
 use super::workers::workers;
-use super::{
-    AdminConfig, Config, ConfigError, EalConfig, LogConfig, LogFormat, StoreConfig, Token, ZoneFileConfig, secret,
-};
-
-/// Where the store lies unless the file says otherwise.
-const STORE_PATH: &str = "/var/lib/ringdns/ringdns.redb";
+use super::{AdminConfig, Config, ConfigError, EalConfig, LogConfig, LogFormat, Token, ZoneFileConfig, secret, store};
 
 /// Where the admin API listens unless the file says otherwise.
 const ADMIN_LISTEN: std::net::SocketAddr = std::net::SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8053);
@@ -76,6 +71,8 @@ fn add_spec_error(problems: &mut Problems<'_>, error: &SpecError) {
 
 /// Checks table by table.
 fn checked(path: &Path, base: &Path, spec: file::V1, problems: &mut Problems<'_>) -> Config {
+    let is_stored = store::is_in_etcd(&spec.store);
+    let etcd = etcd(&spec.etcd, &spec.etcd_tree, is_stored, base, problems);
     Config {
         path: path.to_path_buf(),
         dns: dns(&spec.dns, base, problems),
@@ -84,12 +81,12 @@ fn checked(path: &Path, base: &Path, spec: file::V1, problems: &mut Problems<'_>
         workers: workers(&spec.workers, problems),
         eal: eal(&spec.eal, problems),
         ports: ports(&spec.port, problems),
-        store: store(spec.store, base, problems),
+        store: store::store(spec.store, etcd.is_some(), base, problems),
         zone_files: zone_files(&spec.zone_file, base, problems),
-        etcd: etcd(&spec.etcd, &spec.etcd_tree, base, problems),
+        containerdns_api: containerdns_api(&spec.containerdns_api, etcd.as_ref(), base, problems),
+        etcd,
         views: views(&spec.view, problems),
         admin: admin(spec.admin, &spec.admin_token, base, problems),
-        containerdns_api: containerdns_api(&spec.containerdns_api, base, problems),
         stats: stats(&spec.stats, &spec.containerdns_stats, base, problems),
         kdns_api: kdns_api(&spec.kdns_api, base, problems),
         log: log(spec.log, problems),
@@ -125,22 +122,6 @@ fn eal(spec: &file::Eal, problems: &mut Problems<'_>) -> EalConfig {
     let bounds = MEMORY_MIB_MIN..=MEMORY_MIB_MAX;
     let memory = number(spec.memory_mib.as_ref(), "eal.memory_mib", bounds, " MiB", 256, problems);
     EalConfig { hugepages: spec.hugepages.unwrap_or(false), memory_mib: u32::try_from(memory).unwrap_or(u32::MAX) }
-}
-
-/// `[store]`
-fn store(spec: file::Store, base: &Path, problems: &mut Problems<'_>) -> StoreConfig {
-    let path = spec.path.unwrap_or_else(|| Spanned::new(0..0, PathBuf::from(STORE_PATH)));
-    if path.get_ref().as_os_str().is_empty() {
-        problems.add(Some(path.span()), "store.path", "the path is empty", "name a file on a local disk");
-    } else if base.join(path.get_ref()).is_dir() {
-        problems.add(
-            Some(path.span()),
-            "store.path",
-            "a directory is given",
-            "name a file in it, such as ringdns.redb",
-        );
-    }
-    StoreConfig { path: base.join(path.get_ref()) }
 }
 
 /// `[[zone_file]]`

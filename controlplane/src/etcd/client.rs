@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use etcd_client::{
-    Certificate, Client, ConnectOptions, Error, GetOptions, Identity, KeyValue, ResponseHeader, TlsOptions,
-    WatchOptions, WatchStream,
+    Certificate, Client, ConnectOptions, Error, GetOptions, Identity, KeyValue, ResponseHeader, TlsOptions, Txn,
+    TxnResponse, WatchOptions, WatchStream,
 };
 
 use super::layout::Tree;
@@ -155,6 +155,12 @@ impl Member {
         let more = answer.more();
         let pairs = answer.take_kvs().into_iter().map(KeyValue::into_key_value).collect();
         Ok(Page { header, pairs, more })
+    }
+
+    /// Carries out a transaction.
+    pub(super) async fn txn(&self, transaction: Txn) -> Result<TxnResponse, SessionError> {
+        let mut kv = self.client.kv_client().max_decoding_message_size(MESSAGE_BYTES_MAX);
+        within(self.timeout, kv.txn(transaction)).await
     }
 
     /// Watches ranges, each from its own revision on; the watch of a range has its place, counted from 1, for a number.

@@ -51,7 +51,7 @@ pub struct Tree {
 
 impl Tree {
     /// The prefix of all keys of a zone, without a slash at the end.
-    pub(super) fn path(&self, zone: &WireName) -> Vec<u8> {
+    pub(crate) fn path(&self, zone: &WireName) -> Vec<u8> {
         let labels: Vec<&[u8]> = zone.labels().filter(|label| !label.is_empty()).collect();
         let mut path = self.prefix.clone().into_bytes();
         for label in labels.into_iter().rev() {
@@ -65,6 +65,11 @@ impl Tree {
     fn name(&self, key: &[u8]) -> Option<Result<WireName, Fault>> {
         let rest = key.strip_prefix(self.prefix.as_bytes())?.strip_prefix(b"/")?;
         Some(name_of_path(rest.strip_suffix(b"/").unwrap_or(rest)))
+    }
+
+    /// The name that a key stands for, for those who write keys; nothing where it stands for none.
+    pub(crate) fn name_of(&self, key: &[u8]) -> Option<WireName> {
+        self.name(key)?.ok()
     }
 
     /// The innermost zone that a name is in.

@@ -15,9 +15,12 @@
 mod cache;
 mod client;
 mod containerdns;
+pub(crate) mod follow;
 mod kdns;
+pub(crate) mod kv;
 mod layout;
 mod model;
+pub(crate) mod reach;
 mod rrsets;
 mod skydns;
 pub(crate) mod source;

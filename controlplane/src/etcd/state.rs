@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use prometheus_client::encoding::DescriptorEncoder;
 use serde_json::{Value, json};
 
+use super::reach::Reach;
 use crate::health::Table;
 use crate::metrics::{Labels, counter, gauge};
 use crate::state::now_ms;
@@ -31,6 +32,8 @@ pub(crate) struct EtcdState {
     pub(super) contact_ms: AtomicU64,
     /// True as long as what is served was never compared with etcd since the start.
     pub(super) from_cache: AtomicBool,
+    /// Up to where each range was handed over.
+    pub(super) reach: Reach,
     /// Which addresses are up.
     pub(super) health: Arc<Table>,
     /// Prefixes of trees whose questions with `*` and `any` are not answered for their number.

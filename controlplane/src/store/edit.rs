@@ -8,6 +8,7 @@ use std::fmt;
 use redb::{ReadableDatabase as _, ReadableTable, WriteTransaction};
 use ringdns_engine::name::WireName;
 
+use super::etcd::{Kind, Logged};
 use super::schema::{NOTES, RRSETS, VIEWS, ZONES, after, rrset_key, rrset_of};
 use super::view::{self, View, existing};
 use super::write::{Stored as _, Tables};
@@ -82,7 +83,7 @@ pub struct Desk<'a, 't> {
     /// The tables of the transaction.
     tables: &'a mut Tables<'t>,
     /// Notes of the transaction.
-    notes: redb::Table<'t, &'static [u8], &'static [u8]>,
+    notes: Logged<'t, &'static [u8], &'static [u8]>,
     /// What the cycle has to know.
     changes: Vec<Change>,
     /// True once anything was written.
@@ -97,15 +98,15 @@ impl fmt::Debug for Desk<'_, '_> {
 
 impl Look for Desk<'_, '_> {
     fn notes(&self) -> Option<&impl ReadableTable<&'static [u8], &'static [u8]>> {
-        Some(&self.notes)
+        Some(&*self.notes)
     }
 
     fn rrsets(&self) -> &impl ReadableTable<&'static [u8], &'static [u8]> {
-        &self.tables.rrsets
+        &*self.tables.rrsets
     }
 
     fn view_table(&self) -> Option<&impl ReadableTable<&'static str, &'static str>> {
-        Some(&self.tables.views)
+        Some(&*self.tables.views)
     }
 }
 
@@ -158,7 +159,7 @@ pub(super) fn carry_out<'t>(
     tables: &mut Tables<'t>,
     transaction: &'t WriteTransaction,
 ) -> Result<Edited, WriteError> {
-    let notes = transaction.open_table(NOTES).stored()?;
+    let notes = Logged::open(transaction, NOTES, Kind::Note, tables.log.as_ref())?;
     let mut desk = Desk { tables, notes, changes: Vec::new(), written: false };
     let outcome = edit.edit(&mut desk);
     let Desk { changes, written, .. } = desk;

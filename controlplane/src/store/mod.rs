@@ -4,7 +4,10 @@
 //! and one publication.
 
 mod apex;
+mod commit;
 mod edit;
+mod etcd;
+mod handle;
 mod import;
 mod schema;
 pub mod source;
@@ -14,6 +17,8 @@ mod view;
 mod write;
 
 #[cfg(test)]
+mod kill;
+#[cfg(test)]
 mod tests;
 
 use std::path::{Path, PathBuf};
@@ -22,9 +27,11 @@ use std::sync::Arc;
 pub(crate) use apex::split_soa;
 pub use edit::{Desk, Edit};
 pub(crate) use edit::{Look, Reading};
+pub(crate) use etcd::ReplicaState;
+pub(crate) use handle::{StoreHandle, Wait, Written};
 pub(crate) use import::{Counts, Import};
 pub use schema::FORMAT_VERSION;
-pub(crate) use source::{StoreHandle, StoreSource, Wait, Written};
+pub(crate) use source::StoreSource;
 pub(crate) use tag::{Condition, Tag, Tags};
 pub(crate) use transaction::{Operation, Transaction};
 pub use write::{Outcome, SoaFields, Write, WriteError, ZoneFields};
@@ -64,6 +71,14 @@ pub enum OpenError {
         path: PathBuf,
         /// Why.
         error: String,
+    },
+    /// The file has zones of its own, and is to be a replica of etcd.
+    #[error("store.path: {} has zones of its own and is no replica of etcd at {prefix}; to put them into an etcd that has nothing there, set store.etcd_import = true; to begin with what etcd has, set store.path to a new file", path.display())]
+    NoReplica {
+        /// The file.
+        path: PathBuf,
+        /// What etcd's keys begin with.
+        prefix: String,
     },
     /// The file was written by a newer RingDNS.
     #[error("store.path: {} has format {found}, and this RingDNS knows formats up to {FORMAT_VERSION}; install the newer RingDNS again, or set store.path to another file", path.display())]

@@ -147,7 +147,7 @@ impl Tags {
             (Self::Any, Some(_)) => true,
             (Self::These(tags), Some(tag)) => {
                 let tag = tag.to_string();
-                tags.iter().any(|known| *known == tag)
+                tags.contains(&tag)
             }
         }
     }

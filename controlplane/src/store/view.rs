@@ -72,14 +72,14 @@ pub(super) fn load(read: &ReadTransaction) -> Result<Option<Change>, redb::Error
 impl Tables<'_> {
     /// Which clients see which view.
     pub(super) fn clients(&self) -> Result<ClientsOfViews, WriteError> {
-        Ok(clients(&list(&self.views)?))
+        Ok(clients(&list(&*self.views)?))
     }
 
     /// See [`Write::PutView`](super::Write::PutView).
     pub(super) fn put_view(&mut self, name: &str, networks: &[Network]) -> Result<Outcome, WriteError> {
         let mut seen = HashSet::new();
         let networks: Vec<Network> = networks.iter().copied().filter(|&network| seen.insert(network)).collect();
-        let views = list(&self.views)?;
+        let views = list(&*self.views)?;
         let mut exists = false;
         for (other, theirs) in &views {
             if other == name {

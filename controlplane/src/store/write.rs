@@ -12,6 +12,7 @@ use ringdns_engine::snapshot::edit::{EditError, Editor, RrsetSpec};
 
 use super::apex::zone_records;
 use super::edit::Edit;
+use super::etcd::{Kind, Log, Logged};
 use super::schema::{
     META, RRSETS, VIEWS, ZONES, after, mark_format, owner_key, rrset_key, rrset_of, rrset_value, split_rrset_key,
 };
@@ -172,6 +173,9 @@ pub enum WriteError {
     /// There is no room for the file.
     #[error("the store's file cannot grow: {0}")]
     Full(String),
+    /// etcd, which has to have it first.
+    #[error("{0}")]
+    Etcd(String),
     /// The program ends, or has not read the store yet.
     #[error("the store takes no writes now")]
     Unavailable,
@@ -207,11 +211,13 @@ pub(super) struct Tables<'t> {
     /// Facts about the file.
     pub(super) meta: Table<'t, &'static str, u64>,
     /// The zones.
-    pub(super) zones: Table<'t, &'static [u8], &'static [u8]>,
+    pub(super) zones: Logged<'t, &'static [u8], &'static [u8]>,
     /// The RRsets.
-    pub(super) rrsets: Table<'t, &'static [u8], &'static [u8]>,
+    pub(super) rrsets: Logged<'t, &'static [u8], &'static [u8]>,
     /// The views.
-    pub(super) views: Table<'t, &'static str, &'static str>,
+    pub(super) views: Logged<'t, &'static str, &'static str>,
+    /// Where written rows are noted.
+    pub(super) log: Option<Log>,
     /// True once a view is another.
     pub(super) views_changed: bool,
     /// By how much the serials of zones are to rise: one write of the SOA serves all changes of a transaction.
@@ -219,11 +225,17 @@ pub(super) struct Tables<'t> {
 }
 
 impl<'t> Tables<'t> {
-    /// Opens them; [`Tables::finish`] belongs at the end.
-    pub(super) fn open(transaction: &'t WriteTransaction) -> Result<Self, WriteError> {
-        let (zones, rrsets) = (transaction.open_table(ZONES).stored()?, transaction.open_table(RRSETS).stored()?);
-        let (meta, views) = (transaction.open_table(META).stored()?, transaction.open_table(VIEWS).stored()?);
-        Ok(Self { meta, zones, rrsets, views, views_changed: false, rises: HashMap::new() })
+    /// Opens them; [`Tables::finish`] belongs at the end. What is written is noted in the log, where there is one.
+    pub(super) fn open(transaction: &'t WriteTransaction, log: Option<&Log>) -> Result<Self, WriteError> {
+        Ok(Self {
+            meta: transaction.open_table(META).stored()?,
+            zones: Logged::open(transaction, ZONES, Kind::Zone, log)?,
+            rrsets: Logged::open(transaction, RRSETS, Kind::Rrset, log)?,
+            views: Logged::open(transaction, VIEWS, Kind::View, log)?,
+            log: log.cloned(),
+            views_changed: false,
+            rises: HashMap::new(),
+        })
     }
 
     /// Raises the serials of the zones that were changed; gives what the cycle has to know of that, and of views.
@@ -322,7 +334,7 @@ impl<'t> Tables<'t> {
             return Err(WriteError::ZoneNotFound);
         }
         self.rises.remove(apex);
-        self.rrsets.retain_in(prefix.as_slice()..after(&prefix).as_slice(), |_, _| false).stored()?;
+        self.rrsets.clear_below(&prefix).stored()?;
         changes.push(Change::RemoveZone(apex.clone()));
         Ok(Outcome::Deleted)
     }

@@ -91,7 +91,7 @@ impl Server {
     }
 
     /// Starts with configuration text, where that can be done.
-    fn try_start_text(directory: &Path, text: &str) -> Result<Self, StartError> {
+    pub fn try_start_text(directory: &Path, text: &str) -> Result<Self, StartError> {
         let path = directory.join("ringdns.toml");
         let config = Config::parse(&path, text).unwrap();
         let publisher = Publisher::new(Snapshot::empty());

@@ -35,7 +35,9 @@ pub(super) fn import(api: &Api, import: &Import, screen: &mut Screen<'_, '_>) ->
         Box::new(File::open(&import.file).map_err(fault)?)
     };
     let body = SendBody::from_reader(&mut input);
-    let answer = api.send("POST", &path, &[("content-type", media)], body)?;
+    // RFC 9110 section 10.1.1: a server that refuses says so before a large zone is sent, and not by closing the connection
+    // while it is.
+    let answer = api.send("POST", &path, &[("content-type", media), ("expect", "100-continue")], body)?;
     let mut told = Instant::now();
     for line in BufReader::new(answer.body.into_reader()).lines() {
         let line = line.map_err(|error| {
