@@ -10,9 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use etcd_client::{
-    Client, CompactionOptions, ConnectOptions, Error, GetOptions, Permission, PutOptions, Txn, TxnOp,
-};
+use etcd_client::{Client, CompactionOptions, ConnectOptions, Error, GetOptions, Permission, PutOptions, Txn, TxnOp};
 
 /// The program: an installed one, or the one that scripts/reference-server has unpacked.
 fn program() -> PathBuf {
