@@ -64,6 +64,11 @@ impl Stats {
         self.counters().filter_map(Counters::names)
     }
 
+    /// True where names are counted.
+    pub(crate) fn counts_names(&self) -> bool {
+        self.tallies().next().is_some()
+    }
+
     /// The numbers now.
     pub(crate) fn totals(&self) -> Totals {
         let mut totals = Totals::default();

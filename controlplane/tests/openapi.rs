@@ -100,6 +100,7 @@ fn text(key: &str, dice: &mut Dice) -> String {
         ],
         "ns" | "mname" | "rname" => &["ns.example.", ".", "a.b.c."],
         "view" => &["office", "default", "nowhere"],
+        "name" => &["www.example.org.", "www.example.org", "x.example"],
         "view_name" => &["office", "fuzz", "default", "x"],
         "prefixes" => &["192.0.2.0/24", "10.0.0.0/8", "2001:db8::/32", "192.0.2.1"],
         "if_match" | "If-Match" | "If-None-Match" => &["*", "\"0\"", "W/\"0\"", "\"a\", \"b\""],
@@ -305,9 +306,16 @@ fn complaint(document: &Value, request: &Request, answer: &Answer) -> Option<Str
 fn every_answer_is_one_that_the_document_announces() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("z"), "$TTL 1\n@ SOA a. b. 1 2 3 4 5\n@ NS a.\nwww A 192.0.2.1\n").unwrap();
-    let more = "[[view]]\nname = \"office\"\nprefixes = [\"192.0.2.0/24\"]\n[[zone_file]]\nzone = \"file.example\"\npath = \"z\"\n";
+    let more = "[[view]]\nname = \"office\"\nprefixes = [\"192.0.2.0/24\"]\n[[zone_file]]\nzone = \"file.example\"\npath = \"z\"\n\
+                [sockets]\nlisten = [\"127.0.0.1:0\"]\n[stats]\nnames = 100\n";
     let server = Server::start(directory.path(), more);
     server.json("PUT", "/api/v1/zones/example.org", "");
+    // So that there is a name that was asked for.
+    let asker = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    asker.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let question = ringdns_engine::testing::query("www.example.org.", 1);
+    asker.send_to(&question, server.plane().socket_addresses()[0]).unwrap();
+    asker.recv(&mut [0; 512]).unwrap();
     let document = server.get("/api/v1/openapi.json").1;
     let mut operations = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {

@@ -4,6 +4,7 @@
 
 mod common;
 
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
@@ -342,6 +343,14 @@ fn tokens_are_for_zones_and_permit_some_things() {
         "the token of the configuration permits all"
     );
 
+    let mut watch = std::net::TcpStream::connect(server.address).unwrap();
+    watch.set_read_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
+    let get =
+        "GET /api/v1/watch HTTP/1.1\r\nhost: t\r\nconnection: close\r\nauthorization: Bearer token-viewer\r\n\r\n";
+    watch.write_all(get.as_bytes()).unwrap();
+    let mut start = [0; 16];
+    watch.read_exact(&mut start).unwrap();
+
     // A token that is taken out of the configuration is good for nothing from the next reload on.
     let path = directory.path().join("ringdns.toml");
     let mut running =
@@ -352,4 +361,9 @@ fn tokens_are_for_zones_and_permit_some_things() {
     server.plane().reconfigure(&new, &changes).blocking_recv().unwrap();
     assert_eq!(server.get("/api/v1/zones").0, 200);
     assert_eq!(ask("deploy", "PUT", "/api/v1/zones/example.org", "").0, 401);
+    // Something happens, and nothing of it is told to whose token is none any more.
+    assert_eq!(server.json("PUT", "/api/v1/zones/secret.example", "").0, 201);
+    let mut rest = String::new();
+    watch.read_to_string(&mut rest).unwrap();
+    assert!(!rest.contains("secret.example"), "{rest}");
 }

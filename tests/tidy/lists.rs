@@ -7,7 +7,9 @@ pub const ARROWS: &[(&str, &[&str])] = &[
     ("ringdns-hugepages", &[]),
     ("ringdns-dataplane", &["ringdns-engine", "ringdns-ffi", "ringdns-hugepages"]),
     ("ringdns-controlplane", &["ringdns-engine"]),
-    ("ringdns", &["ringdns-engine", "ringdns-dataplane", "ringdns-controlplane", "ringdns-hugepages"]),
+    // Speaks to a running server over HTTP; its tests alone start one.
+    ("ringdns-ctl", &["ringdns-engine", "ringdns-controlplane"]),
+    ("ringdns", &["ringdns-engine", "ringdns-dataplane", "ringdns-controlplane", "ringdns-ctl", "ringdns-hugepages"]),
     // The outer tests' harness runs the built server for the benches too.
     ("ringdns-bench", &["ringdns-engine", "ringdns-dataplane", "ringdns-tests"]),
     ("ringdns-fuzz", &["ringdns-engine", "ringdns-controlplane"]),

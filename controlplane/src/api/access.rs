@@ -29,6 +29,15 @@ impl Caller {
         }
     }
 
+    /// True where the caller may still read as it could when it began to.
+    pub(super) fn may_go_on(&self, context: &Context) -> bool {
+        let tokens = context.settings.tokens();
+        match self {
+            Self::Anyone => !tokens.read_needs_token,
+            Self::Holder(token) => tokens.still_has(token),
+        }
+    }
+
     /// Refuses what the caller may not do in a zone.
     pub(super) fn check(&self, permission: Permission, apex: &WireName) -> Result<(), ApiError> {
         if self.may(permission, apex) {

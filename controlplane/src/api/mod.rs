@@ -18,6 +18,7 @@ mod request;
 pub mod route;
 pub(crate) mod selection;
 mod show;
+mod stats;
 mod transaction;
 mod views;
 mod watch;
@@ -183,6 +184,7 @@ async fn answer(
             }
         }
         Endpoint::ListViews | Endpoint::GetView => views::answer(context, &request),
+        Endpoint::Stats | Endpoint::TopNames | Endpoint::NameStats => stats::answer(context, &request).await,
         _ => read::answer(context, &request).await,
     }
 }

@@ -1,5 +1,7 @@
 //! What a request carries beside its path: the query string, the body, and what it expects to find.
 
+use std::time::Duration;
+
 use futures_util::{Stream, StreamExt as _};
 use warp::http::HeaderMap;
 
@@ -16,6 +18,9 @@ const TRANSACTION_BYTES_MAX: usize = 16 << 20;
 
 /// Largest body of an import in bytes: some ten million records.
 const IMPORT_BYTES_MAX: usize = 1 << 30;
+
+/// A client that sends nothing of its body for so long is given up: it may hold what others wait for.
+const STALLED_AFTER: Duration = Duration::from_secs(30);
 
 /// JSON, where nothing else is taken.
 pub(super) const JSON: &str = "application/json";
@@ -164,7 +169,11 @@ pub(super) async fn read_body(
     }
     let mut bytes = Vec::new();
     let mut body = std::pin::pin!(body);
-    while let Some(piece) = body.next().await {
+    let stalled = |_| {
+        let message = format!("nothing has come for {} seconds", STALLED_AFTER.as_secs());
+        ApiError::new(408, "body_stalled", message).remedy("send the body in one go")
+    };
+    while let Some(piece) = tokio::time::timeout(STALLED_AFTER, body.next()).await.map_err(stalled)? {
         let mut piece = piece.map_err(|error| ApiError::new(400, "body_cut_off", error.to_string()))?;
         if bytes.len() + piece.remaining() > bytes_max {
             return Err(too_large());

@@ -54,6 +54,12 @@ pub enum Endpoint {
     PutView,
     /// Removes a view.
     DeleteView,
+    /// What was asked for, in numbers.
+    Stats,
+    /// The names that were asked for most.
+    TopNames,
+    /// How often one name was asked for.
+    NameStats,
 }
 
 impl Endpoint {
@@ -118,6 +124,9 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/api/v1/views/{view_name}", Endpoint::GetView),
     route("PUT", "/api/v1/views/{view_name}", Endpoint::PutView),
     route("DELETE", "/api/v1/views/{view_name}", Endpoint::DeleteView),
+    route("GET", "/api/v1/stats", Endpoint::Stats),
+    route("GET", "/api/v1/stats/names", Endpoint::TopNames),
+    route("GET", "/api/v1/stats/names/{name}", Endpoint::NameStats),
 ];
 
 /// A request's route and the values of its path's parameters, in order.

@@ -71,6 +71,10 @@ impl Watcher {
         let start = if is_missing { self.reset(generation) } else { format!("id: {}\n\n", self.mark(generation)) };
         self.pieces.send(start).await?;
         loop {
+            // A token may be taken back meanwhile; who comes again is told why.
+            if !self.caller.may_go_on(&self.context) {
+                return Ok(());
+            }
             let text = match self.context.state.feed.next(&mut reader) {
                 Found::Closed => return Ok(()),
                 Found::Reset(generation) => self.reset(generation),

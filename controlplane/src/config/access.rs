@@ -117,6 +117,11 @@ impl Tokens {
         self.list.is_empty()
     }
 
+    /// True where a token that was found before is still one of them.
+    pub(crate) fn still_has(&self, token: &AccessToken) -> bool {
+        self.list.iter().any(|known| known.is_same(token))
+    }
+
     /// The token that a guess is; looks at all of them, so that its time does not tell which one.
     pub(crate) fn find(&self, guess: &[u8]) -> Option<Arc<AccessToken>> {
         let mut found = None;
@@ -189,4 +194,76 @@ fn permissions(list: &Spanned<Vec<Spanned<String>>>, key: &str, problems: &mut P
         }
     }
     permissions
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+    use crate::config::Config;
+
+    /// What a configuration with these lines says, in a directory with the files `one` and `two`.
+    fn config(lines: &str) -> Result<Config, String> {
+        let directory = tempfile::tempdir().unwrap();
+        for name in ["one", "two"] {
+            let path = directory.path().join(name);
+            std::fs::write(&path, format!("secret-{name}\n")).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        }
+        let port = "[[port]]\ndevice = \"net_tap0\"\naddresses = [\"192.0.2.53\"]\n";
+        Config::parse(&directory.path().join("c.toml"), &format!("{port}{lines}")).map_err(|error| error.to_string())
+    }
+
+    /// The lines of a token.
+    fn token(name: &str, file: &str, zones: &str, permissions: &str) -> String {
+        format!("[[admin_token]]\nname = \"{name}\"\nfile = \"{file}\"\nzones = {zones}\npermissions = {permissions}\n")
+    }
+
+    #[test]
+    fn a_token_is_for_zones_and_what_is_below_them() {
+        let lines = token("a", "one", "[\"Example.org\", \"b.example.\"]", "[\"read\"]");
+        let config = config(&format!("[admin]\nlisten = \"0.0.0.0:1\"\nread_needs_token = true\n{lines}")).unwrap();
+        let tokens = Tokens::new(&config.admin);
+        assert!(tokens.find(b"secret-on").is_none() && tokens.find(b"").is_none());
+        let token = tokens.find(b"secret-one").unwrap();
+        for (zone, covers) in [
+            ("example.org.", true),
+            ("A.B.EXAMPLE.org.", true),
+            ("org.", false),
+            ("xexample.org.", false),
+            (".", false),
+        ] {
+            assert_eq!(token.covers(&zone.parse().unwrap()), covers, "{zone}");
+        }
+        assert!(token.permits(Permission::Read) && !token.permits(Permission::Write));
+        assert_eq!(format!("{token:?}"), "AccessToken { name: \"a\", zones: [example.org., b.example.], .. }");
+        assert!(tokens.still_has(&token) && !Tokens::default().still_has(&token));
+    }
+
+    #[test]
+    fn each_mistake_is_named() {
+        let good = token("a", "one", "[\".\"]", "[\"write\"]");
+        for (lines, words) in [
+            (token("", "one", "[\".\"]", "[\"read\"]"), "admin_token[0].name: \"\" is empty or the name"),
+            (format!("{good}{}", token("a", "two", "[\".\"]", "[\"read\"]")), "admin_token[1].name: \"a\" is empty or"),
+            (
+                format!("{good}{}", token("b", "one", "[\".\"]", "[\"read\"]")),
+                "admin_token[1].file: the token is that of \"a\"",
+            ),
+            (token("a", "none", "[\".\"]", "[\"read\"]"), "cannot be read: No such file"),
+            (token("a", "one", "[]", "[\"read\"]"), "admin_token[0].zones: no zone is given; name zones, or \".\""),
+            (token("a", "one", "[\"..\"]", "[\"read\"]"), "admin_token[0].zones: \"..\" is no domain name"),
+            (token("a", "one", "[\".\"]", "[]"), "admin_token[0].permissions: nothing is permitted"),
+            (token("a", "one", "[\".\"]", "[\"all\"]"), "\"all\" is no permission; write \"read\""),
+            ("[[admin_token]]\nname = \"a\"\nfile = \"one\"\n".to_owned(), "missing field `zones`"),
+            (
+                "[admin]\nread_needs_token = true\n".to_owned(),
+                "admin.read_needs_token: no token is set; set admin.token_file",
+            ),
+        ] {
+            let error = config(&lines).unwrap_err();
+            assert!(error.contains(words), "{lines}\n{error}");
+        }
+    }
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use etcd_client::{EventType, WatchResponse, WatchStream};
 use futures_util::FutureExt as _;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::cache;
@@ -15,7 +16,7 @@ use super::client::{Header, Member, Range, SessionError, ranges};
 use super::model::{Model, Update};
 use super::state::EtcdState;
 use crate::config::EtcdConfig;
-use crate::source::{Sink, Source};
+use crate::source::{Published, Sink, Source};
 use crate::state::now_ms;
 
 /// Least time between two copies on disk.
@@ -32,6 +33,10 @@ const PAUSE_MAX: Duration = Duration::from_secs(5);
 
 /// Changes that are handed to the cycle at once while much is read.
 const BATCH_CHANGES: usize = 5000;
+
+/// Changes from which on a batch waits until the one before it is published: what other sources say stands behind one such batch
+/// at most, however much is listed.
+const PACED_CHANGES: usize = 1000;
 
 /// Malformed keys that are logged one by one of a page or an answer; the rest is counted.
 const FAULTS_LOGGED_MAX: usize = 10;
@@ -57,6 +62,8 @@ pub(crate) struct EtcdSource {
     is_unsaved: bool,
     /// When it was written last.
     saved: Option<Instant>,
+    /// Told when the last large batch is published.
+    published: Option<oneshot::Receiver<Published>>,
     /// The copy that is being written; true where that went well.
     saving: Option<JoinHandle<bool>>,
 }
@@ -97,6 +104,7 @@ impl EtcdSource {
             synced: false,
             is_unsaved: false,
             saved: None,
+            published: None,
             saving: None,
         }
     }
@@ -129,7 +137,12 @@ impl EtcdSource {
         if updates.is_empty() {
             return Ok(());
         }
-        let outcome = self.model.apply(updates, serial(revision));
+        // Much of it keeps a core busy for a while: the other tasks of this thread go on elsewhere.
+        let outcome = if updates.len() < PACED_CHANGES {
+            self.model.apply(updates, serial(revision))
+        } else {
+            tokio::task::block_in_place(|| self.model.apply(updates, serial(revision)))
+        };
         for (key, fault) in outcome.faults.iter().take(FAULTS_LOGGED_MAX) {
             tracing::warn!(key = %String::from_utf8_lossy(key), "a key of etcd is not served: {fault}");
         }
@@ -140,8 +153,16 @@ impl EtcdSource {
         self.state.malformed_keys.store(self.model.malformed() as u64, Ordering::Relaxed);
         self.state.note_refused_wildcards(self.model.refused_wildcards());
         self.is_unsaved = true;
-        if !outcome.changes.is_empty() {
-            sink.apply(outcome.changes).await?;
+        match outcome.changes.len() {
+            0 => {}
+            1..PACED_CHANGES => sink.apply(outcome.changes).await?,
+            _ => {
+                if let Some(published) = self.published.take() {
+                    // Where nobody tells any more, the next batch says why.
+                    let _ = published.await;
+                }
+                self.published = Some(sink.apply_tracked(outcome.changes).await?);
+            }
         }
         Ok(())
     }

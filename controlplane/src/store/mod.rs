@@ -17,6 +17,8 @@ mod view;
 mod write;
 
 #[cfg(test)]
+mod kill;
+#[cfg(test)]
 mod tests;
 
 use std::path::{Path, PathBuf};

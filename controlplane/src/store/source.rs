@@ -228,8 +228,12 @@ impl StoreSource {
         let committed = match committed {
             Ok(committed) => committed,
             Err(error) => {
-                self.broken = true;
                 tracing::error!("{error}");
+                // At once, so that reads go on: a file that cannot be written can mostly be read.
+                self.broken = true;
+                if let Err(error) = self.heal() {
+                    tracing::error!("{error}");
+                }
                 for (_, done) in waiting {
                     let _ = done.send(Err(error.clone()));
                 }
