@@ -104,7 +104,7 @@ impl Writer {
         let write = |change: u64| {
             let number = change.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
             let number = number % (keys + keys / 10);
-            let number = if number % UNTOUCHED == 0 { number + 1 } else { number };
+            let number = if number.is_multiple_of(UNTOUCHED) { number + 1 } else { number };
             let (key, value) = address(number, change);
             if change % 20 == 7 { TxnOp::delete(key, None) } else { TxnOp::put(key, value, None) }
         };

@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use super::containerdns;
 use super::layout::{Choice, Data, Fault, Host, Item, Key, Message, json};
+use crate::merge::ClientsOfViews;
 use crate::views::{DEFAULT_NAME, is_name};
 
 /// Where the clients of views stand, behind the prefix.
@@ -135,7 +136,7 @@ struct View {
 }
 
 /// The clients of a view, and what is wrong with the first network that cannot be read: the others count.
-pub(super) fn clients(value: &[u8]) -> Result<(Vec<(Network, Arc<str>)>, Option<Fault>), Fault> {
+pub(super) fn clients(value: &[u8]) -> Result<(ClientsOfViews, Option<Fault>), Fault> {
     let View { view_name, cidrs } = json(value)?;
     let name: Arc<str> = match view_name.as_str() {
         "" | DEFAULT_VIEW => DEFAULT_NAME.into(),
