@@ -126,7 +126,11 @@ mod tests {
     fn records_are_kept_where_the_tree_says() {
         assert_eq!(parse("", "").unwrap(), None);
         assert_eq!(parse("store = \"embedded\"", "").unwrap(), None);
-        let legacy = parse("store = \"etcd\"", &etcd("containerdns", "local", "/skydns")).unwrap().unwrap();
+        let legacy = etcd("containerdns", "local", "/skydns");
+        let places = parse("store = \"etcd\"", &legacy).unwrap().unwrap();
+        assert_eq!(places.monitor_prefix, "/containerdns/monitor/status/", "where it is read");
+        let legacy = legacy.replace("[[", "status_path = \"\"\n[[") + "health = false\n";
+        let legacy = parse("store = \"etcd\"", &legacy).unwrap().unwrap();
         assert_eq!(legacy.monitor_prefix, "/skydns/monitor/status/");
         let path = legacy.tree(&"containerdns.local.".parse().unwrap()).unwrap().path(&"a.local.".parse().unwrap());
         assert_eq!(path, b"/skydns/local/a");
@@ -143,7 +147,11 @@ mod tests {
             ("store = \"etcd\"", "", "nothing says where it is; give endpoints in [etcd]"),
             ("store = \"etcd\"", &etcd("containerdns", "other", "/c"), "add containerdns.local. to the zones of an"),
             ("store = \"etcd\"", &etcd("skydns", "containerdns.local", "/c"), "is not read from etcd"),
-            ("store = \"etcd\"\nanswers = \"hone-one\"", &right, "cannot say it of a record; remove the key, and set answers in"),
+            (
+                "store = \"etcd\"\nanswers = \"hone-one\"",
+                &right,
+                "cannot say it of a record; remove the key, and set answers in",
+            ),
         ] {
             let problems = parse(lines, more).unwrap_err();
             assert!(problems.contains(expected), "{expected} in {problems}");
