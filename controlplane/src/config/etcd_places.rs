@@ -143,7 +143,11 @@ mod tests {
             ("store = \"etcd\"", "", "nothing says where it is; give endpoints in [etcd]"),
             ("store = \"etcd\"", &etcd("containerdns", "other", "/c"), "add containerdns.local. to the zones of an"),
             ("store = \"etcd\"", &etcd("skydns", "containerdns.local", "/c"), "is not read from etcd"),
-            ("store = \"etcd\"\nanswers = \"hone-one\"", &right, "cannot say it of a record; remove the key, and set answers in"),
+            (
+                "store = \"etcd\"\nanswers = \"hone-one\"",
+                &right,
+                "cannot say it of a record; remove the key, and set answers in",
+            ),
         ] {
             let problems = parse(lines, more).unwrap_err();
             assert!(problems.contains(expected), "{expected} in {problems}");

@@ -58,7 +58,8 @@ fn tree(settings: &mut Settings, draft: &mut Draft, prefix: &str) {
     let (word, from) = match chosen {
         (true, false) => ("random-one", random),
         (false, true) => ("hone-one", hone),
-        (false, false) => return,
+        // The original shuffles.
+        (false, false) => ("rotate", None),
         (true, true) => {
             if let Some(setting) = hone {
                 draft.remark(
