@@ -86,6 +86,8 @@ bench: deps deps-bench build ## Measure all that is claimed, a quarter of an hou
 	scripts/bench-scaling
 	scripts/bench-device load
 	scripts/bench-device change
+	scripts/reference-server fetch
+	scripts/bench-device etcd
 	scripts/bench-device idle
 	scripts/bench-peers
 	@$(CARGO) run --quiet $(BENCH) --bin results

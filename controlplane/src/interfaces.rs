@@ -10,7 +10,6 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tokio_rustls::TlsAcceptor;
 
 use crate::StartError;
 use crate::api::{self, Context};
@@ -54,7 +53,7 @@ pub(crate) struct Listeners {
     /// Its statistics interface.
     containerdns_stats: Option<Bound>,
     /// The record interface of kdns, and how its connections are protected.
-    kdns: Option<(Bound, Option<TlsAcceptor>)>,
+    kdns: Option<(Bound, Option<Arc<tls::Renewed>>)>,
 }
 
 impl Listeners {
@@ -64,9 +63,9 @@ impl Listeners {
         let stats = config.stats.containerdns.as_ref().map(|stats| stats.listen);
         let bind = |key, address| bind(runtime, key, address);
         let kdns = config.kdns_api.as_ref().map(|api| {
-            let tls = api.tls.as_ref().map(tls::load).transpose();
+            let tls = api.tls.clone().map(tls::Renewed::open).transpose();
             let tls = tls.map_err(|error| StartError::Tls { key: "kdns_api.cert_file", error })?;
-            Ok::<_, StartError>((bind("kdns_api.listen", api.listen)?, tls))
+            Ok::<_, StartError>((bind("kdns_api.listen", api.listen)?, tls.map(Arc::new)))
         });
         Ok(Self {
             admin: bind("admin.listen", config.admin.listen)?,

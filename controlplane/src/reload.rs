@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use ringdns_engine::name::WireName;
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::config::{Changes, Config, ConfigError, Tokens, ViewConfig, ZoneFileConfig};
 use crate::logging;
@@ -44,6 +44,8 @@ pub(crate) struct Settings {
     tokens: RwLock<Arc<Tokens>>,
     /// What the next reading of zone files is to serve.
     wanted: Mutex<Wanted>,
+    /// Zones that the kdns interface writes; told at each reading.
+    kdns_zones: watch::Sender<Arc<[WireName]>>,
     /// What the last reading of the configuration came to.
     last: Mutex<LastReload>,
     /// The zones that are read from etcd; they stay the same while the process runs.
@@ -91,9 +93,10 @@ impl Settings {
     pub(crate) fn new(config: &Config) -> Self {
         let wanted = Wanted { zone_files: config.zone_files.as_slice().into(), views: None };
         let tokens = RwLock::new(Arc::new(Tokens::new(&config.admin)));
+        let kdns_zones = watch::Sender::new(kdns_zones(config));
         let trees = config.etcd.iter().flat_map(|etcd| &etcd.trees);
         let etcd_zones = trees.flat_map(|tree| tree.zones.iter().cloned()).collect();
-        Self { tokens, wanted: Mutex::new(wanted), etcd_zones, ..Self::default() }
+        Self { tokens, wanted: Mutex::new(wanted), kdns_zones, etcd_zones, ..Self::default() }
     }
 
     /// Who may do what over the admin API.
@@ -112,6 +115,11 @@ impl Settings {
     pub(crate) fn zone_file(&self, apex: &WireName) -> Option<PathBuf> {
         let wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
         wanted.zone_files.iter().find(|file| file.zone == *apex).map(|file| file.path.clone())
+    }
+
+    /// Zones that the kdns interface writes.
+    pub(crate) fn kdns_zones(&self) -> watch::Receiver<Arc<[WireName]>> {
+        self.kdns_zones.subscribe()
     }
 
     /// Where a zone is kept that cannot be written, if it cannot.
@@ -151,6 +159,7 @@ impl Settings {
             wanted.views = Some(config.views.as_slice().into());
         }
         drop(wanted);
+        self.kdns_zones.send_replace(kdns_zones(config));
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         last.taken += 1;
         last.error = None;
@@ -168,4 +177,9 @@ impl Settings {
         self.hook.get()?(reply);
         outcome.await.ok()
     }
+}
+
+/// The zones of `[kdns_api]`.
+fn kdns_zones(config: &Config) -> Arc<[WireName]> {
+    config.kdns_api.as_ref().map_or(&[][..], |api| &api.zones).into()
 }

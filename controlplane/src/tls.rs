@@ -1,7 +1,8 @@
 //! TLS for interfaces that clients of other programs speak to: certificate, key, and who signs the certificates of clients.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring::default_provider;
@@ -45,6 +46,48 @@ pub enum TlsError {
     },
 }
 
+/// The files as they were last read; they are read again when they have changed, so that certificates can be renewed.
+#[derive(Debug)]
+pub(crate) struct Renewed {
+    /// The files.
+    files: TlsFiles,
+    /// When each was changed, and what was made of them.
+    current: Mutex<(Vec<Option<SystemTime>>, Arc<ServerConfig>)>,
+}
+
+impl Renewed {
+    /// Reads the files for the first time.
+    pub(crate) fn open(files: TlsFiles) -> Result<Self, TlsError> {
+        let changed = changed(&files);
+        let config = load(&files)?;
+        Ok(Self { files, current: Mutex::new((changed, config)) })
+    }
+
+    /// What accepts the next connection.
+    pub(crate) fn acceptor(&self) -> TlsAcceptor {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed = changed(&self.files);
+        if changed != current.0 {
+            current.0 = changed;
+            match load(&self.files) {
+                Ok(config) => {
+                    tracing::info!(certificate = %self.files.cert.display(), "certificates were read again");
+                    current.1 = config;
+                }
+                // They may be in the middle of being changed: the next change is looked at too.
+                Err(error) => tracing::error!("{error}; connections go on with the certificates from before"),
+            }
+        }
+        TlsAcceptor::from(Arc::clone(&current.1))
+    }
+}
+
+/// When each file was last changed.
+fn changed(files: &TlsFiles) -> Vec<Option<SystemTime>> {
+    let paths = [Some(&files.cert), Some(&files.key), files.client_ca.as_ref()].into_iter().flatten();
+    paths.map(|path| std::fs::metadata(path).and_then(|found| found.modified()).ok()).collect()
+}
+
 /// The certificates of a file.
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let file = |error| TlsError::File { path: path.to_path_buf(), error };
@@ -53,7 +96,7 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
 }
 
 /// Reads the files.
-pub(crate) fn load(files: &TlsFiles) -> Result<TlsAcceptor, TlsError> {
+pub(crate) fn load(files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsError> {
     let content = |path: &Path| {
         let path = path.to_path_buf();
         move |error: rustls::Error| TlsError::Content { path, error: error.to_string() }
@@ -82,5 +125,5 @@ pub(crate) fn load(files: &TlsFiles) -> Result<TlsAcceptor, TlsError> {
     };
     let mut config = builder.with_single_cert(chain, key).map_err(content(&files.key))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(TlsAcceptor::from(Arc::new(config)))
+    Ok(Arc::new(config))
 }

@@ -8,7 +8,7 @@ mod real;
 
 use std::collections::BTreeMap;
 use std::fs::Permissions;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, UdpSocket};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
@@ -22,6 +22,7 @@ use real::{Etcd, Way};
 use ringdns_engine::name::WireName;
 use ringdns_engine::publish::{Publisher, Reader};
 use ringdns_engine::snapshot::Snapshot;
+use ringdns_engine::testing::query;
 use serde_json::{Value, json};
 
 /// Configuration of an etcd at endpoints, with the copy on disk in a directory.
@@ -424,6 +425,47 @@ fn the_views_of_kdns_have_clients_and_records() {
     etcd.put("/kdns/dnsviews/gz", r#"{"viewName":"gz","cidrs":["203.0.113.0/24"]}"#);
     wait_until("the view has other clients", || host(&mut server, [203, 0, 113, 9]) == [10, 0, 0, 2]);
     assert_eq!(host(&mut server, [198, 51, 100, 9]), [10, 0, 0, 1]);
+    server.stop();
+}
+
+/// The response code of an answer over a socket, and the number of its records.
+fn ask(server: &Server, qname: &str) -> (u8, u8) {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    socket.connect(server.plane().socket_addresses()[0]).unwrap();
+    socket.send(&query(qname, 1)).unwrap();
+    let mut answer = [0; 512];
+    assert!(socket.recv(&mut answer).unwrap() > 12);
+    (answer[3] & 0xf, answer[7])
+}
+
+#[test]
+fn questions_for_any_label_are_answered_and_names_that_are_missing_are_not() {
+    let etcd = Etcd::start(1);
+    etcd.put("/skydns/local/s/east/rails/1", r#"{"host":"10.0.0.1"}"#);
+    etcd.put("/skydns/local/s/east/rails/2", r#"{"host":"10.0.0.2"}"#);
+    let directory = tempfile::tempdir().unwrap();
+    let text = format!(
+        "[sockets]\nlisten = [\"127.0.0.1:0\"]\n[etcd]\nendpoints = [{:?}]\ncache_file = \"{}/c\"\n\
+         [[etcd_tree]]\nlayout = \"skydns\"\nzones = [\"s.local\"]\nwildcard_names_max = 100\n",
+        etcd.members[0].endpoint(),
+        directory.path().display()
+    );
+    let server = Server::start(directory.path(), &text);
+    for name in ["rails.east", "*.rails.east", "any.rails.east", "rails.*", "*", "any.any.east"] {
+        assert_eq!(ask(&server, &format!("{name}.s.local.")), (0, 2), "{name}");
+    }
+    for name in ["3.rails.east", "west", "rails.west", "3.*.east"] {
+        assert_eq!(ask(&server, &format!("{name}.s.local.")), (3, 0), "{name}");
+    }
+    assert_eq!(seen(&server)["wildcards_refused"], json!([]));
+    for number in 0..100 {
+        etcd.put(&format!("/skydns/local/s/east/n{number}"), r#"{"host":"10.0.0.3"}"#);
+    }
+    wait_until("they are too many", || seen(&server)["wildcards_refused"] == json!(["/skydns"]));
+    wait_until("none is answered", || ask(&server, "*.rails.east.s.local.") == (3, 0));
+    assert_eq!(ask(&server, "rails.east.s.local."), (0, 2));
+    assert_eq!(metric(&server, "ringdns_etcd_wildcards_refused"), 1.0);
     server.stop();
 }
 

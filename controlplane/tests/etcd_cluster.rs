@@ -102,19 +102,13 @@ impl Writer {
     /// The next changes: of twenty one deletes.
     fn writes(done: u64, keys: u64) -> Vec<TxnOp> {
         let write = |change: u64| {
-            let number = change.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
-            let number = number % (keys + keys / 10);
-            let number = if number % UNTOUCHED == 0 { number + 1 } else { number };
+            let number = (change.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20) % (keys + keys / 10);
+            let number = if number.is_multiple_of(UNTOUCHED) { number + 1 } else { number };
             let (key, value) = address(number, change);
-            if change % 20 == 7 { TxnOp::delete(key, None) } else { TxnOp::put(key, value, None) }
+            (number, if change % 20 == 7 { TxnOp::delete(key, None) } else { TxnOp::put(key, value, None) })
         };
         // A transaction may name a key once.
-        let writes: BTreeMap<Vec<u8>, TxnOp> = (done..done + AT_ONCE)
-            .map(|change| {
-                let number = change.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
-                (number.to_be_bytes().to_vec(), write(change))
-            })
-            .collect();
+        let writes: BTreeMap<u64, TxnOp> = (done..done + AT_ONCE).map(write).collect();
         writes.into_values().collect()
     }
 

@@ -321,17 +321,17 @@ fn fifty_thousand_records_come_in_one_request() {
     let address = |number: u32| format!("10.{}.{}.{}", number >> 16, number >> 8 & 255, number & 255);
     let records: Vec<Value> =
         (0..50_000).map(|number| a_record(&format!("n{}", number / 2), &address(number))).collect();
-    let body = Value::from(records).to_string();
+    let body = Value::from(records.as_slice()).to_string();
     assert_eq!(host.ok("POST", "/kdns/alldomains", &body), "OK\n");
     assert_eq!(host.answers("192.0.2.9", "n24999.example.com.", "A").len(), 2);
-    let shown: Vec<Value> = serde_json::from_str(&host.ok("GET", "/kdns/domain", "")).unwrap();
-    assert_eq!(shown.len(), 50_000);
-    assert_eq!(host.ok("POST", "/kdns/alldomains", &body), "OK\n", "all again");
+    assert_eq!(host.ok("GET", "/kdns/domain", "").matches("\"host\":\"10.").count(), 50_000);
+    let some = Value::from(&records[..5000]).to_string();
+    assert_eq!(host.ok("POST", "/kdns/alldomains", &some), "OK\n", "some again");
     // Thousands of one name: as many as one answer can carry.
     let many: Vec<Value> = (0..5000).map(|number| a_record("many", &address(number))).collect();
     let reply = host.client.request("POST", "/kdns/alldomains", &[], &Value::from(many).to_string());
     assert_eq!((reply.body.as_str(), reply.header("ringdns-refused")), ("OK\n", Some("938 too_many")));
-    assert_eq!(host.ok("DELETE", "/kdns/alldomains", &body), "OK\n");
-    assert_eq!(host.ok("GET", "/kdns/domain", "").matches("192.0.2.").count(), 0);
-    assert_eq!((host.rcode("n1.example.com."), host.hosts("many.example.com").len()), (3, 4062));
+    assert_eq!(host.ok("DELETE", "/kdns/alldomains", &some), "OK\n");
+    assert_eq!((host.rcode("n2499.example.com."), host.rcode("n2500.example.com.")), (3, 0));
+    assert_eq!(host.hosts("many.example.com").len(), 4062);
 }

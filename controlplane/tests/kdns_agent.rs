@@ -14,6 +14,7 @@ use std::process::{Command, Stdio};
 
 use common::{Server, wait_until};
 use host::{Host, TABLE};
+use ringdns_controlplane::config::Config;
 use serde_json::{Value, json};
 
 /// What the agent has in etcd: records as it sends them, members that are zero left out.
@@ -76,7 +77,7 @@ fn key(record: &Value) -> String {
 }
 
 /// An A record as the agent sends it.
-fn a(label: &str, host: &str, more: Value) -> Value {
+fn a(label: &str, host: &str, more: &Value) -> Value {
     let mut record = json!({
         "type": "A", "zoneName": "tst.local.", "domainName": format!("{label}.tst.local."), "host": host, "ttl": 30,
         "viewName": "no_info",
@@ -89,10 +90,10 @@ fn a(label: &str, host: &str, more: Value) -> Value {
 fn the_agent_pushes_compares_and_comes_back_after_a_restart() {
     let mut host = Host::new("");
     let mut agent = Agent::default();
-    agent.put(a("w", "10.0.0.1", json!({"priority": 10})));
-    agent.put(a("w", "10.0.0.2", json!({"priority": 10})));
-    agent.put(a("w", "10.9.0.1", json!({"viewName": "gz", "lbMode": 1, "maxAnswer": 1})));
-    agent.put(a("h", "10.0.0.3", json!({"lbMode": 2, "lbWeight": 7})));
+    agent.put(a("w", "10.0.0.1", &json!({"priority": 10})));
+    agent.put(a("w", "10.0.0.2", &json!({"priority": 10})));
+    agent.put(a("w", "10.9.0.1", &json!({"viewName": "gz", "lbMode": 1, "maxAnswer": 1})));
+    agent.put(a("h", "10.0.0.3", &json!({"lbMode": 2, "lbWeight": 7})));
     agent.put(json!({
         "type": "SRV", "zoneName": "tst.local.", "domainName": "_s._tcp.tst.local.", "host": "w.tst.local.", "ttl": 60,
         "viewName": "no_info", "priority": 10, "weight": 5, "port": 80,
@@ -112,8 +113,8 @@ fn the_agent_pushes_compares_and_comes_back_after_a_restart() {
     // What was changed in etcd unseen is found by the comparison: another TTL, another address, one too much.
     agent.records.retain(|key, _| !key.contains("_s._tcp"));
     agent.records.retain(|key, _| !key.contains("10.0.0."));
-    agent.put(a("w", "10.0.0.1", json!({"ttl": 5})));
-    agent.put(a("w", "10.0.0.4", json!({"ttl": 5})));
+    agent.put(a("w", "10.0.0.1", &json!({"ttl": 5})));
+    agent.put(a("w", "10.0.0.4", &json!({"ttl": 5})));
     assert_eq!(agent.compare(&host), (4, 2));
     assert_eq!(agent.compare(&host), (0, 0));
     assert_eq!(host.answers("10.7.0.2", "w.tst.local.", "A").len(), 2);
@@ -155,6 +156,30 @@ fn statistics_are_those_of_the_workers() {
     );
     assert_eq!(host.ok("DELETE", "/kdns/forward/caches", ""), "OK\n");
     assert_eq!(host.server.counters.rx_frames.get(), 7);
+}
+
+#[test]
+fn zones_come_and_go_with_the_configuration() {
+    let host = Host::new("");
+    let path = host.directory.path().join("ringdns.toml");
+    let parse = |table: &str| Config::parse(&path, &common::config_text(host.directory.path(), table)).unwrap();
+    let mut config = parse(TABLE);
+    let reconfigure = |config: &mut Config, table: &str| {
+        let changes = config.take(&parse(table));
+        assert_eq!(changes.live, ["kdns_api.zones"]);
+        host.server.plane().reconfigure(config, &changes).blocking_recv().unwrap();
+    };
+    let record = a("x", "10.0.0.1", &json!({})).to_string();
+    assert_eq!(host.ok("POST", "/kdns/domain", &record), "OK\n");
+    reconfigure(&mut config, "[kdns_api]\nlisten = \"127.0.0.1:0\"\nzones = [\"new.org\"]\n");
+    wait_until("the new zone is made", || host.server.get("/api/v1/zones/new.org").0 == 200);
+    assert_eq!(host.ok("GET", "/kdns/domain", ""), "[]");
+    let reply = host.client.request("POST", "/kdns/domain", &[], &record);
+    assert_eq!(reply.header("ringdns-refused"), Some("1 unknown_zone"));
+    let new = json!({"type": "A", "zoneName": "new.org", "domainName": "a.new.org", "host": "10.0.0.2"}).to_string();
+    assert_eq!(host.client.request("POST", "/kdns/domain", &[], &new).header("ringdns-refused"), None);
+    reconfigure(&mut config, TABLE);
+    assert!(host.ok("GET", "/kdns/domain", "").contains("10.0.0.1"), "what was kept is shown again");
 }
 
 #[test]
@@ -212,7 +237,8 @@ fn certificates(directory: &Path) {
 
 /// What openssl's client is answered to one request over TLS.
 fn over_tls(directory: &Path, address: SocketAddr, more: &str, request: &str) -> String {
-    let arguments = format!("s_client -quiet -verify_return_error -CAfile ca.crt -connect {address} {more}");
+    let signer = if more.contains("-CAfile") { "" } else { "-CAfile ca.crt" };
+    let arguments = format!("s_client -quiet -verify_return_error {signer} -connect {address} {more}");
     let mut client = Command::new("openssl")
         .args(arguments.split_whitespace())
         .current_dir(directory)
@@ -249,7 +275,7 @@ fn it_speaks_tls_and_knows_its_clients() {
     };
     let server = Server::start(directory.path(), &format!("{TABLE}{tls}"));
     let address = server.plane().kdns_address().unwrap();
-    let record = a("t", "10.0.0.1", json!({})).to_string();
+    let record = a("t", "10.0.0.1", &json!({})).to_string();
     for version in ["-tls1_2", "-tls1_3"] {
         let reply = over_tls(directory.path(), address, version, &request("POST", "/kdns/domain", &record));
         assert!(reply.starts_with("HTTP/1.1 200 OK\r\n") && reply.ends_with("\r\n\r\nOK\n"), "{version}: {reply}");
@@ -263,6 +289,13 @@ fn it_speaks_tls_and_knows_its_clients() {
     let mut bytes = Vec::new();
     let _ = plain.read_to_end(&mut bytes);
     assert!(!bytes.starts_with(b"HTTP"), "{bytes:?}");
+    // Renewed certificates are taken without a restart; those that cannot be read leave the old ones in place.
+    std::fs::write(directory.path().join("server.crt"), "no certificate").unwrap();
+    assert!(over_tls(directory.path(), address, "", &request("GET", "/kdns/status", "")).ends_with("init"));
+    std::fs::rename(directory.path().join("ca.crt"), directory.path().join("old.crt")).unwrap();
+    certificates(directory.path());
+    assert!(over_tls(directory.path(), address, "", &request("GET", "/kdns/status", "")).ends_with("init"), "renewed");
+    assert_eq!(over_tls(directory.path(), address, "-CAfile old.crt", &request("GET", "/kdns/status", "")), "");
     server.stop();
 
     let server = Server::start(directory.path(), &format!("{TABLE}{tls}client_ca_file = \"ca.crt\"\n"));
@@ -284,7 +317,7 @@ fn wrong_certificates_are_told_before_anything_starts() {
     certificates(directory.path());
     let parse = |lines: &str| {
         let text = common::config_text(directory.path(), &format!("{TABLE}{lines}"));
-        let config = ringdns_controlplane::config::Config::parse(&directory.path().join("c.toml"), &text);
+        let config = Config::parse(&directory.path().join("c.toml"), &text);
         config.map(drop).map_err(|error| error.to_string())
     };
     assert_eq!(parse("cert_file = \"server.crt\"\nkey_file = \"server.key\"\n"), Ok(()));

@@ -185,6 +185,44 @@ fn writers_on_two_servers_lose_nothing() {
 }
 
 #[test]
+fn conditional_writes_on_two_servers_count_right() {
+    let etcd = Etcd::start(1);
+    let hosts = [Host::new(&etcd), Host::new(&etcd)];
+    hosts[0].zone("z");
+    let path = "/api/v1/zones/z/rrsets/count/TXT";
+    let body = |count: u32| json!({"ttl": 60, "records": [format!("\"{count}\"")]}).to_string();
+    assert_eq!(hosts[0].server.json("PUT", path, &body(0)).0, 201);
+    // The number and the tag that it has.
+    let look = |host: &Host| {
+        let reply = host.server.request("GET", path, &[], "");
+        let number = |reply: &common::Reply| {
+            reply.json()["records"][0].as_str().unwrap().trim_matches('"').parse::<u32>().unwrap()
+        };
+        (reply.status == 200).then(|| (number(&reply), reply.header("etag").unwrap().to_owned()))
+    };
+    wait_until("both have it", || look(&hosts[1]).is_some());
+    std::thread::scope(|scope| {
+        for host in hosts.iter().flat_map(|host| [host, host]) {
+            scope.spawn(move || {
+                let authorization = format!("Bearer {TOKEN}");
+                for _ in 0..25 {
+                    wait_until("the number is raised", || {
+                        let (number, tag) = look(host).unwrap();
+                        let headers = [("authorization", authorization.as_str()), ("if-match", tag.as_str())];
+                        let reply = host.server.request("PUT", path, &headers, &body(number + 1));
+                        assert!(reply.status == 200 || reply.status == 412, "{reply:?}");
+                        reply.status == 200
+                    });
+                }
+            });
+        }
+    });
+    for host in &hosts {
+        wait_until("each increment is there", || look(host).unwrap().0 == 100);
+    }
+}
+
+#[test]
 fn what_was_acknowledged_survives_the_death_of_etcd() {
     let mut etcd = Etcd::start(1);
     let (a, b) = (Host::new(&etcd), Host::new(&etcd));

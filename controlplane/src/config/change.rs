@@ -15,7 +15,7 @@ pub struct Changes {
 
 impl Changes {
     /// Takes a new value where it differs.
-    fn live<T: Clone + PartialEq>(&mut self, key: &str, running: &mut T, new: &T) {
+    pub(super) fn live<T: Clone + PartialEq>(&mut self, key: &str, running: &mut T, new: &T) {
         if running != new {
             running.clone_from(new);
             self.live.push(key.to_owned());
@@ -51,7 +51,7 @@ impl Config {
         let interfaces = (self.containerdns_api.as_ref(), new.containerdns_api.as_ref());
         ContainerdnsApiConfig::compare(interfaces.0, interfaces.1, &mut changes);
         self.stats.compare(&new.stats, &mut changes);
-        KdnsApiConfig::compare(self.kdns_api.as_ref(), new.kdns_api.as_ref(), &mut changes);
+        KdnsApiConfig::take(self.kdns_api.as_mut(), new.kdns_api.as_ref(), &mut changes);
         self.log.take(&new.log, &mut changes);
         changes
     }

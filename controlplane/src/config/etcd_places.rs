@@ -126,7 +126,11 @@ mod tests {
     fn records_are_kept_where_the_tree_says() {
         assert_eq!(parse("", "").unwrap(), None);
         assert_eq!(parse("store = \"embedded\"", "").unwrap(), None);
-        let legacy = parse("store = \"etcd\"", &etcd("containerdns", "local", "/skydns")).unwrap().unwrap();
+        let legacy = etcd("containerdns", "local", "/skydns");
+        let places = parse("store = \"etcd\"", &legacy).unwrap().unwrap();
+        assert_eq!(places.monitor_prefix, "/containerdns/monitor/status/", "where it is read");
+        let legacy = legacy.replace("[[", "status_path = \"\"\n[[") + "health = false\n";
+        let legacy = parse("store = \"etcd\"", &legacy).unwrap().unwrap();
         assert_eq!(legacy.monitor_prefix, "/skydns/monitor/status/");
         let path = legacy.tree(&"containerdns.local.".parse().unwrap()).unwrap().path(&"a.local.".parse().unwrap());
         assert_eq!(path, b"/skydns/local/a");

@@ -53,12 +53,12 @@ pub struct KdnsApiConfig {
 }
 
 impl KdnsApiConfig {
-    /// Notes what differs in a newer one: the interface is not opened anew.
-    pub(super) fn compare(running: Option<&Self>, new: Option<&Self>, changes: &mut Changes) {
-        let listen = [running, new].map(|config| config.map(|config| config.listen));
+    /// The zones can change; the interface is not opened anew.
+    pub(super) fn take(running: Option<&mut Self>, new: Option<&Self>, changes: &mut Changes) {
+        let listen = [running.as_deref(), new].map(|config| config.map(|config| config.listen));
         changes.restart("kdns_api.listen", &listen[0], &listen[1]);
         let (Some(running), Some(new)) = (running, new) else { return };
-        changes.restart("kdns_api.zones", &running.zones, &new.zones);
+        changes.live("kdns_api.zones", &mut running.zones, &new.zones);
         changes.restart("kdns_api.cert_file", &running.tls, &new.tls);
         let same_token = match (&running.token, &new.token) {
             (Some(running), Some(new)) => running.is_same(new),
@@ -195,10 +195,13 @@ mod tests {
     }
 
     #[test]
-    fn changes_need_a_restart() {
+    fn zones_can_change_and_all_else_needs_a_restart() {
         let mut running = parse("zones = [\"a.\"]").unwrap();
         let new = parse("zones = [\"b.\"]\ntoken = \"t\"\nlisten = \"127.0.0.1:1\"").unwrap();
-        assert_eq!(running.take(&new).restart, ["kdns_api.listen", "kdns_api.zones", "kdns_api.token"]);
+        let changes = running.take(&new);
+        assert_eq!((&changes.live[..], changes.restart.len()), (&["kdns_api.zones".to_owned()][..], 2));
+        assert_eq!(changes.restart, ["kdns_api.listen", "kdns_api.token"]);
+        assert_eq!(running.kdns_api.as_ref().unwrap().zones, new.kdns_api.as_ref().unwrap().zones);
         assert_eq!(running.take(&parse("").unwrap()).restart, ["kdns_api.listen"]);
     }
 }

@@ -21,6 +21,9 @@ const VIEWS: &[u8] = b"/dnsviews/";
 /// What the default view is called.
 const DEFAULT_VIEW: &str = "no_info";
 
+/// Networks, each with the view that its clients see.
+pub(super) type Clients = Vec<(Network, Arc<str>)>;
+
 /// The path that has the clients of views, with a slash at its end.
 pub(super) fn views_path(prefix: &str) -> Vec<u8> {
     [prefix.as_bytes(), VIEWS].concat()
@@ -135,7 +138,7 @@ struct View {
 }
 
 /// The clients of a view, and what is wrong with the first network that cannot be read: the others count.
-pub(super) fn clients(value: &[u8]) -> Result<(Vec<(Network, Arc<str>)>, Option<Fault>), Fault> {
+pub(super) fn clients(value: &[u8]) -> Result<(Clients, Option<Fault>), Fault> {
     let View { view_name, cidrs } = json(value)?;
     let name: Arc<str> = match view_name.as_str() {
         "" | DEFAULT_VIEW => DEFAULT_NAME.into(),

@@ -17,6 +17,9 @@ use crate::config::EtcdConfig;
 /// Ranges that are read in one request: below the 128 operations that etcd takes by default.
 const RANGES_PER_READ: usize = 100;
 
+/// Keys of one page of a reading.
+const PAGE_KEYS: i64 = 5000;
+
 /// Operations of a transaction as etcd counts them by default, some room left: a transaction in a transaction counts with all
 /// that are around it.
 const OPERATIONS_MAX: usize = 120;
@@ -181,23 +184,40 @@ impl Kv {
     pub(crate) async fn read(&self, spans: &[Span]) -> Result<Read, KvError> {
         let mut read = Read::default();
         for spans in spans.chunks(RANGES_PER_READ) {
-            let revision = read.revision;
-            let options = |span: &Span| GetOptions::new().with_range(span.end.clone()).with_revision(revision);
-            let get = |span: &Span| TxnOp::get(span.first.clone(), Some(options(span)));
-            let gets = Txn::new().and_then(spans.iter().map(get).collect::<Vec<_>>());
-            let answer = self.ask(&gets, &mut false).await;
-            // Reading twice is reading.
-            let answer = answer.map_err(|error| match error {
-                KvError::Unknown(words) => KvError::Away(words),
-                other => other,
-            })?;
-            read.revision = if revision == 0 { Header::of(answer.header()).revision } else { revision };
-            for response in answer.op_responses() {
-                let TxnOpResponse::Get(found) = response else { continue };
-                read.spans.push(found.kvs().iter().map(entry).collect());
+            for (span, (mut entries, mut more)) in spans.iter().zip(self.pages(spans, &mut read.revision).await?) {
+                while let Some(last) = entries.last().filter(|_| more) {
+                    let first = [last.key.as_slice(), &[0]].concat();
+                    let rest = [Span { first, end: span.end.clone() }];
+                    let page = self.pages(&rest, &mut read.revision).await?.pop().unwrap_or_default();
+                    entries.extend(page.0);
+                    more = page.1;
+                }
+                read.spans.push(entries);
             }
         }
         Ok(read)
+    }
+
+    /// The first page of each span, and whether there are more, at a revision; at the newest, which is noted, where that is 0.
+    async fn pages(&self, spans: &[Span], revision: &mut i64) -> Result<Vec<(Vec<Entry>, bool)>, KvError> {
+        let at = *revision;
+        let options =
+            |span: &Span| GetOptions::new().with_range(span.end.clone()).with_revision(at).with_limit(PAGE_KEYS);
+        let get = |span: &Span| TxnOp::get(span.first.clone(), Some(options(span)));
+        let gets = Txn::new().and_then(spans.iter().map(get).collect::<Vec<_>>());
+        // Reading twice is reading.
+        let answer = self.ask(&gets, &mut false).await.map_err(|error| match error {
+            KvError::Unknown(words) => KvError::Away(words),
+            other => other,
+        })?;
+        if at == 0 {
+            *revision = Header::of(answer.header()).revision;
+        }
+        let page = |response| match response {
+            TxnOpResponse::Get(found) => (found.kvs().iter().map(entry).collect(), found.more()),
+            _ => (Vec::new(), false),
+        };
+        Ok(answer.op_responses().into_iter().map(page).collect())
     }
 
     /// Writes under conditions, all or nothing, however many operations there are: etcd bounds them by their bytes only.

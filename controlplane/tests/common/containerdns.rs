@@ -34,7 +34,7 @@ pub struct Host {
 pub fn etcd_tables(directory: &std::path::Path, endpoints: &[String], prefix: &str) -> String {
     format!(
         "store = \"etcd\"\n[etcd]\nendpoints = {endpoints:?}\ntimeout_seconds = 1\n\
-         cache_file = \"{}/etcd.cache\"\n\
+         cache_file = \"{}/etcd.cache\"\nstatus_path = \"{prefix}/monitor/status\"\n\
          [[etcd_tree]]\nlayout = \"containerdns\"\nprefix = \"{prefix}\"\n\
          zones = [\"containerdns.local\", \"example.org\"]\n",
         directory.display()

@@ -23,8 +23,7 @@ use ringdns_engine::counters::Counters;
 use ringdns_engine::name::WireName;
 use serde::Serialize;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
-use tokio_rustls::TlsAcceptor;
+use tokio::sync::{Semaphore, watch};
 use warp::Filter as _;
 use warp::http::{HeaderMap, Method, Response};
 
@@ -33,6 +32,7 @@ use crate::reload::Settings;
 use crate::sockets::Monitor;
 use crate::state::State;
 use crate::store::{Reading, StoreHandle, Write, WriteError};
+use crate::tls::Renewed;
 use record::Record;
 use refusal::{Reason, Refused};
 use request::{ViewOrder, Wanted};
@@ -96,6 +96,8 @@ pub(crate) struct Service {
     store: StoreHandle,
     /// Which zones are of zone files.
     settings: Arc<Settings>,
+    /// Zones that can be written.
+    zones: watch::Receiver<Arc<[WireName]>>,
     /// What is counted.
     statistics: Statistics,
     /// What was not taken.
@@ -127,20 +129,19 @@ impl Service {
         let refusals = Arc::clone(state.kdns.get_or_init(Arc::default));
         let statistics = Statistics::new(counters, cores, sockets, state);
         let (is_running, large_bodies) = (AtomicBool::new(false), Semaphore::new(1));
-        Self { config, store, settings, statistics, refusals, is_running, large_bodies }
+        let zones = settings.kdns_zones();
+        Self { config, store, settings, zones, statistics, refusals, is_running, large_bodies }
     }
 
     /// Serves until told to stop, then until the requests that are under way are answered.
     pub(crate) async fn serve(
         self,
         listener: TcpListener,
-        tls: Option<TlsAcceptor>,
+        tls: Option<Arc<Renewed>>,
         stop: impl Future<Output = ()> + Send + 'static,
     ) {
         let service = Arc::new(self);
-        // Waits until the store is read; requests that come before wait with it.
         let making = Arc::clone(&service);
-        tokio::spawn(async move { making.make_zones().await });
         let filter = warp::any()
             .map(move || Arc::clone(&service))
             .and(warp::method())
@@ -153,13 +154,29 @@ impl Service {
             .map(Ok::<_, warp::Rejection>)
             .and_then(std::future::ready)
             .recover(|_| async { Ok::<_, std::convert::Infallible>(respond(Answer::new(404, NOT_FOUND))) });
-        serve::serve(listener, tls, filter, stop).await;
+        tokio::select! {
+            () = serve::serve(listener, tls, filter, stop) => {}
+            () = making.keep_zones() => {}
+        }
     }
 
-    /// Makes the zones of the configuration, those of zone files excepted.
-    async fn make_zones(&self) {
-        let is_of_file = |apex: &&WireName| self.settings.keeper(apex).is_some();
-        let zones = self.config.zones.iter().filter(|apex| !is_of_file(apex)).cloned().collect();
+    /// Makes the zones of the configuration, whenever that is read; does not end by itself. The first time it waits until
+    /// the store is read, and requests that come before wait with it.
+    async fn keep_zones(&self) {
+        let mut zones = self.zones.clone();
+        loop {
+            let wanted = Arc::clone(&zones.borrow_and_update());
+            self.make_zones(&wanted).await;
+            if zones.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+        }
+    }
+
+    /// Makes zones, those that are kept elsewhere excepted.
+    async fn make_zones(&self, zones: &[WireName]) {
+        let is_elsewhere = |apex: &&WireName| self.settings.keeper(apex).is_some();
+        let zones = zones.iter().filter(|apex| !is_elsewhere(apex)).cloned().collect();
         if let Err(error) = self.store.write(Write::Edit(Arc::new(MakeZones { zones }))).await {
             tracing::error!(
                 "the zones of the kdns interface could not be made: {error}; the next record makes its own"
@@ -254,10 +271,10 @@ impl Service {
 
     /// All records.
     async fn all_records(&self) -> Answer {
-        let zones = self.config.zones.clone();
+        let zones = self.zones();
         self.look(move |reading| {
             let mut records = Vec::new();
-            for apex in &zones {
+            for apex in zones.iter() {
                 records.extend(shelf::of_zone(reading, apex)?);
             }
             let shown: Vec<_> = records.iter().map(|record| record.show(false)).collect();
@@ -271,10 +288,10 @@ impl Service {
         let Ok(name) = percent_encoding::percent_decode_str(name).decode_utf8() else { return Answer::new(200, "[]") };
         let name = name.into_owned();
         let owner = name.parse::<WireName>().ok().map(|owner| owner.to_lowercase());
-        let Some((owner, apex)) = owner.and_then(|owner| Some((self.zone_of(&owner)?.clone(), owner))) else {
+        let zones = self.zones();
+        let Some((apex, owner)) = owner.and_then(|owner| Some((zone_of(&zones, &owner)?.clone(), owner))) else {
             return Answer::new(200, "[]");
         };
-        let (apex, owner) = (owner, apex);
         self.look(move |reading| {
             let records = shelf::records(reading, &apex, &owner)?;
             let same = records.iter().filter(|record| record.domain == name);
@@ -292,18 +309,17 @@ impl Service {
         .await
     }
 
-    /// The zone of the configuration that a name is in: the nearest.
-    fn zone_of(&self, owner: &WireName) -> Option<&WireName> {
-        let zones = self.config.zones.iter().filter(|apex| apex.contains(owner));
-        zones.max_by_key(|apex| apex.label_count())
+    /// The zones of the configuration as it is now.
+    fn zones(&self) -> Arc<[WireName]> {
+        Arc::clone(&self.zones.borrow())
     }
 
     /// Why records of a name cannot be written into a zone.
-    fn check_zone(&self, apex: &WireName, owner: &WireName) -> Result<(), Reason> {
-        if !self.config.zones.contains(apex) {
+    fn check_zone(&self, zones: &[WireName], apex: &WireName, owner: &WireName) -> Result<(), Reason> {
+        if !zones.contains(apex) {
             return Err(Reason::UnknownZone);
         }
-        if self.zone_of(owner) != Some(apex) {
+        if zone_of(zones, owner) != Some(apex) {
             return Err(Reason::OtherZone);
         }
         if self.settings.keeper(apex).is_some() { Err(Reason::ZoneReadOnly) } else { Ok(()) }
@@ -312,7 +328,8 @@ impl Service {
     /// Makes or removes records.
     async fn edit_records(&self, method: write::Method, wanted: Wanted<Record>) -> Answer {
         let Wanted { items, is_whole } = wanted;
-        let edit = EditRecords::new(method, items, |apex, owner| self.check_zone(apex, owner));
+        let zones = self.zones();
+        let edit = EditRecords::new(method, items, |apex, owner| self.check_zone(&zones, apex, owner));
         let edit = Arc::new(edit);
         let written = self.store.write(Write::Edit(edit.clone())).await;
         self.written(written.map(drop), &write::take(&edit.report), is_whole)
@@ -351,6 +368,11 @@ impl Service {
         let colon = decoded.iter().position(|&byte| byte == b':');
         colon.and_then(|colon| decoded.get(colon + 1..)).is_some_and(|password| token.matches(password))
     }
+}
+
+/// The zone that a name is in: the nearest.
+fn zone_of<'a>(zones: &'a [WireName], owner: &WireName) -> Option<&'a WireName> {
+    zones.iter().filter(|apex| apex.contains(owner)).max_by_key(|apex| apex.label_count())
 }
 
 /// JSON of what was read.

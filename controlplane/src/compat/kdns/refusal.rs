@@ -41,7 +41,7 @@ macro_rules! reasons {
 reasons! {
     UnknownZone, "unknown_zone", "its zone is none of kdns_api.zones";
     OtherZone, "other_zone", "its name is not in the zone that it names, or in a zone below that";
-    ZoneReadOnly, "zone_read_only", "its zone is served from a zone file";
+    ZoneReadOnly, "zone_read_only", "its zone is served from a zone file, or read from etcd";
     Ttl, "ttl", "its TTL is not between 0 and 2147483647 seconds (RFC 2181 section 8)";
     Mode, "lb_mode", "its lbMode is none of 0 to 3";
     ViewName, "view_name", "a view's name has letters, digits, \"-\", \"_\" and \".\" only, and is not \"default\"";

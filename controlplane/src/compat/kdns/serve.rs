@@ -6,14 +6,15 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use tokio_rustls::TlsAcceptor;
+
+use crate::tls::Renewed;
 
 /// Most connections; whoever comes later waits.
 const CONNECTIONS_MAX: usize = 256;
@@ -21,12 +22,20 @@ const CONNECTIONS_MAX: usize = 256;
 /// Time for the handshake of TLS: who does not speak it holds no place for longer.
 const HANDSHAKE_SECONDS_MAX: u64 = 10;
 
+/// Time from the end of a request, or the beginning of the connection, until the next has come: agents keep connections for
+/// some requests one after the other, and open another when they need one.
+const REQUEST_SECONDS_MAX: u64 = 60;
+
 /// Pause after a connection that could not be accepted; mostly because too many files are open.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(200);
 
 /// Serves until told to stop, then until the requests that are under way are answered.
-pub(super) async fn serve<F>(listener: TcpListener, tls: Option<TlsAcceptor>, filter: F, stop: impl Future<Output = ()>)
-where
+pub(super) async fn serve<F>(
+    listener: TcpListener,
+    tls: Option<Arc<Renewed>>,
+    filter: F,
+    stop: impl Future<Output = ()>,
+) where
     F: warp::Filter<Error = Infallible> + Clone + Send + Sync + 'static,
     F::Extract: warp::Reply,
 {
@@ -54,7 +63,8 @@ where
         tokio::spawn(async move {
             let _place = place;
             let Some(tls) = tls else { return converse(stream, filter, watcher).await };
-            let handshake = tokio::time::timeout(Duration::from_secs(HANDSHAKE_SECONDS_MAX), tls.accept(stream));
+            let handshake = tls.acceptor().accept(stream);
+            let handshake = tokio::time::timeout(Duration::from_secs(HANDSHAKE_SECONDS_MAX), handshake);
             match handshake.await {
                 Ok(Ok(stream)) => converse(stream, filter, watcher).await,
                 Ok(Err(error)) => tracing::debug!("a connection to the kdns interface without TLS: {error}"),
@@ -73,7 +83,8 @@ where
     F::Extract: warp::Reply,
 {
     let service = TowerToHyperService::new(warp::service(filter));
-    let builder = Builder::new(TokioExecutor::new()).http1_only();
+    let mut builder = Builder::new(TokioExecutor::new()).http1_only();
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(REQUEST_SECONDS_MAX));
     let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
     if let Err(error) = watcher.watch(connection).await {
         tracing::debug!("a connection to the kdns interface broke: {error}");

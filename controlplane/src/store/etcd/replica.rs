@@ -222,7 +222,10 @@ impl Replica {
                 let reason = "another server has written, and etcd does not tell what; try again";
                 return Err(self.why_not().unwrap_or_else(|| WriteError::Etcd(reason.to_owned())));
             };
-            self.take(database, news)?;
+            if let Err(error) = self.take(database, news) {
+                self.distrust();
+                return Err(error);
+            }
         }
         Ok(())
     }

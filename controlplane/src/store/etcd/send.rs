@@ -112,7 +112,9 @@ impl Replica {
                 Ok(Commit::Conflict { is_doubtful: false }) => Ok(None),
                 Ok(Commit::Done { revision, .. }) => Ok(Some(revision)),
                 // An earlier try may have been carried out without an answer: what it signed tells.
-                Ok(Commit::Conflict { is_doubtful: true }) => signed_at(kv, &writer, &number).await,
+                Ok(Commit::Conflict { is_doubtful: true }) => {
+                    signed_at(kv, &writer, &number).await.map_err(|error| KvError::Unknown(error.to_string()))
+                }
                 Err(error @ KvError::Unknown(_)) => match signed_at(kv, &writer, &number).await {
                     Ok(Some(revision)) => Ok(Some(revision)),
                     _ => Err(error),
@@ -128,10 +130,12 @@ impl Replica {
             }
             Ok(None) => Ok(Sent::Overtaken),
             Err(KvError::Refused(words)) => {
-                let error = WriteError::Etcd(format!(
-                    "etcd refuses the write: {words}; write less at once, or raise etcd's --max-request-bytes"
-                ));
-                Ok(Sent::Failed { error, is_too_much: true })
+                // The words of etcd and of gRPC for it.
+                let is_too_much =
+                    ["too large", "larger than max", "too many operations"].iter().any(|say| words.contains(say));
+                let remedy = if is_too_much { "; write less at once, or raise etcd's --max-request-bytes" } else { "" };
+                let error = WriteError::Etcd(format!("etcd refuses the write: {words}{remedy}"));
+                Ok(Sent::Failed { error, is_too_much })
             }
             Err(error) => Ok(Sent::Failed { error: WriteError::Etcd(error.to_string()), is_too_much: false }),
         }
