@@ -7,7 +7,11 @@ pub const ARROWS: &[(&str, &[&str])] = &[
     ("ringdns-hugepages", &[]),
     ("ringdns-dataplane", &["ringdns-engine", "ringdns-ffi", "ringdns-hugepages"]),
     ("ringdns-controlplane", &["ringdns-engine"]),
-    ("ringdns", &["ringdns-engine", "ringdns-dataplane", "ringdns-controlplane", "ringdns-hugepages"]),
+    ("ringdns-health", &["ringdns-controlplane"]),
+    (
+        "ringdns",
+        &["ringdns-engine", "ringdns-dataplane", "ringdns-controlplane", "ringdns-health", "ringdns-hugepages"],
+    ),
     // The outer tests' harness runs the built server for the benches too.
     ("ringdns-bench", &["ringdns-engine", "ringdns-dataplane", "ringdns-tests"]),
     ("ringdns-fuzz", &["ringdns-engine", "ringdns-controlplane"]),
@@ -16,7 +20,7 @@ pub const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// The only packages that may depend on the asynchronous runtime and what stands on it.
-pub const RUNTIME_PACKAGES: &[&str] = &["ringdns-controlplane", "ringdns"];
+pub const RUNTIME_PACKAGES: &[&str] = &["ringdns-controlplane", "ringdns-health", "ringdns"];
 
 /// The runtime and the crates that bring it along.
 pub const RUNTIME_CRATES: &[&str] =

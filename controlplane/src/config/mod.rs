@@ -5,6 +5,7 @@ mod containerdns_api;
 mod dns;
 mod etcd;
 pub mod file;
+pub mod health;
 mod kernel;
 mod port;
 mod problem;
@@ -29,7 +30,8 @@ use ringdns_engine::rate::{Network, RateLimit};
 
 pub use change::Changes;
 pub use containerdns_api::{ContainerdnsApiConfig, Generation};
-pub use etcd::{EtcdConfig, EtcdTls};
+pub use etcd::{EtcdConfig, EtcdTls, Password};
+pub use health::{HealthConfig, RoleConfig};
 pub use problem::{ConfigError, Problem};
 pub use sockets::SocketsConfig;
 pub use stats::{ContainerdnsStatsConfig, StatsConfig};
@@ -57,6 +59,8 @@ pub struct Config {
     pub zone_files: Vec<ZoneFileConfig>,
     /// The etcd source; none: there is none.
     pub etcd: Option<EtcdConfig>,
+    /// Who checks targets how, and who is told.
+    pub health: HealthConfig,
     /// Which clients see which view; no name and no prefix twice.
     pub views: Vec<ViewConfig>,
     /// The admin API.

@@ -12,6 +12,7 @@ use super::containerdns_api::containerdns_api;
 use super::dns::dns;
 use super::etcd::etcd;
 use super::file::{self, Spec, SpecError};
+use super::health::{Tables, health};
 use super::port::ports;
 use super::problem::Problems;
 use super::rate_limit::rate_limit;
@@ -55,7 +56,7 @@ pub(super) fn validate(path: &Path, text: &str) -> Result<Config, ConfigError> {
 }
 
 /// Notes what the TOML reader has against the text.
-fn add_spec_error(problems: &mut Problems<'_>, error: &SpecError) {
+pub(super) fn add_spec_error(problems: &mut Problems<'_>, error: &SpecError) {
     match error {
         SpecError::Toml(toml) => {
             let message = toml.message().trim().replace('\n', ", ");
@@ -74,6 +75,7 @@ fn add_spec_error(problems: &mut Problems<'_>, error: &SpecError) {
 
 /// Checks table by table.
 fn checked(path: &Path, base: &Path, spec: file::V1, problems: &mut Problems<'_>) -> Config {
+    let health = health(&Tables::of(&spec), base, problems);
     Config {
         path: path.to_path_buf(),
         dns: dns(&spec.dns, base, problems),
@@ -85,6 +87,7 @@ fn checked(path: &Path, base: &Path, spec: file::V1, problems: &mut Problems<'_>
         store: store(spec.store, base, problems),
         zone_files: zone_files(&spec.zone_file, base, problems),
         etcd: etcd(&spec.etcd, &spec.etcd_tree, base, problems),
+        health,
         views: views(&spec.view, problems),
         admin: admin(spec.admin, base, problems),
         containerdns_api: containerdns_api(&spec.containerdns_api, base, problems),
@@ -225,7 +228,7 @@ fn checked_token(text: &str, span: Range<usize>, key: &str, problems: &mut Probl
 }
 
 /// `[log]`
-fn log(spec: file::Log, problems: &mut Problems<'_>) -> LogConfig {
+pub(super) fn log(spec: file::Log, problems: &mut Problems<'_>) -> LogConfig {
     let level = spec.level.unwrap_or_else(|| Spanned::new(0..0, "info".to_owned()));
     if let Err(error) = tracing_subscriber::EnvFilter::try_new(level.get_ref()) {
         let message = format!("\"{}\" is no level and no filter: {error}", level.get_ref());

@@ -24,4 +24,5 @@ pub(crate) mod state;
 #[cfg(test)]
 mod tests;
 
+pub use client::{MESSAGE_BYTES_MAX, PAGE_KEYS, SessionError, connect, within};
 pub use layout::{Layout, Tree};

@@ -1,0 +1,18 @@
+//! Health checking: the scanner checks targets, the scheduler says which scanner checks which, both by way of etcd.
+//!
+//! ```text
+//! records, states --> scheduler --> jobs --> scanner --> states --> answers
+//!                        ^                    |  |
+//!                        +-- agents ----------+  +--> alerts
+//! ```
+//!
+//! Keys and values are those of ContainerDNS, so that its dashboards and scripts go on working: [`keys`] and [`values`]. Everybody
+//! who reads them follows a path ([`follow`]) over a connection that finds another member by itself ([`link`]); whoever writes
+//! compares and swaps.
+
+pub mod backoff;
+pub mod clock;
+pub mod follow;
+pub mod keys;
+pub mod link;
+pub mod values;
