@@ -1,4 +1,4 @@
-//! The command line: `ringdns run | check-config | config | ctl | apicmd | doctor | setup | version`.
+//! The command line: `ringdns run | scanner | check-config | config | ctl | apicmd | doctor | setup | version`.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -12,7 +12,7 @@ use ringdns_dataplane::dpdk::Eal;
 
 use crate::doctor::{self, Doctor};
 use crate::setup::{self, Setup};
-use crate::{preflight, run};
+use crate::{health, preflight, run};
 
 /// Exit code where RingDNS could not start, or could not go on.
 const FAILED: u8 = 1;
@@ -39,6 +39,12 @@ enum Command {
     /// Serve DNS until SIGTERM or SIGINT
     Run {
         /// The configuration file; conf/example.toml explains every key
+        #[arg(short, long, value_name = "FILE", default_value = CONFIG_PATH)]
+        config: PathBuf,
+    },
+    /// Check targets and tell etcd which of them are up, until SIGTERM or SIGINT
+    Scanner {
+        /// The configuration file; [etcd], [scanner], [[probe]] and [alert] count
         #[arg(short, long, value_name = "FILE", default_value = CONFIG_PATH)]
         config: PathBuf,
     },
@@ -92,6 +98,7 @@ pub fn main() -> ExitCode {
             Err(run::RunError::Config(error)) => fail(&error, MISUSED),
             Err(error) => fail(&error, FAILED),
         },
+        Command::Scanner { config } => ended(health::scan(&config)),
         Command::CheckConfig { config } => match check(&config) {
             Ok(report) => say(&report),
             Err(report) => fail(&report, MISUSED),
@@ -121,6 +128,15 @@ pub fn main() -> ExitCode {
 /// What `ringdns ctl` asks of the rest of this program.
 fn host() -> Host<'static> {
     Host { command: Arguments::command, read_zone: &zonefile::list, environment: &|name| std::env::var(name).ok() }
+}
+
+/// The exit code of a role.
+fn ended(outcome: Result<(), health::RoleError>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error @ health::RoleError::Config(_)) => fail(&error, MISUSED),
+        Err(error) => fail(&error, FAILED),
+    }
 }
 
 /// What the program was built from, and the DPDK that it found.

@@ -9,7 +9,18 @@ pub const ARROWS: &[(&str, &[&str])] = &[
     ("ringdns-controlplane", &["ringdns-engine"]),
     // Speaks to a running server over HTTP; its tests alone start one.
     ("ringdns-ctl", &["ringdns-engine", "ringdns-controlplane"]),
-    ("ringdns", &["ringdns-engine", "ringdns-dataplane", "ringdns-controlplane", "ringdns-ctl", "ringdns-hugepages"]),
+    ("ringdns-health", &["ringdns-controlplane"]),
+    (
+        "ringdns",
+        &[
+            "ringdns-engine",
+            "ringdns-dataplane",
+            "ringdns-controlplane",
+            "ringdns-ctl",
+            "ringdns-health",
+            "ringdns-hugepages",
+        ],
+    ),
     // The outer tests' harness runs the built server for the benches too.
     ("ringdns-bench", &["ringdns-engine", "ringdns-dataplane", "ringdns-tests"]),
     ("ringdns-fuzz", &["ringdns-engine", "ringdns-controlplane"]),
@@ -18,7 +29,7 @@ pub const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// The only packages that may depend on the asynchronous runtime and what stands on it.
-pub const RUNTIME_PACKAGES: &[&str] = &["ringdns-controlplane", "ringdns"];
+pub const RUNTIME_PACKAGES: &[&str] = &["ringdns-controlplane", "ringdns-health", "ringdns"];
 
 /// The runtime and the crates that bring it along.
 pub const RUNTIME_CRATES: &[&str] =

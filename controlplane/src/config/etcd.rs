@@ -90,8 +90,13 @@ pub struct EtcdTls {
 pub struct Password(String);
 
 impl Password {
+    /// Takes a secret.
+    pub(super) fn new(secret: &str) -> Self {
+        Self(secret.to_owned())
+    }
+
     /// The password, for who asks for it.
-    pub(crate) fn reveal(&self) -> &str {
+    pub fn reveal(&self) -> &str {
         &self.0
     }
 }
@@ -126,8 +131,16 @@ pub(super) fn etcd(
         let remedy = "add a table [[etcd_tree]] with layout and zones";
         problems.add(Some(list.span()), "etcd.endpoints", "nothing says what is to be read", remedy);
     }
-    let timeout = spec.timeout_seconds.as_ref();
     let trees = tree::trees(trees, problems);
+    let status_path = status_path(spec.status_path.as_ref(), &trees, problems);
+    let config = connection(spec, base, problems)?;
+    Some(EtcdConfig { status_path, trees, ..config })
+}
+
+/// Checks `[etcd]`; nothing where there are no endpoints, and no tree yet.
+pub(super) fn connection(spec: &Etcd, base: &Path, problems: &mut Problems<'_>) -> Option<EtcdConfig> {
+    let list = spec.endpoints.as_ref()?;
+    let timeout = spec.timeout_seconds.as_ref();
     let bounds = 1..=TIMEOUT_SECONDS_MAX;
     let seconds = number(timeout, "etcd.timeout_seconds", bounds, " seconds", TIMEOUT_SECONDS, problems);
     Some(EtcdConfig {
@@ -136,14 +149,14 @@ pub(super) fn etcd(
         tls: tls(spec, base, problems),
         timeout: Duration::from_secs(seconds.unsigned_abs()),
         cache_file: base.join(spec.cache_file.as_ref().map_or(Path::new(CACHE_FILE), |path| path.get_ref())),
-        status_path: status_path(spec.status_path.as_ref(), &trees, problems),
+        status_path: None,
         status_unknown: tree::one_of(
             spec.status_unknown.as_ref(),
             "etcd.status_unknown",
             &[("up", Status::Up), ("down", Status::Down)],
             problems,
         ),
-        trees,
+        trees: Vec::new(),
     })
 }
 

@@ -8,6 +8,7 @@ mod etcd;
 mod etcd_places;
 mod etcd_tree;
 pub mod file;
+pub mod health;
 mod kdns_api;
 mod kernel;
 mod port;
@@ -36,8 +37,9 @@ pub(crate) use access::Tokens;
 pub use access::{AccessToken, Permission};
 pub use change::Changes;
 pub use containerdns_api::{ContainerdnsApiConfig, Generation};
-pub use etcd::{EtcdConfig, EtcdTls};
+pub use etcd::{EtcdConfig, EtcdTls, Password};
 pub use etcd_places::EtcdPlaces;
+pub use health::{HealthConfig, RoleConfig};
 pub use kdns_api::KdnsApiConfig;
 pub use problem::{ConfigError, Problem};
 pub use sockets::SocketsConfig;
@@ -67,6 +69,8 @@ pub struct Config {
     pub zone_files: Vec<ZoneFileConfig>,
     /// The etcd source; none: there is none.
     pub etcd: Option<EtcdConfig>,
+    /// Who checks targets how, and who is told.
+    pub health: HealthConfig,
     /// Which clients see which view; no name and no prefix twice.
     pub views: Vec<ViewConfig>,
     /// The admin API.

@@ -13,6 +13,7 @@ use super::containerdns_api::containerdns_api;
 use super::dns::dns;
 use super::etcd::etcd;
 use super::file::{self, Spec, SpecError};
+use super::health::{Tables, health};
 use super::kdns_api::kdns_api;
 use super::port::ports;
 use super::problem::Problems;
@@ -52,7 +53,7 @@ pub(super) fn validate(path: &Path, text: &str) -> Result<Config, ConfigError> {
 }
 
 /// Notes what the TOML reader has against the text.
-fn add_spec_error(problems: &mut Problems<'_>, error: &SpecError) {
+pub(super) fn add_spec_error(problems: &mut Problems<'_>, error: &SpecError) {
     match error {
         SpecError::Toml(toml) => {
             let message = toml.message().trim().replace('\n', ", ");
@@ -73,6 +74,7 @@ fn add_spec_error(problems: &mut Problems<'_>, error: &SpecError) {
 fn checked(path: &Path, base: &Path, spec: file::V1, problems: &mut Problems<'_>) -> Config {
     let is_stored = store::is_in_etcd(&spec.store);
     let etcd = etcd(&spec.etcd, &spec.etcd_tree, is_stored, base, problems);
+    let health = health(&Tables::of(&spec), base, problems);
     Config {
         path: path.to_path_buf(),
         dns: dns(&spec.dns, base, problems),
@@ -85,6 +87,7 @@ fn checked(path: &Path, base: &Path, spec: file::V1, problems: &mut Problems<'_>
         zone_files: zone_files(&spec.zone_file, base, problems),
         containerdns_api: containerdns_api(&spec.containerdns_api, etcd.as_ref(), base, problems),
         etcd,
+        health,
         views: views(&spec.view, problems),
         admin: admin(spec.admin, &spec.admin_token, base, problems),
         stats: stats(&spec.stats, &spec.containerdns_stats, base, problems),
@@ -221,7 +224,7 @@ fn checked_token(text: &str, span: Range<usize>, key: &str, problems: &mut Probl
 }
 
 /// `[log]`
-fn log(spec: file::Log, problems: &mut Problems<'_>) -> LogConfig {
+pub(super) fn log(spec: file::Log, problems: &mut Problems<'_>) -> LogConfig {
     let level = spec.level.unwrap_or_else(|| Spanned::new(0..0, "info".to_owned()));
     if let Err(error) = tracing_subscriber::EnvFilter::try_new(level.get_ref()) {
         let message = format!("\"{}\" is no level and no filter: {error}", level.get_ref());

@@ -11,18 +11,18 @@ use super::layout::Tree;
 use crate::config::{EtcdConfig, EtcdTls};
 
 /// Keys of one page.
-const PAGE_KEYS: i64 = 1000;
+pub const PAGE_KEYS: i64 = 1000;
 
 /// Largest message that is taken: a page of values as large as etcd lets them be by default would be larger, but not one of
 /// records.
-const MESSAGE_BYTES_MAX: usize = 256 << 20;
+pub const MESSAGE_BYTES_MAX: usize = 256 << 20;
 
 /// After how long of silence a connection is tried. etcd takes more than one try in five seconds amiss.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 /// Why there is nothing more to come by a connection.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum SessionError {
+pub enum SessionError {
     /// etcd, or the way to it.
     #[error("{0}")]
     Etcd(#[from] Error),
@@ -47,7 +47,7 @@ pub(super) enum SessionError {
 
 impl SessionError {
     /// True where the revision that was asked for is gone.
-    pub(super) fn is_compacted(&self) -> bool {
+    pub fn is_compacted(&self) -> bool {
         // The code alone (OUT_OF_RANGE) is that of a revision of the future too.
         matches!(self, Self::Etcd(Error::GRpcStatus(status)) if status.message().contains("has been compacted"))
     }
@@ -126,23 +126,9 @@ pub(super) struct Member {
 }
 
 impl Member {
-    /// Connects. With a user the password is tried; otherwise the first request tells whether anybody is there.
+    /// Connects.
     pub(super) async fn connect(endpoint: &str, config: &EtcdConfig) -> Result<Self, SessionError> {
-        let mut options = ConnectOptions::new()
-            .with_connect_timeout(config.timeout)
-            .with_keep_alive(KEEP_ALIVE, config.timeout)
-            .with_keep_alive_while_idle(true)
-            // A member that is cut off from the others says so, instead of keeping a watch open on which nothing comes.
-            .with_require_leader(true)
-            .with_auto_token_refresh(true);
-        if let Some((user, password)) = &config.user {
-            options = options.with_user(user, password.reveal());
-        }
-        if let Some(tls) = &config.tls {
-            options = options.with_tls(tls_options(tls).await?);
-        }
-        let client = within(config.timeout, Client::connect([endpoint], Some(options))).await?;
-        Ok(Self { client, timeout: config.timeout })
+        Ok(Self { client: connect(endpoint, config).await?, timeout: config.timeout })
     }
 
     /// One page of a range, from a key on; of the newest revision where none is given.
@@ -179,8 +165,26 @@ impl Member {
     }
 }
 
+/// Connects to one member. With a user the password is tried; otherwise the first request tells whether anybody is there.
+pub async fn connect(endpoint: &str, config: &EtcdConfig) -> Result<Client, SessionError> {
+    let mut options = ConnectOptions::new()
+        .with_connect_timeout(config.timeout)
+        .with_keep_alive(KEEP_ALIVE, config.timeout)
+        .with_keep_alive_while_idle(true)
+        // A member that is cut off from the others says so, instead of keeping a watch open on which nothing comes.
+        .with_require_leader(true)
+        .with_auto_token_refresh(true);
+    if let Some((user, password)) = &config.user {
+        options = options.with_user(user, password.reveal());
+    }
+    if let Some(tls) = &config.tls {
+        options = options.with_tls(tls_options(tls).await?);
+    }
+    within(config.timeout, Client::connect([endpoint], Some(options))).await
+}
+
 /// Waits for an answer, for a time.
-async fn within<T>(timeout: Duration, answer: impl Future<Output = Result<T, Error>>) -> Result<T, SessionError> {
+pub async fn within<T>(timeout: Duration, answer: impl Future<Output = Result<T, Error>>) -> Result<T, SessionError> {
     tokio::time::timeout(timeout, answer).await.map_err(|_| SessionError::Timeout(timeout))?.map_err(Into::into)
 }
 

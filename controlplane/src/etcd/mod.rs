@@ -30,4 +30,5 @@ mod status;
 #[cfg(test)]
 mod tests;
 
+pub use client::{MESSAGE_BYTES_MAX, PAGE_KEYS, SessionError, connect, within};
 pub use layout::{Layout, Tree};

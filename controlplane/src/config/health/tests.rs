@@ -1,0 +1,117 @@
+//! Health checking: what is right and what is wrong.
+
+use super::super::{Config, Password};
+use super::*;
+
+/// The least that a role needs.
+const ETCD: &str = "[etcd]\nendpoints = [\"http://127.0.0.1:2379\"]\n";
+
+/// A role's configuration.
+fn parse(lines: &str) -> Result<RoleConfig, String> {
+    RoleConfig::parse(Path::new("/etc/ringdns/ringdns.toml"), lines).map_err(|error| error.to_string())
+}
+
+/// The configuration of a server with these lines.
+fn server(lines: &str) -> Config {
+    let port = "[[port]]\ndevice = \"net_tap0\"\naddresses = [\"192.0.2.53\"]\n";
+    Config::parse(Path::new("/etc/ringdns/ringdns.toml"), &format!("{port}{lines}")).unwrap()
+}
+
+#[test]
+fn a_role_needs_etcd_and_nothing_else() {
+    let config = parse(ETCD).unwrap();
+    let scanner = &config.health.scanner;
+    assert_eq!((scanner.enabled, scanner.all_jobs, scanner.check, scanner.checks_max), (false, false, true, 2000));
+    assert_eq!((scanner.interval.as_secs(), scanner.timeout.as_secs(), scanner.rise, scanner.fall), (5, 2, 2, 2));
+    assert_eq!((scanner.listen.to_string(), &scanner.ports[..]), ("127.0.0.1:8054".to_owned(), &[80][..]));
+    assert!(!scanner.name.is_empty() && config.health.scheduler.name == scanner.name);
+    let scheduler = &config.health.scheduler;
+    assert_eq!((scheduler.addresses, scheduler.domains, scheduler.replicas, scheduler.quorum), (true, true, 1, 1));
+    assert_eq!(config.health.keys.status_path, "/containerdns/monitor/status");
+    assert_eq!(config.health.alert, None);
+    assert!(config.etcd.trees.is_empty());
+    assert!(parse("").unwrap_err().contains("etcd.endpoints: states and jobs are kept in etcd, and none is given"));
+    assert!(parse("[dsn]\n").unwrap_err().contains("unknown field `dsn`"));
+}
+
+#[test]
+fn the_first_probe_that_is_for_a_target_counts() {
+    let lines = "[[probe]]\ntargets = [\"10.0.0.0/8\", \"2001:db8::1\", \"Example.org.\"]\nkind = \"http\"\n\
+                 [[probe]]\ntargets = [\".\", \"::/0\"]\nkind = \"icmp\"\n";
+    let probes = parse(&format!("{ETCD}{lines}")).unwrap().health.scanner.probes;
+    let first = |target: &str| probes.iter().position(|probe| probe.is_for(target));
+    for target in ["10.1.2.3", "2001:db8::1", "example.org", "www.EXAMPLE.org."] {
+        assert_eq!(first(target), Some(0), "{target}");
+    }
+    for target in ["2001:db8::2", "badexample.org", "org"] {
+        assert_eq!(first(target), Some(1), "{target}");
+    }
+    assert_eq!(first("192.0.2.1"), None);
+    let http = ProbeKind::Http { path: "/".to_owned(), host: None, statuses: vec![], tls: None };
+    assert_eq!((&probes[0].kind, &probes[0].ports), (&http, &None));
+}
+
+#[test]
+fn protected_probes_check_certificates_unless_they_are_told_not_to() {
+    let probe = |more: &str| {
+        let lines = format!("{ETCD}[[probe]]\ntargets = [\".\"]\nkind = \"https\"\n{more}");
+        match parse(&lines).unwrap().health.scanner.probes[0].kind.clone() {
+            ProbeKind::Http { tls: Some(tls), .. } => tls.verify,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(probe("") && probe("verify = true") && !probe("verify = false"));
+}
+
+#[test]
+fn alerts_have_the_body_of_the_original_unless_there_is_a_template() {
+    let alert = parse(&format!("{ETCD}[alert]\nurl = \"https://a.example/send\"\n")).unwrap().health.alert.unwrap();
+    assert_eq!(alert.template["sys_idx"], "{{sys_idx}}");
+    assert_eq!((alert.silent.as_secs(), alert.tries, alert.authorization), (3600, 5, None::<Password>));
+}
+
+#[test]
+fn changes_need_a_restart() {
+    let mut running = server("");
+    let new = server("[health]\nstatus_path = \"/a\"\n[scanner]\nrise = 1\n[scheduler]\nlease_seconds = 5\n");
+    assert_eq!(running.take(&new).restart, ["health", "scanner", "scheduler"]);
+}
+
+#[test]
+fn each_mistake_is_named() {
+    let probe = |more: &str| format!("[[probe]]\ntargets = [\"10.0.0.0/8\"]\n{more}\n");
+    for (lines, expected) in [
+        ("[health]\ngeneration = \"v3\"\n".to_owned(), "health.generation: \"v3\" is no generation; write"),
+        ("[health]\nstatus_path = \"a\"\n".to_owned(), "health.status_path: \"a\" is no path of keys"),
+        (
+            "[health]\njob_path = \"/containerdns/monitor/status/jobs/\"\n".to_owned(),
+            "health.job_path: it lies in health.status_path",
+        ),
+        ("[scanner]\njobs = \"some\"\n".to_owned(), "scanner.jobs: \"some\" says not whose jobs; write"),
+        ("[scanner]\ninterval_ms = 5\n".to_owned(), "scanner.interval_ms: 5 is out of bounds; give a number from 100"),
+        ("[scanner]\nrise = 0\n".to_owned(), "scanner.rise: 0 is out of bounds"),
+        ("[scanner]\nname = \"a/b\"\n".to_owned(), "scanner.name: \"a/b\" is no name of an agent"),
+        ("[scanner]\nports = [0]\n".to_owned(), "scanner.ports: these are no ports"),
+        ("[scheduler]\nreplicas = 3\nquorum = 4\n".to_owned(), "scheduler.quorum: 4 is out of bounds"),
+        ("[scheduler]\nresources = [\"ip\"]\n".to_owned(), "scheduler.resources: \"ip\" is no resource"),
+        ("[scheduler]\nresources = []\n".to_owned(), "scheduler.resources: there is nothing to schedule"),
+        (probe("kind = \"udp\""), "probe[0].kind: \"udp\" is no kind of probe; write"),
+        (probe("kind = \"icmp\"\nports = [1]"), "probe[0].ports: a probe of kind \"icmp\" does not know it"),
+        (probe("kind = \"http\"\nverify = false"), "probe[0].verify: a probe of kind \"http\" does not know it"),
+        (probe("kind = \"http\"\npath = \"x\""), "probe[0].path: \"x\" is no path"),
+        (probe("kind = \"http\"\nstatuses = [99]"), "probe[0].statuses: a number is out of bounds"),
+        (probe("kind = \"https\"\nca_file = \"/nonexistent\""), "probe[0].ca_file: /nonexistent cannot be read"),
+        (probe("kind = \"dns\"\nquery_type = \"ZZZ\""), "probe[0].query_type: \"ZZZ\" is no type of records"),
+        (probe("kind = \"dns\"\nquery = \"a..b\""), "probe[0].query: \"a..b\" is no domain name"),
+        (probe("kind = \"dns\"\nrcodes = []"), "probe[0].rcodes: a number is out of bounds, or none is given"),
+        ("[[probe]]\ntargets = []\nkind = \"tcp\"\n".to_owned(), "probe[0].targets: it is for no target"),
+        ("[[probe]]\ntargets = [\"10.0.0.1/8\"]\nkind = \"tcp\"\n".to_owned(), "\"10.0.0.1/8\" is no network"),
+        ("[alert]\nurl = \"ftp://a\"\n".to_owned(), "alert.url: \"ftp://a\" is no URL to post to"),
+        ("[alert]\nurl = \"http://u:p@a/\"\n".to_owned(), "secrets go into authorization_file"),
+        ("[alert]\nurl = \"http://a\"\ntemplate_file = \"/nonexistent\"\n".to_owned(), "alert.template_file: /nonexi"),
+        ("[alert]\nurl = \"http://a\"\ntries = 0\n".to_owned(), "alert.tries: 0 is out of bounds"),
+    ] {
+        let problems = parse(&format!("{ETCD}{lines}")).unwrap_err();
+        assert!(problems.contains(expected), "{expected} in {problems}");
+    }
+}
