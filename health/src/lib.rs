@@ -15,4 +15,5 @@ pub mod clock;
 pub mod follow;
 pub mod keys;
 pub mod link;
+pub mod scheduler;
 pub mod values;
