@@ -49,6 +49,8 @@ pub struct Scheduler {
     cluster: u64,
     /// The locks, where it leads.
     fence: Option<Fence>,
+    /// Locks one of which was lost, before the others are given back.
+    lost: Option<Fence>,
     /// How much can be written.
     budget: Budget,
     /// When everything is looked at the next time.
@@ -71,6 +73,7 @@ impl Scheduler {
             next: Vec::new(),
             cluster: 0,
             fence: None,
+            lost: None,
             budget: Budget::new(config.writes_per_second, now),
             look_at: now + config.interval,
             contend_at: now,

@@ -135,7 +135,13 @@ mod tests {
         let agents = agents(3, None);
         let chosen =
             ["10.0.0.1", "10.0.0.2", "2001:db8::1", "www.example"].map(|target| agents.chosen(target, 3).join(" "));
-        assert_eq!(chosen, ["", "", "", ""]);
+        let expected = [
+            "agent-1 agent-0 agent-2",
+            "agent-2 agent-0 agent-1",
+            "agent-1 agent-0 agent-2",
+            "agent-0 agent-2 agent-1",
+        ];
+        assert_eq!(chosen, expected);
     }
 
     #[test]

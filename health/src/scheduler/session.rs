@@ -153,6 +153,13 @@ impl Scheduler {
                 Turn::Work => self.work(client).await?,
             }
             self.look();
+            if let Some(lost) = self.lost.take() {
+                // Others have one of the locks; they may want the rest of them too.
+                keeper.end();
+                if let Err(error) = lost.give_back(client, self.etcd.timeout).await {
+                    tracing::debug!("nothing was left to give back: {error}");
+                }
+            }
             if awaited == 0 && self.fence.is_none() {
                 self.contend(client, keeper).await?;
             }
@@ -208,8 +215,9 @@ impl Scheduler {
 
     /// Leads no more.
     fn follow_others(&mut self, why: &str) {
-        if self.fence.take().is_some() {
+        if let Some(fence) = self.fence.take() {
             tracing::warn!("this scheduler leads no more: {why}");
+            self.lost = Some(fence);
             self.state.note_following();
         }
     }
