@@ -1,4 +1,5 @@
 //! Who leads, and that nobody else writes.
+#![allow(clippy::unwrap_used, reason = "what a test cannot set up ends it")]
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
