@@ -13,6 +13,7 @@
 pub mod backoff;
 pub mod clock;
 pub mod follow;
+pub mod insight;
 pub mod keys;
 pub mod link;
 pub mod scheduler;
