@@ -10,7 +10,9 @@ pub mod fence;
 mod places;
 mod plan;
 pub mod rendezvous;
+mod role;
 mod session;
+mod shown;
 mod source;
 mod state;
 
@@ -26,12 +28,14 @@ use ringdns_controlplane::config::EtcdConfig;
 use ringdns_controlplane::config::health::{HealthConfig, SchedulerConfig};
 use ringdns_controlplane::etcd::{SessionError, connect};
 
-use crate::backoff::Backoff;
 use board::Board;
 use budget::Budget;
 use fence::Fence;
 use places::Places;
 
+use crate::backoff::Backoff;
+
+pub use role::{SchedulerRole, StartError};
 pub use state::SchedulerState;
 
 /// A scheduler.

@@ -25,7 +25,7 @@ pub struct Aim {
 pub fn writes(board: &Board, places: &Places, target: &Target, aim: &Aim) -> Vec<Write> {
     let Some(entry) = board.entry(target) else { return Vec::new() };
     let chosen = if entry.is_wanted() { board.live().chosen(&target.name, aim.replicas) } else { Vec::new() };
-    let mut writes = surplus(entry, places, target, &chosen);
+    let mut writes = surplus(board, entry, places, target, &chosen);
     if !entry.is_wanted() {
         writes.extend(entry.job().map(|job| deletion(places.job(target), job)));
         return writes;
@@ -115,13 +115,15 @@ fn is_of_this_life(agent: &Agent, stored: &Stored) -> bool {
     }
 }
 
-/// Observations of agents that do not check the target any more. Those that go away with their agents are left to them.
-fn surplus(entry: &Entry, places: &Places, target: &Target, chosen: &[Arc<str>]) -> Vec<Write> {
-    // Without agents nobody is chosen, which says nothing of those that were.
-    let is_surplus = |(name, stored): &(&Arc<str>, &Stored)| {
-        stored.lease == 0 && !chosen.contains(name) && (!chosen.is_empty() || !entry.is_wanted())
-    };
-    let surplus = entry.observations().iter().filter(is_surplus);
+/// Observations of agents that do not check the target any more: they would be old when it comes back to them.
+fn surplus(board: &Board, entry: &Entry, places: &Places, target: &Target, chosen: &[Arc<str>]) -> Vec<Write> {
+    if chosen.is_empty() && entry.is_wanted() {
+        // Without agents nobody is chosen, which says nothing of those that were.
+        return Vec::new();
+    }
+    // What goes away with an agent that is gone is on its way out already.
+    let stays = |(name, stored): &(&Arc<str>, &Stored)| stored.lease == 0 || board.live().has(name);
+    let surplus = entry.observations().iter().filter(|(name, _)| !chosen.contains(name)).filter(stays);
     surplus.map(|(name, stored)| deletion(places.keys().observation(&target.name, name), stored)).collect()
 }
 

@@ -2,14 +2,9 @@
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
-
-use serde_json::{Value, json};
 
 use super::board::Board;
 use super::fence::{Outcome, Write};
-use super::places::Target;
-use crate::keys::Resource;
 
 /// What others see of a scheduler. Written by it alone.
 #[derive(Debug)]
@@ -85,6 +80,47 @@ impl SchedulerState {
         self.fenced.load(Ordering::Relaxed)
     }
 
+    /// Why there is no connection; empty: there is one.
+    pub fn error(&self) -> String {
+        lock(&self.error).clone()
+    }
+
+    /// Who holds the locks; empty: nobody.
+    pub fn leader(&self) -> String {
+        lock(&self.leader).clone()
+    }
+
+    /// Revision of etcd up to which everything was taken.
+    pub(super) fn revision(&self) -> i64 {
+        self.revision.load(Ordering::Relaxed)
+    }
+
+    /// What only grows: its name as a metric, what it tells, and the value.
+    pub(super) fn counts(&self) -> [(&'static str, &'static str, u64); 7] {
+        let number = |number: &AtomicU64| number.load(Ordering::Relaxed);
+        [
+            ("ringdns_scheduler_elections", "Times that this scheduler came to lead.", number(&self.elections)),
+            ("ringdns_scheduler_lists", "Times that all keys were listed.", number(&self.lists)),
+            (
+                "ringdns_scheduler_failures",
+                "Times that a connection to etcd failed or was lost.",
+                number(&self.failures),
+            ),
+            ("ringdns_scheduler_writes", "Jobs and states that were written.", number(&self.writes)),
+            ("ringdns_scheduler_deletions", "Jobs and observations that were deleted.", number(&self.deletions)),
+            (
+                "ringdns_scheduler_conflicts",
+                "Transactions that were refused because a key had changed.",
+                number(&self.conflicts),
+            ),
+            (
+                "ringdns_scheduler_fenced",
+                "Transactions that were refused because another scheduler leads.",
+                number(&self.fenced),
+            ),
+        ]
+    }
+
     /// Notes that everything was listed.
     pub(super) fn note_listed(&self, revision: i64) {
         self.lists.fetch_add(1, Ordering::Relaxed);
@@ -145,51 +181,6 @@ impl SchedulerState {
             Outcome::Conflict => drop(self.conflicts.fetch_add(1, Ordering::Relaxed)),
             Outcome::Fenced => drop(self.fenced.fetch_add(1, Ordering::Relaxed)),
         }
-    }
-
-    /// Everything but the single targets.
-    pub fn json(&self) -> Value {
-        let number = |number: &AtomicU64| number.load(Ordering::Relaxed);
-        let (error, leader) = (lock(&self.error).clone(), lock(&self.leader).clone());
-        let board = self.board();
-        let now = Instant::now();
-        let agents = board.agents().iter().map(|(name, agent)| {
-            let load = board.loads().get(name).copied().unwrap_or_default();
-            json!({ "name": &**name, "live": agent.is_live(now), "leased": agent.stored.lease != 0, "targets": load })
-        });
-        json!({
-            "name": self.name,
-            "leads": self.leads(),
-            "leader": leader,
-            "connected": self.is_connected(),
-            "error": error,
-            "revision": self.revision.load(Ordering::Relaxed),
-            "agents": agents.collect::<Vec<_>>(),
-            "targets": board.targets().len(),
-            "waiting": board.queued(),
-            "elections": number(&self.elections),
-            "writes": number(&self.writes),
-            "deletions": number(&self.deletions),
-            "conflicts": number(&self.conflicts),
-            "fenced": number(&self.fenced),
-        })
-    }
-
-    /// Who checks what: a page of targets behind one of that name.
-    pub fn assignments(&self, after: Option<(Resource, &str)>, limit: usize) -> Value {
-        use std::ops::Bound;
-        let first = after.map_or(Bound::Unbounded, |(resource, name)| Bound::Excluded(Target::new(resource, name)));
-        let board = self.board();
-        let page = board.targets().range((first, Bound::Unbounded)).filter(|(_, entry)| entry.is_wanted()).take(limit);
-        let row = |(target, entry): (&Target, &super::board::Entry)| {
-            let agents: Vec<&str> = entry.agents().iter().map(|name| &**name).collect();
-            let resource = match target.resource {
-                Resource::Address => "ipaddr",
-                Resource::Domain => "domain",
-            };
-            json!({ "resource": resource, "target": &*target.name, "agents": agents })
-        };
-        page.map(row).collect()
     }
 }
 
