@@ -1,8 +1,12 @@
 //! The scheduler: says which agent checks which target.
 //!
-//! It reads what etcd has onto a [`board`], follows it by watching, and for each target that something has happened to compares the job
-//! that is there with the one that should be ([`plan`]); only what differs is written. One scheduler of many leads; what it writes is
-//! bound to its locks ([`fence`]). The others know all that it knows, and go on where it ends.
+//! ```text
+//! states, records, jobs, agents, observations, locks --> board --> plan --> jobs, states
+//! ```
+//!
+//! `board` is what etcd has, listed and then followed by watching. For each target that something has happened to `plan` compares
+//! what is there with what should be; only what differs is written. One scheduler of many leads: what it writes is bound to its
+//! locks by `fence`. The others know all that it knows, and go on where it ends.
 
 mod board;
 mod budget;

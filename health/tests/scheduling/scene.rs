@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use etcd_client::{Client, GetOptions, PutOptions};
+use etcd_client::{Client, Error, GetOptions, PutOptions};
 use ringdns_controlplane::config::health::RoleConfig;
 use ringdns_health::scheduler::{Scheduler, SchedulerState};
 use serde_json::Value;
@@ -21,7 +21,10 @@ use crate::etcd::Etcd;
 pub const ROOT: &str = "/containerdns/monitor";
 
 /// Longest wait for anything: every bound of the tests is a few seconds, and the machine may be busy.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Seconds after which agents and leaders that are gone count as gone.
+const LEASE_SECONDS: i64 = 5;
 
 /// Names a scheduler's configuration to a process that is one.
 const CHILD: &str = "RINGDNS_TEST_SCHEDULER";
@@ -106,7 +109,7 @@ impl Scene {
         let path = self.directory.path().join(format!("{name}-{port}.toml"));
         let text = format!(
             "version = 1\n[etcd]\nendpoints = [\"http://127.0.0.1:{port}\"]\n\
-             [scheduler]\nname = \"{name}\"\nlisten = \"127.0.0.1:0\"\nlease_seconds = 2\ninterval_seconds = 1\n{scheduler}\n"
+             [scheduler]\nname = \"{name}\"\nlisten = \"127.0.0.1:0\"\nlease_seconds = {LEASE_SECONDS}\ninterval_seconds = 1\n{scheduler}\n"
         );
         std::fs::write(&path, text).unwrap();
         path
@@ -215,12 +218,14 @@ impl Agent {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let client = Client::connect([endpoint], None).await.unwrap();
-                let lease = client.lease_client().grant(2, None).await.unwrap().id();
+                let lease = client.lease_client().grant(LEASE_SECONDS, None).await.unwrap().id();
                 client.kv_client().put(key, value, Some(PutOptions::new().with_lease(lease))).await.unwrap();
                 while goes_on.load(Ordering::Relaxed) {
                     // While etcd is away nothing can be kept, and leases do not run out either.
                     let mut leases = client.lease_client();
-                    let _ = tokio::time::timeout(Duration::from_secs(1), leases.keep_alive(lease)).await;
+                    let kept = tokio::time::timeout(Duration::from_secs(1), leases.keep_alive(lease)).await;
+                    let is_lost = matches!(kept, Ok(Err(Error::LeaseKeepAliveError(_))));
+                    assert!(!is_lost, "this machine is too slow for a lease of {LEASE_SECONDS} seconds");
                     tokio::time::sleep(Duration::from_millis(300)).await;
                 }
             });
