@@ -5,4 +5,5 @@ mod etcd;
 mod locks;
 mod losses;
 mod quorum;
+mod role;
 mod scene;
