@@ -1,4 +1,4 @@
-//! The command line: `ringdns run | check-config | doctor | setup | version`.
+//! The command line: `ringdns run | scanner | scheduler | check-config | doctor | setup | version`.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -9,7 +9,7 @@ use ringdns_dataplane::dpdk::Eal;
 
 use crate::doctor::{self, Doctor};
 use crate::setup::{self, Setup};
-use crate::{preflight, run};
+use crate::{health, preflight, run};
 
 /// Exit code where RingDNS could not start, or could not go on.
 const FAILED: u8 = 1;
@@ -39,6 +39,18 @@ enum Command {
         #[arg(short, long, value_name = "FILE", default_value = CONFIG_PATH)]
         config: PathBuf,
     },
+    /// Check targets and tell etcd which of them are up, until SIGTERM or SIGINT
+    Scanner {
+        /// The configuration file; [etcd], [scanner], [[probe]] and [alert] count
+        #[arg(short, long, value_name = "FILE", default_value = CONFIG_PATH)]
+        config: PathBuf,
+    },
+    /// Say which scanner checks which target, until SIGTERM or SIGINT; one scheduler of many leads
+    Scheduler {
+        /// The configuration file; [etcd], [health] and [scheduler] count
+        #[arg(short, long, value_name = "FILE", default_value = CONFIG_PATH)]
+        config: PathBuf,
+    },
     /// Check a configuration and the zone files that it names, without starting anything
     CheckConfig {
         /// The configuration file
@@ -61,6 +73,8 @@ pub fn main() -> ExitCode {
             Err(run::RunError::Config(error)) => fail(&error, MISUSED),
             Err(error) => fail(&error, FAILED),
         },
+        Command::Scanner { config } => ended(health::scan(&config)),
+        Command::Scheduler { config } => ended(health::schedule(&config)),
         Command::CheckConfig { config } => match check(&config) {
             Ok(report) => say(&report),
             Err(report) => fail(&report, MISUSED),
@@ -84,6 +98,15 @@ pub fn main() -> ExitCode {
             let BuildInfo { version, commit, dpdk } = build_info();
             say(&format!("ringdns {version} (commit {commit}, {dpdk})"))
         }
+    }
+}
+
+/// The exit code of a role.
+fn ended(outcome: Result<(), health::RoleError>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error @ health::RoleError::Config(_)) => fail(&error, MISUSED),
+        Err(error) => fail(&error, FAILED),
     }
 }
 

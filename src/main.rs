@@ -3,6 +3,7 @@
 mod answering;
 mod cli;
 mod doctor;
+mod health;
 mod kernel;
 mod notify;
 mod ports;

@@ -22,7 +22,7 @@ impl Backoff {
     }
 
     /// How long to wait after one more failure.
-    pub fn next(&mut self) -> Duration {
+    pub fn pause(&mut self) -> Duration {
         let pause = FIRST.saturating_mul(1 << self.failures.min(10)).min(LONGEST);
         self.failures = self.failures.saturating_add(1);
         pause
@@ -30,7 +30,7 @@ impl Backoff {
 
     /// Waits after one more failure.
     pub async fn wait(&mut self) {
-        tokio::time::sleep(self.next()).await;
+        tokio::time::sleep(self.pause()).await;
     }
 }
 
@@ -41,9 +41,9 @@ mod tests {
     #[test]
     fn pauses_grow_to_a_bound_and_start_again() {
         let mut backoff = Backoff::default();
-        let pauses: Vec<u128> = (0..8).map(|_| backoff.next().as_millis()).collect();
+        let pauses: Vec<u128> = (0..8).map(|_| backoff.pause().as_millis()).collect();
         assert_eq!(pauses, [100, 200, 400, 800, 1600, 3200, 5000, 5000]);
         backoff.reset();
-        assert_eq!(backoff.next(), FIRST);
+        assert_eq!(backoff.pause(), FIRST);
     }
 }

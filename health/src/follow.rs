@@ -36,7 +36,7 @@ pub async fn follow(link: Link, path: String, news: mpsc::Sender<News>) {
     let mut backoff = Backoff::default();
     while !news.is_closed() {
         let Err(error) = follow_once(&link, &path, &news, &mut backoff).await else { return };
-        let pause = backoff.next();
+        let pause = backoff.pause();
         tracing::warn!(path, "etcd: {error}; next try in {} ms", pause.as_millis());
         tokio::time::sleep(pause).await;
     }

@@ -10,12 +10,16 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 use serde_json::Value;
 use tokio::net::TcpListener;
-use warp::http::{Response, StatusCode};
+use warp::http::{Method, Response, StatusCode};
 use warp::hyper::body::Bytes;
 use warp::{Filter, Reply};
 
 /// Type of the metrics' text.
 const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// A role, as it is handed to what answers.
+#[derive(Clone)]
+struct Role(Arc<dyn Shown>);
 
 /// What a role can tell of itself. Asked for at each request.
 pub trait Shown: Send + Sync + 'static {
@@ -79,48 +83,51 @@ pub async fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener,
 }
 
 /// Answers until it is stopped.
-pub async fn serve(listener: TcpListener, shown: Arc<dyn Shown>, stopped: impl Future<Output = ()> + Send + 'static) {
-    let shown = warp::any().map(move || Arc::clone(&shown));
-    let health = warp::path!("health").and(shown.clone()).map(|shown: Arc<dyn Shown>| {
-        let (is_well, facts) = shown.health();
-        json(if is_well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, &facts)
-    });
-    let metrics = warp::path!("metrics").and(shown.clone()).map(|shown: Arc<dyn Shown>| {
-        let body = encode(shown.metrics());
-        respond(StatusCode::OK, METRICS_TYPE, body)
-    });
-    let members = warp::path!("api" / "v1" / "members").and(query()).and(shown.clone()).map(
-        |query: String, shown: Arc<dyn Shown>| {
+pub async fn serve(listener: TcpListener, shown: Arc<dyn Shown>, stop: impl Future<Output = ()> + Send + 'static) {
+    let role = Role(shown);
+    let query = warp::query::raw().or(warp::any().map(String::new)).unify();
+    let filter = warp::any().map(move || role.clone()).and(warp::method()).and(warp::path::full()).and(query).then(
+        |Role(shown): Role, method: Method, path: warp::path::FullPath, query: String| async move {
+            answer(&*shown, &method, path.as_str(), &query)
+        },
+    );
+    warp::serve(filter).incoming(listener).graceful(stop).run().await;
+}
+
+/// Answers one request.
+fn answer(shown: &dyn Shown, method: &Method, path: &str, query: &str) -> warp::reply::Response {
+    if ![Method::GET, Method::HEAD].contains(method) {
+        return error(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "there is nothing to change here: use GET");
+    }
+    match path {
+        "/health" => {
+            let (is_well, facts) = shown.health();
+            json(if is_well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, &facts)
+        }
+        "/metrics" => respond(StatusCode::OK, METRICS_TYPE, encode(shown.metrics())),
+        "/api/v1/members" => {
             let state = query.split('&').find_map(|pair| pair.strip_prefix("state="));
             let is_wanted =
                 |member: &Value| state.is_none_or(|state| word(member, "state").eq_ignore_ascii_case(state));
             let members: Vec<Value> = shown.members().into_iter().filter(is_wanted).collect();
             json(StatusCode::OK, &serde_json::json!({ "members": members }))
-        },
-    );
-    let member = warp::path!("api" / "v1" / "members" / String).and(shown).map(
-        |name: String, shown: Arc<dyn Shown>| match shown
-            .members()
-            .into_iter()
-            .find(|member| word(member, "target") == name)
-        {
-            Some(member) => json(StatusCode::OK, &member),
-            None => {
-                let message = format!("{name} is not checked here");
-                json(
-                    StatusCode::NOT_FOUND,
-                    &serde_json::json!({ "error": { "code": "not_found", "message": message } }),
-                )
+        }
+        _ => {
+            let Some(name) = path.strip_prefix("/api/v1/members/") else {
+                let message = "there are /health, /metrics, /api/v1/members and /api/v1/members/TARGET";
+                return error(StatusCode::NOT_FOUND, "not_found", message);
+            };
+            match shown.members().into_iter().find(|member| word(member, "target") == name) {
+                Some(member) => json(StatusCode::OK, &member),
+                None => error(StatusCode::NOT_FOUND, "not_found", &format!("{name} is no target of this role")),
             }
-        },
-    );
-    let routes = warp::get().and(health.or(metrics).or(members).or(member));
-    warp::serve(routes).incoming(listener).graceful(stopped).run().await;
+        }
+    }
 }
 
-/// The query, which may be missing.
-fn query() -> impl Filter<Extract = (String,), Error = std::convert::Infallible> + Clone {
-    warp::query::raw().or(warp::any().map(String::new)).unify()
+/// An error, as the admin API writes it.
+fn error(status: StatusCode, code: &str, message: &str) -> warp::reply::Response {
+    json(status, &serde_json::json!({ "error": { "status": status.as_u16(), "code": code, "message": message } }))
 }
 
 /// Text of a member of an object.
@@ -165,11 +172,13 @@ impl Collector for Rows {
             let kind = if metric.is_counter { MetricType::Counter } else { MetricType::Gauge };
             let mut family = encoder.encode_descriptor(metric.name, metric.help, None, kind)?;
             for (labels, value) in metric.rows {
-                let mut row = family.encode_family(&labels)?;
-                if metric.is_counter {
-                    row.encode_counter::<NoLabelSet, _, u64>(&value, None)?;
-                } else {
-                    row.encode_gauge(&value)?;
+                match (metric.is_counter, labels.is_empty()) {
+                    (true, true) => family.encode_counter::<NoLabelSet, _, u64>(&value, None)?,
+                    (true, false) => {
+                        family.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&value, None)?
+                    }
+                    (false, true) => family.encode_gauge(&value)?,
+                    (false, false) => family.encode_family(&labels)?.encode_gauge(&value)?,
                 }
             }
         }

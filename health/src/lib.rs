@@ -10,11 +10,17 @@
 //! who reads them follows a path ([`follow`]) over a connection that finds another member by itself ([`link`]); whoever writes
 //! compares and swaps.
 
+mod alert;
 pub mod backoff;
+mod chance;
 pub mod clock;
 pub mod follow;
 pub mod insight;
 pub mod keys;
 pub mod link;
+pub mod probe;
+pub mod scanner;
 pub mod scheduler;
+mod tls;
 pub mod values;
+mod web;

@@ -1,0 +1,76 @@
+//! `ringdns scanner`, `ringdns scheduler`: the roles of health checking, each a process of its own.
+
+use std::fmt;
+use std::path::Path;
+
+use ringdns_controlplane::config::{ConfigError, RoleConfig};
+use ringdns_controlplane::logging::{self, LogError};
+use ringdns_health::scanner::{self, Scanner};
+use ringdns_health::scheduler::{self, SchedulerRole};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+/// Why a role did not start.
+#[derive(Debug)]
+pub enum RoleError {
+    /// The configuration.
+    Config(ConfigError),
+    /// The log.
+    Log(LogError),
+    /// Signals.
+    Signals(std::io::Error),
+    /// The scanner.
+    Scanner(scanner::StartError),
+    /// The scheduler.
+    Scheduler(scheduler::StartError),
+}
+
+impl fmt::Display for RoleError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(error) => error.fmt(f),
+            Self::Log(error) => error.fmt(f),
+            Self::Signals(error) => {
+                write!(f, "the kernel refuses signals: {error}; raise the process's limits (ulimit -a)")
+            }
+            Self::Scanner(error) => error.fmt(f),
+            Self::Scheduler(error) => error.fmt(f),
+        }
+    }
+}
+
+/// Checks targets until SIGTERM or SIGINT.
+pub fn scan(path: &Path) -> Result<(), RoleError> {
+    let (config, signals) = start(path)?;
+    let scanner = Scanner::start(config.etcd, &config.health).map_err(RoleError::Scanner)?;
+    wait_for_end(signals);
+    scanner.stop();
+    Ok(())
+}
+
+/// Says who checks what until SIGTERM or SIGINT.
+pub fn schedule(path: &Path) -> Result<(), RoleError> {
+    let (config, signals) = start(path)?;
+    let scheduler = SchedulerRole::start(&config.etcd, &config.health).map_err(RoleError::Scheduler)?;
+    wait_for_end(signals);
+    scheduler.stop();
+    Ok(())
+}
+
+/// Reads the configuration and takes the signals before anything is started.
+fn start(path: &Path) -> Result<(RoleConfig, Signals), RoleError> {
+    let config = RoleConfig::load(path).map_err(RoleError::Config)?;
+    logging::init(&config.log).map_err(RoleError::Log)?;
+    let signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(RoleError::Signals)?;
+    Ok((config, signals))
+}
+
+/// Waits until it is time to end.
+fn wait_for_end(mut signals: Signals) {
+    for signal in signals.forever() {
+        if signal != SIGHUP {
+            return;
+        }
+        tracing::warn!("the configuration of this role is read at start only: restart it");
+    }
+}
