@@ -6,4 +6,5 @@ mod locks;
 mod losses;
 mod quorum;
 mod role;
+mod scanners;
 mod scene;

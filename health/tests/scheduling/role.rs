@@ -35,7 +35,9 @@ fn a_role_can_be_read_and_ends_in_order() {
         members.contains(&member) && members.matches(r#""agents":["a"]"#).count() == 3
     });
     let metrics = get(role.address(), "/metrics");
-    for line in ["ringdns_scheduler_leads 1", "ringdns_scheduler_agent_targets{agent=\"a\"} 3", "writes_total 3"] {
+    for line in
+        ["ringdns_scheduler_leads 1", "ringdns_scheduler_agent_targets{agent=\"a\"} 3", "scheduler_elections_total 1"]
+    {
         assert!(metrics.contains(line), "{line} in {metrics}");
     }
     role.stop();

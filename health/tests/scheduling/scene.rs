@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what a test cannot set up ends it")]
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use etcd_client::{Client, Error, GetOptions, PutOptions};
 use ringdns_controlplane::config::health::RoleConfig;
+use ringdns_health::scanner::Scanner;
 use ringdns_health::scheduler::{Scheduler, SchedulerState};
 use serde_json::Value;
 use tokio::sync::oneshot;
@@ -27,7 +29,10 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const LEASE_SECONDS: i64 = 5;
 
 /// Names a scheduler's configuration to a process that is one.
-const CHILD: &str = "RINGDNS_TEST_SCHEDULER";
+const SCHEDULER: &str = "RINGDNS_TEST_SCHEDULER";
+
+/// Names a scanner's configuration to a process that is one.
+const SCANNER: &str = "RINGDNS_TEST_SCANNER";
 
 /// Waits until something is so.
 #[track_caller]
@@ -104,24 +109,35 @@ impl Scene {
         self.etcd.ask(|client| async move { client.kv_client().get("/ready", None).await }).header().unwrap().revision()
     }
 
-    /// Writes a configuration.
+    /// Writes the configuration of a scheduler.
     pub fn configure(&self, name: &str, port: u16, scheduler: &str) -> PathBuf {
-        let path = self.directory.path().join(format!("{name}-{port}.toml"));
         let text = format!(
-            "version = 1\n[etcd]\nendpoints = [\"http://127.0.0.1:{port}\"]\n\
-             [scheduler]\nname = \"{name}\"\nlisten = \"127.0.0.1:0\"\nlease_seconds = {LEASE_SECONDS}\ninterval_seconds = 1\n{scheduler}\n"
+            "[scheduler]\nname = \"{name}\"\nlisten = \"127.0.0.1:0\"\n\
+             lease_seconds = {LEASE_SECONDS}\ninterval_seconds = 1\n{scheduler}\n"
         );
+        self.write(name, port, &text)
+    }
+
+    /// Writes a configuration.
+    fn write(&self, name: &str, port: u16, tables: &str) -> PathBuf {
+        let path = self.directory.path().join(format!("{name}-{port}.toml"));
+        let text = format!("version = 1\n[etcd]\nendpoints = [\"http://127.0.0.1:{port}\"]\n{tables}");
         std::fs::write(&path, text).unwrap();
         path
     }
 
     /// Starts a scheduler in a process of its own.
     pub fn process(&self, name: &str) -> Process {
-        let path = self.configure(name, self.etcd.members[0].port, "");
-        let program = std::env::current_exe().unwrap();
-        let mut command = Command::new(program);
-        command.args(["scene::is_a_scheduler_where_it_is_told_so", "--exact", "--nocapture"]).env(CHILD, path);
-        Process { child: command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap(), name: name.to_owned() }
+        Process::start(name, SCHEDULER, &self.configure(name, self.etcd.members[0].port, ""))
+    }
+
+    /// Starts a scanner in a process of its own, whose targets have one port.
+    pub fn scanner(&self, name: &str, port: u16) -> Process {
+        let text = format!(
+            "[scanner]\nname = \"{name}\"\nlisten = \"127.0.0.1:0\"\nlease_seconds = {LEASE_SECONDS}\n\
+             heartbeat_seconds = 0\ninterval_ms = 4000\nretries = 0\nrise = 1\nfall = 1\nports = [{port}]\n"
+        );
+        Process::start(name, SCANNER, &self.write(name, self.etcd.members[0].port, &text))
     }
 
     /// Starts a scheduler in a thread.
@@ -135,7 +151,7 @@ pub fn address(number: usize) -> String {
     format!("10.0.{}.{}", number / 256, number % 256)
 }
 
-/// A scheduler in a process of its own. Killed when it is dropped.
+/// A role in a process of its own. Killed when it is dropped.
 pub struct Process {
     /// It.
     child: Child,
@@ -144,6 +160,14 @@ pub struct Process {
 }
 
 impl Process {
+    /// Starts one.
+    fn start(name: &str, role: &str, config: &Path) -> Self {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["scene::is_a_role_where_it_is_told_so", "--exact", "--nocapture"]).env(role, config);
+        let child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        Self { child, name: name.to_owned() }
+    }
+
     /// Sends a signal.
     pub fn signal(&self, signal: &str) {
         let status = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
@@ -158,13 +182,26 @@ impl Drop for Process {
     }
 }
 
-/// What a process of [`Scene::process`] does; nothing where it is not told that it is one.
+/// What a process of ours does; nothing where it is not told that it is one.
 #[test]
-fn is_a_scheduler_where_it_is_told_so() {
-    let Some(path) = std::env::var_os(CHILD) else { return };
-    let config = RoleConfig::load(path.as_ref()).unwrap();
+fn is_a_role_where_it_is_told_so() {
+    if [SCHEDULER, SCANNER].iter().any(|role| std::env::var_os(role).is_some()) {
+        // Nothing ever comes, but the end of who has started us, however it ends.
+        std::thread::spawn(|| {
+            let _ = std::io::stdin().read(&mut [0]);
+            std::process::exit(0);
+        });
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(Scheduler::new(&config.etcd, &config.health).run(std::future::pending()));
+    if let Some(path) = std::env::var_os(SCHEDULER) {
+        let config = RoleConfig::load(path.as_ref()).unwrap();
+        runtime.block_on(Scheduler::new(&config.etcd, &config.health).run(std::future::pending()));
+    }
+    if let Some(path) = std::env::var_os(SCANNER) {
+        let config = RoleConfig::load(path.as_ref()).unwrap();
+        let _scanner = Scanner::start(config.etcd, &config.health).unwrap();
+        runtime.block_on(std::future::pending::<()>());
+    }
 }
 
 /// A scheduler in a thread. Gives its locks back when it is dropped.
@@ -179,7 +216,7 @@ pub struct Thread {
 
 impl Thread {
     /// Starts it.
-    fn start(path: &std::path::Path) -> Self {
+    fn start(path: &Path) -> Self {
         let config = RoleConfig::load(path).unwrap();
         let scheduler = Scheduler::new(&config.etcd, &config.health);
         let (state, (stop, stopped)) = (scheduler.state(), oneshot::channel());
