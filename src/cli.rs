@@ -1,4 +1,4 @@
-//! The command line: `ringdns run | scanner | check-config | config | ctl | apicmd | doctor | setup | version`.
+//! The command line: `ringdns run | scanner | scheduler | check-config | config | ctl | apicmd | doctor | setup | version`.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -45,6 +45,12 @@ enum Command {
     /// Check targets and tell etcd which of them are up, until SIGTERM or SIGINT
     Scanner {
         /// The configuration file; [etcd], [scanner], [[probe]] and [alert] count
+        #[arg(short, long, value_name = "FILE", default_value = CONFIG_PATH)]
+        config: PathBuf,
+    },
+    /// Say which scanner checks which target, until SIGTERM or SIGINT; one scheduler of many leads
+    Scheduler {
+        /// The configuration file; [etcd], [health] and [scheduler] count
         #[arg(short, long, value_name = "FILE", default_value = CONFIG_PATH)]
         config: PathBuf,
     },
@@ -99,6 +105,7 @@ pub fn main() -> ExitCode {
             Err(error) => fail(&error, FAILED),
         },
         Command::Scanner { config } => ended(health::scan(&config)),
+        Command::Scheduler { config } => ended(health::schedule(&config)),
         Command::CheckConfig { config } => match check(&config) {
             Ok(report) => say(&report),
             Err(report) => fail(&report, MISUSED),
