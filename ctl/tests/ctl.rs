@@ -6,6 +6,8 @@
 mod common;
 
 use std::fs;
+use std::path::Path;
+use std::process::Command;
 
 use clap::{Args as _, FromArgMatches as _};
 use common::{Server, TOKEN};
@@ -51,8 +53,13 @@ fn run(words: &[&str], token: &str) -> Printed {
 impl Desk {
     /// A server without zones.
     fn new() -> Self {
+        Self::with("")
+    }
+
+    /// A server with more in its configuration.
+    fn with(more: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let server = Server::start(directory.path(), "");
+        let server = Server::start(directory.path(), more);
         Self { server, directory }
     }
 
@@ -211,6 +218,11 @@ fn the_server_tells_of_itself() {
     let status = desk.done(&["status"]);
     assert!(status.lines().any(|line| line.starts_with("version ") && line.ends_with(" 1.2.3")), "{status}");
     assert_eq!(desk.json(&["status"])["version"], "1.2.3");
+    assert!(desk.done(&["stats"]).contains("queries        0\n"), "{}", desk.done(&["stats"]));
+    desk.fails(&["stats", "--top", "3"], 3, "set stats.names");
+    let counting = Desk::with("[stats]\nnames = 100\n");
+    assert_eq!(counting.done(&["stats", "--top", "3"]), "QUERIES  NAME\n");
+    counting.fails(&["stats", "www.example.org"], 3, "www.example.org");
 }
 
 #[test]
@@ -238,6 +250,39 @@ fn a_server_that_is_away_or_elsewhere_is_told_from_one_that_refuses() {
     assert!(wrong.code == 2 && wrong.err.contains("is no URL"), "{wrong:?}");
     let roots = run(&["--server", "https://127.0.0.1:1", "--ca-file", "/nonexistent", "list"], TOKEN);
     assert!(roots.code == 2 && roots.err.contains("/nonexistent cannot be read"), "{roots:?}");
+}
+
+/// Makes a certificate that signs itself.
+fn certificate(directory: &Path, name: &str) {
+    let arguments = format!(
+        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN={name} -addext \
+         subjectAltName=IP:127.0.0.1 -addext basicConstraints=critical,CA:FALSE -keyout {name}.key -out {name}.crt"
+    );
+    let ran = Command::new("openssl").args(arguments.split_whitespace()).current_dir(directory).output();
+    let ran = ran.unwrap_or_else(|error| panic!("openssl cannot be run: {error}; run scripts/install-deps test"));
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+}
+
+#[test]
+fn a_server_behind_tls_is_believed_only_with_its_certificate() {
+    let directory = tempfile::tempdir().unwrap();
+    for name in ["server", "other"] {
+        certificate(directory.path(), name);
+    }
+    // The admin API has no TLS of its own. This interface has, and what it answers to a path of the other was asked over TLS.
+    let table = "[kdns_api]\nzones = [\"a.\"]\nlisten = \"127.0.0.1:0\"\ncert_file = \"server.crt\"\nkey_file = \"server.key\"\n";
+    let server = Server::start(directory.path(), table);
+    let url = format!("https://{}", server.plane().kdns_address().unwrap());
+    let list = |name: &str| {
+        let roots = directory.path().join(name).display().to_string();
+        run(&["--server", &url, "--ca-file", &roots, "list"], TOKEN)
+    };
+    let known = list("server.crt");
+    assert!(known.code == 1 && known.err.contains("is no RingDNS admin API"), "{known:?}");
+    let unknown = list("other.crt");
+    assert!(unknown.code == 4 && unknown.err.contains("certificate"), "{unknown:?}");
+    let none = list("server.key");
+    assert!(none.code == 2 && none.err.contains("has no certificate in PEM form"), "{none:?}");
 }
 
 #[test]

@@ -215,11 +215,10 @@ pub(super) fn log(settings: &mut Settings, draft: &mut Draft, section: &'static 
     const TABLE: &str = "[log]";
     if let Some(level) = settings.take(&[section], "log-level") {
         match level.value.parse::<i64>() {
-            Ok(number) if !draft.has(TABLE, "level") => {
+            Ok(number) => {
                 let word = if number > 2 { "debug" } else { "info" };
                 draft.set(TABLE, "level", Value::text(word), Some(&level));
             }
-            Ok(_) => {}
             Err(_) => draft.remark(TABLE, &level, "no number; \"info\" is the default"),
         }
     }

@@ -33,6 +33,9 @@ pub(super) fn import(settings: &mut Settings, options: &Options, draft: &mut Dra
     };
     etcd(settings, draft, &keys);
     status_path(settings.take(&["Dns"], "ip-monitor-path").as_ref(), draft);
+    let words =
+        "an address without a status counts as up, in the original as down; status_unknown = \"down\" brings that back";
+    draft.comment("[etcd]", "", words);
     stats(settings, draft);
     log(settings, draft, "Log");
 }
@@ -58,7 +61,8 @@ fn tree(settings: &mut Settings, draft: &mut Draft, prefix: &str) {
     let (word, from) = match chosen {
         (true, false) => ("random-one", random),
         (false, true) => ("hone-one", hone),
-        (false, false) => return,
+        // The original shuffles.
+        (false, false) => ("rotate", None),
         (true, true) => {
             if let Some(setting) = hone {
                 draft.remark(

@@ -131,9 +131,10 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    /// The table of a header and a label.
+    /// The table of a header and a label; without a label, the first one of the header.
     fn table(&mut self, header: &'static str, label: &str) -> &mut Table {
-        let found = self.tables.iter().position(|table| table.header == header && table.label == label);
+        let is_it = |table: &Table| table.header == header && (label.is_empty() || table.label == label);
+        let found = self.tables.iter().position(is_it);
         let place = found.unwrap_or_else(|| {
             self.tables.push(Table { header, label: label.to_owned(), lines: Vec::new() });
             self.tables.len() - 1
@@ -213,7 +214,12 @@ impl Draft {
 
     /// Says something that no setting stands for.
     pub(super) fn comment(&mut self, header: &'static str, label: &str, words: &str) {
-        self.table(header, label).lines.push(Line::Comment(words.to_owned()));
+        let table = self.table(header, label);
+        // Two files may have the same to say.
+        if table.lines.iter().any(|line| matches!(line, Line::Comment(known) if known == words)) {
+            return;
+        }
+        table.lines.push(Line::Comment(words.to_owned()));
         self.notes.push(format!("{}: {words}", self.file));
     }
 

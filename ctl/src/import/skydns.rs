@@ -57,6 +57,9 @@ pub(super) fn import(settings: &mut Settings, options: &Options, draft: &mut Dra
         None => vec!["skydns.local.".to_owned()],
     };
     draft.set_in(TREE, key, "zones", Value::Texts(zones), domain.as_ref());
+    let words = "questions with the labels \"*\" and \"any\" are answered once wildcard_names_max says how many names that may \
+                 take; conf/example.toml tells how to reckon it";
+    draft.comment(TREE, key, words);
     ttl(settings.take(&[""], "ttl").as_ref(), draft);
     order(settings.take(&[""], "round_robin").as_ref(), draft);
     let upstreams = settings.take_any(&[""], &["nameservers", "SKYDNS_NAMESERVERS"]);
