@@ -274,31 +274,43 @@ fn token_file(directory: &Path, name: &str, token: &str) -> String {
     path.display().to_string()
 }
 
-#[test]
-fn tokens_are_for_zones_and_permit_some_things() {
-    let directory = tempfile::tempdir().unwrap();
-    let file = |name: &str| token_file(directory.path(), name, &format!("token-{name}"));
+/// The configuration of three tokens and of reads that need one.
+fn tokens(directory: &Path) -> String {
+    let file = |name: &str| token_file(directory, name, &format!("token-{name}"));
     let token = |name: &str, zones: &str, permissions: &str| {
         format!(
             "[[admin_token]]\nname = \"{name}\"\nfile = \"{}\"\nzones = {zones}\npermissions = {permissions}\n",
             file(name)
         )
     };
-    let more = format!(
+    format!(
         "read_needs_token = true\n{}{}{}",
         token("deploy", "[\"example.org.\"]", "[\"read\", \"write\"]"),
         token("viewer", "[\".\"]", "[\"read\"]"),
         token("operator", "[\".\"]", "[\"admin\"]"),
-    );
-    let server = Server::start(directory.path(), &more);
+    )
+}
+
+/// A server with these tokens and zones example.org., sub.example.org. and example.net.
+fn guarded(directory: &Path) -> Server {
+    let server = Server::start(directory, &tokens(directory));
     for zone in ["example.org", "sub.example.org", "example.net"] {
         assert_eq!(server.json("PUT", &format!("/api/v1/zones/{zone}"), "").0, 201);
     }
-    let ask = |name: &str, method: &str, path: &str, body: &str| {
-        let authorization = format!("Bearer token-{name}");
-        let reply = server.request(method, path, &[("authorization", &authorization)], body);
-        (reply.status, if reply.status < 300 { Value::Null } else { reply.json() })
-    };
+    server
+}
+
+/// What somebody with a token gets: the status, and the body of a refusal.
+fn ask(server: &Server, name: &str, (method, path): (&str, &str), body: &str) -> (u16, Value) {
+    let authorization = format!("Bearer token-{name}");
+    let reply = server.request(method, path, &[("authorization", &authorization)], body);
+    (reply.status, if reply.status < 300 { Value::Null } else { reply.json() })
+}
+
+#[test]
+fn tokens_are_for_zones_and_permit_some_things() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = guarded(directory.path());
     let www = json!({"ttl": 300, "records": ["192.0.2.1"]}).to_string();
     let other =
         json!({"operations": [put("put_rrset", "a", "192.0.2.1"), {"op": "delete_zone", "zone": "example.net."}]})
@@ -323,7 +335,7 @@ fn tokens_are_for_zones_and_permit_some_things() {
         ("operator", "POST", "/api/v1/reload", "", 503),
         ("stranger", "GET", "/api/v1/zones", "", 401),
     ] {
-        let (found, value) = ask(name, method, path, body);
+        let (found, value) = ask(&server, name, (method, path), body);
         assert_eq!(found, status, "{name} {method} {path}: {value}");
         if status == 403 {
             assert_eq!(value["error"]["code"], "forbidden");
@@ -342,7 +354,12 @@ fn tokens_are_for_zones_and_permit_some_things() {
         200,
         "the token of the configuration permits all"
     );
+}
 
+#[test]
+fn a_token_that_is_taken_back_is_good_for_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = guarded(directory.path());
     let mut watch = std::net::TcpStream::connect(server.address).unwrap();
     watch.set_read_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
     let get =
@@ -353,14 +370,17 @@ fn tokens_are_for_zones_and_permit_some_things() {
 
     // A token that is taken out of the configuration is good for nothing from the next reload on.
     let path = directory.path().join("ringdns.toml");
-    let mut running =
-        ringdns_controlplane::config::Config::parse(&path, &common::config_text(directory.path(), &more)).unwrap();
+    let mut running = ringdns_controlplane::config::Config::parse(
+        &path,
+        &common::config_text(directory.path(), &tokens(directory.path())),
+    )
+    .unwrap();
     let new = ringdns_controlplane::config::Config::parse(&path, &common::config_text(directory.path(), "")).unwrap();
     let changes = running.take(&new);
     assert_eq!(changes.live, ["admin.read_needs_token", "admin_token"]);
     server.plane().reconfigure(&new, &changes).blocking_recv().unwrap();
     assert_eq!(server.get("/api/v1/zones").0, 200);
-    assert_eq!(ask("deploy", "PUT", "/api/v1/zones/example.org", "").0, 401);
+    assert_eq!(ask(&server, "deploy", ("PUT", "/api/v1/zones/example.org"), "").0, 401);
     // Something happens, and nothing of it is told to whose token is none any more.
     assert_eq!(server.json("PUT", "/api/v1/zones/secret.example", "").0, 201);
     let mut rest = String::new();

@@ -1,6 +1,6 @@
 //! Health of addresses: which are up, which are down, and what that makes of the RRsets that have them.
 //!
-//! Who learns of an address [notes](Table::note) it in the table; who makes RRsets has the table [mark](Table::mark) them
+//! Who learns of an address notes it in the table; who makes RRsets has the table mark them
 //! before they go to the cycle, and makes those with an address anew whose status has changed. The table knows nothing of
 //! owners: each source finds its own. A member that is down is left out of answers; where all are, all are answered
 //! (see `ringdns_engine::select`).

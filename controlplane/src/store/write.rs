@@ -58,7 +58,7 @@ pub enum Write {
     },
     /// Makes a view, or gives it other clients.
     PutView {
-        /// Its name, which [`crate::views::is_name`] has passed.
+        /// Its name, which `views::is_name` has passed.
         name: String,
         /// The networks of its clients; at least one.
         networks: Vec<Network>,

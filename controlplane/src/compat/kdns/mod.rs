@@ -1,7 +1,7 @@
 //! The record interface of kdns, `/kdns/...`, on an address of its own, over HTTP or HTTPS.
 //!
 //! Requests and replies are those of the original: what cannot be read is answered `parse data err`, all else `OK`, also
-//! where a record breaks one of kdns's rules (see [`refusal`]). Unlike there, what was answered OK is on disk and served, and what
+//! where a record breaks one of kdns's rules (see `refusal`). Unlike there, what was answered OK is on disk and served, and what
 //! is shown is what is served. A write that the store fails to keep is answered with status 503.
 
 mod forward;
