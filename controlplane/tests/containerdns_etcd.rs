@@ -234,3 +234,22 @@ fn a_cluster_goes_on_without_its_leader() {
         "what was answered OK is there"
     );
 }
+
+#[test]
+fn users_of_etcd_write_as_far_as_they_may() {
+    let mut etcd = Etcd::start(1);
+    etcd.protect("/containerdns", "secret");
+    for (user, reply) in [("root", "OK\n"), ("reader", "ERR, set domain name error \n")] {
+        let directory = tempfile::tempdir().unwrap();
+        let password = directory.path().join("password");
+        std::fs::write(&password, "secret\n").unwrap();
+        std::fs::set_permissions(&password, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        let tables = etcd_tables(directory.path(), &[etcd.members[0].endpoint()], "/containerdns");
+        let signed = format!("[etcd]\nuser = \"{user}\"\npassword_file = \"{}\"\n", password.display());
+        let host = Host::open(directory, &tables.replace("[etcd]\n", &signed));
+        let path = format!("/{user}.containerdns.local");
+        assert_eq!(host.u1("POST", &path, &addresses(&["10.0.0.1"])), reply, "{user}");
+    }
+    let written = etcd.all("/containerdns/local/");
+    assert_eq!(written.len(), 1, "{written:?}");
+}

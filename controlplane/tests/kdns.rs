@@ -302,6 +302,13 @@ fn other_interfaces_change_the_same_names() {
         "the zone comes again"
     );
     assert_eq!(host.answers("192.0.2.9", "w.example.com.", "A"), ["192.0.2.5"]);
+    // A record that another interface has marked as down stays so.
+    let down = json!({"ttl": 30, "records": ["192.0.2.5", "192.0.2.6"],
+        "selection": {"mode": "rotate", "members": [{"up": false}, {}]}});
+    assert_eq!(host.server.json("PUT", rrset, &down.to_string()).0, 200);
+    assert_eq!(host.ok("POST", "/kdns/domain", &a_record("w", "192.0.2.7").to_string()), "OK\n");
+    let up: Vec<Value> = host.server.get(rrset).1["selection"]["members"].as_array().unwrap().clone();
+    assert_eq!(up.iter().map(|member| member["up"] == true).collect::<Vec<_>>(), [false, true, true]);
     // A record that another interface has made, with a TTL of its own.
     assert_eq!(host.server.json("PUT", "/api/v1/zones/example.com/rrsets/x/A", &put(&["192.0.2.1"])).0, 201);
     assert_eq!(host.ok("POST", "/kdns/domain", &a_record("x", "192.0.2.1").to_string()), "OK\n");

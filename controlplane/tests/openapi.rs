@@ -185,7 +185,7 @@ fn request(document: &Value, template: &str, method: &str, dice: &mut Dice) -> R
             "path" => target = target.replace(&format!("{{{name}}}"), &encode(&value, dice)),
             "query" if is_needed || dice.once_in(3) => query.push(format!("{name}={}", encode(&value, dice))),
             "header" if dice.once_in(5) => {
-                headers.push((name.to_owned(), value.replace(|c: char| !(' '..='~').contains(&c), "")))
+                headers.push((name.to_owned(), value.replace(|c: char| !(' '..='~').contains(&c), "")));
             }
             _ => {}
         }

@@ -66,6 +66,9 @@ impl Touched {
         (before, zones_before): (&Snapshot, &Zones),
         (after, zones_after): (&Snapshot, &Zones),
     ) -> Option<Vec<Event>> {
+        if self.is_too_much {
+            return None;
+        }
         let mut events = Vec::new();
         for apex in std::mem::take(&mut self.zones) {
             let what = match (zones_before.contains_key(&apex), zones_after.contains_key(&apex)) {

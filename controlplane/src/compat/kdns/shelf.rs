@@ -292,13 +292,17 @@ fn selection(own: &[Record], rrset: &Rrset) -> Option<Box<Selection>> {
     if rrset.rdatas.len() < 2 || (rrset.rdatas.len() > SELECTION_MEMBERS_MAX && answers_max == 0) {
         return None;
     }
-    let mut members = Vec::new();
-    if mode == Mode::Weighted {
-        let weights: HashMap<Vec<u8>, u16> =
-            own.iter().filter_map(|record| Some((record.rdata()?, record.weight()))).collect();
-        let of = |rdata: &Vec<u8>| Member { weight: weights.get(rdata).copied().unwrap_or(1), up: true };
-        members = rrset.rdatas.iter().map(of).collect();
-    }
+    let weights: HashMap<Vec<u8>, u16> = match mode {
+        Mode::Weighted => own.iter().filter_map(|record| Some((record.rdata()?, record.weight()))).collect(),
+        _ => HashMap::new(),
+    };
+    // Which are down is said by others, and stays; the new ones stand behind.
+    let before = rrset.selection.as_ref().map_or(&[][..], |selection| &selection.members);
+    let of = |(index, rdata): (usize, &Vec<u8>)| Member {
+        weight: weights.get(rdata).copied().unwrap_or(1),
+        up: before.get(index).is_none_or(|member| member.up),
+    };
+    let members = rrset.rdatas.iter().enumerate().map(of).collect();
     Some(Box::new(Selection { mode, answers_max, members }))
 }
 
