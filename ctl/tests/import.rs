@@ -45,7 +45,7 @@ fn problems(toml: &str) -> Vec<Problem> {
 }
 
 /// Every sample that is taken over.
-const SAMPLES: [&[&str]; 14] = [
+const SAMPLES: [&[&str]; 15] = [
     &["containerdns.conf"],
     &["containerdns-api.conf"],
     &["containerdns.conf", "containerdns-api.conf"],
@@ -60,6 +60,8 @@ const SAMPLES: [&[&str]; 14] = [
     &["first/kdns-agent.yaml"],
     &["kdns.cfg", "kdns-agent.yaml"],
     &["own/skydns.json"],
+    // Two servers on one machine become one.
+    &["containerdns.conf", "kdns.cfg"],
 ];
 
 #[test]
@@ -247,6 +249,11 @@ fn skydns_itself_is_taken_over() {
         assert!(toml.contains(expected), "{expected} in\n{toml}");
     }
     assert!(report.contains("to do: [etcd] ca_file"), "{report}");
+    let Imported { toml, report, .. } = imported(&["own/skydns.env", "own/skydns.json"]);
+    for key in ["device = ", "endpoints = ", "ttl_seconds = "] {
+        assert_eq!(toml.matches(key).count(), 1, "{key} in\n{toml}");
+    }
+    assert!(report.contains("skydns.json:2: dns_addr = 10.0.0.2:53: not taken"), "{report}");
 }
 
 #[test]

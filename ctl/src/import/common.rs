@@ -40,6 +40,9 @@ pub(super) fn switch(setting: Option<&Setting>, header: &'static str, draft: &mu
 pub(super) fn port(draft: &mut Draft, options: &Options, listen: Option<&Setting>, default: &str) {
     const TABLE: &str = "[[port]]";
     if draft.has(TABLE, "device") {
+        if let Some(setting) = listen {
+            draft.remark(TABLE, setting, "not taken: another file says where queries come in");
+        }
         return;
     }
     match &options.device {

@@ -225,6 +225,10 @@ impl Draft {
 
     /// Sets a key whose value somebody has to find out.
     pub(super) fn fill_in(&mut self, header: &'static str, key: &'static str, placeholder: Value, words: &str) {
+        // Another file may have known it.
+        if self.has(header, key) {
+            return;
+        }
         let table = self.table(header, "");
         table.lines.push(Line::Comment(format!("FILL IN: {words}")));
         table.lines.push(Line::Key { key, value: placeholder, from: String::new() });

@@ -76,6 +76,9 @@ pub(super) fn import(settings: &mut Settings, options: &Options, draft: &mut Dra
 
 /// The members of etcd, and who may read them. The object in etcd does not name them.
 fn members(settings: &mut Settings, draft: &mut Draft) {
+    if settings.value("ETCD_MACHINES").is_none() && draft.has("[etcd]", "endpoints") {
+        return;
+    }
     if settings.value("ETCD_MACHINES").is_none() {
         draft.comment("[etcd]", "", "the file does not name the members of etcd; this is SkyDNS's own default");
         let endpoints = Value::Texts(vec!["http://127.0.0.1:2379".to_owned()]);
