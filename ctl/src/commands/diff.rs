@@ -22,13 +22,13 @@ pub(super) fn diff(
     read_zone: &dyn Fn(&str, &Path) -> Result<Value, String>,
     screen: &mut Screen<'_, '_>,
 ) -> Done {
-    let wanted = index(&read(zone, file, read_zone)?, zone);
     let mut served = Vec::new();
     api.pages(&format!("{}/rrsets", zones::path(zone)), "rrsets", |mut page| {
         served.append(&mut page);
         Ok(())
     })?;
     let served = index(&served, zone);
+    let wanted = index(&read(zone, file, read_zone)?, zone);
     let mut keys: Vec<_> = served.keys().chain(wanted.keys()).collect();
     keys.sort();
     keys.dedup();
