@@ -146,9 +146,16 @@ fn one_by_one(mut connection: Connection, zone: &str, way: Way, changes: u64) ->
         let [.., a, b, c] = change.to_be_bytes();
         orders.send(way(number, [10, a, b, c]))?;
         let start = starts.recv().map_err(|_| "the writer has failed")?;
-        while address(&mut asker, &format!("{}.{zone}", owner(number)))? != Some([10, a, b, c]) {
+        loop {
+            let seen = address(&mut asker, &format!("{}.{zone}", owner(number)))?;
+            if seen == Some([10, a, b, c]) {
+                break;
+            }
             if start.elapsed() > CHANGE_TIME_MAX {
-                return Err(format!("change {change} is not answered after {CHANGE_TIME_MAX:?}").into());
+                drop(orders);
+                // What the writer was told says more, where it was told anything.
+                writer.join().map_err(|_| "the writer has panicked")??;
+                return Err(format!("change {change} is not answered after {CHANGE_TIME_MAX:?}, {seen:?} is").into());
             }
         }
         if change > WARM_UP {
