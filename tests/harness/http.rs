@@ -62,10 +62,20 @@ pub struct Connection {
 impl Connection {
     /// Connects; every request carries the token.
     pub fn open(address: SocketAddr, token: &str) -> std::io::Result<Connection> {
+        Self::with(address, &format!("Authorization: Bearer {token}\r\n"))
+    }
+
+    /// Connects to who asks nobody for a token.
+    pub fn open_without_token(address: SocketAddr) -> std::io::Result<Connection> {
+        Self::with(address, "")
+    }
+
+    /// Connects; every request carries a header line.
+    fn with(address: SocketAddr, line: &str) -> std::io::Result<Connection> {
         let stream = TcpStream::connect_timeout(&address, TIME_MAX)?;
         stream.set_read_timeout(Some(TIME_MAX))?;
         stream.set_nodelay(true)?;
-        let headers = format!("Host: {address}\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n");
+        let headers = format!("Host: {address}\r\n{line}Content-Type: application/json\r\n");
         Ok(Connection { stream, headers, received: Vec::new() })
     }
 
@@ -98,8 +108,17 @@ impl Connection {
         let head = String::from_utf8_lossy(&self.received[..head_bytes]).to_ascii_lowercase();
         let length = head.split("content-length:").nth(1).and_then(|rest| rest.split("\r\n").next());
         // 204 has no body and says no length (RFC 9110 section 8.6).
-        let body_bytes =
-            length.map_or(Ok(0), |length| length.trim().parse::<usize>()).map_err(std::io::Error::other)?;
+        let body_bytes = if head.contains("transfer-encoding: chunked") {
+            // The last chunk is empty, and what follows it ends in an empty line; a body of JSON has no such lines in it.
+            let rest = &self.received[head_bytes - 2..];
+            let last = rest.windows(5).position(|window| window == b"\r\n0\r\n").map(|last| last + 3);
+            let Some(last) = last else { return Ok(None) };
+            let end = rest[last..].windows(4).position(|window| window == b"\r\n\r\n");
+            let Some(end) = end else { return Ok(None) };
+            last + end + 2
+        } else {
+            length.map_or(Ok(0), |length| length.trim().parse::<usize>()).map_err(std::io::Error::other)?
+        };
         if self.received.len() < head_bytes + body_bytes {
             return Ok(None);
         }

@@ -55,8 +55,8 @@ impl Member {
 
     /// A connection for many writes.
     pub fn connect(&self) -> Outcome<Connection> {
-        // It asks nobody for a token.
-        Ok(Connection::open(self.address, "none")?)
+        // etcd refuses a token that it has not given.
+        Ok(Connection::open_without_token(self.address)?)
     }
 
     /// Writes so many names, as a layout has them.
