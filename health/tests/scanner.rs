@@ -170,6 +170,29 @@ fn who_has_lost_its_place_to_another_writes_nothing() {
 }
 
 #[test]
+fn two_thousand_targets_fall_together_and_all_of_it_is_written() {
+    let etcd = Etcd::start(1);
+    let targets: Vec<String> = (0..2000).map(|number| format!("127.1.{}.{}", number / 200, number % 200 + 1)).collect();
+    let pairs: Vec<(String, String)> = targets.iter().map(|target| (status_key(target), status("UP", 1))).collect();
+    etcd.put_all(&pairs);
+    let scanner = scanner(&etcd, "jobs = \"all\"\nheartbeat_seconds = 0\ninterval_ms = 1000", "");
+    let down = || metric(scanner.address(), "ringdns_scanner_writes_total{result=\"written\"}") >= 2000.0;
+    wait_until("all are written", down);
+    assert!(targets.iter().step_by(97).all(|target| state(&etcd, target) == "DOWN"));
+    assert_eq!(metric(scanner.address(), "ringdns_scanner_targets{state=\"down\"}"), 2000.0);
+    let revision = || {
+        let answer = etcd.ask(|client| async move { client.kv_client().get("/ready", None).await });
+        answer.header().unwrap().revision()
+    };
+    let (before, checks) = (revision(), metric(scanner.address(), "ringdns_scanner_checks_total{result=\"down\"}"));
+    wait_until("all are checked again", || {
+        metric(scanner.address(), "ringdns_scanner_checks_total{result=\"down\"}") >= checks + 2000.0
+    });
+    assert_eq!(revision(), before, "in steady state nothing is written");
+    scanner.stop();
+}
+
+#[test]
 fn without_checks_everything_is_up() {
     let etcd = Etcd::start(1);
     etcd.put(&status_key("127.0.0.1"), &status("DOWN", 1));

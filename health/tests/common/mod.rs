@@ -28,9 +28,10 @@ pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
 
 /// A role's configuration for an etcd; the scanner is `a`, looks often and listens on any port.
 pub fn config(endpoints: &[String], scanner: &str, more: &str) -> RoleConfig {
+    let interval = if scanner.contains("interval_ms") { "" } else { "interval_ms = 100\n" };
     let text = format!(
         "[etcd]\nendpoints = {endpoints:?}\ntimeout_seconds = 1\n\
-         [scanner]\nname = \"a\"\nlisten = \"127.0.0.1:0\"\ninterval_ms = 100\nretries = 0\nlease_seconds = 3\n{scanner}\n{more}\n"
+         [scanner]\nname = \"a\"\nlisten = \"127.0.0.1:0\"\n{interval}retries = 0\nlease_seconds = 3\n{scanner}\n{more}\n"
     );
     RoleConfig::parse(Path::new("/ringdns.toml"), &text).unwrap_or_else(|error| panic!("{error}"))
 }
@@ -113,8 +114,10 @@ impl Web {
                 std::thread::spawn(move || {
                     let running = peak.0.fetch_add(1, Ordering::SeqCst) + 1;
                     peak.1.fetch_max(running, Ordering::SeqCst);
-                    serve(stream, &seen, &*answer);
-                    peak.0.fetch_sub(1, Ordering::SeqCst);
+                    // Over before the client knows: it may ask for something else then.
+                    serve(stream, &seen, &*answer, || {
+                        peak.0.fetch_sub(1, Ordering::SeqCst);
+                    });
                 });
             }
         });
@@ -156,7 +159,7 @@ impl Drop for Web {
 }
 
 /// Answers one request.
-fn serve(mut stream: TcpStream, seen: &Mutex<Vec<(Instant, String)>>, answer: &Answer) {
+fn serve(mut stream: TcpStream, seen: &Mutex<Vec<(Instant, String)>>, answer: &Answer, is_over: impl FnOnce()) {
     stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     let mut bytes = Vec::new();
     let mut piece = [0; 4096];
@@ -169,13 +172,14 @@ fn serve(mut stream: TcpStream, seen: &Mutex<Vec<(Instant, String)>>, answer: &A
                 seen.lock().unwrap().push((Instant::now(), text.clone()));
                 let (status, time) = answer(&text);
                 std::thread::sleep(time);
+                is_over();
                 let _ = write!(stream, "HTTP/1.1 {status} Text\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
                 return;
             }
         }
         match stream.read(&mut piece) {
             Ok(length @ 1..) => bytes.extend_from_slice(&piece[..length]),
-            _ => return,
+            _ => return is_over(),
         }
     }
 }
