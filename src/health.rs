@@ -6,6 +6,7 @@ use std::path::Path;
 use ringdns_controlplane::config::{Config, ConfigError, RoleConfig};
 use ringdns_controlplane::logging::{self, LogError};
 use ringdns_health::scanner::{self, Scanner};
+use ringdns_health::scheduler::{self, SchedulerRole};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -20,6 +21,8 @@ pub enum RoleError {
     Signals(std::io::Error),
     /// The scanner.
     Scanner(scanner::StartError),
+    /// The scheduler.
+    Scheduler(scheduler::StartError),
 }
 
 impl fmt::Display for RoleError {
@@ -31,6 +34,7 @@ impl fmt::Display for RoleError {
                 write!(f, "the kernel refuses signals: {error}; raise the process's limits (ulimit -a)")
             }
             Self::Scanner(error) => error.fmt(f),
+            Self::Scheduler(error) => error.fmt(f),
         }
     }
 }
@@ -47,6 +51,15 @@ pub fn scan(path: &Path) -> Result<(), RoleError> {
     let scanner = Scanner::start(config.etcd, &config.health).map_err(RoleError::Scanner)?;
     wait_for_end(signals);
     scanner.stop();
+    Ok(())
+}
+
+/// Says who checks what until SIGTERM or SIGINT.
+pub fn schedule(path: &Path) -> Result<(), RoleError> {
+    let (config, signals) = start(path)?;
+    let scheduler = SchedulerRole::start(&config.etcd, &config.health).map_err(RoleError::Scheduler)?;
+    wait_for_end(signals);
+    scheduler.stop();
     Ok(())
 }
 

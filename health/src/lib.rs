@@ -20,6 +20,7 @@ pub mod keys;
 pub mod link;
 pub mod probe;
 pub mod scanner;
+pub mod scheduler;
 mod tls;
 pub mod values;
 mod web;

@@ -1,0 +1,10 @@
+//! Schedulers with a real etcd: agents and leaders are lost, paused and cut off, and every target keeps an agent that is live.
+
+#[path = "../../../controlplane/tests/common/etcd.rs"]
+mod etcd;
+mod locks;
+mod losses;
+mod quorum;
+mod role;
+mod scanners;
+mod scene;

@@ -1,0 +1,86 @@
+//! Scanners that check, under schedulers, while both are killed.
+#![allow(clippy::unwrap_used, reason = "what a test cannot set up ends it")]
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::scene::{ROOT, Scene, wait_until};
+
+/// Targets.
+const TARGETS: usize = 2000;
+
+/// Takes connections at every address of this machine until it is dropped.
+struct Members {
+    /// True until then.
+    goes_on: Arc<AtomicBool>,
+    /// Takes them.
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Members {
+    /// Comes up.
+    fn start(listener: TcpListener) -> Self {
+        let goes_on = Arc::new(AtomicBool::new(true));
+        let wanted = Arc::clone(&goes_on);
+        listener.set_nonblocking(true).unwrap();
+        let thread = std::thread::spawn(move || {
+            while wanted.load(Ordering::Relaxed) {
+                if listener.accept().is_err() {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            }
+        });
+        Self { goes_on, thread: Some(thread) }
+    }
+}
+
+impl Drop for Members {
+    fn drop(&mut self) {
+        self.goes_on.store(false, Ordering::Relaxed);
+        let _ = self.thread.take().unwrap().join();
+    }
+}
+
+/// Waits until every state is this one, and nothing else of them has changed.
+#[track_caller]
+fn wait_for_all(scene: &Scene, word: &str) {
+    wait_until(&format!("every target is {word}"), || {
+        let states = scene.read("status");
+        states.len() == TARGETS && states.values().all(|(state, _)| state["status"] == word && state["cluster"] == "c1")
+    });
+}
+
+#[test]
+fn every_target_is_checked_again_after_scanners_and_leaders_are_killed() {
+    let scene = Scene::start();
+    let state = |number: usize| {
+        (format!("{ROOT}/status/127.9.{}.{}", number / 250, number % 250 + 1), r#"{"cluster":"c1"}"#.to_owned())
+    };
+    scene.etcd.put_all(&(0..TARGETS).map(state).collect::<Vec<_>>());
+    let listener = TcpListener::bind("0.0.0.0:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let members = Members::start(listener);
+    let mut scanners = ["a", "b", "c"].map(|name| scene.scanner(name, port)).into_iter().collect::<Vec<_>>();
+    let mut schedulers = ["s1", "s2"].map(|name| scene.process(name)).into_iter().collect::<Vec<_>>();
+    wait_for_all(&scene, "UP");
+
+    // Nothing changes, so nothing is written.
+    let revision = scene.revision();
+    std::thread::sleep(Duration::from_secs(5));
+    assert_eq!(scene.revision(), revision, "something was written");
+
+    // Every target falls; a third of them is seen only by those who have taken it over.
+    let leader = scene.leader().unwrap();
+    schedulers.retain(|scheduler| scheduler.name != leader);
+    drop((scanners.remove(0), members));
+    wait_for_all(&scene, "DOWN");
+
+    // The last scanner sees them all come back.
+    drop(scanners.remove(0));
+    let _members = Members::start(TcpListener::bind(("0.0.0.0", port)).unwrap());
+    wait_for_all(&scene, "UP");
+    assert!(scene.assignments().values().all(|agent| *agent == scanners[0].name));
+}
