@@ -13,7 +13,7 @@ use super::containerdns_api::containerdns_api;
 use super::dns::dns;
 use super::etcd::etcd;
 use super::file::{self, Spec, SpecError};
-use super::health::{Tables, health};
+use super::health::{Tables, check_enabled, health};
 use super::kdns_api::kdns_api;
 use super::port::ports;
 use super::problem::Problems;
@@ -75,6 +75,7 @@ fn checked(path: &Path, base: &Path, spec: file::V1, problems: &mut Problems<'_>
     let is_stored = store::is_in_etcd(&spec.store);
     let etcd = etcd(&spec.etcd, &spec.etcd_tree, is_stored, base, problems);
     let health = health(&Tables::of(&spec), base, problems);
+    check_enabled(&spec.scanner, spec.etcd.endpoints.is_some(), problems);
     Config {
         path: path.to_path_buf(),
         dns: dns(&spec.dns, base, problems),
