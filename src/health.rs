@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
-use ringdns_controlplane::config::{ConfigError, RoleConfig};
+use ringdns_controlplane::config::{Config, ConfigError, RoleConfig};
 use ringdns_controlplane::logging::{self, LogError};
 use ringdns_health::scanner::{self, Scanner};
 use ringdns_health::scheduler::{self, SchedulerRole};
@@ -37,6 +37,12 @@ impl fmt::Display for RoleError {
             Self::Scheduler(error) => error.fmt(f),
         }
     }
+}
+
+/// The scanner of a server, where it has one.
+pub fn beside(config: &Config) -> Result<Option<Scanner>, scanner::StartError> {
+    let etcd = config.etcd.clone().filter(|_| config.health.scanner.enabled);
+    etcd.map(|etcd| Scanner::start(etcd, &config.health)).transpose()
 }
 
 /// Checks targets until SIGTERM or SIGINT.

@@ -16,10 +16,12 @@ use ringdns_dataplane::workers::{StartError, WorkerPanic, Workers};
 use ringdns_engine::counters::Counters;
 use ringdns_engine::publish::Publisher;
 use ringdns_engine::snapshot::Snapshot;
+use ringdns_health::scanner::{Scanner, StartError as ScannerError};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::answering::Answering;
+use crate::health;
 use crate::kernel::KernelInterfaces;
 use crate::notify::Notifier;
 use crate::ports::{self, OpenPorts, PlannedWorker};
@@ -43,6 +45,8 @@ pub enum RunError {
     Dpdk(DpdkError),
     /// Store or admin API.
     Control(ControlError),
+    /// The scanner.
+    Scanner(ScannerError),
     /// Threads of the workers.
     Workers(StartError),
     /// Signals, or the main thread's cores.
@@ -59,6 +63,7 @@ impl fmt::Display for RunError {
             Self::Preflight(error) => error.fmt(f),
             Self::Dpdk(error) => error.fmt(f),
             Self::Control(error) => error.fmt(f),
+            Self::Scanner(error) => error.fmt(f),
             Self::Workers(error) => error.fmt(f),
             Self::System(error) => write!(f, "the kernel refuses: {error}; raise the process's limits (ulimit -a)"),
             Self::Worker(error) => write!(f, "{error}; please report this with the message above"),
@@ -83,6 +88,7 @@ run_error_from! {
     PreflightError => Preflight,
     DpdkError => Dpdk,
     ControlError => Control,
+    ScannerError => Scanner,
     StartError => Workers,
     std::io::Error => System,
     WorkerPanic => Worker,
@@ -118,6 +124,7 @@ pub fn run(path: &Path, build: BuildInfo) -> Result<(), RunError> {
     let control = ControlPlane::start(&config, answering.sockets(&config), counters, publisher, build)?;
     warn_without_tcp(&config, &control);
     let kernel_path = interfaces.start()?;
+    let scanner = health::beside(&config)?;
     let workers = match Workers::start(workers) {
         Ok(workers) => workers,
         Err(error) => {
@@ -133,6 +140,7 @@ pub fn run(path: &Path, build: BuildInfo) -> Result<(), RunError> {
         Running { path, config: &mut config, answering: &answering, control: &control, workers: &workers };
     running.wait_for_end(&events, &mut interfaces, &mut ports, &mut notifier);
     notifier.stopping();
+    scanner.into_iter().for_each(Scanner::stop);
     // The workers answer while requests of the API are finished; then they answer what has arrived, and end.
     let publisher = control.shutdown();
     let ended = workers.join();

@@ -175,7 +175,7 @@ impl Collector for Rows {
                 match (metric.is_counter, labels.is_empty()) {
                     (true, true) => family.encode_counter::<NoLabelSet, _, u64>(&value, None)?,
                     (true, false) => {
-                        family.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&value, None)?
+                        family.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&value, None)?;
                     }
                     (false, true) => family.encode_gauge(&value)?,
                     (false, false) => family.encode_family(&labels)?.encode_gauge(&value)?,

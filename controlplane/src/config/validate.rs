@@ -12,7 +12,7 @@ use super::containerdns_api::containerdns_api;
 use super::dns::dns;
 use super::etcd::etcd;
 use super::file::{self, Spec, SpecError};
-use super::health::{Tables, health};
+use super::health::{Tables, check_enabled, health};
 use super::port::ports;
 use super::problem::Problems;
 use super::rate_limit::rate_limit;
@@ -76,6 +76,7 @@ pub(super) fn add_spec_error(problems: &mut Problems<'_>, error: &SpecError) {
 /// Checks table by table.
 fn checked(path: &Path, base: &Path, spec: file::V1, problems: &mut Problems<'_>) -> Config {
     let health = health(&Tables::of(&spec), base, problems);
+    check_enabled(&spec.scanner, spec.etcd.endpoints.is_some(), problems);
     Config {
         path: path.to_path_buf(),
         dns: dns(&spec.dns, base, problems),

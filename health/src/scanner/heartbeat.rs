@@ -30,11 +30,12 @@ impl Heartbeat {
     /// Goes on until it is dropped.
     pub(super) async fn run(self, on_lease: impl Fn()) {
         let mut backoff = Backoff::default();
-        let mut is_first = true;
+        // The lease before; none: this run has had none.
+        let mut before = None;
         loop {
-            match self.register(is_first).await {
+            match self.register(before).await {
                 Ok(Some(lease)) => {
-                    is_first = false;
+                    before = Some(lease);
                     backoff.reset();
                     self.counts.lease.set(lease.unsigned_abs());
                     on_lease();
@@ -53,15 +54,20 @@ impl Heartbeat {
     }
 
     /// Writes the key on a new lease; nothing where another has it. At the start an older one is that of a run before
-    /// this, which may have had no time to end it.
-    async fn register(&self, is_first: bool) -> Result<Option<i64>, SessionError> {
+    /// this, which may have had no time to end it; later it may be there because etcd was away for longer than we.
+    async fn register(&self, before: Option<i64>) -> Result<Option<i64>, SessionError> {
         let lease = self.link.grant(self.config.lease).await?;
         let key = self.keys.agent(&self.config.name);
         let absent = Compare::create_revision(key.as_str(), CompareOp::Equal, 0);
-        let conditions = if is_first { Vec::new() } else { vec![absent] };
-        let answer = self.link.txn(Txn::new().when(conditions).and_then([self.put(lease)])).await?;
-        if answer.succeeded() {
-            return Ok(Some(lease));
+        let tries = match before {
+            None => vec![Vec::new()],
+            Some(before) => vec![vec![absent], vec![Compare::lease(key.as_str(), CompareOp::Equal, before)]],
+        };
+        for conditions in tries {
+            let answer = self.link.txn(Txn::new().when(conditions).and_then([self.put(lease)])).await?;
+            if answer.succeeded() {
+                return Ok(Some(lease));
+            }
         }
         self.link.revoke(lease).await?;
         Ok(None)

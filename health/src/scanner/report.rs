@@ -1,25 +1,21 @@
-//! Writes what has changed to etcd: compare and swap, several at the same time, again where etcd was away.
+//! Writes what has changed to etcd: compare and swap, many in one transaction of transactions, again where etcd was away.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use etcd_client::{Compare, CompareOp, PutOptions, Txn, TxnOp, TxnOpResponse};
+use etcd_client::{Compare, CompareOp, PutOptions, Txn, TxnOp, TxnOpResponse, TxnResponse};
 use ringdns_controlplane::etcd::SessionError;
 use tokio::sync::Notify;
-use tokio::task::JoinSet;
 
 use super::Shared;
-use super::board::{Moves, Target, Write};
+use super::board::{Target, Write};
 use crate::backoff::Backoff;
 use crate::link::Entry;
 
-/// Writes at the same time: etcd writes to disk what comes together.
+/// Writes of one transaction: etcd takes 128 operations in all, and as many below each.
 const WRITES_MAX: usize = 64;
-
-/// How often a write is tried anew at once after something had changed.
-const TRIES: usize = 3;
 
 /// Targets of which something may have to be written.
 #[derive(Debug, Default)]
@@ -73,21 +69,14 @@ impl Inbox {
 /// Writes until it is dropped.
 pub(super) async fn run(shared: Arc<Shared>) {
     let mut backoff = Backoff::default();
-    let mut writes = JoinSet::new();
     loop {
-        // At the most so many, and each target once: its write is finished before it is taken out again.
         shared.inbox.wait().await;
-        for target in shared.inbox.take(WRITES_MAX) {
-            let shared = Arc::clone(&shared);
-            writes.spawn(async move { report(&shared, &target).await.map_err(|error| (target, error)) });
-        }
-        let mut failure = None;
-        while let Some(written) = writes.join_next().await {
-            if let Ok(Err((target, error))) = written {
-                shared.counts.failed.add(1);
-                shared.inbox.add([target]);
-                failure = Some(error);
-            }
+        let targets = shared.inbox.take(WRITES_MAX);
+        let written = report(&shared, &targets).await;
+        let failure = written.err();
+        if failure.is_some() {
+            shared.counts.failed.add(1);
+            shared.inbox.add(targets);
         }
         shared.inbox.writing.store(false, Ordering::Relaxed);
         match failure {
@@ -101,46 +90,67 @@ pub(super) async fn run(shared: Arc<Shared>) {
     }
 }
 
-/// Writes what is due for a target. Without a lease nothing is: the next one has it looked at again.
-async fn report(shared: &Shared, target: &Target) -> Result<(), SessionError> {
-    for _ in 0..TRIES {
-        let lease = i64::try_from(shared.counts.lease.get()).unwrap_or_default();
-        if lease == 0 {
-            return Ok(());
-        }
-        let Some(write) = shared.board().due(target, lease) else { return Ok(()) };
-        if swap(shared, target, &write, lease).await? {
-            shared.counts.written.add(1);
-            return Ok(());
-        }
-        shared.counts.refused.add(1);
+/// Writes what is due for targets. Without a lease nothing is: the next one has all of them looked at again.
+async fn report(shared: &Shared, targets: &[Target]) -> Result<(), SessionError> {
+    let lease = i64::try_from(shared.counts.lease.get()).unwrap_or_default();
+    if lease == 0 {
+        return Ok(());
     }
-    // The next check looks at it again.
+    let due: Vec<(&Target, Write)> = {
+        let board = shared.board();
+        targets.iter().filter_map(|target| Some((target, board.due(target, lease)?))).collect()
+    };
+    if due.is_empty() {
+        return Ok(());
+    }
+    // Who has lost its place to another writes nothing at all.
+    let ours = Compare::lease(shared.keys.agent(&shared.config.name), CompareOp::Equal, lease);
+    let swaps: Vec<TxnOp> = due.iter().map(|(_, write)| TxnOp::txn(swap(write, lease))).collect();
+    let answer = shared.link.txn(Txn::new().when([ours]).and_then(swaps)).await?;
+    if !answer.succeeded() {
+        shared.counts.refused.add(due.len() as u64);
+        return Ok(());
+    }
+    let revision = answer.header().map_or(0, etcd_client::ResponseHeader::revision);
+    for ((target, write), response) in due.iter().zip(answer.op_responses()) {
+        match response {
+            TxnOpResponse::Txn(swapped) if swapped.succeeded() => {
+                shared.counts.written.add(1);
+                let moves = shared.board().written(target, write, revision, lease);
+                shared.moved(moves);
+            }
+            TxnOpResponse::Txn(swapped) => {
+                shared.counts.refused.add(1);
+                learn(shared, &swapped);
+                // Else there is nothing new to go by: the next check looks at it again.
+                if shared.board().due(target, lease).is_some_and(|again| again.unless_changed != write.unless_changed) {
+                    shared.inbox.add([(*target).clone()]);
+                }
+            }
+            _ => {}
+        }
+    }
     Ok(())
 }
 
-/// One compare and swap; false where something had changed, which is known then.
-async fn swap(shared: &Shared, target: &Target, write: &Write, lease: i64) -> Result<bool, SessionError> {
-    let ours = Compare::lease(shared.keys.agent(&shared.config.name), CompareOp::Equal, lease);
+/// One compare and swap; where something has changed it is read.
+fn swap(write: &Write, lease: i64) -> Txn {
     let unchanged = write.unless_changed.iter();
-    let unchanged = unchanged.map(|(key, revision)| Compare::mod_revision(key.as_str(), CompareOp::Equal, *revision));
-    let conditions: Vec<Compare> = std::iter::once(ours).chain(unchanged).collect();
+    let unchanged: Vec<Compare> =
+        unchanged.map(|(key, revision)| Compare::mod_revision(key.as_str(), CompareOp::Equal, *revision)).collect();
     let options = PutOptions::new().with_lease(if write.is_leased { lease } else { 0 });
     let put = TxnOp::put(write.key.as_str(), write.value.clone(), Some(options));
     let look: Vec<TxnOp> = write.unless_changed.iter().map(|(key, _)| TxnOp::get(key.as_str(), None)).collect();
-    let answer = shared.link.txn(Txn::new().when(conditions).and_then([put]).or_else(look)).await?;
-    if answer.succeeded() {
-        let revision = answer.header().map_or(0, etcd_client::ResponseHeader::revision);
-        let moves = shared.board().written(target, write, revision, lease);
-        shared.moved(moves);
-        return Ok(true);
-    }
-    for response in answer.op_responses() {
+    Txn::new().when(unchanged).and_then([put]).or_else(look)
+}
+
+/// Takes what was read in place of a write. What is gone is told by the watch.
+fn learn(shared: &Shared, refused: &TxnResponse) {
+    for response in refused.op_responses() {
         let TxnOpResponse::Get(mut found) = response else { continue };
-        // What is gone is told by the watch.
-        let moves: Vec<Moves> =
-            found.take_kvs().into_iter().map(|pair| shared.board().seen(Entry::from(pair))).collect();
-        moves.into_iter().for_each(|moves| shared.moved(moves));
+        for pair in found.take_kvs() {
+            let moves = shared.board().seen(Entry::from(pair));
+            shared.moved(moves);
+        }
     }
-    Ok(false)
 }

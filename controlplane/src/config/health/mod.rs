@@ -195,6 +195,14 @@ pub(super) fn health(tables: &Tables<'_>, base: &Path, problems: &mut Problems<'
     }
 }
 
+/// A scanner in the server needs what it checks and where it tells.
+pub(super) fn check_enabled(spec: &spec::Scanner, has_etcd: bool, problems: &mut Problems<'_>) {
+    if spec.enabled.unwrap_or(false) && !has_etcd {
+        let message = "states are kept in etcd, and none is given";
+        problems.add(None, "scanner.enabled", message, "give endpoints in [etcd], or remove the key");
+    }
+}
+
 /// `[health]`
 fn keys(spec: &spec::Health, problems: &mut Problems<'_>) -> KeysConfig {
     let generation = match spec.generation.as_ref() {

@@ -71,6 +71,15 @@ fn alerts_have_the_body_of_the_original_unless_there_is_a_template() {
 }
 
 #[test]
+fn a_scanner_in_the_server_needs_etcd() {
+    let port = "[[port]]\ndevice = \"net_tap0\"\naddresses = [\"192.0.2.53\"]\n[scanner]\nenabled = true\n";
+    let problems = Config::parse(Path::new("/r.toml"), port).unwrap_err().to_string();
+    assert!(problems.contains("scanner.enabled: states are kept in etcd, and none is given; give"), "{problems}");
+    let tree = "[[etcd_tree]]\nlayout = \"skydns\"\nzones = [\"a.\"]\n";
+    assert!(Config::parse(Path::new("/r.toml"), &format!("{port}{ETCD}{tree}")).unwrap().health.scanner.enabled);
+}
+
+#[test]
 fn changes_need_a_restart() {
     let mut running = server("");
     let new = server("[health]\nstatus_path = \"/a\"\n[scanner]\nrise = 1\n[scheduler]\nlease_seconds = 5\n");
