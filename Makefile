@@ -13,6 +13,9 @@ ALL := --workspace --features ringdns-tests/device,ringdns-bench/dpdk,ringdns-be
 BENCH := --release --locked -p ringdns-bench --features dpdk,device
 # How long publication is watched under load.
 SOAK_SECONDS ?= 600
+# How often `make kill` kills a writer, and how many requests `make api-fuzz` makes from the OpenAPI document.
+KILLS ?= 1000
+REQUESTS ?= 100000
 
 # How much `make differential` asks: zones (SEEDS, from FIRST_SEED on) and questions to each, of each reference server.
 SEEDS ?= 4
@@ -23,7 +26,7 @@ FUZZ_SECONDS ?= 10
 # The tests that miri runs: all beside the sources, and whole answers, which pass through every part of the engine.
 MIRI_TESTS := --lib --test answers
 
-.PHONY: help run build check check-dpdk test e2e differential differential-long appliance-test loom instructions miri fuzz-smoke bench bench-peers soak \
+.PHONY: help run build check check-dpdk test e2e differential differential-long appliance-test loom instructions miri fuzz-smoke bench bench-peers soak kill api-fuzz \
   fmt clean deps deps-test deps-bench
 
 help: ## Print this help
@@ -83,6 +86,8 @@ bench: deps deps-bench build ## Measure all that is claimed, a quarter of an hou
 	scripts/bench-scaling
 	scripts/bench-device load
 	scripts/bench-device change
+	scripts/reference-server fetch
+	scripts/bench-device etcd
 	scripts/bench-device idle
 	scripts/bench-peers
 	@$(CARGO) run --quiet $(BENCH) --bin results
@@ -92,6 +97,12 @@ bench-peers: deps deps-bench build ## RingDNS beside Knot, NSD and BIND on a vet
 
 soak: deps deps-bench build ## Publish under load for SOAK_SECONDS (600), every answer checked (root)
 	scripts/bench-device soak $(SOAK_SECONDS)
+
+kill: deps ## Kill a writer of the store KILLS times (1000): what was acknowledged is there, nothing by half
+	RINGDNS_TEST_KILLS=$(KILLS) $(CARGO) test --release --locked -p ringdns-controlplane --lib -- --nocapture store::kill
+
+api-fuzz: deps ## Make REQUESTS (100000) requests from the OpenAPI document, right and broken, and check every answer
+	RINGDNS_TEST_REQUESTS=$(REQUESTS) $(CARGO) test --release --locked -p ringdns-controlplane --test openapi -- --nocapture
 
 fmt: ## Format the code
 	$(CARGO) fmt --all

@@ -1,10 +1,13 @@
-//! The command line: `ringdns run | scanner | scheduler | check-config | doctor | setup | version`.
+//! The command line: `ringdns run | scanner | scheduler | check-config | config | ctl | apicmd | doctor | setup | version`.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
-use ringdns_controlplane::{BuildInfo, CheckError, check_config};
+use clap::{CommandFactory as _, Parser, Subcommand};
+use ringdns_controlplane::{BuildInfo, CheckError, check_config, zonefile};
+use ringdns_ctl::apicmd::{self, Program};
+use ringdns_ctl::commands::{self, Ctl, Host};
+use ringdns_ctl::import;
 use ringdns_dataplane::dpdk::Eal;
 
 use crate::doctor::{self, Doctor};
@@ -57,6 +60,18 @@ enum Command {
         #[arg(value_name = "FILE", default_value = CONFIG_PATH)]
         config: PathBuf,
     },
+    /// Take over the configuration of other name servers
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// List, show and change what a running server serves, over its admin API
+    Ctl(Box<Ctl>),
+    /// The record client of ContainerDNS, as it is when called containerdns-apicmd or skydns-apicmd
+    #[command(disable_help_flag = true)]
+    Apicmd {
+        /// Its flags, with one dash; -h explains them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "FLAGS")]
+        flags: Vec<String>,
+    },
     /// Look at this machine: what it has, what is missing, and the command that brings it
     Doctor(Doctor),
     /// Prepare this machine: hugepages, NICs, permissions (as root)
@@ -65,9 +80,25 @@ enum Command {
     Version,
 }
 
+/// What can be done with configurations.
+#[derive(Subcommand)]
+enum ConfigCommand {
+    /// Turn containerdns.conf, skydns.conf, kdns.cfg and the like into a configuration of RingDNS
+    Import(import::Options),
+}
+
 /// Does what the command line says.
 pub fn main() -> ExitCode {
+    // A link of that name to this program is the other program.
+    let mut words = std::env::args_os();
+    if let Some(program) = words.next().and_then(|name| Program::called_as(&name)) {
+        let flags: Vec<String> = words.map(|word| word.to_string_lossy().into_owned()).collect();
+        return apicmd::main(program, &flags).into();
+    }
     match Arguments::parse().command {
+        Command::Config(ConfigCommand::Import(options)) => import::main(&options).into(),
+        Command::Ctl(ctl) => commands::main(&ctl, host()).into(),
+        Command::Apicmd { flags } => apicmd::main(Program::Own, &flags).into(),
         Command::Run { config } => match run::run(&config, build_info()) {
             Ok(()) => ExitCode::SUCCESS,
             Err(run::RunError::Config(error)) => fail(&error, MISUSED),
@@ -99,6 +130,11 @@ pub fn main() -> ExitCode {
             say(&format!("ringdns {version} (commit {commit}, {dpdk})"))
         }
     }
+}
+
+/// What `ringdns ctl` asks of the rest of this program.
+fn host() -> Host<'static> {
+    Host { command: Arguments::command, read_zone: &zonefile::list, environment: &|name| std::env::var(name).ok() }
 }
 
 /// The exit code of a role.

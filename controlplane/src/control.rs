@@ -14,11 +14,13 @@ use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
-use crate::api::{Context, ready};
+use crate::api::{Bounds, Context, ready};
 use crate::config::{Changes, Config, ConfigError, ViewConfig};
 use crate::cycle::{Cycle, RECLAIM_INTERVAL};
+use crate::etcd::reach::Served;
 use crate::etcd::source::EtcdSource;
 use crate::etcd::state::EtcdState;
+use crate::health::Table;
 use crate::interfaces::{Addresses, Interfaces, Listeners};
 use crate::metrics::Metrics;
 use crate::ports::PortGauges;
@@ -28,6 +30,7 @@ use crate::source::{self, Sink, Source};
 use crate::state::{State, ZoneFileState};
 use crate::stats::Stats;
 use crate::store::{OpenError, Store, StoreHandle, StoreSource};
+use crate::tls::TlsError;
 use crate::views::Views;
 use crate::zonefile::source::{self as zone_file, Reload, ReloadRequest, ZoneFiles};
 
@@ -43,8 +46,11 @@ const SOURCES: [&str; 2] = ["store", "zone_files"];
 /// The same with etcd.
 const SOURCES_WITH_ETCD: [&str; 3] = ["store", "zone_files", "etcd"];
 
+/// The number of the store's source.
+pub(crate) const STORE: u8 = 0;
+
 /// The number of the zone files' source, which also tells the configuration's views.
-const ZONE_FILES: u8 = 1;
+pub(crate) const ZONE_FILES: u8 = 1;
 
 /// What the program was built from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -78,6 +84,14 @@ pub enum StartError {
     /// The sockets of DNS.
     #[error(transparent)]
     Sockets(#[from] SocketsError),
+    /// Certificates.
+    #[error("{key}: {error}; give certificate and key in PEM form")]
+    Tls {
+        /// Where the configuration says it.
+        key: &'static str,
+        /// Why.
+        error: TlsError,
+    },
     /// Threads.
     #[error("a thread of the control plane cannot be started: {0}; raise the limit of processes (ulimit -u)")]
     Thread(std::io::Error),
@@ -151,6 +165,8 @@ impl ControlPlane {
         build: BuildInfo,
     ) -> Result<Self, StartError> {
         let store = Store::open(&config.store.path)?;
+        store.attach(config.store.etcd.as_ref())?;
+        let read = config.etcd.as_ref().filter(|etcd| !etcd.trees.is_empty());
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(RUNTIME_THREADS)
             .thread_name("ringdns-control")
@@ -162,7 +178,7 @@ impl ControlPlane {
         let files = config.zone_files.iter().map(ZoneFileState::new);
         let settings = Arc::new(Settings::new(config));
         let views = publish_views(&config.views, &mut publisher);
-        let names: &[&'static str] = if config.etcd.is_some() { &SOURCES_WITH_ETCD } else { &SOURCES };
+        let names: &[&'static str] = if read.is_some() { &SOURCES_WITH_ETCD } else { &SOURCES };
         let state = Arc::new(State::new(Arc::clone(publisher.current()), names, views, files.collect()));
         let sockets = Sockets::start(&config.sockets, sockets, &state, Duration::from_secs(DRAIN_SECONDS))?;
         let (events, waiting) = source::queue();
@@ -171,15 +187,21 @@ impl ControlPlane {
         let cycle = spawn_cycle(cycle)?;
         runtime.spawn(source::tick(events.downgrade(), RECLAIM_INTERVAL));
 
-        let (store, writer) = StoreSource::new(store, Arc::clone(&state));
+        let (mut store, writer) = StoreSource::new(store, Arc::clone(&state));
+        if let (Some(etcd), Some(kept)) = (&config.etcd, &config.store.etcd) {
+            store = store.follow(etcd, kept.clone(), runtime.handle().clone());
+        }
         let (reloads, requests) = mpsc::unbounded_channel();
         let zone_files = ZoneFiles::new(Arc::clone(&settings), requests, Arc::clone(&state));
-        spawn_source(&runtime, &state, 0, store, &events);
+        spawn_source(&runtime, &state, STORE, store, &events);
         let mut tasks = vec![spawn_source(&runtime, &state, ZONE_FILES, zone_files, &events)];
-        if let Some(config) = &config.etcd {
-            let seen = state.etcd.get_or_init(|| Arc::new(EtcdState::default()));
+        let mut served = None;
+        if let Some(config) = read {
+            let health = Arc::new(Table::new(config.status_unknown));
+            let seen = state.etcd.get_or_init(|| Arc::new(EtcdState::new(health)));
             let etcd = EtcdSource::new(config, Arc::clone(seen));
             tasks.push(spawn_source(&runtime, &state, 2, etcd, &events));
+            served = Some(Served::new(Arc::clone(seen), 2, events.downgrade()));
         }
         // From here on only sources hold the queue open: when the last ends, so does the cycle.
         drop(events);
@@ -201,10 +223,10 @@ impl ControlPlane {
             settings: Arc::clone(&settings),
             workers,
             build,
-            lists: Context::lists(),
+            bounds: Bounds::default(),
         });
         let addresses = listeners.addresses();
-        let interfaces = listeners.serve(&runtime, config, &context);
+        let interfaces = listeners.serve(&runtime, config, &context, served);
         let parts = Parts { runtime, interfaces, tasks, store: writer, cycle, sockets };
         Ok(Self { parts: Some(parts), addresses, reloads, settings, state })
     }
@@ -222,6 +244,11 @@ impl ControlPlane {
     /// Where the statistics interface of ContainerDNS listens, if it does.
     pub fn containerdns_stats_address(&self) -> Option<SocketAddr> {
         self.addresses.containerdns_stats
+    }
+
+    /// Where the record interface of kdns listens, if it does.
+    pub fn kdns_address(&self) -> Option<SocketAddr> {
+        self.addresses.kdns
     }
 
     /// Shows ports in the metrics from now on; the first call counts.

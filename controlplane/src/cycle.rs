@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use ringdns_engine::publish::Publisher;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::feed::diff::Touched;
 use crate::merge::{ClientsOfViews, Merge, Refusal, Transaction};
 use crate::source::{Batch, Event, Published};
 use crate::state::{Served, State};
@@ -69,6 +70,9 @@ impl Cycle {
     /// One publication: an event and what waits behind it.
     fn turn(&mut self, first: Event) {
         let started = Instant::now();
+        let (before, zones_before) = (Arc::clone(self.publisher.current()), self.merge.zones());
+        // Until all is loaded everybody would be told everything.
+        let mut touched = self.state.is_synced().then(Touched::default);
         let mut transaction = Transaction::new(self.publisher.current());
         let mut waiting = Vec::new();
         let mut synced = Vec::new();
@@ -78,6 +82,9 @@ impl Cycle {
             match event {
                 Event::Batch(batch) => {
                     changes += batch.changes.len();
+                    if let Some(touched) = &mut touched {
+                        batch.changes.iter().for_each(|change| touched.note(change));
+                    }
                     self.take(batch, &mut transaction, &mut waiting);
                 }
                 Event::Synced { origin } => synced.push(origin),
@@ -93,6 +100,11 @@ impl Cycle {
         transaction.set_complete((0u8..).zip(&self.state.sources).all(is_synced));
         self.publisher.publish(transaction.commit());
         self.tell(started.elapsed(), changes, &synced, waiting);
+        let (after, zones_after) = (self.publisher.current(), self.merge.zones());
+        let generation = after.generation();
+        let events =
+            touched.and_then(|touched| touched.events(generation, (&before, &zones_before), (after, &zones_after)));
+        self.state.feed.note(generation, events);
     }
 
     /// Merges one batch.

@@ -13,8 +13,11 @@ use tokio::task::JoinHandle;
 
 use crate::StartError;
 use crate::api::{self, Context};
-use crate::compat::{containerdns, containerdns_stats};
+use crate::compat::containerdns::remote::Remote;
+use crate::compat::{containerdns, containerdns_stats, kdns};
 use crate::config::Config;
+use crate::etcd::reach::Served;
+use crate::tls;
 
 /// What an interface waits for.
 type Stopped = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -37,10 +40,11 @@ pub(crate) struct Addresses {
     pub(crate) containerdns: Option<SocketAddr>,
     /// Its statistics interface.
     pub(crate) containerdns_stats: Option<SocketAddr>,
+    /// The record interface of kdns.
+    pub(crate) kdns: Option<SocketAddr>,
 }
 
 /// The bound addresses of all interfaces that the configuration has.
-#[derive(Debug)]
 pub(crate) struct Listeners {
     /// The admin API.
     admin: Bound,
@@ -48,6 +52,8 @@ pub(crate) struct Listeners {
     containerdns: Option<Bound>,
     /// Its statistics interface.
     containerdns_stats: Option<Bound>,
+    /// The record interface of kdns, and how its connections are protected.
+    kdns: Option<(Bound, Option<Arc<tls::Renewed>>)>,
 }
 
 impl Listeners {
@@ -56,10 +62,16 @@ impl Listeners {
         let containerdns = config.containerdns_api.as_ref().map(|api| api.listen);
         let stats = config.stats.containerdns.as_ref().map(|stats| stats.listen);
         let bind = |key, address| bind(runtime, key, address);
+        let kdns = config.kdns_api.as_ref().map(|api| {
+            let tls = api.tls.clone().map(tls::Renewed::open).transpose();
+            let tls = tls.map_err(|error| StartError::Tls { key: "kdns_api.cert_file", error })?;
+            Ok::<_, StartError>((bind("kdns_api.listen", api.listen)?, tls.map(Arc::new)))
+        });
         Ok(Self {
             admin: bind("admin.listen", config.admin.listen)?,
             containerdns: containerdns.map(|address| bind("containerdns_api.listen", address)).transpose()?,
             containerdns_stats: stats.map(|address| bind("containerdns_stats.listen", address)).transpose()?,
+            kdns: kdns.transpose()?,
         })
     }
 
@@ -70,17 +82,28 @@ impl Listeners {
             admin: self.admin.address,
             containerdns: of(&self.containerdns),
             containerdns_stats: of(&self.containerdns_stats),
+            kdns: self.kdns.as_ref().map(|(bound, _)| bound.address),
         }
     }
 
-    /// Serves them.
-    pub(crate) fn serve(self, runtime: &Runtime, config: &Config, context: &Arc<Context>) -> Interfaces {
+    /// Serves them. `served` tells when what is written to etcd is served.
+    pub(crate) fn serve(
+        self,
+        runtime: &Runtime,
+        config: &Config,
+        context: &Arc<Context>,
+        served: Option<Served>,
+    ) -> Interfaces {
+        let etcd = config.etcd.as_ref().zip(served);
         let mut interfaces = Interfaces::default();
         interfaces.spawn(runtime, self.admin, "admin API", |listener, stopped| {
             api::serve(listener, Arc::clone(context), stopped)
         });
         if let Some((bound, config)) = self.containerdns.zip(config.containerdns_api.clone()) {
-            let service = containerdns::Service::new(config, context.store.clone(), Arc::clone(&context.settings));
+            let remote = config.etcd.clone().zip(etcd);
+            let remote = remote.map(|(places, (etcd, served))| Remote::new(etcd, places, served));
+            let (store, settings) = (context.store.clone(), Arc::clone(&context.settings));
+            let service = containerdns::Service::new(config, store, remote, settings);
             interfaces.spawn(runtime, bound, "record interface of ContainerDNS", |listener, stopped| {
                 service.serve(listener, stopped)
             });
@@ -89,6 +112,19 @@ impl Listeners {
             let service = containerdns_stats::Service::new(config.token, context);
             interfaces.spawn(runtime, bound, "statistics interface of ContainerDNS", |listener, stopped| {
                 service.serve(listener, stopped)
+            });
+        }
+        let sources = || kdns::Sources {
+            counters: context.stats.workers().to_vec(),
+            cores: config.workers.cores.clone(),
+            sockets: context.sockets.clone(),
+            state: Arc::clone(&context.state),
+        };
+        if let Some(((bound, tls), api)) = self.kdns.zip(config.kdns_api.clone()) {
+            let (store, settings) = (context.store.clone(), Arc::clone(&context.settings));
+            let service = kdns::Service::new(api, store, settings, sources());
+            interfaces.spawn(runtime, bound, "record interface of kdns", |listener, stopped| {
+                service.serve(listener, tls, stopped)
             });
         }
         interfaces

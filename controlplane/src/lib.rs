@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Read `cycle` first: everything that changes what is served goes through it. Then [`source`] and the sources
-//! ([`store`], [`zonefile`], [`etcd`]), `merge`, and [`api`], which reads the served snapshot and writes to the store. [`sockets`]
+//! ([`store`], [`zonefile`], [`etcd`]), [`health`], `merge`, and [`api`], which reads the served snapshot and writes to the store. [`sockets`]
 //! answers DNS from it over the kernel's own sockets.
 
 pub mod api;
@@ -16,6 +16,8 @@ pub mod config;
 mod control;
 mod cycle;
 pub mod etcd;
+mod feed;
+pub mod health;
 mod interfaces;
 pub mod logging;
 mod merge;
@@ -29,6 +31,7 @@ pub mod state;
 mod stats;
 pub mod store;
 pub mod text;
+mod tls;
 pub mod views;
 pub mod zonefile;
 

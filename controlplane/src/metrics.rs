@@ -141,6 +141,12 @@ impl Collector for Reader {
         if let Some(etcd) = self.state.etcd.get() {
             etcd.encode(&mut encoder)?;
         }
+        if let Some(replica) = self.state.replica.get() {
+            replica.encode(&mut encoder)?;
+        }
+        if let Some(kdns) = self.state.kdns.get() {
+            kdns.encode(&mut encoder)?;
+        }
         self.configuration(&mut encoder)?;
         self.process(&mut encoder)
     }

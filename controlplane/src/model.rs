@@ -146,6 +146,14 @@ pub enum Change {
     AddZone(WireName),
     /// The source has a zone no longer, nor anything in it.
     RemoveZone(WireName),
+    /// Whether the label `*` of names that come after this is one like any other in a zone that the source has, instead of a
+    /// wildcard (RFC 4592). The last source to say it counts.
+    SetAsterisks {
+        /// The zone.
+        apex: WireName,
+        /// True: it answers for questions that have it, and for no other.
+        are_labels: bool,
+    },
     /// What the source has in a zone, all of it: what is not named here is gone. The zone is added where it was missing.
     ReplaceZone {
         /// The zone.

@@ -7,10 +7,11 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
+use ringdns_engine::name::WireName;
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
-use crate::config::{Changes, Config, ConfigError, Token, ViewConfig, ZoneFileConfig};
+use crate::config::{Changes, Config, ConfigError, Tokens, ViewConfig, ZoneFileConfig};
 use crate::logging;
 use crate::zonefile::source::Reload;
 
@@ -39,14 +40,37 @@ pub(crate) struct LastReload {
 /// What of the configuration can change in the control plane, shared by its parts.
 #[derive(Default)]
 pub(crate) struct Settings {
-    /// What writes need; none: every write is refused.
-    token: RwLock<Option<Token>>,
+    /// Who may do what over the admin API.
+    tokens: RwLock<Arc<Tokens>>,
     /// What the next reading of zone files is to serve.
     wanted: Mutex<Wanted>,
+    /// Zones that the kdns interface writes; told at each reading.
+    kdns_zones: watch::Sender<Arc<[WireName]>>,
     /// What the last reading of the configuration came to.
     last: Mutex<LastReload>,
+    /// The zones that are read from etcd; they stay the same while the process runs.
+    etcd_zones: Vec<WireName>,
     /// Has it read again.
     hook: OnceLock<ReloadHook>,
+}
+
+/// Where a zone is kept that cannot be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Keeper {
+    /// In a zone file.
+    ZoneFile(PathBuf),
+    /// In etcd.
+    Etcd,
+}
+
+impl Keeper {
+    /// For messages.
+    pub(crate) fn display(&self) -> impl fmt::Display {
+        match self {
+            Self::ZoneFile(path) => format!("zone file {}", path.display()),
+            Self::Etcd => "etcd".to_owned(),
+        }
+    }
 }
 
 /// What the source of zone files is to serve.
@@ -68,12 +92,16 @@ impl Settings {
     /// What the configuration says at the start.
     pub(crate) fn new(config: &Config) -> Self {
         let wanted = Wanted { zone_files: config.zone_files.as_slice().into(), views: None };
-        Self { token: RwLock::new(config.admin.token.clone()), wanted: Mutex::new(wanted), ..Self::default() }
+        let tokens = RwLock::new(Arc::new(Tokens::new(&config.admin)));
+        let kdns_zones = watch::Sender::new(kdns_zones(config));
+        let trees = config.etcd.iter().flat_map(|etcd| &etcd.trees);
+        let etcd_zones = trees.flat_map(|tree| tree.zones.iter().cloned()).collect();
+        Self { tokens, wanted: Mutex::new(wanted), kdns_zones, etcd_zones, ..Self::default() }
     }
 
-    /// What writes need.
-    pub(crate) fn token(&self) -> Option<Token> {
-        self.token.read().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Who may do what over the admin API.
+    pub(crate) fn tokens(&self) -> Arc<Tokens> {
+        Arc::clone(&self.tokens.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// What is to be served; views are given once.
@@ -84,9 +112,20 @@ impl Settings {
     }
 
     /// The file that serves a zone, if one does.
-    pub(crate) fn zone_file(&self, apex: &ringdns_engine::name::WireName) -> Option<PathBuf> {
+    pub(crate) fn zone_file(&self, apex: &WireName) -> Option<PathBuf> {
         let wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
         wanted.zone_files.iter().find(|file| file.zone == *apex).map(|file| file.path.clone())
+    }
+
+    /// Zones that the kdns interface writes.
+    pub(crate) fn kdns_zones(&self) -> watch::Receiver<Arc<[WireName]>> {
+        self.kdns_zones.subscribe()
+    }
+
+    /// Where a zone is kept that cannot be written, if it cannot.
+    pub(crate) fn keeper(&self, apex: &WireName) -> Option<Keeper> {
+        let etcd = || self.etcd_zones.contains(apex).then_some(Keeper::Etcd);
+        self.zone_file(apex).map(Keeper::ZoneFile).or_else(etcd)
     }
 
     /// What the last reading came to.
@@ -109,7 +148,7 @@ impl Settings {
 
     /// Takes what has changed.
     pub(crate) fn take(&self, config: &Config, changes: &Changes) {
-        *self.token.write().unwrap_or_else(PoisonError::into_inner) = config.admin.token.clone();
+        *self.tokens.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Tokens::new(&config.admin));
         // The configuration was checked, the filter with it.
         if let Err(error) = logging::set_level(&config.log.level) {
             tracing::error!("{error}");
@@ -120,6 +159,7 @@ impl Settings {
             wanted.views = Some(config.views.as_slice().into());
         }
         drop(wanted);
+        self.kdns_zones.send_replace(kdns_zones(config));
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         last.taken += 1;
         last.error = None;
@@ -137,4 +177,9 @@ impl Settings {
         self.hook.get()?(reply);
         outcome.await.ok()
     }
+}
+
+/// The zones of `[kdns_api]`.
+fn kdns_zones(config: &Config) -> Arc<[WireName]> {
+    config.kdns_api.as_ref().map_or(&[][..], |api| &api.zones).into()
 }

@@ -10,9 +10,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use ringdns_engine::name::WireName;
 use ringdns_engine::snapshot::Snapshot;
 
+use crate::compat::kdns::Refusals;
 use crate::config::ZoneFileConfig;
 use crate::etcd::state::EtcdState;
+use crate::feed::Feed;
 use crate::ports::PortGauges;
+use crate::store::ReplicaState;
 use crate::views::Views;
 
 /// Upper bounds in seconds of the buckets of the publication histogram.
@@ -140,8 +143,14 @@ pub struct State {
     ports: OnceLock<Vec<Arc<PortGauges>>>,
     /// The etcd source, where there is one.
     pub(crate) etcd: OnceLock<Arc<EtcdState>>,
+    /// The store as a replica of etcd, where it is one.
+    pub(crate) replica: OnceLock<Arc<ReplicaState>>,
+    /// What the kdns interface did not take, where there is one.
+    pub(crate) kdns: OnceLock<Arc<Refusals>>,
     /// The names of views.
     pub views: Arc<Views>,
+    /// What has changed of late.
+    pub(crate) feed: Arc<Feed>,
     /// The zone files in the order of the configuration.
     zone_files: Mutex<Vec<ZoneFileState>>,
     /// How long publications took.
@@ -169,7 +178,10 @@ impl State {
             sources: sources.iter().map(|name| SourceState::new(name)).collect(),
             ports: OnceLock::new(),
             etcd: OnceLock::new(),
+            replica: OnceLock::new(),
+            kdns: OnceLock::new(),
             views,
+            feed: Arc::default(),
             zone_files: Mutex::new(zone_files),
             publish_times: Mutex::default(),
             refusals: AtomicU64::new(0),

@@ -48,6 +48,11 @@ impl Stats {
         Self { workers, sockets, top: Mutex::default() }
     }
 
+    /// What the workers count, one for each.
+    pub(crate) fn workers(&self) -> &[Arc<Counters>] {
+        &self.workers
+    }
+
     /// All counters of answers.
     fn counters(&self) -> impl Iterator<Item = &Counters> {
         let sockets = self.sockets.iter().flat_map(|monitor| monitor.counters());
@@ -57,6 +62,11 @@ impl Stats {
     /// All counts by name; none where names are not counted.
     fn tallies(&self) -> impl Iterator<Item = &NameTally> {
         self.counters().filter_map(Counters::names)
+    }
+
+    /// True where names are counted.
+    pub(crate) fn counts_names(&self) -> bool {
+        self.tallies().next().is_some()
     }
 
     /// The numbers now.

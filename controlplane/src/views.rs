@@ -1,9 +1,12 @@
 //! The names of views, and the numbers under which the engine knows them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{PoisonError, RwLock};
 
+use ringdns_engine::rate::Network;
 use ringdns_engine::select::VIEW_DEFAULT;
+
+use crate::merge::ClientsOfViews;
 
 /// What the default view is called where it must be called something; no other view can have the name.
 pub const DEFAULT_NAME: &str = "default";
@@ -27,6 +30,8 @@ struct Names {
     numbers: HashMap<String, u16>,
     /// The numbers of the default view and of those that a source says clients of: only these have any.
     configured: HashSet<u16>,
+    /// Which clients see which view, by source.
+    clients: BTreeMap<u8, ClientsOfViews>,
 }
 
 impl Names {
@@ -56,8 +61,36 @@ impl Views {
         views
     }
 
+    /// Says anew which clients see which view by a source; gives all networks and the numbers of their views. Where several
+    /// sources name a network, the first of them counts, as with records.
+    pub(crate) fn set_clients(&self, origin: u8, clients: ClientsOfViews) -> Vec<(Network, u16)> {
+        let mut names = self.names.write().unwrap_or_else(PoisonError::into_inner);
+        names.clients.insert(origin, clients);
+        let all: Vec<_> = names.clients.values().flatten().cloned().collect();
+        let numbered = all.iter().filter_map(|(network, name)| Some((*network, names.add(name)?))).collect::<Vec<_>>();
+        names.configured = numbered.iter().map(|&(_, number)| number).chain([VIEW_DEFAULT]).collect();
+        numbered
+    }
+
+    /// The views that have clients: the number of the source that says so, the name, the networks.
+    pub(crate) fn of_sources(&self) -> Vec<(u8, String, Vec<Network>)> {
+        let names = self.names.read().unwrap_or_else(PoisonError::into_inner);
+        let mut found: Vec<(u8, String, Vec<Network>)> = Vec::new();
+        let mut places: HashMap<(u8, &str), usize> = HashMap::new();
+        for (&origin, clients) in &names.clients {
+            for (network, name) in clients {
+                let place = *places.entry((origin, name)).or_insert(found.len());
+                match found.get_mut(place) {
+                    Some((_, _, networks)) => networks.push(*network),
+                    None => found.push((origin, name.to_string(), vec![*network])),
+                }
+            }
+        }
+        found
+    }
+
     /// Says anew which views have clients.
-    pub(crate) fn configure<'a>(&self, configured: impl IntoIterator<Item = &'a str>) {
+    fn configure<'a>(&self, configured: impl IntoIterator<Item = &'a str>) {
         let mut names = self.names.write().unwrap_or_else(PoisonError::into_inner);
         let numbers = std::iter::once(DEFAULT_NAME).chain(configured).filter_map(|name| names.add(name)).collect();
         names.configured = numbers;

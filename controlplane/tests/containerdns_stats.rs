@@ -184,3 +184,34 @@ fn what_can_be_set_is_remembered() {
         assert_eq!(host.tell("GET", "/master", ""), after, "{body}");
     }
 }
+
+#[test]
+fn the_admin_api_tells_the_same() {
+    let host = Host::new();
+    host.put("a.containerdns.local", &json!({"type": "A", "ips": ["192.168.10.1"]}));
+    for (qname, qtype) in [("A.containerdns.local.", 1), ("a.containerdns.local.", 28), ("b.example.", 1)] {
+        host.ask(qname, qtype);
+    }
+    let (status, totals) = host.server.get("/api/v1/stats");
+    let expected = json!({"queries": 3, "nxdomain": 0, "nodata": 1, "truncated": 0, "names_counted": true});
+    assert_eq!((status, totals), (200, expected));
+    let (status, list) = host.server.get("/api/v1/stats/names?top=1");
+    assert_eq!((status, list["names"].as_array().unwrap().len()), (200, 1));
+    let (status, one) = host.server.get("/api/v1/stats/names/A.containerdns.local");
+    assert_eq!((status, &one), (200, &list["names"][0]));
+    assert_eq!((&one["name"], &one["queries"]), (&json!("a.containerdns.local."), &json!(2)));
+    assert!(one["last_ms"].as_u64() >= one["first_ms"].as_u64() && one["first_ms"].as_u64() > Some(1_700_000_000_000));
+    for (path, status, code) in [
+        ("/api/v1/stats/names/c.example.", 404, "name_not_counted"),
+        ("/api/v1/stats/names?top=0", 422, "out_of_bounds"),
+        ("/api/v1/stats/names?more=1", 400, "unknown_parameter"),
+    ] {
+        let (found, body) = host.server.get(path);
+        assert_eq!((found, &body["error"]["code"]), (status, &json!(code)), "{path}");
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start(directory.path(), "");
+    let (status, body) = server.get("/api/v1/stats/names");
+    assert_eq!((status, &body["error"]["code"]), (404, &json!("names_not_counted")));
+    assert_eq!(server.get("/api/v1/stats").1["nodata"], Value::Null);
+}

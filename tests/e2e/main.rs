@@ -17,6 +17,7 @@ mod reload;
 mod selection;
 mod startup;
 mod tcp;
+mod transcripts;
 
 /// A zone file's text with its SOA, NS and these lines.
 fn zone_text(zone: &str, serial: u32, lines: &str) -> String {

@@ -7,10 +7,19 @@ pub const ARROWS: &[(&str, &[&str])] = &[
     ("ringdns-hugepages", &[]),
     ("ringdns-dataplane", &["ringdns-engine", "ringdns-ffi", "ringdns-hugepages"]),
     ("ringdns-controlplane", &["ringdns-engine"]),
+    // Speaks to a running server over HTTP; its tests alone start one.
+    ("ringdns-ctl", &["ringdns-engine", "ringdns-controlplane"]),
     ("ringdns-health", &["ringdns-controlplane"]),
     (
         "ringdns",
-        &["ringdns-engine", "ringdns-dataplane", "ringdns-controlplane", "ringdns-health", "ringdns-hugepages"],
+        &[
+            "ringdns-engine",
+            "ringdns-dataplane",
+            "ringdns-controlplane",
+            "ringdns-ctl",
+            "ringdns-health",
+            "ringdns-hugepages",
+        ],
     ),
     // The outer tests' harness runs the built server for the benches too.
     ("ringdns-bench", &["ringdns-engine", "ringdns-dataplane", "ringdns-tests"]),

@@ -31,7 +31,7 @@ struct RrsetBody {
 /// Body of a POST of an RRset.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct NewRrsetBody {
+pub(super) struct NewRrsetBody {
     /// The owner.
     owner: Option<Value>,
     /// The type.
@@ -45,12 +45,15 @@ struct NewRrsetBody {
     selection: Option<Value>,
     /// The view.
     view: Option<Value>,
+    /// The source, as answers show it: of no account.
+    #[serde(rename = "source")]
+    _source: Option<Value>,
 }
 
 /// Body of a PUT of a zone.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ZoneBody {
+pub(super) struct ZoneBody {
     /// TTL in seconds of the SOA and NS records.
     ttl: Option<Value>,
     /// Fields of the SOA record.
@@ -80,19 +83,25 @@ struct SoaBody {
 }
 
 /// Reads JSON.
-fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, ApiError> {
-    use serde_json::error::Category;
-    serde_json::from_slice(body).map_err(|error| match error.classify() {
-        Category::Data => {
-            // serde names the field between backquotes.
-            let field = error.to_string().split('`').nth(1).unwrap_or_default().to_owned();
-            let field = Some(field).filter(|_| error.to_string().starts_with("unknown field"));
-            let code = if field.is_some() { "unknown_field" } else { "invalid_body" };
-            ApiError { field, ..ApiError::new(422, code, error.to_string()) }
-                .remedy("GET /api/v1/openapi.json shows the body")
-        }
-        _ => ApiError::new(400, "malformed_json", error.to_string()).remedy("send a JSON object"),
-    })
+pub(super) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, ApiError> {
+    serde_json::from_slice(body).map_err(|error| json_error(&error))
+}
+
+/// What is wrong with JSON.
+pub(super) fn json_error(error: &serde_json::Error) -> ApiError {
+    if error.classify() != serde_json::error::Category::Data {
+        return ApiError::new(400, "malformed_json", error.to_string()).remedy("send a JSON object");
+    }
+    // serde names the field between backquotes.
+    let field = error.to_string().split('`').nth(1).unwrap_or_default().to_owned();
+    let field = Some(field).filter(|_| error.to_string().starts_with("unknown field"));
+    let code = if field.is_some() { "unknown_field" } else { "invalid_body" };
+    ApiError { field, ..ApiError::new(422, code, error.to_string()) }.remedy("GET /api/v1/openapi.json shows the body")
+}
+
+/// Reads a part of JSON that was read before.
+pub(super) fn part<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, ApiError> {
+    serde_json::from_value(value).map_err(|error| json_error(&error))
 }
 
 /// The RRset that a PUT's body says.
@@ -103,7 +112,12 @@ pub fn rrset(body: &[u8], apex: &WireName, owner: WireName, rtype: u16) -> Resul
 
 /// The RRset that a POST's body says.
 pub fn new_rrset(body: &[u8], apex: &WireName, views: &Views) -> Result<Rrset, ApiError> {
-    let NewRrsetBody { owner, rtype, ttl, records, selection, view } = parse(body)?;
+    whole_rrset(parse(body)?, apex, views)
+}
+
+/// The RRset that a body with all of it says.
+pub(super) fn whole_rrset(body: NewRrsetBody, apex: &WireName, views: &Views) -> Result<Rrset, ApiError> {
+    let NewRrsetBody { owner, rtype, ttl, records, selection, view, .. } = body;
     let text = |value: &Option<Value>, field: &str| match value {
         Some(Value::String(text)) => Ok(text.clone()),
         Some(_) => Err(ApiError::invalid(field, "invalid_field", "it is no string")),
@@ -125,7 +139,7 @@ pub(super) fn view(name: &str, views: &Views) -> Result<Option<Arc<str>>, ApiErr
         Some(VIEW_DEFAULT) => Ok(None),
         Some(_) => Ok(Some(Arc::from(name))),
         None => Err(ApiError::invalid("view", "unknown_view", format!("there is no view \"{name}\""))
-            .remedy("name a [[view]] of the configuration, or leave the view out")),
+            .remedy("name one that GET /api/v1/views lists, or leave the view out")),
     }
 }
 
@@ -165,7 +179,12 @@ pub fn zone(body: &[u8]) -> Result<ZoneFields, ApiError> {
     if body.trim_ascii().is_empty() {
         return Ok(ZoneFields::default());
     }
-    let ZoneBody { ttl, soa, ns } = parse(body)?;
+    zone_fields(parse(body)?)
+}
+
+/// The zone's fields that a body says.
+pub(super) fn zone_fields(body: ZoneBody) -> Result<ZoneFields, ApiError> {
+    let ZoneBody { ttl, soa, ns } = body;
     let soa = soa.unwrap_or_default();
     let number = |value: &Option<Value>, field: &str, max: u32| match value {
         Some(value) => whole(value, field, max).map(Some),

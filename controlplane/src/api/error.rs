@@ -77,10 +77,42 @@ impl ApiError {
         Self::new(404, "rrset_not_found", "the RRset does not exist")
     }
 
-    /// A zone that a zone file serves.
-    pub fn zone_read_only(zone: impl std::fmt::Display, path: impl std::fmt::Display) -> Self {
-        Self::new(409, "zone_read_only", format!("zone {zone} is served from zone file {path}"))
-            .remedy("edit the file and send the process SIGHUP, or remove its [[zone_file]] from the configuration")
+    /// No such view.
+    pub fn view_not_found() -> Self {
+        Self::new(404, "view_not_found", "the view does not exist").remedy("GET /api/v1/views lists all of them")
+    }
+
+    /// A zone that is kept in a zone file or in etcd.
+    pub fn zone_read_only(zone: impl std::fmt::Display, keeper: impl std::fmt::Display) -> Self {
+        Self::new(409, "zone_read_only", format!("zone {zone} is served from {keeper}")).remedy(
+            "edit the file and send the process SIGHUP, or write the keys of etcd; or remove the [[zone_file]] or [[etcd_tree]] \
+             from the configuration",
+        )
+    }
+
+    /// The error of a part, with the part's place before the field's name.
+    #[must_use]
+    pub fn within(self, place: &str) -> Self {
+        let field = match self.field {
+            Some(field) => format!("{place}.{field}"),
+            None => place.to_owned(),
+        };
+        Self { field: Some(field), ..self }
+    }
+
+    /// A query parameter that nobody knows.
+    pub fn unknown_parameter(parameter: &str, known: &[&str]) -> Self {
+        let error = Self::new(400, "unknown_parameter", format!("there is no parameter \"{parameter}\""));
+        match known {
+            [] => error.remedy("leave it out"),
+            known => error.remedy(format!("known are {}", known.join(", "))),
+        }
+    }
+
+    /// It is not what the request expects it to be (RFC 9110 section 15.5.13).
+    pub fn precondition_failed() -> Self {
+        Self::new(412, "precondition_failed", WriteError::PreconditionFailed.to_string())
+            .remedy("get it again, decide anew, and send its new ETag")
     }
 
     /// Too early or too late.
@@ -103,6 +135,12 @@ impl From<WriteError> for ApiError {
                 .remedy("replace it with PUT /api/v1/zones/{zone}/rrsets/{owner}/{type}"),
             WriteError::CnameAndOther => Self::invalid("type", "cname_and_other", message)
                 .remedy("delete the other RRsets of the owner first, or choose another owner"),
+            WriteError::ViewNotFound => Self::view_not_found(),
+            WriteError::NetworkTaken { .. } => {
+                Self { field: Some("prefixes".to_owned()), ..Self::new(409, "network_taken", message) }
+                    .remedy("take it from the other view first, or name a smaller network")
+            }
+            WriteError::TooManyViews => Self::new(409, "too_many_views", message).remedy("remove one that is not used"),
             WriteError::OutOfZone => Self::invalid("owner", "out_of_zone", message),
             WriteError::ApexNeeded => {
                 Self::new(409, "apex_needed", message).remedy("replace the RRset with PUT, or delete the zone")
@@ -118,11 +156,18 @@ impl From<WriteError> for ApiError {
             WriteError::Rrset(RrsetError::TooLarge) => Self::invalid("records", "rrset_too_large", message),
             WriteError::Rrset(_) => Self::invalid("records", "invalid_records", message),
             WriteError::Unservable(_) => Self::invalid("records", "invalid_records", message),
+            WriteError::PreconditionFailed => Self::precondition_failed(),
             // Only edits refuse themselves, and the routes here make none.
             WriteError::Refused(_) => Self::new(409, "refused", message),
             WriteError::NotServed(_) => Self::new(409, "not_served", message)
                 .remedy("another source serves data that the records cannot stand beside"),
-            WriteError::Storage(_) => Self::new(503, "store_failed", message).remedy("see the log, and check the disk"),
+            WriteError::Storage(_) => Self::new(503, "store_failed", message).remedy("see the log, and check the disk of store.path; nothing of the request was written"),
+            WriteError::Full(_) => Self::new(507, "disk_full", message).remedy(
+                "make room on the disk of store.path; nothing of the request was written, and the next one is as soon as there is room",
+            ),
+            WriteError::Etcd(_) => Self::new(503, "etcd_unavailable", message)
+                .remedy("see that etcd's members run and can be reached (etcdctl endpoint health); what was stored stays served")
+                .header("retry-after", "1"),
             WriteError::Unavailable => Self::unavailable(&message),
         }
     }

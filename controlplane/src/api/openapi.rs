@@ -80,10 +80,14 @@ mod tests {
             let operation = &item[route.method.to_lowercase()];
             assert!(ids.insert(operation["operationId"].as_str().unwrap()), "operationId is there and unique");
             assert!(operation["summary"].is_string());
-            assert_eq!(operation["security"].is_array(), route.endpoint.is_write(), "{}", route.path);
+            let security: Vec<&Value> = operation["security"].as_array().into_iter().flatten().collect();
+            let may_need_token = route.endpoint.permission().is_some();
+            assert_eq!(!security.is_empty(), may_need_token, "{}", route.path);
+            assert_eq!(security.first().is_some_and(|first| !first["token"].is_null()), route.endpoint.is_write());
             let responses = operation["responses"].as_object().unwrap();
             assert!(responses.keys().any(|code| code.starts_with('2')));
-            assert_eq!(responses.contains_key("401"), route.endpoint.is_write());
+            assert_eq!(responses.contains_key("401"), may_need_token);
+            assert_eq!(responses.contains_key("403"), may_need_token);
             for parameter in route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')) {
                 let pointer = format!("#/components/parameters/{parameter}");
                 let mut parameters = item["parameters"].as_array().unwrap().iter();

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use ringdns_engine::counters::Counters;
 use serde_json::{Value, json};
 
-use super::{Answer, Context};
+use super::Context;
+use super::answer::Answer;
 
 /// How long a worker may poll nothing before it counts as stalled. A worker that sleeps polls ten times a second.
 const STALLED_AFTER: Duration = Duration::from_secs(3);
@@ -93,6 +94,7 @@ pub(super) fn answer(context: &Context) -> Answer {
     let body = json!({
         "ready": ready, "missing": missing, "sources": sources(context), "workers": workers,
         "zone_files_failed": failed, "etcd": context.state.etcd.get().map(|etcd| etcd.json()),
+        "store_etcd": context.state.replica.get().map(|replica| replica.json()),
     });
     Answer::json(if ready { 200 } else { 503 }, &body)
 }
@@ -121,6 +123,7 @@ pub(super) fn status(context: &Context) -> Value {
         "synced": context.state.is_synced(),
         "sources": sources(context),
         "etcd": context.state.etcd.get().map(|etcd| etcd.json()),
+        "store_etcd": context.state.replica.get().map(|replica| replica.json()),
         "workers": context.workers.counters.len(),
         "sockets": sockets,
         "snapshot": {

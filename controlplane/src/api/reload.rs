@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::Context;
+use super::answer::Answer;
 use super::error::ApiError;
-use super::{Answer, Context};
 
 /// Has everything read again; answers when what is right of it is served.
 pub(super) async fn answer(context: &Arc<Context>) -> Result<Answer, ApiError> {

@@ -3,6 +3,7 @@
 use percent_encoding::percent_decode_str;
 
 use super::error::ApiError;
+use crate::config::Permission;
 
 /// What a route does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,13 +38,48 @@ pub enum Endpoint {
     PutRrset,
     /// Removes an RRset.
     DeleteRrset,
+    /// Several writes that belong together.
+    Transaction,
+    /// Changes as they are published.
+    Watch,
+    /// A zone as a file.
+    Export,
+    /// A zone from a file.
+    Import,
+    /// All views.
+    ListViews,
+    /// One view.
+    GetView,
+    /// Makes or changes a view.
+    PutView,
+    /// Removes a view.
+    DeleteView,
+    /// What was asked for, in numbers.
+    Stats,
+    /// The names that were asked for most.
+    TopNames,
+    /// How often one name was asked for.
+    NameStats,
 }
 
 impl Endpoint {
-    /// True for what changes data and so needs the token.
+    /// What a token must permit for it; nothing where none is ever asked for.
+    pub fn permission(self) -> Option<Permission> {
+        use Endpoint::{
+            DeleteRrset, DeleteView, DeleteZone, Health, Import, Metrics, OpenApi, PostRrset, PutRrset, PutView,
+            PutZone, Ready, Reload, Status, Transaction,
+        };
+        match self {
+            Health | Ready | Metrics | OpenApi | Status => None,
+            Reload | PutView | DeleteView => Some(Permission::Admin),
+            PutZone | DeleteZone | PostRrset | PutRrset | DeleteRrset | Transaction | Import => Some(Permission::Write),
+            _ => Some(Permission::Read),
+        }
+    }
+
+    /// True for what changes something and so always needs a token.
     pub fn is_write(self) -> bool {
-        use Endpoint::{DeleteRrset, DeleteZone, PostRrset, PutRrset, PutZone, Reload};
-        matches!(self, Reload | PutZone | DeleteZone | PostRrset | PutRrset | DeleteRrset)
+        self.permission().is_some_and(|permission| permission != Permission::Read)
     }
 }
 
@@ -80,6 +116,17 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/api/v1/zones/{zone}/rrsets/{owner}/{type}", Endpoint::GetRrset),
     route("PUT", "/api/v1/zones/{zone}/rrsets/{owner}/{type}", Endpoint::PutRrset),
     route("DELETE", "/api/v1/zones/{zone}/rrsets/{owner}/{type}", Endpoint::DeleteRrset),
+    route("GET", "/api/v1/zones/{zone}/export", Endpoint::Export),
+    route("POST", "/api/v1/zones/{zone}/import", Endpoint::Import),
+    route("POST", "/api/v1/transactions", Endpoint::Transaction),
+    route("GET", "/api/v1/watch", Endpoint::Watch),
+    route("GET", "/api/v1/views", Endpoint::ListViews),
+    route("GET", "/api/v1/views/{view_name}", Endpoint::GetView),
+    route("PUT", "/api/v1/views/{view_name}", Endpoint::PutView),
+    route("DELETE", "/api/v1/views/{view_name}", Endpoint::DeleteView),
+    route("GET", "/api/v1/stats", Endpoint::Stats),
+    route("GET", "/api/v1/stats/names", Endpoint::TopNames),
+    route("GET", "/api/v1/stats/names/{name}", Endpoint::NameStats),
 ];
 
 /// A request's route and the values of its path's parameters, in order.

@@ -5,32 +5,20 @@
 //! ```
 
 use ringdns_engine::select::{Member, Mode, Selection};
-use ringdns_engine::snapshot::RrsetView;
 use serde_json::{Map, Value, json};
 
 use super::body::whole;
 use super::error::ApiError;
-
-/// The names of the modes.
-const MODES: [(&str, Mode); 7] = [
-    ("all", Mode::All),
-    ("rotate", Mode::Rotate),
-    ("round_robin", Mode::RoundRobin),
-    ("weighted", Mode::Weighted),
-    ("source_hash", Mode::SourceHash),
-    ("random", Mode::Random),
-    ("sticky", Mode::Sticky),
-];
+use crate::text::mode;
 
 /// Reads a selection for `records` records.
 pub(super) fn read(value: &Value, records: usize) -> Result<Selection, ApiError> {
     let fields = object(value, "selection", &["mode", "max_answers", "members"])?;
     let mode = match fields.get("mode") {
         None => Mode::default(),
-        Some(name) => MODES.into_iter().find(|(known, _)| name == known).map(|(_, mode)| mode).ok_or_else(|| {
-            let known: Vec<&str> = MODES.into_iter().map(|(known, _)| known).collect();
+        Some(name) => name.as_str().and_then(mode::parse).ok_or_else(|| {
             ApiError::invalid("selection.mode", "unknown_mode", format!("{name} is no mode"))
-                .remedy(format!("write one of {}", known.join(", ")))
+                .remedy(format!("write one of {}", mode::names()))
         })?,
     };
     let answers_max = match fields.get("max_answers") {
@@ -92,22 +80,11 @@ fn number(value: &Value, field: &str) -> Result<u16, ApiError> {
     Ok(u16::try_from(number).unwrap_or(u16::MAX))
 }
 
-/// The selection of a served RRset, with a member for each record; nothing where it has none.
-pub(super) fn show(rrset: &RrsetView<'_>) -> Option<Value> {
-    let Selection { mode, answers_max, mut members } = rrset.selection()?;
-    members.resize(usize::from(rrset.count()), Member::default());
-    let mode = MODES.into_iter().find(|&(_, known)| known == mode).map(|(name, _)| name);
+/// A selection from as many records as there are, with a member for each.
+pub(crate) fn show(selection: Selection, records: usize) -> Value {
+    let Selection { mode, answers_max, mut members } = selection;
+    members.resize(records, Member::default());
     let members: Vec<Value> =
         members.into_iter().map(|Member { weight, up }| json!({ "weight": weight, "up": up })).collect();
-    Some(json!({ "mode": mode, "max_answers": answers_max, "members": members }))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_mode_has_a_name() {
-        assert_eq!(MODES.map(|(_, mode)| mode), Mode::ALL);
-    }
+    json!({ "mode": mode::show(mode), "max_answers": answers_max, "members": members })
 }

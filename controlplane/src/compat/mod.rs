@@ -2,3 +2,4 @@
 
 pub mod containerdns;
 pub(crate) mod containerdns_stats;
+pub mod kdns;

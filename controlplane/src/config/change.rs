@@ -1,6 +1,8 @@
 //! What differs between the configuration that runs and the one that its file says now.
 
-use super::{AdminConfig, Config, ContainerdnsApiConfig, DnsConfig, LogConfig, PortConfig, Token};
+use super::{
+    AccessToken, AdminConfig, Config, ContainerdnsApiConfig, DnsConfig, KdnsApiConfig, LogConfig, PortConfig, Token,
+};
 
 /// Keys whose values have changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,7 +15,7 @@ pub struct Changes {
 
 impl Changes {
     /// Takes a new value where it differs.
-    fn live<T: Clone + PartialEq>(&mut self, key: &str, running: &mut T, new: &T) {
+    pub(super) fn live<T: Clone + PartialEq>(&mut self, key: &str, running: &mut T, new: &T) {
         if running != new {
             running.clone_from(new);
             self.live.push(key.to_owned());
@@ -41,6 +43,7 @@ impl Config {
         self.sockets.compare(&new.sockets, &mut changes);
         take_ports(&mut self.ports, &new.ports, &mut changes);
         changes.restart("store.path", &self.store.path, &new.store.path);
+        changes.restart("store.backend", &self.store.etcd, &new.store.etcd);
         changes.live("zone_file", &mut self.zone_files, &new.zone_files);
         changes.restart("etcd", &self.etcd, &new.etcd);
         self.health.compare(&new.health, &mut changes);
@@ -49,6 +52,7 @@ impl Config {
         let interfaces = (self.containerdns_api.as_ref(), new.containerdns_api.as_ref());
         ContainerdnsApiConfig::compare(interfaces.0, interfaces.1, &mut changes);
         self.stats.compare(&new.stats, &mut changes);
+        KdnsApiConfig::take(self.kdns_api.as_mut(), new.kdns_api.as_ref(), &mut changes);
         self.log.take(&new.log, &mut changes);
         changes
     }
@@ -85,7 +89,7 @@ fn take_ports(running: &mut [PortConfig], new: &[PortConfig], changes: &mut Chan
 }
 
 impl AdminConfig {
-    /// The token can change.
+    /// The tokens can change.
     fn take(&mut self, new: &AdminConfig, changes: &mut Changes) {
         changes.restart("admin.listen", &self.listen, &new.listen);
         let same = match (&self.token, &new.token) {
@@ -96,6 +100,12 @@ impl AdminConfig {
         if !same {
             self.token.clone_from(&new.token);
             changes.live.push("admin.token".to_owned());
+        }
+        changes.live("admin.read_needs_token", &mut self.read_needs_token, &new.read_needs_token);
+        let is_same = |(running, new): (&AccessToken, &AccessToken)| running.is_same(new);
+        if self.tokens.len() != new.tokens.len() || !self.tokens.iter().zip(&new.tokens).all(is_same) {
+            self.tokens.clone_from(&new.tokens);
+            changes.live.push("admin_token".to_owned());
         }
     }
 }
@@ -145,7 +155,11 @@ mod tests {
                 &["log.level"],
                 &["store.path", "log.format"],
             ),
-            ("[admin]\ntoken = \"t\"\nlisten = \"127.0.0.1:1\"", &["admin.token"], &["admin.listen"]),
+            (
+                "[admin]\ntoken = \"t\"\nread_needs_token = true\nlisten = \"127.0.0.1:1\"",
+                &["admin.token", "admin.read_needs_token"],
+                &["admin.listen"],
+            ),
             ("[containerdns_api]\nlisten = \"127.0.0.1:1\"\ntoken = \"t\"", &[], &["containerdns_api.listen"]),
             (
                 "[[zone_file]]\nzone = \"a\"\npath = \"b\"\n[[view]]\nname = \"v\"\nprefixes = [\"::/0\"]",

@@ -8,10 +8,11 @@ use ringdns_engine::select::Mode;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::Token;
 use super::change::Changes;
+use super::etcd_places::{EtcdPlaces, places};
 use super::problem::Problems;
 use super::validate::{number, token};
+use super::{EtcdConfig, Token};
 use crate::model::TTL_SECONDS_MAX;
 
 /// Suffix where the file names none: that of the original.
@@ -38,6 +39,8 @@ pub struct ContainerdnsApi {
     pub ttl: Option<Spanned<i64>>,
     /// `all`, `random-one` or `hone-one`.
     pub answers: Option<Spanned<String>>,
+    /// `embedded` or `etcd`.
+    pub store: Option<Spanned<String>>,
 }
 
 /// Which requests are taken.
@@ -78,6 +81,8 @@ pub struct ContainerdnsApiConfig {
     pub ttl_seconds: u32,
     /// How addresses are chosen from.
     pub answers: Mode,
+    /// Where in etcd records are kept; none: in the store.
+    pub etcd: Option<EtcdPlaces>,
 }
 
 impl ContainerdnsApiConfig {
@@ -91,12 +96,14 @@ impl ContainerdnsApiConfig {
         changes.restart("containerdns_api.generation", &running.generation, &new.generation);
         changes.restart("containerdns_api.ttl", &running.ttl_seconds, &new.ttl_seconds);
         changes.restart("containerdns_api.answers", &running.answers, &new.answers);
+        changes.restart("containerdns_api.store", &running.etcd, &new.etcd);
     }
 }
 
 /// Checks the table; nothing where no address is given.
 pub(super) fn containerdns_api(
     spec: &ContainerdnsApi,
+    etcd: Option<&EtcdConfig>,
     base: &Path,
     problems: &mut Problems<'_>,
 ) -> Option<ContainerdnsApiConfig> {
@@ -111,13 +118,15 @@ pub(super) fn containerdns_api(
     // The original's names for them: one address by turns, and the same address for the same client.
     let modes = [("all", Mode::All), ("random-one", Mode::RoundRobin), ("hone-one", Mode::Sticky)];
     let answers = word(spec.answers.as_ref(), "containerdns_api.answers", modes, problems);
+    let etcd = places(spec, &domains, etcd, problems);
     let listen = spec.listen.as_ref()?;
     if spec.token.is_none() && spec.token_file.is_none() {
         let remedy = "set containerdns_api.token_file; every request needs the token";
         problems.add(Some(listen.span()), "containerdns_api.listen", "no token is set", remedy);
     }
     let ttl_seconds = u32::try_from(ttl).unwrap_or(TTL_SECONDS_MAX);
-    Some(ContainerdnsApiConfig { listen: *listen.get_ref(), token: token?, domains, generation, ttl_seconds, answers })
+    let (listen, token) = (*listen.get_ref(), token?);
+    Some(ContainerdnsApiConfig { listen, token, domains, generation, ttl_seconds, answers, etcd })
 }
 
 /// The value of a word; the first where none is given.

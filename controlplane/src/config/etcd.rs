@@ -1,22 +1,24 @@
-//! `[etcd]` and `[[etcd_tree]]`: where records are read from that many servers share.
+//! `[etcd]`: where records are read from that many servers share.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ringdns_engine::name::WireName;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::etcd_tree::{self as tree, EtcdTree};
 use super::problem::Problems;
 use super::secret;
 use super::validate::number;
-use crate::etcd::{Layout, Tree};
-use crate::model::TTL_SECONDS_MAX;
+use crate::etcd::Tree;
+use crate::health::Status;
 
 /// Where the copy on disk lies unless the file says otherwise.
 const CACHE_FILE: &str = "/var/lib/ringdns/etcd.cache";
+
+/// Where ContainerDNS has the status of addresses.
+const STATUS_PATH: &str = "/containerdns/monitor/status";
 
 /// Most endpoints: more than any cluster has members.
 const ENDPOINTS_MAX: usize = 32;
@@ -47,22 +49,10 @@ pub struct Etcd {
     pub timeout_seconds: Option<Spanned<i64>>,
     /// The copy on disk.
     pub cache_file: Option<Spanned<PathBuf>>,
-}
-
-/// `[[etcd_tree]]`
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct EtcdTree {
-    /// `containerdns` or `skydns`.
-    pub layout: Spanned<String>,
-    /// What the keys begin with.
-    pub prefix: Option<Spanned<String>>,
-    /// The zones that are read.
-    pub zones: Spanned<Vec<Spanned<String>>>,
-    /// TTL in seconds of records that have none.
-    pub ttl_seconds: Option<Spanned<i64>>,
-    /// True: names are served without the label left of the zone's.
-    pub skip_domain: Option<Spanned<bool>>,
+    /// What the keys with the status of addresses begin with; empty: they are not read.
+    pub status_path: Option<Spanned<String>>,
+    /// `up` or `down`: the status of addresses without a key.
+    pub status_unknown: Option<Spanned<String>>,
 }
 
 /// The etcd source.
@@ -78,8 +68,12 @@ pub struct EtcdConfig {
     pub timeout: Duration,
     /// The copy on disk.
     pub cache_file: PathBuf,
-    /// What is read; at least one tree, no zone twice.
+    /// What is read, no zone twice; at least one tree, unless etcd is there for the store.
     pub trees: Vec<Tree>,
+    /// What the keys with the status of addresses begin with, without a slash at the end; nothing: they are not read.
+    pub status_path: Option<String>,
+    /// The status of addresses without a key.
+    pub status_unknown: Status,
 }
 
 /// How connections to etcd are protected. The files are read for each connection, so that they can be renewed.
@@ -113,10 +107,11 @@ impl fmt::Debug for Password {
     }
 }
 
-/// Checks both tables; nothing where there are no endpoints.
+/// Checks both tables; nothing where there are no endpoints. `is_stored`: the store is in that etcd too.
 pub(super) fn etcd(
     spec: &Etcd,
     trees: &[Spanned<EtcdTree>],
+    is_stored: bool,
     base: &Path,
     problems: &mut Problems<'_>,
 ) -> Option<EtcdConfig> {
@@ -132,12 +127,14 @@ pub(super) fn etcd(
         }
         return None;
     };
-    if trees.is_empty() {
+    if trees.is_empty() && !is_stored {
         let remedy = "add a table [[etcd_tree]] with layout and zones";
         problems.add(Some(list.span()), "etcd.endpoints", "nothing says what is to be read", remedy);
     }
+    let trees = tree::trees(trees, problems);
+    let status_path = status_path(spec.status_path.as_ref(), &trees, problems);
     let config = connection(spec, base, problems)?;
-    Some(EtcdConfig { trees: checked_trees(trees, problems), ..config })
+    Some(EtcdConfig { status_path, trees, ..config })
 }
 
 /// Checks `[etcd]`; nothing where there are no endpoints, and no tree yet.
@@ -152,6 +149,13 @@ pub(super) fn connection(spec: &Etcd, base: &Path, problems: &mut Problems<'_>) 
         tls: tls(spec, base, problems),
         timeout: Duration::from_secs(seconds.unsigned_abs()),
         cache_file: base.join(spec.cache_file.as_ref().map_or(Path::new(CACHE_FILE), |path| path.get_ref())),
+        status_path: None,
+        status_unknown: tree::one_of(
+            spec.status_unknown.as_ref(),
+            "etcd.status_unknown",
+            &[("up", Status::Up), ("down", Status::Down)],
+            problems,
+        ),
         trees: Vec::new(),
     })
 }
@@ -234,85 +238,22 @@ fn tls(spec: &Etcd, base: &Path, problems: &mut Problems<'_>) -> Option<EtcdTls>
     }
 }
 
-/// `[[etcd_tree]]`
-fn checked_trees(specs: &[Spanned<EtcdTree>], problems: &mut Problems<'_>) -> Vec<Tree> {
-    let mut seen: HashMap<WireName, usize> = HashMap::new();
-    let mut trees = Vec::new();
-    for (index, spec) in specs.iter().enumerate() {
-        let spec = spec.get_ref();
-        let key = |name: &str| format!("etcd_tree[{index}].{name}");
-        let (layout, prefix, ttl) = match spec.layout.get_ref().as_str() {
-            "containerdns" => (Layout::ContainerDns, "/containerdns", 10),
-            "skydns" => (Layout::SkyDns, "/skydns", 300),
-            other => {
-                let remedy = "write \"containerdns\" or \"skydns\"";
-                problems.add(Some(spec.layout.span()), key("layout"), format!("\"{other}\" is no layout"), remedy);
-                continue;
-            }
-        };
-        let bounds = 0..=i64::from(TTL_SECONDS_MAX);
-        let ttl = number(spec.ttl_seconds.as_ref(), &key("ttl_seconds"), bounds, " seconds", ttl, problems);
-        let skip_domain = spec.skip_domain.as_ref().is_some_and(|skip| *skip.get_ref());
-        if let Some(skip) = spec.skip_domain.as_ref().filter(|_| skip_domain && layout != Layout::ContainerDns) {
-            let message = "only the layout containerdns knows it";
-            problems.add(Some(skip.span()), key("skip_domain"), message, "remove the key");
-        }
-        trees.push(Tree {
-            layout,
-            prefix: checked_prefix(spec.prefix.as_ref(), prefix, &key("prefix"), problems),
-            zones: zones(&spec.zones, index, &mut seen, problems),
-            ttl_seconds: u32::try_from(ttl).unwrap_or_default(),
-            skip_domain,
-        });
+/// Where the status of addresses stands: where ContainerDNS has it, unless the file says otherwise, if any tree looks at it.
+fn status_path(path: Option<&Spanned<String>>, trees: &[Tree], problems: &mut Problems<'_>) -> Option<String> {
+    match path {
+        Some(path) if path.get_ref().is_empty() => None,
+        Some(path) => Some(tree::prefix(Some(path), STATUS_PATH, "etcd.status_path", problems)),
+        None => trees.iter().any(|tree| tree.health).then(|| STATUS_PATH.to_owned()),
     }
-    trees
-}
-
-/// The prefix of a tree.
-fn checked_prefix(prefix: Option<&Spanned<String>>, default: &str, key: &str, problems: &mut Problems<'_>) -> String {
-    let Some(prefix) = prefix else { return default.to_owned() };
-    let text = prefix.get_ref().strip_suffix('/').unwrap_or(prefix.get_ref());
-    if !text.starts_with('/') || text.len() < 2 || text.contains("//") {
-        let remedy = format!("write \"{default}\" or the like");
-        problems.add(Some(prefix.span()), key, format!("\"{}\" is no prefix of keys", prefix.get_ref()), remedy);
-    }
-    text.to_owned()
-}
-
-/// The zones of a tree.
-fn zones(
-    list: &Spanned<Vec<Spanned<String>>>,
-    index: usize,
-    seen: &mut HashMap<WireName, usize>,
-    problems: &mut Problems<'_>,
-) -> Vec<WireName> {
-    let key = format!("etcd_tree[{index}].zones");
-    if list.get_ref().is_empty() {
-        problems.add(Some(list.span()), &key, "no zone is given", "name the zones, such as \"cluster.local.\"");
-    }
-    let mut zones = Vec::new();
-    for zone in list.get_ref() {
-        match zone.get_ref().parse::<WireName>() {
-            Err(error) => {
-                let message = format!("\"{}\" is no domain name: {error}", zone.get_ref());
-                problems.add(Some(zone.span()), &key, message, "write a name such as \"cluster.local.\"");
-            }
-            Ok(name) => {
-                if let Some(before) = seen.insert(name.to_lowercase(), index) {
-                    let message = format!("zone {name} is already that of etcd_tree[{before}]");
-                    problems.add(Some(zone.span()), &key, message, "name each zone once");
-                }
-                zones.push(name.to_lowercase());
-            }
-        }
-    }
-    zones
 }
 
 #[cfg(test)]
 mod tests {
+    use ringdns_engine::select::Mode;
+
     use super::super::Config;
     use super::*;
+    use crate::etcd::Layout;
 
     /// A tree that is right.
     const TREE: &str =
@@ -335,9 +276,36 @@ mod tests {
         let etcd = parse(&format!("[etcd]\nendpoints = [\"http://[::1]:2379\"]\n{TREE}")).unwrap().etcd.unwrap();
         assert_eq!((etcd.timeout.as_secs(), etcd.cache_file.as_path()), (3, Path::new(CACHE_FILE)));
         let zones = ["s.local.", "10.in-addr.arpa."].map(|zone| zone.parse().unwrap()).to_vec();
-        let tree =
-            Tree { layout: Layout::SkyDns, prefix: "/x".to_owned(), zones, ttl_seconds: 300, skip_domain: false };
+        let tree = Tree {
+            layout: Layout::SkyDns,
+            prefix: "/x".to_owned(),
+            zones,
+            ttl_seconds: 300,
+            skip_domain: false,
+            answers: Mode::All,
+            health: false,
+            wildcard_names_max: 0,
+        };
         assert_eq!(etcd.trees, [tree]);
+        assert_eq!((etcd.status_path, etcd.status_unknown), (None, Status::Up));
+    }
+
+    #[test]
+    fn the_status_of_addresses_is_read_where_it_is_looked_at() {
+        let with = |etcd: &str, tree: &str| {
+            let text =
+                format!("[etcd]\nendpoints = [\"http://a:1\"]\n{etcd}\n[[etcd_tree]]\nzones = [\"c.local\"]\n{tree}");
+            parse(&text).unwrap().etcd.unwrap()
+        };
+        let etcd = with("", "layout = \"containerdns\"\nanswers = \"hone-one\"");
+        assert_eq!(etcd.status_path.as_deref(), Some("/containerdns/monitor/status"));
+        assert_eq!((etcd.trees[0].answers, etcd.trees[0].health), (Mode::Sticky, true));
+        assert_eq!(with("", "layout = \"containerdns\"\nhealth = false").status_path, None);
+        assert_eq!(with("status_path = \"\"", "layout = \"containerdns\"").status_path, None);
+        let etcd = with("status_path = \"/s/\"\nstatus_unknown = \"down\"", "layout = \"kdns\"\nhealth = true");
+        assert_eq!((etcd.status_path.as_deref(), etcd.status_unknown), (Some("/s"), Status::Down));
+        let etcd = with("", "layout = \"skydns\"\nwildcard_names_max = 500");
+        assert_eq!(etcd.trees[0].wildcard_names_max, 500);
     }
 
     #[test]
@@ -365,7 +333,21 @@ mod tests {
             (format!("{endpoints}password_file = \"p\"\n{TREE}"), "a password is given, and no user"),
             (format!("{endpoints}timeout_seconds = 0\n{TREE}"), "etcd.timeout_seconds: 0 is out of bounds"),
             (format!("{endpoints}{}", TREE.replace("skydns", "bind")), "etcd_tree[0].layout: \"bind\" is no layout"),
-            (format!("{endpoints}{TREE}skip_domain = true"), "only the layout containerdns knows it"),
+            (
+                format!("{endpoints}{TREE}skip_domain = true"),
+                "etcd_tree[0].skip_domain: the layout skydns has no such thing",
+            ),
+            (format!("{endpoints}{TREE}answers = \"one\""), "etcd_tree[0].answers: \"one\" is none of its words"),
+            (
+                format!("{endpoints}{TREE}wildcard_names_max = -1"),
+                "etcd_tree[0].wildcard_names_max: -1 is out of bounds",
+            ),
+            (format!("{endpoints}status_unknown = \"no\"\n{TREE}"), "etcd.status_unknown: \"no\" is none of its words"),
+            (format!("{endpoints}status_path = \"s\"\n{TREE}"), "etcd.status_path: \"s\" is no prefix of keys"),
+            (
+                format!("{endpoints}{}answers = \"all\"\nwildcard_names_max = 1", TREE.replace("skydns", "kdns")),
+                "etcd_tree[0].answers: the layout kdns has no such thing",
+            ),
             (format!("{endpoints}{TREE}{TREE}"), "etcd_tree[1].zones: zone S.local. is already that of etcd_tree[0]"),
             (format!("{endpoints}{}", TREE.replace("/x/", "x")), "etcd_tree[0].prefix: \"x\" is no prefix of keys"),
             (format!("{endpoints}{}", TREE.replace("S.local", "a..b")), "\"a..b\" is no domain name"),

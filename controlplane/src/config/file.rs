@@ -84,7 +84,7 @@ pub struct V1 {
     /// The etcd source.
     pub etcd: super::etcd::Etcd,
     /// What is read from etcd.
-    pub etcd_tree: Vec<Spanned<super::etcd::EtcdTree>>,
+    pub etcd_tree: Vec<Spanned<super::etcd_tree::EtcdTree>>,
     /// Where in etcd health is kept.
     pub health: super::health::spec::Health,
     /// Who checks.
@@ -99,12 +99,16 @@ pub struct V1 {
     pub view: Vec<Spanned<View>>,
     /// The admin API.
     pub admin: Admin,
+    /// Its tokens for some zones.
+    pub admin_token: Vec<Spanned<super::access::AdminToken>>,
     /// The record interface of ContainerDNS.
     pub containerdns_api: super::containerdns_api::ContainerdnsApi,
     /// What is counted by name.
     pub stats: super::stats::Stats,
     /// The statistics interface of ContainerDNS.
     pub containerdns_stats: super::stats::ContainerdnsStats,
+    /// The record interface of kdns.
+    pub kdns_api: super::kdns_api::KdnsApi,
     /// Logs.
     pub log: Log,
 }
@@ -211,6 +215,12 @@ pub struct Port {
 pub struct Store {
     /// The store's file.
     pub path: Option<Spanned<PathBuf>>,
+    /// `embedded` or `etcd`.
+    pub backend: Option<Spanned<String>>,
+    /// What the store's keys in etcd begin with.
+    pub etcd_prefix: Option<Spanned<String>>,
+    /// True: an etcd that has nothing there is filled from the file.
+    pub etcd_import: Option<Spanned<bool>>,
 }
 
 /// `[[zone_file]]`
@@ -243,6 +253,8 @@ pub struct Admin {
     pub token_file: Option<Spanned<PathBuf>>,
     /// The token itself.
     pub token: Option<Spanned<String>>,
+    /// True: reads of zones and records need a token too.
+    pub read_needs_token: Option<Spanned<bool>>,
 }
 
 /// `[log]`
@@ -294,6 +306,9 @@ pub const KEYS: &[&str] = &[
     "port.kernel",
     "port.kernel_interface",
     "store.path",
+    "store.backend",
+    "store.etcd_prefix",
+    "store.etcd_import",
     "zone_file.zone",
     "zone_file.path",
     "etcd.endpoints",
@@ -304,11 +319,16 @@ pub const KEYS: &[&str] = &[
     "etcd.key_file",
     "etcd.timeout_seconds",
     "etcd.cache_file",
+    "etcd.status_path",
+    "etcd.status_unknown",
     "etcd_tree.layout",
     "etcd_tree.prefix",
     "etcd_tree.zones",
     "etcd_tree.ttl_seconds",
     "etcd_tree.skip_domain",
+    "etcd_tree.answers",
+    "etcd_tree.health",
+    "etcd_tree.wildcard_names_max",
     "health.generation",
     "health.status_path",
     "health.job_path",
@@ -369,6 +389,11 @@ pub const KEYS: &[&str] = &[
     "admin.listen",
     "admin.token_file",
     "admin.token",
+    "admin.read_needs_token",
+    "admin_token.name",
+    "admin_token.file",
+    "admin_token.zones",
+    "admin_token.permissions",
     "containerdns_api.listen",
     "containerdns_api.token_file",
     "containerdns_api.token",
@@ -376,10 +401,19 @@ pub const KEYS: &[&str] = &[
     "containerdns_api.generation",
     "containerdns_api.ttl",
     "containerdns_api.answers",
+    "containerdns_api.store",
     "stats.names",
     "containerdns_stats.listen",
     "containerdns_stats.token_file",
     "containerdns_stats.token",
+    "kdns_api.zones",
+    "kdns_api.listen",
+    "kdns_api.cert_file",
+    "kdns_api.key_file",
+    "kdns_api.client_ca_file",
+    "kdns_api.token_file",
+    "kdns_api.token",
+    "kdns_api.open",
     "log.level",
     "log.format",
 ];

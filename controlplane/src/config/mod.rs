@@ -1,11 +1,15 @@
 //! The configuration: a versioned file ([`mod@file`]) that becomes a validated value ([`Config`]).
 
+mod access;
 mod change;
 mod containerdns_api;
 mod dns;
 mod etcd;
+mod etcd_places;
+mod etcd_tree;
 pub mod file;
 pub mod health;
+mod kdns_api;
 mod kernel;
 mod port;
 mod problem;
@@ -13,6 +17,7 @@ mod rate_limit;
 mod secret;
 mod sockets;
 mod stats;
+mod store;
 mod validate;
 mod view;
 mod workers;
@@ -28,13 +33,18 @@ use ringdns_engine::cookie::CookieSecret;
 use ringdns_engine::name::WireName;
 use ringdns_engine::rate::{Network, RateLimit};
 
+pub(crate) use access::Tokens;
+pub use access::{AccessToken, Permission};
 pub use change::Changes;
 pub use containerdns_api::{ContainerdnsApiConfig, Generation};
 pub use etcd::{EtcdConfig, EtcdTls, Password};
+pub use etcd_places::EtcdPlaces;
 pub use health::{HealthConfig, RoleConfig};
+pub use kdns_api::KdnsApiConfig;
 pub use problem::{ConfigError, Problem};
 pub use sockets::SocketsConfig;
 pub use stats::{ContainerdnsStatsConfig, StatsConfig};
+pub use store::StoreEtcdConfig;
 
 /// Everything that an operator decides, checked.
 #[derive(Clone, Debug)]
@@ -69,6 +79,8 @@ pub struct Config {
     pub containerdns_api: Option<ContainerdnsApiConfig>,
     /// What is counted by name, and who is told.
     pub stats: StatsConfig,
+    /// The record interface of kdns; none: it is off.
+    pub kdns_api: Option<KdnsApiConfig>,
     /// Logs.
     pub log: LogConfig,
 }
@@ -181,6 +193,8 @@ pub enum KernelKind {
 pub struct StoreConfig {
     /// The store's file.
     pub path: PathBuf,
+    /// Of which etcd the file is a replica; none: it stands by itself.
+    pub etcd: Option<StoreEtcdConfig>,
 }
 
 /// A zone file to serve.
@@ -206,8 +220,12 @@ pub struct ViewConfig {
 pub struct AdminConfig {
     /// Address and TCP port of the API.
     pub listen: SocketAddr,
-    /// What writes need; none: every write is refused.
+    /// What permits everything; none: there is none.
     pub token: Option<Token>,
+    /// Tokens for some zones. Without any token every write is refused.
+    pub tokens: Vec<AccessToken>,
+    /// Reads of zones and records need a token too.
+    pub read_needs_token: bool,
 }
 
 /// The secret of the admin API. Never shown.

@@ -336,13 +336,22 @@ fn the_example_is_taken_and_shows_the_defaults() {
 fn the_example_with_everything_switched_on_is_taken() {
     let switched_on: String = (EXAMPLE.lines())
         .filter(|line| !line.contains("_file = ") || line.starts_with("cache_file"))
+        // A token's file must be there.
+        .filter(|line| {
+            !["[[admin_token]]", "file =", "zones = [\"example.org", "permissions =", "name = \"deploy"]
+                .iter()
+                .any(|key| line.starts_with(&format!("# {key}")))
+        })
         .map(|line| match line.strip_prefix("# ") {
             Some(key) if key.starts_with("[[") || key.contains(" = ") => format!("{key}\n"),
             _ => format!("{line}\n"),
         })
         .collect();
     let switched_on = switched_on.replace("user = \"ringdns\"\n", "");
-    assert!(parse(&switched_on).unwrap_err().to_string().contains("secret 1 is not"), "the shown secret is none");
+    let switched_on = switched_on.replace("backend = \"embedded\"", "backend = \"etcd\"");
+    let switched_on = switched_on.replace("\nstore = \"embedded\"", "\nstore = \"etcd\"");
+    let error = parse(&switched_on).unwrap_err().to_string();
+    assert!(error.contains("secret 1 is not"), "the shown secret is none: {error}");
     let switched_on = switched_on.replace("[\"change me\"]", "[\"000102030405060708090a0b0c0d0e0f\"]");
     let config = parse(&switched_on.replace("change me", "changed")).unwrap();
     assert_eq!((config.dns.cookie_secrets.len(), &config.dns.version[..]), (1, &b"RingDNS"[..]));
@@ -354,6 +363,10 @@ fn the_example_with_everything_switched_on_is_taken() {
     let interface = config.containerdns_api.unwrap();
     assert_eq!((interface.ttl_seconds, interface.generation), (30, Generation::Both));
     assert_eq!(interface.domains, ["containerdns.local.".parse().unwrap()]);
+    assert_eq!(interface.etcd.unwrap().monitor_prefix, "/containerdns/monitor/status/");
+    assert_eq!(config.store.etcd.map(|etcd| (etcd.prefix, etcd.import)), Some(("/ringdns".to_owned(), false)));
+    let kdns = config.kdns_api.unwrap();
+    assert_eq!((kdns.zones.len(), kdns.tls, kdns.token.is_some()), (2, None, true));
     let etcd = config.etcd.unwrap();
     assert_eq!((etcd.endpoints.len(), etcd.trees[0].ttl_seconds, etcd.trees[0].skip_domain), (1, 10, false));
     let limits = RateLimit {
@@ -405,6 +418,8 @@ fn the_list_of_keys_is_that_of_the_spec() {
         "[alert]",
         "[[view]]",
         "[admin]",
+        "[[admin_token]]",
+        "[kdns_api]",
         "[log]",
     ] {
         let error = file::Spec::parse(&format!("{table}\nnonsense = 1\n")).unwrap_err().to_string();

@@ -8,11 +8,13 @@ use std::path::{Path, PathBuf};
 use ringdns_engine::name::WireName;
 use toml::Spanned;
 
+use super::access::tokens;
 use super::containerdns_api::containerdns_api;
 use super::dns::dns;
 use super::etcd::etcd;
 use super::file::{self, Spec, SpecError};
 use super::health::{Tables, check_enabled, health};
+use super::kdns_api::kdns_api;
 use super::port::ports;
 use super::problem::Problems;
 use super::rate_limit::rate_limit;
@@ -20,12 +22,7 @@ use super::sockets::sockets;
 use super::stats::stats;
 use super::view::views;
 use super::workers::workers;
-use super::{
-    AdminConfig, Config, ConfigError, EalConfig, LogConfig, LogFormat, StoreConfig, Token, ZoneFileConfig, secret,
-};
-
-/// Where the store lies unless the file says otherwise.
-const STORE_PATH: &str = "/var/lib/ringdns/ringdns.redb";
+use super::{AdminConfig, Config, ConfigError, EalConfig, LogConfig, LogFormat, Token, ZoneFileConfig, secret, store};
 
 /// Where the admin API listens unless the file says otherwise.
 const ADMIN_LISTEN: std::net::SocketAddr = std::net::SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8053);
@@ -75,6 +72,8 @@ pub(super) fn add_spec_error(problems: &mut Problems<'_>, error: &SpecError) {
 
 /// Checks table by table.
 fn checked(path: &Path, base: &Path, spec: file::V1, problems: &mut Problems<'_>) -> Config {
+    let is_stored = store::is_in_etcd(&spec.store);
+    let etcd = etcd(&spec.etcd, &spec.etcd_tree, is_stored, base, problems);
     let health = health(&Tables::of(&spec), base, problems);
     check_enabled(&spec.scanner, spec.etcd.endpoints.is_some(), problems);
     Config {
@@ -85,14 +84,15 @@ fn checked(path: &Path, base: &Path, spec: file::V1, problems: &mut Problems<'_>
         workers: workers(&spec.workers, problems),
         eal: eal(&spec.eal, problems),
         ports: ports(&spec.port, problems),
-        store: store(spec.store, base, problems),
+        store: store::store(spec.store, etcd.is_some(), base, problems),
         zone_files: zone_files(&spec.zone_file, base, problems),
-        etcd: etcd(&spec.etcd, &spec.etcd_tree, base, problems),
+        containerdns_api: containerdns_api(&spec.containerdns_api, etcd.as_ref(), base, problems),
+        etcd,
         health,
         views: views(&spec.view, problems),
-        admin: admin(spec.admin, base, problems),
-        containerdns_api: containerdns_api(&spec.containerdns_api, base, problems),
+        admin: admin(spec.admin, &spec.admin_token, base, problems),
         stats: stats(&spec.stats, &spec.containerdns_stats, base, problems),
+        kdns_api: kdns_api(&spec.kdns_api, base, problems),
         log: log(spec.log, problems),
     }
 }
@@ -128,22 +128,6 @@ fn eal(spec: &file::Eal, problems: &mut Problems<'_>) -> EalConfig {
     EalConfig { hugepages: spec.hugepages.unwrap_or(false), memory_mib: u32::try_from(memory).unwrap_or(u32::MAX) }
 }
 
-/// `[store]`
-fn store(spec: file::Store, base: &Path, problems: &mut Problems<'_>) -> StoreConfig {
-    let path = spec.path.unwrap_or_else(|| Spanned::new(0..0, PathBuf::from(STORE_PATH)));
-    if path.get_ref().as_os_str().is_empty() {
-        problems.add(Some(path.span()), "store.path", "the path is empty", "name a file on a local disk");
-    } else if base.join(path.get_ref()).is_dir() {
-        problems.add(
-            Some(path.span()),
-            "store.path",
-            "a directory is given",
-            "name a file in it, such as ringdns.redb",
-        );
-    }
-    StoreConfig { path: base.join(path.get_ref()) }
-}
-
 /// `[[zone_file]]`
 fn zone_files(specs: &[Spanned<file::ZoneFile>], base: &Path, problems: &mut Problems<'_>) -> Vec<ZoneFileConfig> {
     let mut zones: Vec<ZoneFileConfig> = Vec::new();
@@ -174,11 +158,23 @@ fn zone_files(specs: &[Spanned<file::ZoneFile>], base: &Path, problems: &mut Pro
 }
 
 /// `[admin]`
-fn admin(spec: file::Admin, base: &Path, problems: &mut Problems<'_>) -> AdminConfig {
+fn admin(
+    spec: file::Admin,
+    token_specs: &[Spanned<super::access::AdminToken>],
+    base: &Path,
+    problems: &mut Problems<'_>,
+) -> AdminConfig {
     let keys = ["admin.token", "admin.token_file"];
     let token = token(keys, &spec.token, &spec.token_file, base, problems);
+    let tokens = tokens(token_specs, base, problems);
+    let has_token = spec.token.is_some() || spec.token_file.is_some() || !token_specs.is_empty();
+    let read_needs_token = spec.read_needs_token.as_ref().is_some_and(|needs| *needs.get_ref());
+    if let Some(needs) = spec.read_needs_token.filter(|needs| *needs.get_ref() && !has_token) {
+        let remedy = "set admin.token_file, or remove the key";
+        problems.add(Some(needs.span()), "admin.read_needs_token", "no token is set", remedy);
+    }
     let listen = spec.listen.unwrap_or_else(|| Spanned::new(0..0, ADMIN_LISTEN));
-    if !listen.get_ref().ip().is_loopback() && spec.token.is_none() && spec.token_file.is_none() {
+    if !listen.get_ref().ip().is_loopback() && !has_token {
         problems.add(
             Some(listen.span()),
             "admin.listen",
@@ -186,7 +182,7 @@ fn admin(spec: file::Admin, base: &Path, problems: &mut Problems<'_>) -> AdminCo
             "set admin.token_file, or listen on 127.0.0.1 or [::1]",
         );
     }
-    AdminConfig { listen: listen.into_inner(), token }
+    AdminConfig { listen: listen.into_inner(), token, tokens, read_needs_token }
 }
 
 /// A token that is given itself or by a file that only its owner and group may read; `keys` are those of the two.

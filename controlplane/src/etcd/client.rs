@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use etcd_client::{
-    Certificate, Client, ConnectOptions, Error, GetOptions, Identity, KeyValue, ResponseHeader, TlsOptions,
-    WatchOptions, WatchStream,
+    Certificate, Client, ConnectOptions, Error, GetOptions, Identity, KeyValue, ResponseHeader, TlsOptions, Txn,
+    TxnResponse, WatchOptions, WatchStream,
 };
 
 use super::layout::Tree;
@@ -76,13 +76,14 @@ impl Range {
     }
 }
 
-/// What has to be read for trees; a zone below another is read with it.
-pub(super) fn ranges(trees: &[Tree]) -> Vec<Range> {
-    let mut paths: Vec<Vec<u8>> = trees.iter().flat_map(|tree| tree.zones.iter().map(|zone| tree.path(zone))).collect();
-    paths.sort_unstable();
-    paths.dedup();
+/// What has to be read for trees, in this order: the status of addresses and the clients of views, so that records are known
+/// with them, then the records. A zone below another is read with it.
+pub(super) fn ranges(trees: &[Tree], status_path: Option<&[u8]>) -> Vec<Range> {
+    let views = trees.iter().filter_map(Tree::views_path).filter_map(|path| Some(path.strip_suffix(b"/")?.to_vec()));
+    let mut zones: Vec<Vec<u8>> = trees.iter().flat_map(|tree| tree.zones.iter().map(|zone| tree.path(zone))).collect();
+    zones.sort_unstable();
     let mut ranges: Vec<Range> = Vec::new();
-    for path in paths {
+    for path in status_path.map(Vec::from).into_iter().chain(views).chain(zones) {
         if !ranges.iter().any(|range| range.has(&path)) {
             ranges.push(Range::below(path));
         }
@@ -140,6 +141,12 @@ impl Member {
         let more = answer.more();
         let pairs = answer.take_kvs().into_iter().map(KeyValue::into_key_value).collect();
         Ok(Page { header, pairs, more })
+    }
+
+    /// Carries out a transaction.
+    pub(super) async fn txn(&self, transaction: Txn) -> Result<TxnResponse, SessionError> {
+        let mut kv = self.client.kv_client().max_decoding_message_size(MESSAGE_BYTES_MAX);
+        within(self.timeout, kv.txn(transaction)).await
     }
 
     /// Watches ranges, each from its own revision on; the watch of a range has its place, counted from 1, for a number.

@@ -22,8 +22,7 @@ pub(super) fn items(key: &Key<'_>, message: &Message) -> Result<Vec<Item>, Fault
         found.host(&key.name, message.needed_host()?);
         return Ok(found.items);
     }
-    let owner = key.name.parent().filter(|owner| key.zone.contains(owner));
-    let owner = owner.ok_or_else(|| Fault::new("the key has no label of the record's own below the zone"))?;
+    let owner = key.owner()?;
     // The zone's own records stand below a name of their own.
     let stands = |place: &[&[u8]]| if key.is_below(&owner, place) { key.zone } else { &owner };
     match rtype.as_str() {
@@ -64,7 +63,7 @@ impl Items<'_> {
     /// Adds a record, to the name without the label left of the zone's where that is wanted.
     fn add(&mut self, owner: &WireName, data: Data) {
         let owner = if self.key.tree.skip_domain { skip_domain(owner, self.key.zone) } else { owner.clone() };
-        self.items.push(Item { owner, ttl_seconds: self.ttl_seconds, data, group: None, for_target: false });
+        self.items.push(Item::new(owner, self.ttl_seconds, data));
     }
 
     /// An address, or an alias.
@@ -80,7 +79,7 @@ impl Items<'_> {
     fn addresses(&mut self, owner: &WireName, host: Host) {
         if let Host::Address(address) = host {
             let (owner, data) = (self.key.name.clone(), Data::Address(address));
-            self.items.push(Item { owner, ttl_seconds: self.ttl_seconds, data, group: None, for_target: true });
+            self.items.push(Item { for_target: true, ..Item::new(owner, self.ttl_seconds, data) });
         }
         if self.key.in_zone(APEX).as_ref() == Some(owner) {
             self.host(self.key.zone, host.clone());
@@ -94,7 +93,7 @@ impl Items<'_> {
             Host::Name(name) => name,
             Host::Address(address) => {
                 let (owner, data) = (self.key.name.clone(), Data::Address(address));
-                self.items.push(Item { owner, ttl_seconds: self.ttl_seconds, data, group: None, for_target: false });
+                self.items.push(Item::new(owner, self.ttl_seconds, data));
                 self.key.name.clone()
             }
         }

@@ -1,12 +1,14 @@
 //! What a key and its value say: names, records, and why some say nothing.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ringdns_engine::limits::LABEL_BYTES_MAX;
 use ringdns_engine::name::WireName;
+use ringdns_engine::select::Mode;
 use serde::Deserialize;
 
-use super::{containerdns, skydns};
+use super::{containerdns, kdns, skydns};
 use crate::model::TTL_SECONDS_MAX;
 
 /// Longest key that is looked at, in bytes: a name and a generous prefix.
@@ -22,6 +24,8 @@ pub enum Layout {
     ContainerDns,
     /// SkyDNS, and the etcd plugin of CoreDNS: a message a key, answered for its name and all above it.
     SkyDns,
+    /// kdns-agent: as ContainerDNS, with a view and a way to choose in each record, and the clients of views.
+    Kdns,
 }
 
 /// A tree of keys.
@@ -37,11 +41,17 @@ pub struct Tree {
     pub ttl_seconds: u32,
     /// ContainerDNS: names are served without the label left of the zone's.
     pub skip_domain: bool,
+    /// How addresses are chosen from where the records do not say it themselves.
+    pub answers: Mode,
+    /// True: addresses that are down are left out.
+    pub health: bool,
+    /// SkyDNS: most names that are made for questions with `*` and `any` in them; 0: such questions have no answer.
+    pub wildcard_names_max: usize,
 }
 
 impl Tree {
     /// The prefix of all keys of a zone, without a slash at the end.
-    pub(super) fn path(&self, zone: &WireName) -> Vec<u8> {
+    pub(crate) fn path(&self, zone: &WireName) -> Vec<u8> {
         let labels: Vec<&[u8]> = zone.labels().filter(|label| !label.is_empty()).collect();
         let mut path = self.prefix.clone().into_bytes();
         for label in labels.into_iter().rev() {
@@ -57,13 +67,18 @@ impl Tree {
         Some(name_of_path(rest.strip_suffix(b"/").unwrap_or(rest)))
     }
 
+    /// The name that a key stands for, for those who write keys; nothing where it stands for none.
+    pub(crate) fn name_of(&self, key: &[u8]) -> Option<WireName> {
+        self.name(key)?.ok()
+    }
+
     /// The innermost zone that a name is in.
     fn zone(&self, name: &WireName) -> Option<&WireName> {
         self.zones.iter().filter(|zone| zone.contains(name)).max_by_key(|zone| zone.label_count())
     }
 
     /// What a key of this tree says; nothing where it is of no zone.
-    pub(super) fn items(&self, key: &[u8], value: &[u8]) -> Result<Vec<Item>, Fault> {
+    pub(super) fn items(&self, key: &[u8], value: &[u8], wanted: Wanted<'_>) -> Result<Vec<Item>, Fault> {
         let Some(name) = self.name(key) else { return Ok(Vec::new()) };
         // A key that stands for no name may be one of another kind, unless it is below a zone's.
         if name.is_err() && !self.zones.iter().any(|zone| key.starts_with(&self.path(zone))) {
@@ -74,16 +89,40 @@ impl Tree {
         }
         let name = name?;
         let Some(zone) = self.zone(&name) else { return Ok(Vec::new()) };
-        if value.len() > VALUE_BYTES_MAX {
-            return Err(Fault::new(format!("the value is longer than {VALUE_BYTES_MAX} bytes")));
-        }
-        let message: Message = serde_json::from_slice(value).map_err(|error| Fault::new(error.to_string()))?;
         let key = Key { tree: self, zone, name };
         match self.layout {
-            Layout::ContainerDns => containerdns::items(&key, &message),
-            Layout::SkyDns => skydns::items(&key, &message),
+            Layout::ContainerDns => containerdns::items(&key, &json(value)?),
+            Layout::SkyDns => skydns::items(&key, &json(value)?, wanted),
+            Layout::Kdns => kdns::items(&key, &json(value)?, &json(value)?),
         }
     }
+
+    /// The path of the keys that have the clients of views, with a slash at its end.
+    pub(super) fn views_path(&self) -> Option<Vec<u8>> {
+        (self.layout == Layout::Kdns).then(|| kdns::views_path(&self.prefix))
+    }
+
+    /// True where questions with `*` and `any` in them have answers.
+    pub(super) fn has_wildcards(&self) -> bool {
+        self.wildcard_names_max > 0
+    }
+}
+
+/// Reads a value.
+pub(super) fn json<'a, T: Deserialize<'a>>(value: &'a [u8]) -> Result<T, Fault> {
+    if value.len() > VALUE_BYTES_MAX {
+        return Err(Fault::new(format!("the value is longer than {VALUE_BYTES_MAX} bytes")));
+    }
+    serde_json::from_slice(value).map_err(|error| Fault::new(error.to_string()))
+}
+
+/// Which items of a key are asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Wanted<'a> {
+    /// Those of this owner alone, if others cost something; nothing: of each owner one at least, and an address first.
+    pub(super) only: Option<&'a WireName>,
+    /// Those of names with `*` and `any` in them too.
+    pub(super) wildcards: bool,
 }
 
 /// A key that was read.
@@ -97,6 +136,12 @@ pub(super) struct Key<'a> {
 }
 
 impl Key<'_> {
+    /// The name without the label that is the record's own.
+    pub(super) fn owner(&self) -> Result<WireName, Fault> {
+        let owner = self.name.parent().filter(|owner| self.zone.contains(owner));
+        owner.ok_or_else(|| Fault::new("the key has no label of the record's own below the zone"))
+    }
+
     /// A name relative to the zone.
     pub(super) fn in_zone(&self, labels: &[&[u8]]) -> Option<WireName> {
         labels.iter().rev().try_fold(self.zone.clone(), |name, label| name.child(label).ok())
@@ -110,17 +155,19 @@ impl Key<'_> {
 
 /// The name whose labels are turned round in a path.
 fn name_of_path(path: &[u8]) -> Result<WireName, Fault> {
-    let mut name = WireName::root();
-    for label in path.split(|&byte| byte == b'/').filter(|_| !path.is_empty()) {
+    let mut wire = Vec::with_capacity(path.len() + 2);
+    for label in path.rsplit(|&byte| byte == b'/').filter(|_| !path.is_empty()) {
         if label.is_empty() || label.contains(&b'.') {
             return Err(Fault::new("the key has an empty label, or one with a dot in it"));
         }
         if label.len() > LABEL_BYTES_MAX {
             return Err(Fault::new(format!("a label of the key is longer than {LABEL_BYTES_MAX} bytes (RFC 1035)")));
         }
-        name = name.child(&label.to_ascii_lowercase()).map_err(|error| Fault::new(format!("the key: {error}")))?;
+        wire.extend(u8::try_from(label.len()));
+        wire.extend(label.iter().map(u8::to_ascii_lowercase));
     }
-    Ok(name)
+    wire.push(0);
+    WireName::from_wire(&wire).map_err(|error| Fault::new(format!("the key: {error}")))
 }
 
 /// The value of a key: the members that any layout has. Unknown members are ignored, as both originals do.
@@ -212,6 +259,28 @@ pub(super) struct Item {
     pub(super) group: Option<(String, usize)>,
     /// True: answered only where a service has this owner for a target.
     pub(super) for_target: bool,
+    /// The view that has it; nothing: the default view.
+    pub(super) view: Option<Arc<str>>,
+    /// What it says of how its RRset is chosen from.
+    pub(super) choice: Option<Choice>,
+}
+
+impl Item {
+    /// A record of the default view without more.
+    pub(super) fn new(owner: WireName, ttl_seconds: u32, data: Data) -> Self {
+        Self { owner, ttl_seconds, data, group: None, for_target: false, view: None, choice: None }
+    }
+}
+
+/// How an RRset is chosen from, as one of its records says it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Choice {
+    /// The mode.
+    pub(super) mode: Mode,
+    /// The record's weight.
+    pub(super) weight: u16,
+    /// Most records of an answer; 0: no bound.
+    pub(super) answers_max: u16,
 }
 
 /// The record of an item.

@@ -1,13 +1,19 @@
 //! What etcd has, by key, and what that makes of each owner. Several keys are one RRset, so an owner is always made anew
 //! from all of its keys; only what differs from before is a change.
 
+mod wildcards;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use ringdns_engine::name::WireName;
 
-use super::layout::{Data, Fault, Item, Layout, Tree};
+use super::kdns::Clients;
+use super::layout::{Data, Fault, Item, Layout, Tree, Wanted};
 use super::rrsets::assemble;
+use super::{kdns, status};
+use crate::health::{Status, Table};
 use crate::model::{Change, Rrset};
 use crate::text::rtype;
 
@@ -42,27 +48,64 @@ pub(super) struct Outcome {
 pub(super) struct Model {
     /// How it is read.
     trees: Arc<[Tree]>,
+    /// The zones, the innermost first, each with its labels and the place of its tree.
+    zones: Vec<(WireName, usize)>,
     /// The keys and their values.
     keys: BTreeMap<Arc<[u8]>, Arc<[u8]>>,
     /// The keys that say something of an owner.
     owners: HashMap<WireName, Keys>,
     /// Targets of services, and how many keys have them.
     targets: HashMap<WireName, usize>,
-    /// Keys that say nothing.
+    /// Keys that say nothing, or not all that they should.
     malformed: HashSet<Arc<[u8]>>,
+    /// What the keys of views begin with.
+    views_paths: Vec<Vec<u8>>,
+    /// The clients of views, by the keys that say them.
+    clients: BTreeMap<Arc<[u8]>, Clients>,
+    /// The path of the keys that say which addresses are up; nothing where they are not read.
+    status_path: Option<Vec<u8>>,
+    /// Which addresses are up.
+    health: Arc<Table>,
+    /// Addresses and the keys that have them, of trees that health is looked at for.
+    addresses: BTreeSet<(IpAddr, Arc<[u8]>)>,
+    /// Owners that stand for questions with `*` and `any`, by tree; nothing where there were too many.
+    wildcards: Vec<Option<usize>>,
 }
 
 impl Model {
     /// Nothing known yet.
-    pub(super) fn new(trees: Arc<[Tree]>) -> Self {
-        let (keys, owners) = (BTreeMap::new(), HashMap::new());
-        Self { trees, keys, owners, targets: HashMap::new(), malformed: HashSet::new() }
+    pub(super) fn new(trees: Arc<[Tree]>, status_path: Option<Vec<u8>>, health: Arc<Table>) -> Self {
+        let zones = trees.iter().enumerate().flat_map(|(place, tree)| tree.zones.iter().map(move |zone| (zone, place)));
+        let mut zones: Vec<(WireName, usize)> = zones.map(|(zone, place)| (zone.clone(), place)).collect();
+        zones.sort_by_key(|(zone, _)| std::cmp::Reverse(zone.label_count()));
+        let views_paths = trees.iter().filter_map(Tree::views_path).collect();
+        let wildcards = trees.iter().map(|tree| tree.has_wildcards().then_some(0)).collect();
+        Self {
+            trees,
+            zones,
+            keys: BTreeMap::new(),
+            owners: HashMap::new(),
+            targets: HashMap::new(),
+            malformed: HashSet::new(),
+            views_paths,
+            clients: BTreeMap::new(),
+            status_path,
+            health,
+            addresses: BTreeSet::new(),
+            wildcards,
+        }
     }
 
     /// The zones, empty but for what makes them zones.
     pub(super) fn zones(&self, serial: u32) -> Vec<Change> {
-        let zones = self.trees.iter().flat_map(|tree| tree.zones.iter().map(move |zone| (tree, zone)));
-        zones.flat_map(|(tree, zone)| [Change::AddZone(zone.clone()), soa(tree, zone, serial)]).collect()
+        let mut changes = Vec::new();
+        for (tree, zone) in self.trees.iter().flat_map(|tree| tree.zones.iter().map(move |zone| (tree, zone))) {
+            changes.extend([Change::AddZone(zone.clone()), soa(tree, zone, serial)]);
+            if tree.has_wildcards() {
+                changes.push(Change::SetAsterisks { apex: zone.clone(), are_labels: true });
+            }
+        }
+        changes
     }
 
     /// Number of keys.
@@ -99,58 +142,97 @@ impl Model {
         };
         let updates: Vec<Update> = last.into_iter().filter(is_new).collect();
         let mut outcome = Outcome::default();
-        let mut steps = Vec::new();
-        let mut dirty = BTreeSet::new();
+        let mut dirty = HashSet::new();
+        let mut steps = Vec::with_capacity(updates.len());
         for (key, value) in updates {
-            let before = self.keys.get(key.as_slice()).map(|value| self.items(&key, value).unwrap_or_default());
-            let after = value.as_deref().map(|value| self.items(&key, value)).transpose();
+            let before = self.keys.get(key.as_slice()).map(|value| self.read(&key, value).0);
+            let (after, fault) = value.as_deref().map(|value| self.read(&key, value)).unwrap_or_default();
             let key: Arc<[u8]> = key.into();
-            let (after, is_malformed) = match after {
-                Ok(after) => (after.unwrap_or_default(), false),
-                Err(fault) => {
-                    outcome.faults.push((Arc::clone(&key), fault));
-                    (Vec::new(), true)
-                }
-            };
-            let before = before.unwrap_or_default();
-            dirty.extend(before.iter().chain(&after).flat_map(touched).cloned());
-            steps.push(Step { key, value, before, after, is_malformed });
+            let step = Step { key, value, before: before.unwrap_or_default(), after, is_malformed: fault.is_some() };
+            outcome.faults.extend(fault.map(|fault| (Arc::clone(&step.key), fault)));
+            self.touch(&step, &mut dirty);
+            steps.push(step);
         }
-        let former: Vec<Vec<Rrset>> = dirty.iter().map(|owner| self.rrsets(owner)).collect();
+        let clients_change = steps.iter().any(|step| !step.before.clients.is_empty() || !step.after.clients.is_empty());
+        let former: Vec<(WireName, Vec<Rrset>)> = dirty
+            .into_iter()
+            .map(|owner| (self.rrsets(&owner), owner))
+            .map(|(rrsets, owner)| (owner, rrsets))
+            .collect();
         for step in steps {
             self.step(step);
         }
-        let mut zones = BTreeSet::new();
-        for (owner, former) in dirty.iter().zip(former) {
-            let changes = self.changes(owner, &former);
+        if clients_change {
+            outcome.changes.push(Change::SetViews(self.clients.values().flatten().cloned().collect()));
+        }
+        let mut zones = HashSet::new();
+        for (owner, former) in former {
+            let changes = self.changes(&owner, &former);
             if !changes.is_empty() {
-                zones.extend(self.zone(owner).map(|(_, zone)| zone.clone()));
+                zones.extend(self.zone(&owner).map(|(_, zone)| zone.clone()));
                 outcome.changes.extend(changes);
             }
         }
+        outcome.changes.extend(self.bound_wildcards());
         for zone in zones {
-            outcome.changes.extend(self.zone(&zone).map(|(tree, zone)| soa(tree, zone, serial)));
+            outcome.changes.extend(self.zone(&zone).map(|(place, zone)| soa(&self.trees[place], zone, serial)));
         }
         outcome
+    }
+
+    /// Adds the owners whose RRsets a key's new value may change.
+    fn touch(&self, step: &Step, dirty: &mut HashSet<WireName>) {
+        for owner in step.before.items.iter().chain(&step.after.items).flat_map(touched) {
+            if !dirty.contains(owner) {
+                dirty.insert(owner.clone());
+            }
+        }
+        let Some(address) = self.status_key(&step.key) else { return };
+        let noted = step.after.status.map(|(_, status)| status);
+        if self.health.of(address) == self.health.after(noted) {
+            return;
+        }
+        let first: Arc<[u8]> = Arc::default();
+        for (_, key) in self.addresses.range((address, first)..).take_while(|(other, _)| *other == address) {
+            let Some(value) = self.keys.get(key) else { continue };
+            let items = self.read(key, value).0.items;
+            let has = |item: &Item| item.data == Data::Address(address);
+            dirty.extend(items.into_iter().filter(has).map(|item| item.owner));
+        }
     }
 
     /// Takes one key's new value.
     fn step(&mut self, step: Step) {
         let Step { key, value, before, after, is_malformed } = step;
-        for item in before {
+        for item in before.items {
             self.forget_target(&item);
+            self.follow(&item, &key, false);
             if let Some(keys) = self.owners.get_mut(&item.owner) {
                 keys.remove(&key);
                 if keys.is_empty() {
                     self.owners.remove(&item.owner);
+                    self.count_wildcard(&item.owner, false);
                 }
             }
         }
-        for item in after {
+        for item in after.items {
             if let Data::Service { target, .. } = &item.data {
                 *self.targets.entry(target.clone()).or_default() += 1;
             }
-            self.owners.entry(item.owner).or_default().insert(Arc::clone(&key));
+            self.follow(&item, &key, true);
+            if let Some(keys) = self.owners.get_mut(&item.owner) {
+                keys.insert(Arc::clone(&key));
+            } else {
+                self.count_wildcard(&item.owner, true);
+                self.owners.insert(item.owner, Keys::from([Arc::clone(&key)]));
+            }
+        }
+        if let Some(address) = self.status_key(&key) {
+            self.health.note(address, after.status.map(|(_, status)| status));
+        }
+        self.clients.remove(&key);
+        if !after.clients.is_empty() {
+            self.clients.insert(Arc::clone(&key), after.clients);
         }
         if is_malformed {
             self.malformed.insert(Arc::clone(&key));
@@ -160,6 +242,20 @@ impl Model {
         match value {
             Some(value) => drop(self.keys.insert(key, value.into())),
             None => drop(self.keys.remove(&key)),
+        }
+    }
+
+    /// Notes that a key has an address, or has it no longer.
+    fn follow(&mut self, item: &Item, key: &Arc<[u8]>, has: bool) {
+        let Data::Address(address) = item.data else { return };
+        if self.status_path.is_none() || !self.zone(&item.owner).is_some_and(|(place, _)| self.trees[place].health) {
+            return;
+        }
+        let entry = (address, Arc::clone(key));
+        if has {
+            self.addresses.insert(entry);
+        } else {
+            self.addresses.remove(&entry);
         }
     }
 
@@ -174,26 +270,57 @@ impl Model {
         }
     }
 
-    /// What a key says, of names whose innermost zone is one of its tree.
-    fn items(&self, key: &[u8], value: &[u8]) -> Result<Vec<Item>, Fault> {
+    /// The address whose status a key says.
+    fn status_key(&self, key: &[u8]) -> Option<IpAddr> {
+        status::address(key, self.status_path.as_deref()?)
+    }
+
+    /// What a key says, and what is wrong with it.
+    fn read(&self, key: &[u8], value: &[u8]) -> (Said, Option<Fault>) {
+        if let Some(rest) = self.status_path.as_ref().and_then(|path| key.strip_prefix(path.as_slice())) {
+            if rest.is_empty() || rest == b"/" {
+                return Default::default();
+            }
+            let status = self.status_key(key).ok_or_else(|| Fault::new("the key names no address"));
+            return match status.and_then(|address| Ok((address, status::read(value)?))) {
+                Ok(status) => (Said { status: Some(status), ..Said::default() }, None),
+                Err(fault) => (Said::default(), Some(fault)),
+            };
+        }
+        if self.views_paths.iter().any(|path| key.starts_with(path)) {
+            return match kdns::clients(value) {
+                Ok((clients, fault)) => (Said { clients, ..Said::default() }, fault),
+                Err(fault) => (Said::default(), Some(fault)),
+            };
+        }
+        match self.items(key, value, None) {
+            Ok(items) => (Said { items, ..Said::default() }, None),
+            Err(fault) => (Said::default(), Some(fault)),
+        }
+    }
+
+    /// The records that a key says, of names whose innermost zone is one of its tree; of one owner alone where it is given.
+    fn items(&self, key: &[u8], value: &[u8], only: Option<&WireName>) -> Result<Vec<Item>, Fault> {
         let mut items = Vec::new();
-        for tree in self.trees.iter() {
-            let found = tree.items(key, value)?;
-            items.extend(found.into_iter().filter(|item| self.zone(&item.owner).is_some_and(|(of, _)| of == tree)));
+        for (place, tree) in self.trees.iter().enumerate() {
+            let wanted = Wanted { only, wildcards: self.wildcards[place].is_some() };
+            let found = tree.items(key, value, wanted)?;
+            let is_ours = |item: &Item| self.zone(&item.owner).is_some_and(|(of, _)| of == place);
+            items.extend(found.into_iter().filter(is_ours));
         }
         Ok(items)
     }
 
-    /// The innermost zone that a name is in, and its tree.
-    fn zone(&self, name: &WireName) -> Option<(&Tree, &WireName)> {
-        let zones = self.trees.iter().flat_map(|tree| tree.zones.iter().map(move |zone| (tree, zone)));
-        zones.filter(|(_, zone)| zone.contains(name)).max_by_key(|(_, zone)| zone.label_count())
+    /// The innermost zone that a name is in, and the place of its tree.
+    fn zone(&self, name: &WireName) -> Option<(usize, &WireName)> {
+        self.zones.iter().find(|(zone, _)| zone.contains(name)).map(|(zone, place)| (*place, zone))
     }
 
     /// The RRsets of an owner.
     fn rrsets(&self, owner: &WireName) -> Vec<Rrset> {
         let Some(keys) = self.owners.get(owner) else { return Vec::new() };
-        let Some((tree, zone)) = self.zone(owner) else { return Vec::new() };
+        let Some((place, zone)) = self.zone(owner) else { return Vec::new() };
+        let tree = &self.trees[place];
         if keys.len() > OWNER_KEYS_MAX && tree.layout == Layout::SkyDns {
             return Vec::new();
         }
@@ -201,25 +328,44 @@ impl Model {
         let mut items = Vec::new();
         for key in keys {
             let Some(value) = self.keys.get(key) else { continue };
-            let said = self.items(key, value).unwrap_or_default();
+            let said = self.items(key, value, Some(owner)).unwrap_or_default();
             items.extend(said.into_iter().filter(|item| item.owner == *owner && (is_target || !item.for_target)));
         }
-        assemble(owner, zone, tree.layout, items)
+        let mut rrsets = assemble(owner, zone, tree, items);
+        if tree.health && self.status_path.is_some() {
+            rrsets.iter_mut().for_each(|rrset| self.health.mark(rrset));
+        }
+        rrsets
     }
 
     /// What has changed of an owner.
     fn changes(&self, owner: &WireName, former: &[Rrset]) -> Vec<Change> {
         let Some((_, zone)) = self.zone(owner) else { return Vec::new() };
         let now = self.rrsets(owner);
-        let gone = former.iter().filter(|rrset| !now.iter().any(|other| other.rtype == rrset.rtype));
+        let kind = |rrset: &Rrset| (rrset.rtype, rrset.view.clone());
+        let gone = former.iter().filter(|rrset| !now.iter().any(|other| kind(other) == kind(rrset)));
         // What is gone goes first: an alias has to be out of the way of what comes in its place.
         let mut changes: Vec<Change> = gone
-            .map(|rrset| Change::Remove { apex: zone.clone(), owner: owner.clone(), rtype: rrset.rtype, view: None })
+            .map(|rrset| {
+                let (rtype, view) = kind(rrset);
+                Change::Remove { apex: zone.clone(), owner: owner.clone(), rtype, view }
+            })
             .collect();
         let new = now.into_iter().filter(|rrset| !former.contains(rrset));
         changes.extend(new.map(|rrset| Change::Put { apex: zone.clone(), rrset }));
         changes
     }
+}
+
+/// What a key says.
+#[derive(Debug, Default)]
+struct Said {
+    /// Records.
+    items: Vec<Item>,
+    /// Clients of views.
+    clients: Clients,
+    /// The status of an address.
+    status: Option<(IpAddr, Status)>,
 }
 
 /// One key's new value, read.
@@ -229,10 +375,10 @@ struct Step {
     /// The value; nothing where the key is gone.
     value: Option<Vec<u8>>,
     /// What it said.
-    before: Vec<Item>,
+    before: Said,
     /// What it says.
-    after: Vec<Item>,
-    /// True: it cannot be read.
+    after: Said,
+    /// True: it cannot be read, or not all of it.
     is_malformed: bool,
 }
 
@@ -245,10 +391,10 @@ fn touched(item: &Item) -> impl Iterator<Item = &WireName> {
     std::iter::once(&item.owner).chain(target)
 }
 
-/// The SOA record of a zone, which neither tree holds.
+/// The SOA record of a zone, which no tree holds.
 fn soa(tree: &Tree, zone: &WireName, serial: u32) -> Change {
     let server: &[&[u8]] = match tree.layout {
-        Layout::ContainerDns => &[b"ns1"],
+        Layout::ContainerDns | Layout::Kdns => &[b"ns1"],
         Layout::SkyDns => &[b"ns", b"dns"],
     };
     let below = |labels: &[&[u8]]| {

@@ -1,11 +1,13 @@
 //! From the items of one owner to its RRsets.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ringdns_engine::name::WireName;
+use ringdns_engine::select::{Member, Mode, SELECTION_MEMBERS_MAX, Selection};
 
-use super::layout::{Data, Item, Layout};
+use super::layout::{Choice, Data, Item, Layout, Tree};
 use crate::model::Rrset;
 use crate::text::rtype;
 
@@ -28,21 +30,42 @@ mod number {
     pub(super) const SRV: u16 = 33;
 }
 
-/// The RRsets of an owner, in the order of their types. What cannot be served is left out.
-pub(super) fn assemble(owner: &WireName, zone: &WireName, layout: Layout, mut items: Vec<Item>) -> Vec<Rrset> {
+/// The records of an RRset as they are put together.
+struct Draft {
+    /// The smallest TTL in seconds: the records of an RRset have one (RFC 2181 section 5.2), and that promises too much for none.
+    ttl_seconds: u32,
+    /// The rdata.
+    rdatas: Vec<Vec<u8>>,
+    /// How they are chosen from.
+    selection: Selection,
+}
+
+/// The RRsets of an owner, in the order of their types and views. What cannot be served is left out.
+pub(super) fn assemble(owner: &WireName, zone: &WireName, tree: &Tree, mut items: Vec<Item>) -> Vec<Rrset> {
     choose_group(&mut items);
-    choose_alias(owner == zone, &mut items);
-    let weights = weights(&items);
-    let mut sets: BTreeMap<u16, (u32, Vec<Vec<u8>>)> = BTreeMap::new();
-    for item in &items {
-        let (number, rdata) = record(&item.data, layout, &weights);
-        let (ttl_seconds, rdatas) = sets.entry(number).or_insert((item.ttl_seconds, Vec::new()));
-        // The records of an RRset have one TTL (RFC 2181 section 5.2); the smallest promises too much for none.
-        *ttl_seconds = item.ttl_seconds.min(*ttl_seconds);
-        rdatas.push(rdata);
+    let views: BTreeSet<Option<Arc<str>>> = items.iter().map(|item| item.view.clone()).collect();
+    for view in views {
+        choose_alias(owner == zone, &view, &mut items);
     }
-    let rrset = |(number, (ttl_seconds, rdatas))| {
-        let mut rrset = Rrset::new(owner.clone(), number, ttl_seconds, rdatas);
+    let weights = weights(&items);
+    let mut drafts: BTreeMap<(u16, Option<Arc<str>>), Draft> = BTreeMap::new();
+    for item in &items {
+        let (number, rdata) = record(&item.data, tree.layout, &weights);
+        let is_address = matches!(item.data, Data::Address(_));
+        let draft = drafts.entry((number, item.view.clone())).or_insert_with(|| Draft {
+            ttl_seconds: item.ttl_seconds,
+            rdatas: Vec::new(),
+            selection: Selection { mode: if is_address { tree.answers } else { Mode::All }, ..Selection::default() },
+        });
+        draft.ttl_seconds = item.ttl_seconds.min(draft.ttl_seconds);
+        draft.rdatas.push(rdata);
+        draft.choose(item.choice.unwrap_or_default(), is_address);
+    }
+    let rrset = |((number, view), draft): ((u16, Option<Arc<str>>), Draft)| {
+        let mut rrset = Rrset { view, ..Rrset::new(owner.clone(), number, draft.ttl_seconds, draft.rdatas) };
+        // One record leaves nothing to choose, and of too many all are sent.
+        let counts = 2..=SELECTION_MEMBERS_MAX;
+        rrset.selection = Some(Box::new(draft.selection)).filter(|_| counts.contains(&rrset.rdatas.len()));
         match rrset.normalise(zone) {
             Ok(()) => Some(rrset),
             Err(error) => {
@@ -51,7 +74,25 @@ pub(super) fn assemble(owner: &WireName, zone: &WireName, layout: Layout, mut it
             }
         }
     };
-    sets.into_iter().filter_map(rrset).collect()
+    drafts.into_iter().filter_map(rrset).collect()
+}
+
+impl Draft {
+    /// Takes what a record says of how to choose, after it has been pushed. The first record counts that wants other than
+    /// all by turns, and the first that has a bound, as with kdns; only addresses are chosen one of.
+    fn choose(&mut self, choice: Choice, is_address: bool) {
+        let selection = &mut self.selection;
+        if is_address && choice.mode != Mode::All && matches!(selection.mode, Mode::All | Mode::Rotate) {
+            selection.mode = choice.mode;
+        }
+        if selection.answers_max == 0 {
+            selection.answers_max = choice.answers_max;
+            if choice.answers_max > 0 && selection.mode == Mode::All {
+                selection.mode = Mode::Rotate;
+            }
+        }
+        selection.members.push(Member { weight: choice.weight.max(1), up: true });
+    }
 }
 
 /// Leaves one group: that of the shortest key that has one. Where keys of that length disagree, all stay; what is of no
@@ -68,14 +109,16 @@ fn choose_group(items: &mut Vec<Item>) {
 }
 
 /// An alias stands alone (RFC 2181 section 10.1): it gives way to anything but text, and text gives way to it, which is what
-/// writers mean that put their own notes beside it. Of several aliases the first key's stays.
-fn choose_alias(is_apex: bool, items: &mut Vec<Item>) {
-    let is_alias = |item: &Item| matches!(item.data, Data::Alias(_));
+/// writers mean that put their own notes beside it. Of several aliases the first key's stays. Each view has its own.
+fn choose_alias(is_apex: bool, view: &Option<Arc<str>>, items: &mut Vec<Item>) {
+    let is_alias = |item: &Item| item.view == *view && matches!(item.data, Data::Alias(_));
     let is_text = |item: &Item| matches!(item.data, Data::Text(_));
-    if is_apex || items.iter().any(|item| !is_alias(item) && !is_text(item)) {
+    let is_other = |item: &Item| item.view == *view && !is_alias(item) && !is_text(item);
+    if is_apex || items.iter().any(is_other) {
         items.retain(|item| !is_alias(item));
     } else if let Some(alias) = items.iter().find(|item| is_alias(item)).cloned() {
-        *items = vec![alias];
+        items.retain(|item| item.view != *view);
+        items.push(alias);
     }
 }
 
@@ -107,11 +150,15 @@ fn record(data: &Data, layout: Layout, weights: &HashMap<u16, u64>) -> (u16, Vec
             (number::MX, [&preference.to_be_bytes()[..], target.as_bytes()].concat())
         }
         Data::Service { priority, weight, port, target } => {
-            // Both originals give shares of a hundred; those of the newer one are never 0, which hardly anybody would be
-            // sent to.
+            // ContainerDNS and SkyDNS give shares of a hundred; those of the latter's successor are never 0, which hardly
+            // anybody would be sent to. kdns gives weights as they are.
             let sum = weights.get(priority).copied().unwrap_or(1).max(1);
-            let share = (100 * counted(*weight) / sum).max(u64::from(layout == Layout::SkyDns));
-            let share = u16::try_from(share).unwrap_or(100);
+            let share = match layout {
+                Layout::ContainerDns => 100 * counted(*weight) / sum,
+                Layout::SkyDns => (100 * counted(*weight) / sum).max(1),
+                Layout::Kdns => u64::from(*weight),
+            };
+            let share = u16::try_from(share).unwrap_or(u16::MAX);
             let [priority, weight, port] = [priority, &share, port].map(|value| value.to_be_bytes());
             (number::SRV, [&priority[..], &weight, &port, target.as_bytes()].concat())
         }

@@ -3,13 +3,31 @@
 //! A message is answered for the name of its key and for every name above that is still below the zone: so several keys
 //! `x1`, `x2` under a service are its addresses. Where a message's host is a name, DNS has no room for an alias beside
 //! other records: with a port it is a service, with `mail` a mail exchange, and else an alias.
+//!
+//! SkyDNS takes the labels `*` and `any` of a question for any label. A packet finds a whole name by its hash here and could
+//! not search a tree without a cost that its sender chooses, so the names of such questions are made beforehand: of every
+//! name that a message is answered for, those with one word or the other in the place of any of its labels. A name of so
+//! many labels below its zone has two to that power less one for each word, which is why names are bounded in their labels
+//! and their number, and questions that mix both words are not answered. The names are labels like any other to the zone
+//! (`Change::SetAsterisks`), and so do not answer for names that are not there, as those of RFC 4592 would.
 
 use ringdns_engine::name::WireName;
 
-use super::layout::{Data, Fault, Host, Item, Key, Message};
+use super::layout::{Data, Fault, Host, Item, Key, Message, Wanted};
+
+/// The labels that stand for any.
+pub(super) const WILDCARDS: [&[u8]; 2] = [b"*", b"any"];
+
+/// Most labels below its zone of a name that is made for questions: 62 names.
+const WILDCARD_LABELS_MAX: usize = 5;
+
+/// True for a name of such a question.
+pub(super) fn is_wildcard(owner: &WireName) -> bool {
+    owner.labels().any(|label| WILDCARDS.contains(&label))
+}
 
 /// What a key says.
-pub(super) fn items(key: &Key<'_>, message: &Message) -> Result<Vec<Item>, Fault> {
+pub(super) fn items(key: &Key<'_>, message: &Message, wanted: Wanted<'_>) -> Result<Vec<Item>, Fault> {
     let host = message.host()?;
     if is_reverse(key.zone) {
         return match host {
@@ -27,8 +45,20 @@ pub(super) fn items(key: &Key<'_>, message: &Message) -> Result<Vec<Item>, Fault
         return Err(Fault::new("the message has neither host nor text"));
     }
     let mut items = Vec::new();
-    for owner in owners(key, &target) {
-        items.extend(data.iter().map(|data| item(key, message, &owner, data.clone())));
+    match wanted.only {
+        None => {
+            // Who asks for all wants to know the owners, and what the first has is what all have: it is not repeated but for
+            // the address, which leads to its owners.
+            for (place, owner) in owners(key, &target, wanted.wildcards).into_iter().enumerate() {
+                let count = if place == 0 { data.len() } else { 1 };
+                items.extend(data.iter().take(count).map(|data| item(key, message, &owner, data.clone())));
+            }
+        }
+        // That it has the key for one of its own was found out when the key came.
+        Some(owner) if owner != key.zone || is_for_zone(key, &target) => {
+            items.extend(data.iter().map(|data| item(key, message, owner, data.clone())));
+        }
+        Some(_) => {}
     }
     let is_server = key.is_below(&key.name, &[b"ns", b"dns"]);
     if is_server || key.is_below(&key.name, &[b"apex", b"dns"]) {
@@ -44,13 +74,8 @@ pub(super) fn items(key: &Key<'_>, message: &Message) -> Result<Vec<Item>, Fault
 /// One record of the message.
 fn item(key: &Key<'_>, message: &Message, owner: &WireName, data: Data) -> Item {
     let group = message.group.clone().filter(|group| !group.is_empty());
-    Item {
-        owner: owner.clone(),
-        ttl_seconds: message.ttl_seconds(key.tree),
-        data,
-        group: group.map(|group| (group, key.name.label_count())),
-        for_target: false,
-    }
+    let group = group.map(|group| (group, key.name.label_count()));
+    Item { group, ..Item::new(owner.clone(), message.ttl_seconds(key.tree), data) }
 }
 
 /// What a message says of any name that it is answered for.
@@ -83,18 +108,43 @@ fn records(message: &Message, host: Option<&Host>, target: &WireName) -> Vec<Dat
     data
 }
 
-/// The names that a message is answered for. The zone's own is one where the host is called so (what is written for it has a
-/// label to tell the writer's messages apart).
-fn owners(key: &Key<'_>, target: &WireName) -> Vec<WireName> {
+/// The names that a message is answered for.
+fn owners(key: &Key<'_>, target: &WireName, wildcards: bool) -> Vec<WireName> {
     let mut owners = Vec::new();
     let mut next = Some(key.name.clone());
     while let Some(name) = next.take().filter(|name| key.zone.contains(name)) {
-        if name != *key.zone || key.name == *key.zone || target == key.zone {
-            owners.push(name.clone());
-        }
         next = name.parent();
+        if name != *key.zone {
+            if wildcards {
+                owners.extend(questions(&name, key.zone));
+            }
+            owners.push(name);
+        } else if is_for_zone(key, target) {
+            owners.push(name);
+        }
     }
     owners
+}
+
+/// True where a message is answered for the zone's own name: where its key or its host is called so (what is written for it has a
+/// label to tell the writer's messages apart).
+fn is_for_zone(key: &Key<'_>, target: &WireName) -> bool {
+    key.name == *key.zone || target == key.zone
+}
+
+/// The names of questions that a name is the answer to.
+fn questions(name: &WireName, zone: &WireName) -> Vec<WireName> {
+    let below = name.label_count() - zone.label_count();
+    if below > WILDCARD_LABELS_MAX {
+        return Vec::new();
+    }
+    let labels: Vec<&[u8]> = name.labels().take(below).collect();
+    let question = |word: &'static [u8], places: u32| {
+        let label = |place: usize| if places >> place & 1 == 1 { Some(word) } else { labels.get(place).copied() };
+        // A name can become too long for it.
+        (0..below).rev().try_fold(zone.clone(), |name, place| name.child(label(place)?).ok())
+    };
+    WILDCARDS.into_iter().flat_map(|word| (1..1u32 << below).filter_map(move |places| question(word, places))).collect()
 }
 
 /// The key's name without the labels that are not part of the host's name.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use etcd_client::{EventType, WatchResponse, WatchStream};
 use futures_util::FutureExt as _;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::cache;
@@ -15,7 +16,7 @@ use super::client::{Header, Member, Range, SessionError, ranges};
 use super::model::{Model, Update};
 use super::state::EtcdState;
 use crate::config::EtcdConfig;
-use crate::source::{Sink, Source};
+use crate::source::{Published, Sink, Source};
 use crate::state::now_ms;
 
 /// Least time between two copies on disk.
@@ -32,6 +33,10 @@ const PAUSE_MAX: Duration = Duration::from_secs(5);
 
 /// Changes that are handed to the cycle at once while much is read.
 const BATCH_CHANGES: usize = 5000;
+
+/// Changes from which on a batch waits until the one before it is published: what other sources say stands behind one such batch
+/// at most, however much is listed.
+const PACED_CHANGES: usize = 1000;
 
 /// Malformed keys that are logged one by one of a page or an answer; the rest is counted.
 const FAULTS_LOGGED_MAX: usize = 10;
@@ -57,6 +62,8 @@ pub(crate) struct EtcdSource {
     is_unsaved: bool,
     /// When it was written last.
     saved: Option<Instant>,
+    /// Told when the last large batch is published.
+    published: Option<oneshot::Receiver<Published>>,
     /// The copy that is being written; true where that went well.
     saving: Option<JoinHandle<bool>>,
 }
@@ -84,8 +91,9 @@ impl From<SessionError> for End {
 impl EtcdSource {
     /// A source that has not said anything.
     pub(crate) fn new(config: &EtcdConfig, state: Arc<EtcdState>) -> Self {
-        let model = Model::new(config.trees.clone().into());
-        let ranges = ranges(&config.trees);
+        let status_path = config.status_path.clone().map(String::into_bytes);
+        let ranges = ranges(&config.trees, status_path.as_deref());
+        let model = Model::new(config.trees.clone().into(), status_path, Arc::clone(&state.health));
         Self {
             config: Arc::new(config.clone()),
             state,
@@ -96,6 +104,7 @@ impl EtcdSource {
             synced: false,
             is_unsaved: false,
             saved: None,
+            published: None,
             saving: None,
         }
     }
@@ -128,7 +137,12 @@ impl EtcdSource {
         if updates.is_empty() {
             return Ok(());
         }
-        let outcome = self.model.apply(updates, serial(revision));
+        // Much of it keeps a core busy for a while: the other tasks of this thread go on elsewhere.
+        let outcome = if updates.len() < PACED_CHANGES {
+            self.model.apply(updates, serial(revision))
+        } else {
+            tokio::task::block_in_place(|| self.model.apply(updates, serial(revision)))
+        };
         for (key, fault) in outcome.faults.iter().take(FAULTS_LOGGED_MAX) {
             tracing::warn!(key = %String::from_utf8_lossy(key), "a key of etcd is not served: {fault}");
         }
@@ -137,9 +151,18 @@ impl EtcdSource {
         }
         self.state.keys.store(self.model.len() as u64, Ordering::Relaxed);
         self.state.malformed_keys.store(self.model.malformed() as u64, Ordering::Relaxed);
+        self.state.note_refused_wildcards(self.model.refused_wildcards());
         self.is_unsaved = true;
-        if !outcome.changes.is_empty() {
-            sink.apply(outcome.changes).await?;
+        match outcome.changes.len() {
+            0 => {}
+            1..PACED_CHANGES => sink.apply(outcome.changes).await?,
+            _ => {
+                if let Some(published) = self.published.take() {
+                    // Where nobody tells any more, the next batch says why.
+                    let _ = published.await;
+                }
+                self.published = Some(sink.apply_tracked(outcome.changes).await?);
+            }
         }
         Ok(())
     }
@@ -174,6 +197,7 @@ impl EtcdSource {
         let Header { cluster, revision } = at.unwrap_or_default();
         self.next = vec![revision + 1; self.ranges.len()];
         self.cluster = cluster;
+        self.ranges.iter().for_each(|range| self.state.reach.note(&range.first, revision));
         self.state.lists.fetch_add(1, Ordering::Relaxed);
         self.state.revision.store(revision, Ordering::Relaxed);
         self.state.from_cache.store(false, Ordering::Relaxed);
@@ -264,6 +288,7 @@ impl EtcdSource {
         }
         self.take(updates, reached, sink).await?;
         self.next[place] = next.max(reached + 1);
+        self.state.reach.note(&self.ranges[place].first, self.next[place] - 1);
         self.state.revision.fetch_max(reached, Ordering::Relaxed);
         Ok(())
     }

@@ -1,11 +1,13 @@
 //! What others see of the source.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus_client::encoding::DescriptorEncoder;
 use serde_json::{Value, json};
 
+use super::reach::Reach;
+use crate::health::Table;
 use crate::metrics::{Labels, counter, gauge};
 use crate::state::now_ms;
 
@@ -30,11 +32,27 @@ pub(crate) struct EtcdState {
     pub(super) contact_ms: AtomicU64,
     /// True as long as what is served was never compared with etcd since the start.
     pub(super) from_cache: AtomicBool,
+    /// Up to where each range was handed over.
+    pub(super) reach: Reach,
+    /// Which addresses are up.
+    pub(super) health: Arc<Table>,
+    /// Prefixes of trees whose questions with `*` and `any` are not answered for their number.
+    refused_wildcards: Mutex<Vec<String>>,
     /// Why there is no connection.
     error: Mutex<Option<String>>,
 }
 
 impl EtcdState {
+    /// Of a source that has not said anything, which keeps a table of addresses.
+    pub(crate) fn new(health: Arc<Table>) -> Self {
+        Self { health, ..Self::default() }
+    }
+
+    /// Notes the trees whose questions with `*` and `any` are not answered for their number.
+    pub(super) fn note_refused_wildcards(&self, prefixes: Vec<String>) {
+        *self.refused_wildcards.lock().unwrap_or_else(PoisonError::into_inner) = prefixes;
+    }
+
     /// Notes that a watch is open.
     pub(super) fn note_connected(&self) {
         *self.error.lock().unwrap_or_else(PoisonError::into_inner) = None;
@@ -62,6 +80,7 @@ impl EtcdState {
 
     /// For `/ready` and `/api/v1/status`.
     pub(crate) fn json(&self) -> Value {
+        let [up, down] = self.health.counts();
         json!({
             "connected": self.connected.load(Ordering::Relaxed),
             "error": *self.error.lock().unwrap_or_else(PoisonError::into_inner),
@@ -70,6 +89,9 @@ impl EtcdState {
             "revision": self.revision.load(Ordering::Relaxed),
             "keys": self.keys.load(Ordering::Relaxed),
             "malformed_keys": self.malformed_keys.load(Ordering::Relaxed),
+            "addresses_up": up,
+            "addresses_down": down,
+            "wildcards_refused": *self.refused_wildcards.lock().unwrap_or_else(PoisonError::into_inner),
         })
     }
 
@@ -86,6 +108,12 @@ impl EtcdState {
         ] {
             gauge(encoder, &format!("ringdns_etcd_{name}"), help, [(Labels::new(), value)])?;
         }
+        let addresses = ["up", "down"].into_iter().zip(self.health.counts());
+        let addresses = addresses.map(|(status, count)| (vec![("status", status.to_owned())], count as f64));
+        gauge(encoder, "ringdns_etcd_addresses", "Addresses whose status is known from etcd.", addresses)?;
+        let refused = self.refused_wildcards.lock().unwrap_or_else(PoisonError::into_inner).len();
+        let help = "Trees whose questions with * and any are not answered because they take too many names.";
+        gauge(encoder, "ringdns_etcd_wildcards_refused", help, [(Labels::new(), refused as f64)])?;
         let age = self.age_seconds().map(|age| (Labels::new(), age));
         gauge(encoder, "ringdns_etcd_age_seconds", "Seconds since the data was known to be etcd's.", age)?;
         for (name, help, value) in [

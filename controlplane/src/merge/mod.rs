@@ -99,8 +99,6 @@ pub(crate) struct Merge {
     losers_count: usize,
     /// The numbers of views.
     views: Arc<Views>,
-    /// Which clients see which view, by source.
-    clients: BTreeMap<u8, ClientsOfViews>,
 }
 
 /// Which clients see which view, as one source says it.
@@ -117,7 +115,8 @@ fn kind(rrset: &RrsetSpec) -> Kind {
 impl Merge {
     /// Nothing known yet but views, and what a source has said of their clients already.
     pub(crate) fn new(views: Arc<Views>, origin: u8, clients: ClientsOfViews) -> Self {
-        Self { views, clients: BTreeMap::from([(origin, clients)]), ..Self::default() }
+        views.set_clients(origin, clients);
+        Self { views, ..Self::default() }
     }
 
     /// The zones and the sources that have them, in canonical order.
@@ -143,6 +142,9 @@ impl Merge {
             Change::SetViews(clients) => scene.set_views(clients),
             Change::AddZone(apex) => scene.add_zone(&apex),
             Change::RemoveZone(apex) => scene.remove_zone(&apex),
+            Change::SetAsterisks { apex, are_labels } => {
+                scene.transaction.edit().set_asterisks(&apex, are_labels);
+            }
             Change::ReplaceZone { apex, rrsets } => scene.replace_zone(&apex, rrsets),
             Change::Put { apex, rrset } => scene.put(&apex, rrset),
             Change::Remove { apex, owner, rtype, view } => {
@@ -167,15 +169,9 @@ struct Scene<'a> {
 }
 
 impl Scene<'_> {
-    /// Says anew which clients see which view by this source. Where several name a network, the first of them counts, as
-    /// with records.
+    /// Says anew which clients see which view by this source.
     fn set_views(&mut self, clients: ClientsOfViews) {
-        self.merge.clients.insert(self.origin, clients);
-        let views = &self.merge.views;
-        let all = || self.merge.clients.values().flatten();
-        views.configure(all().map(|(_, name)| name.as_ref()));
-        let numbered = all().filter_map(|(network, name)| Some((*network, views.configured(name)?)));
-        let table = ViewTable::new(numbered);
+        let table = ViewTable::new(self.merge.views.set_clients(self.origin, clients));
         self.transaction.edit().set_views(table);
     }
 

@@ -8,7 +8,9 @@ use std::fmt;
 use redb::{ReadableDatabase as _, ReadableTable, WriteTransaction};
 use ringdns_engine::name::WireName;
 
-use super::schema::{NOTES, RRSETS, ZONES, after, rrset_key, rrset_of};
+use super::etcd::{Kind, Logged};
+use super::schema::{NOTES, RRSETS, VIEWS, ZONES, after, rrset_key, rrset_of};
+use super::view::{self, View, existing};
 use super::write::{Stored as _, Tables};
 use super::{Outcome, Write, WriteError};
 use crate::canonical::name_key;
@@ -32,6 +34,14 @@ pub(crate) trait Look {
     /// The table of RRsets.
     fn rrsets(&self) -> &impl ReadableTable<&'static [u8], &'static [u8]>;
 
+    /// The table of views; nothing where there never was one.
+    fn view_table(&self) -> Option<&impl ReadableTable<&'static str, &'static str>>;
+
+    /// The views of the store and their networks, in the order of their names.
+    fn views(&self) -> Result<Vec<View>, WriteError> {
+        self.view_table().map_or(Ok(Vec::new()), view::list)
+    }
+
     /// A note.
     fn note(&self, key: &[u8]) -> Result<Option<Vec<u8>>, WriteError> {
         let Some(notes) = self.notes() else { return Ok(None) };
@@ -51,7 +61,18 @@ pub(crate) trait Look {
 
     /// An RRset of the default view.
     fn rrset(&self, apex: &WireName, owner: &WireName, rtype: u16) -> Result<Option<Rrset>, WriteError> {
-        let key = rrset_key(apex, owner, rtype, None);
+        self.rrset_in(apex, owner, rtype, None)
+    }
+
+    /// An RRset of a view; of the default view where none is named.
+    fn rrset_in(
+        &self,
+        apex: &WireName,
+        owner: &WireName,
+        rtype: u16,
+        view: Option<&str>,
+    ) -> Result<Option<Rrset>, WriteError> {
+        let key = rrset_key(apex, owner, rtype, view);
         let value = self.rrsets().get(key.as_slice()).stored()?;
         Ok(value.and_then(|value| rrset_of(&key, value.value())).map(|(_, rrset)| rrset))
     }
@@ -62,7 +83,7 @@ pub struct Desk<'a, 't> {
     /// The tables of the transaction.
     tables: &'a mut Tables<'t>,
     /// Notes of the transaction.
-    notes: redb::Table<'t, &'static [u8], &'static [u8]>,
+    notes: Logged<'t, &'static [u8], &'static [u8]>,
     /// What the cycle has to know.
     changes: Vec<Change>,
     /// True once anything was written.
@@ -77,11 +98,15 @@ impl fmt::Debug for Desk<'_, '_> {
 
 impl Look for Desk<'_, '_> {
     fn notes(&self) -> Option<&impl ReadableTable<&'static [u8], &'static [u8]>> {
-        Some(&self.notes)
+        Some(&*self.notes)
     }
 
     fn rrsets(&self) -> &impl ReadableTable<&'static [u8], &'static [u8]> {
-        &self.tables.rrsets
+        &*self.tables.rrsets
+    }
+
+    fn view_table(&self) -> Option<&impl ReadableTable<&'static str, &'static str>> {
+        Some(&*self.tables.views)
     }
 }
 
@@ -99,6 +124,12 @@ impl Desk<'_, '_> {
             None => drop(self.notes.remove(key).stored()?),
         }
         Ok(())
+    }
+
+    /// Writes the serial that the changes of a zone so far have made, so that its SOA record stands for all of them.
+    pub(super) fn settle(&mut self, apex: &WireName) -> Result<(), WriteError> {
+        // NOTE: this is owed to writes that were carried out, so it stands even where the edit refuses itself.
+        self.tables.settle_serial(apex, &mut self.changes)
     }
 
     /// One of the plain writes.
@@ -128,7 +159,7 @@ pub(super) fn carry_out<'t>(
     tables: &mut Tables<'t>,
     transaction: &'t WriteTransaction,
 ) -> Result<Edited, WriteError> {
-    let notes = transaction.open_table(NOTES).stored()?;
+    let notes = Logged::open(transaction, NOTES, Kind::Note, tables.log.as_ref())?;
     let mut desk = Desk { tables, notes, changes: Vec::new(), written: false };
     let outcome = edit.edit(&mut desk);
     let Desk { changes, written, .. } = desk;
@@ -139,6 +170,8 @@ pub(super) fn carry_out<'t>(
 pub(crate) struct Reading {
     /// The notes; none were ever written where there is no table.
     notes: Option<redb::ReadOnlyTable<&'static [u8], &'static [u8]>>,
+    /// The views; none were ever written where there is no table.
+    views: Option<redb::ReadOnlyTable<&'static str, &'static str>>,
     /// The RRsets.
     rrsets: redb::ReadOnlyTable<&'static [u8], &'static [u8]>,
     /// The zones.
@@ -149,12 +182,9 @@ impl Reading {
     /// Opens the tables.
     pub(super) fn open(database: &redb::Database) -> Result<Self, WriteError> {
         let read = database.begin_read().stored()?;
-        let notes = match read.open_table(NOTES) {
-            Ok(notes) => Some(notes),
-            Err(redb::TableError::TableDoesNotExist(_)) => None,
-            Err(error) => return Err(WriteError::Storage(error.to_string())),
-        };
-        Ok(Self { notes, rrsets: read.open_table(RRSETS).stored()?, zones: read.open_table(ZONES).stored()? })
+        let notes = existing(read.open_table(NOTES)).stored()?;
+        let views = existing(read.open_table(VIEWS)).stored()?;
+        Ok(Self { notes, views, rrsets: read.open_table(RRSETS).stored()?, zones: read.open_table(ZONES).stored()? })
     }
 
     /// True where the store has a zone.
@@ -170,6 +200,10 @@ impl Look for Reading {
 
     fn rrsets(&self) -> &impl ReadableTable<&'static [u8], &'static [u8]> {
         &self.rrsets
+    }
+
+    fn view_table(&self) -> Option<&impl ReadableTable<&'static str, &'static str>> {
+        self.views.as_ref()
     }
 }
 

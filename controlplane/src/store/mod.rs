@@ -3,22 +3,37 @@
 //! A write is acknowledged when it is on disk (fsync) and served. Writes that wait at the same time share one transaction
 //! and one publication.
 
+mod apex;
+mod commit;
 mod edit;
+mod etcd;
+mod handle;
+mod import;
 mod schema;
 pub mod source;
+mod tag;
+mod transaction;
+mod view;
 mod write;
 
+#[cfg(test)]
+mod kill;
 #[cfg(test)]
 mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub(crate) use apex::split_soa;
 pub use edit::{Desk, Edit};
 pub(crate) use edit::{Look, Reading};
+pub(crate) use etcd::ReplicaState;
+pub(crate) use handle::{StoreHandle, Wait, Written};
+pub(crate) use import::{Counts, Import};
 pub use schema::FORMAT_VERSION;
-pub(crate) use source::{StoreHandle, StoreSource};
-pub(crate) use write::split_soa;
+pub(crate) use source::StoreSource;
+pub(crate) use tag::{Condition, Tag, Tags};
+pub(crate) use transaction::{Operation, Transaction};
 pub use write::{Outcome, SoaFields, Write, WriteError, ZoneFields};
 
 /// Memory for pages of the file, in bytes. Reads happen at start only, so little is enough.
@@ -57,6 +72,14 @@ pub enum OpenError {
         /// Why.
         error: String,
     },
+    /// The file has zones of its own, and is to be a replica of etcd.
+    #[error("store.path: {} has zones of its own and is no replica of etcd at {prefix}; to put them into an etcd that has nothing there, set store.etcd_import = true; to begin with what etcd has, set store.path to a new file", path.display())]
+    NoReplica {
+        /// The file.
+        path: PathBuf,
+        /// What etcd's keys begin with.
+        prefix: String,
+    },
     /// The file was written by a newer RingDNS.
     #[error("store.path: {} has format {found}, and this RingDNS knows formats up to {FORMAT_VERSION}; install the newer RingDNS again, or set store.path to another file", path.display())]
     TooNew {
@@ -84,27 +107,44 @@ impl Store {
             std::fs::create_dir_all(directory)
                 .map_err(|error| OpenError::Directory { path: directory.to_path_buf(), error })?;
         }
-        // NOTE: redb asserts some of what it reads; a damaged file is to end in a message all the same.
-        let opened = std::panic::catch_unwind(|| {
-            let mut builder = redb::Database::builder();
-            // All of the file is read at start anyway; damage is to be found then, not when it is served.
-            builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true);
-            let database = builder.create(path)?;
-            let version = schema::prepare(&database)?;
-            Ok::<_, redb::Error>((database, version))
-        });
-        let damaged = |error: String| OpenError::Damaged { path: path.to_path_buf(), error };
-        match opened {
-            Ok(Ok((_, found))) if found > FORMAT_VERSION => Err(OpenError::TooNew { path: path.to_path_buf(), found }),
-            Ok(Ok((database, _))) => Ok(Self { path: path.to_path_buf(), database: Arc::new(database) }),
-            Ok(Err(error)) => Err(open_error(path, error)),
-            Err(_) => Err(damaged("its structure breaks the database's rules".to_owned())),
+        let database = open_file(path)?;
+        Ok(Self { path: path.to_path_buf(), database: Arc::new(database) })
+    }
+
+    /// Opens the file anew after it could not be read or written: redb touches it no more after the first failure.
+    pub(crate) fn reopen(&mut self) -> Result<(), OpenError> {
+        // NOTE: the file is locked as long as a database has it open, so the old one has to go first. What stands in for it is
+        // in memory and takes no writes: whoever works on the store waits until this has gone well.
+        if let Ok(nothing) = redb::Database::builder().create_with_backend(redb::backends::InMemoryBackend::new()) {
+            self.database = Arc::new(nothing);
         }
+        self.database = Arc::new(open_file(&self.path)?);
+        Ok(())
     }
 
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+/// Opens the file, or makes it.
+fn open_file(path: &Path) -> Result<redb::Database, OpenError> {
+    // NOTE: redb asserts some of what it reads; a damaged file is to end in a message all the same.
+    let opened = std::panic::catch_unwind(|| {
+        let mut builder = redb::Database::builder();
+        // All of the file is read at start anyway; damage is to be found then, not when it is served.
+        builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true);
+        let database = builder.create(path)?;
+        let version = schema::prepare(&database)?;
+        Ok::<_, redb::Error>((database, version))
+    });
+    let damaged = |error: String| OpenError::Damaged { path: path.to_path_buf(), error };
+    match opened {
+        Ok(Ok((_, found))) if found > FORMAT_VERSION => Err(OpenError::TooNew { path: path.to_path_buf(), found }),
+        Ok(Ok((database, _))) => Ok(database),
+        Ok(Err(error)) => Err(open_error(path, error)),
+        Err(_) => Err(damaged("its structure breaks the database's rules".to_owned())),
     }
 }
 

@@ -5,6 +5,7 @@
 //! | `meta` | `format` | version of this schema |
 //! | `zones` | apex | nothing yet |
 //! | `notes` | first byte: whose it is; the rest is theirs | theirs (see `compat`) |
+//! | `views` | name of a view | its networks, one a line |
 //! | `rrsets` | apex, owner, type, name of the view unless it is the default view | TTL; selection, if any; length and bytes of each rdata |
 //!
 //! Names are keys of [`crate::canonical`], so zones and owners lie in canonical order; numbers are big-endian. A selection
@@ -38,6 +39,9 @@ pub(super) const RRSETS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::ne
 
 /// What interfaces keep beside the RRsets. An older RingDNS leaves the table alone, so it needs no version of its own.
 pub(super) const NOTES: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("notes");
+
+/// The views that are not the configuration's. An older RingDNS leaves this table alone too.
+pub(super) const VIEWS: TableDefinition<'_, &str, &str> = TableDefinition::new("views");
 
 /// In the place of a TTL: a selection follows.
 const SELECTED: u32 = 1 << 31;

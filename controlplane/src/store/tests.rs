@@ -56,7 +56,7 @@ impl Store {
         let transaction = self.database.begin_write().unwrap();
         let (mut outcomes, mut changes) = (Vec::new(), Vec::new());
         {
-            let mut tables = Tables::open(&transaction).unwrap();
+            let mut tables = Tables::open(&transaction, None).unwrap();
             for write in writes {
                 outcomes.push(tables.apply(write).map(|(outcome, more)| {
                     changes.extend(more);

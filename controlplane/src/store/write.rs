@@ -6,19 +6,20 @@ use std::sync::{Arc, LazyLock};
 
 use redb::{ReadableTable as _, Table, WriteTransaction};
 use ringdns_engine::name::WireName;
+use ringdns_engine::rate::Network;
 use ringdns_engine::snapshot::Snapshot;
 use ringdns_engine::snapshot::edit::{EditError, Editor, RrsetSpec};
 
+use super::apex::zone_records;
 use super::edit::Edit;
+use super::etcd::{Kind, Log, Logged};
 use super::schema::{
-    META, RRSETS, ZONES, after, mark_format, owner_key, rrset_key, rrset_of, rrset_value, split_rrset_key,
+    META, RRSETS, VIEWS, ZONES, after, mark_format, owner_key, rrset_key, rrset_of, rrset_value, split_rrset_key,
 };
+use super::view::VIEWS_MAX;
 use crate::canonical::name_key;
 use crate::model::{Change, Rrset, RrsetError, exclude_each_other};
 use crate::text::rtype;
-
-/// TTL in seconds of a new zone's own records.
-const TTL_SECONDS_DEFAULT: u32 = 3600;
 
 /// One write.
 #[derive(Clone, Debug)]
@@ -55,18 +56,30 @@ pub enum Write {
         /// The view; nothing: the default view.
         view: Option<Arc<str>>,
     },
+    /// Makes a view, or gives it other clients.
+    PutView {
+        /// Its name, which `views::is_name` has passed.
+        name: String,
+        /// The networks of its clients; at least one.
+        networks: Vec<Network>,
+    },
+    /// Removes a view. RRsets that are in it stay, and nobody sees them.
+    DeleteView {
+        /// Its name.
+        name: String,
+    },
     /// Several writes that belong together.
     Edit(Arc<dyn Edit>),
 }
 
 impl Write {
-    /// Zone and owner that the write is about; nothing for an edit, whose changes tell.
+    /// Zone and owner that the write is about; nothing for a view, and for an edit, whose changes tell.
     pub(super) fn target(&self) -> Option<(WireName, WireName)> {
         match self {
             Write::PutZone { apex, .. } | Write::DeleteZone { apex } => Some((apex.clone(), apex.clone())),
             Write::PutRrset { apex, rrset, .. } => Some((apex.clone(), rrset.owner.clone())),
             Write::DeleteRrset { apex, owner, .. } => Some((apex.clone(), owner.clone())),
-            Write::Edit(_) => None,
+            Write::PutView { .. } | Write::DeleteView { .. } | Write::Edit(_) => None,
         }
     }
 }
@@ -93,9 +106,6 @@ pub struct SoaFields {
     pub numbers: [Option<u32>; 5],
 }
 
-/// Serial, refresh, retry, expire, minimum of a new zone. The minimum is the negative TTL: what is created is seen soon.
-const SOA_NUMBERS_DEFAULT: [u32; 5] = [1, 3600, 600, 604_800, 60];
-
 /// What a write did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -119,6 +129,20 @@ pub enum WriteError {
     /// It exists, and was to be made.
     #[error("the RRset exists")]
     Exists,
+    /// No such view in the store.
+    #[error("the store has no such view")]
+    ViewNotFound,
+    /// A network is another view's.
+    #[error("{network} is a network of view {view} already")]
+    NetworkTaken {
+        /// The network.
+        network: Network,
+        /// The view that has it.
+        view: String,
+    },
+    /// More views than are kept apart.
+    #[error("the store has {VIEWS_MAX} views already")]
+    TooManyViews,
     /// A CNAME beside other data.
     #[error("a CNAME record cannot stand beside other records of its owner (RFC 2181 section 10.1)")]
     CnameAndOther,
@@ -134,6 +158,9 @@ pub enum WriteError {
     /// The engine could not serve it.
     #[error(transparent)]
     Unservable(#[from] EditError),
+    /// It is not what it was expected to be.
+    #[error("it is not what the request expects it to be")]
+    PreconditionFailed,
     /// An edit has refused itself, in the words of its interface.
     #[error("{0}")]
     Refused(String),
@@ -143,6 +170,12 @@ pub enum WriteError {
     /// The file.
     #[error("the store's file cannot be written: {0}")]
     Storage(String),
+    /// There is no room for the file.
+    #[error("the store's file cannot grow: {0}")]
+    Full(String),
+    /// etcd, which has to have it first.
+    #[error("{0}")]
+    Etcd(String),
     /// The program ends, or has not read the store yet.
     #[error("the store takes no writes now")]
     Unavailable,
@@ -156,7 +189,20 @@ pub(super) trait Stored<T> {
 
 impl<T, E: Into<redb::Error>> Stored<T> for Result<T, E> {
     fn stored(self) -> Result<T, WriteError> {
-        self.map_err(|error| WriteError::Storage(error.into().to_string()))
+        use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+        self.map_err(|error| match error.into() {
+            redb::Error::Io(io) if matches!(io.kind(), StorageFull | QuotaExceeded | FileTooLarge) => {
+                WriteError::Full(io.to_string())
+            }
+            error => WriteError::Storage(error.to_string()),
+        })
+    }
+}
+
+impl WriteError {
+    /// True where the file is to blame, and nothing of the open transaction can be kept.
+    pub(crate) fn is_of_file(&self) -> bool {
+        matches!(self, WriteError::Storage(_) | WriteError::Full(_))
     }
 }
 
@@ -165,25 +211,41 @@ pub(super) struct Tables<'t> {
     /// Facts about the file.
     pub(super) meta: Table<'t, &'static str, u64>,
     /// The zones.
-    pub(super) zones: Table<'t, &'static [u8], &'static [u8]>,
+    pub(super) zones: Logged<'t, &'static [u8], &'static [u8]>,
     /// The RRsets.
-    pub(super) rrsets: Table<'t, &'static [u8], &'static [u8]>,
+    pub(super) rrsets: Logged<'t, &'static [u8], &'static [u8]>,
+    /// The views.
+    pub(super) views: Logged<'t, &'static str, &'static str>,
+    /// Where written rows are noted.
+    pub(super) log: Option<Log>,
+    /// True once a view is another.
+    pub(super) views_changed: bool,
     /// By how much the serials of zones are to rise: one write of the SOA serves all changes of a transaction.
     rises: HashMap<WireName, u32>,
 }
 
 impl<'t> Tables<'t> {
-    /// Opens them; [`Tables::finish`] belongs at the end.
-    pub(super) fn open(transaction: &'t WriteTransaction) -> Result<Self, WriteError> {
-        let (zones, rrsets) = (transaction.open_table(ZONES).stored()?, transaction.open_table(RRSETS).stored()?);
-        Ok(Self { meta: transaction.open_table(META).stored()?, zones, rrsets, rises: HashMap::new() })
+    /// Opens them; [`Tables::finish`] belongs at the end. What is written is noted in the log, where there is one.
+    pub(super) fn open(transaction: &'t WriteTransaction, log: Option<&Log>) -> Result<Self, WriteError> {
+        Ok(Self {
+            meta: transaction.open_table(META).stored()?,
+            zones: Logged::open(transaction, ZONES, Kind::Zone, log)?,
+            rrsets: Logged::open(transaction, RRSETS, Kind::Rrset, log)?,
+            views: Logged::open(transaction, VIEWS, Kind::View, log)?,
+            log: log.cloned(),
+            views_changed: false,
+            rises: HashMap::new(),
+        })
     }
 
-    /// Raises the serials of the zones that were changed; gives what the cycle has to know of that.
+    /// Raises the serials of the zones that were changed; gives what the cycle has to know of that, and of views.
     pub(super) fn finish(mut self) -> Result<Vec<Change>, WriteError> {
         let mut changes = Vec::new();
         let zones: Vec<WireName> = self.rises.keys().cloned().collect();
         zones.iter().try_for_each(|apex| self.settle_serial(apex, &mut changes))?;
+        if self.views_changed {
+            changes.push(Change::SetViews(self.clients()?));
+        }
         Ok(changes)
     }
 
@@ -197,6 +259,8 @@ impl<'t> Tables<'t> {
             Write::DeleteRrset { apex, owner, rtype, view } => {
                 self.delete_rrset(&apex, &owner, rtype, view, &mut changes)
             }
+            Write::PutView { name, networks } => self.put_view(&name, &networks),
+            Write::DeleteView { name } => self.delete_view(&name),
             // An edit is made of plain writes, and needs more than these tables: see `edit::carry_out`.
             Write::Edit(_) => Err(WriteError::Unavailable),
         }?;
@@ -270,7 +334,7 @@ impl<'t> Tables<'t> {
             return Err(WriteError::ZoneNotFound);
         }
         self.rises.remove(apex);
-        self.rrsets.retain_in(prefix.as_slice()..after(&prefix).as_slice(), |_, _| false).stored()?;
+        self.rrsets.clear_below(&prefix).stored()?;
         changes.push(Change::RemoveZone(apex.clone()));
         Ok(Outcome::Deleted)
     }
@@ -358,7 +422,7 @@ impl<'t> Tables<'t> {
     }
 
     /// Writes the SOA with the serial that the changes so far have made, in the arithmetic of RFC 1982.
-    fn settle_serial(&mut self, apex: &WireName, changes: &mut Vec<Change>) -> Result<(), WriteError> {
+    pub(super) fn settle_serial(&mut self, apex: &WireName, changes: &mut Vec<Change>) -> Result<(), WriteError> {
         let Some(rise) = self.rises.remove(apex) else { return Ok(()) };
         let Some(mut soa) = self.rrset(apex, apex, rtype::SOA, None)? else { return Ok(()) };
         // The serial is the first of five numbers that end the rdata.
@@ -380,40 +444,4 @@ fn probe(apex: &WireName, rrset: &Rrset) -> Result<(), EditError> {
     // Any view but the default view: the engine's rules are the same for all of them.
     let view = u16::from(view.is_some());
     editor.put_rrset(apex, &owner, &RrsetSpec { rtype, ttl, origin: 0, rdatas, view, selection })
-}
-
-/// The SOA and NS records that a zone should have.
-fn zone_records(apex: &WireName, fields: &ZoneFields, soa: Option<&Rrset>, ns: Option<&Rrset>) -> (Rrset, Rrset) {
-    let child = |label: &[u8]| apex.child(label).unwrap_or_else(|_| apex.clone());
-    let servers: Vec<Vec<u8>> = match (&fields.ns, ns) {
-        (Some(names), _) => names.iter().map(|name| name.as_bytes().to_vec()).collect(),
-        (None, Some(ns)) => ns.rdatas.clone(),
-        (None, None) => vec![child(b"ns").as_bytes().to_vec()],
-    };
-    let before = soa.and_then(|soa| split_soa(soa.rdatas.first()?));
-    let (mname, rname, numbers) = before.unwrap_or_else(|| {
-        let mname = servers.first().and_then(|name| WireName::from_wire(name).ok());
-        (mname.unwrap_or_else(|| child(b"ns")), child(b"hostmaster"), SOA_NUMBERS_DEFAULT)
-    });
-    let mname = fields.soa.mname.as_ref().unwrap_or(&mname);
-    let rname = fields.soa.rname.as_ref().unwrap_or(&rname);
-    let mut rdata = [mname.as_bytes(), rname.as_bytes()].concat();
-    for (given, before) in fields.soa.numbers.iter().zip(numbers) {
-        rdata.extend_from_slice(&given.unwrap_or(before).to_be_bytes());
-    }
-    let ttl =
-        |before: Option<&Rrset>| fields.ttl.unwrap_or_else(|| before.map_or(TTL_SECONDS_DEFAULT, |rrset| rrset.ttl));
-    (Rrset::new(apex.clone(), rtype::SOA, ttl(soa), vec![rdata]), Rrset::new(apex.clone(), rtype::NS, ttl(ns), servers))
-}
-
-/// The fields of an SOA record's rdata; nothing where it is none.
-pub(crate) fn split_soa(rdata: &[u8]) -> Option<(WireName, WireName, [u32; 5])> {
-    let (mname, rest) = WireName::split_wire(rdata).ok()?;
-    let (rname, rest) = WireName::split_wire(rest).ok()?;
-    let mut numbers = [0; 5];
-    let mut chunks = rest.chunks_exact(4);
-    for number in &mut numbers {
-        *number = u32::from_be_bytes(chunks.next()?.try_into().ok()?);
-    }
-    chunks.next().is_none().then_some((mname, rname, numbers))
 }

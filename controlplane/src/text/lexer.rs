@@ -31,6 +31,17 @@ pub struct Entry {
     pub starts_blank: bool,
 }
 
+/// A comment that begins with `;@`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Remark<'a> {
+    /// Its line, counted from 1.
+    pub line: usize,
+    /// What follows `;@`.
+    pub text: &'a [u8],
+    /// True where it stands before the entry, on a line of its own.
+    pub is_before: bool,
+}
+
 /// What is wrong with text before it means anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LexError {
@@ -57,13 +68,20 @@ pub struct Lexer<'a> {
     line: usize,
     /// Lines of the parentheses that are open.
     open: Vec<usize>,
+    /// Remarks before and in the entry that was read last.
+    remarks: Vec<Remark<'a>>,
 }
 
 impl<'a> Lexer<'a> {
     /// Starts at the first line.
     pub fn new(text: &'a [u8]) -> Self {
         // A byte order mark is no part of the first owner name.
-        Self { rest: text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text), line: 1, open: Vec::new() }
+        Self {
+            rest: text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text),
+            line: 1,
+            open: Vec::new(),
+            remarks: Vec::new(),
+        }
     }
 
     /// The line that was reached, counted from 1.
@@ -71,11 +89,17 @@ impl<'a> Lexer<'a> {
         self.line
     }
 
+    /// Remarks before and in the entry that was read last; those that nothing follows, at the end of the text.
+    pub fn remarks(&self) -> &[Remark<'a>] {
+        &self.remarks
+    }
+
     /// Puts the tokens of the next entry that has any into `tokens`; nothing at the end of the text.
     ///
     /// After an error the rest of the line is skipped, so that the caller can go on and find more errors.
     pub fn next_entry(&mut self, tokens: &mut Vec<Token<'a>>) -> Result<Option<Entry>, (usize, LexError)> {
         tokens.clear();
+        self.remarks.clear();
         let mut entry = self.start();
         loop {
             match self.rest {
@@ -96,7 +120,13 @@ impl<'a> Lexer<'a> {
                     }
                 }
                 [b' ' | b'\t' | b'\r', rest @ ..] => self.rest = rest,
-                [b';', ..] => self.skip_line(),
+                [b';', b'@', ..] => {
+                    let line = self.line;
+                    let is_before = tokens.is_empty() && self.open.is_empty();
+                    let text = self.skip_line().get(2..).unwrap_or_default();
+                    self.remarks.push(Remark { line, text, is_before });
+                }
+                [b';', ..] => drop(self.skip_line()),
                 [b'(', rest @ ..] => {
                     self.open.push(self.line);
                     self.rest = rest;
@@ -123,10 +153,12 @@ impl<'a> Lexer<'a> {
         Entry { line: self.line, starts_blank: matches!(self.rest, [b' ' | b'\t', ..]) }
     }
 
-    /// Goes to the end of the line.
-    fn skip_line(&mut self) {
+    /// Goes to the end of the line; gives what it went past.
+    fn skip_line(&mut self) -> &'a [u8] {
         let length = self.rest.iter().position(|&byte| byte == b'\n').unwrap_or(self.rest.len());
-        self.rest = self.rest.get(length..).unwrap_or_default();
+        let (skipped, rest) = self.rest.split_at(length);
+        self.rest = rest;
+        skipped
     }
 
     /// Gives up the entry: its line is skipped, its parentheses are forgotten.
@@ -204,6 +236,29 @@ mod tests {
         assert_eq!(entries(r#"a alpn="h2, h3" b"#), [r#"1: a|alpn="h2, h3"|b"#]);
         assert_eq!(entries("a ( \"x\"\n\"y\" )"), ["1: a|\"x\"|\"y\""]);
         assert_eq!(entries(r#""a""b""#), [r#"1: "a"|"b""#]);
+    }
+
+    #[test]
+    fn remarks_are_kept() {
+        let text = b";@ one\n\n;two\na b ;@ three\n;@ four\nc ( ;@ five\n ) ;@\n\"a;@b\"\n;@ six";
+        let mut lexer = Lexer::new(text);
+        let mut tokens = Vec::new();
+        let mut found = Vec::new();
+        while {
+            let entry = lexer.next_entry(&mut tokens).unwrap();
+            let remarks = lexer.remarks().iter();
+            found.push(remarks.map(|r| (r.line, str::from_utf8(r.text).unwrap(), r.is_before)).collect::<Vec<_>>());
+            entry.is_some()
+        } {}
+        assert_eq!(
+            found,
+            [
+                vec![(1, " one", true), (4, " three", false)],
+                vec![(5, " four", true), (6, " five", false), (7, "", false)],
+                vec![],
+                vec![(9, " six", true)]
+            ]
+        );
     }
 
     #[test]

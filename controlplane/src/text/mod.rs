@@ -6,6 +6,7 @@
 //! surplus fields (ignored), generic rdata. See [`rdata`].
 
 pub mod lexer;
+pub mod mode;
 pub mod name;
 pub mod rdata;
 pub mod rtype;

@@ -1,7 +1,10 @@
 //! Zone files: read ([`reader`]), checked as a whole ([`zone`]), and told to the cycle ([`source`]).
 
+pub mod annotation;
+mod listing;
 pub mod reader;
 pub mod source;
+pub mod write;
 pub mod zone;
 
 #[cfg(test)]
@@ -12,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use ringdns_engine::name::WireName;
 
+pub use listing::list;
 pub use zone::Zone;
 
 /// Problems of one zone that are kept; the rest is counted. A file of another format would have one a line.

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use ringdns_engine::name::WireName;
 
 use super::Problem;
-use crate::text::lexer::{Entry, LexError, Lexer, Token};
+use super::annotation::{Annotation, AnnotationError, OfRrset};
+use crate::text::lexer::{Entry, LexError, Lexer, Remark, Token};
 use crate::text::name::Origin;
 use crate::text::rdata::{self, RdataError};
 use crate::text::{name, rtype, seconds};
@@ -32,6 +33,8 @@ pub struct Record {
     pub ttl: u32,
     /// The rdata in wire form.
     pub rdata: Vec<u8>,
+    /// What the file says of it beyond DNS.
+    pub annotation: Option<Box<Annotation>>,
 }
 
 /// Who takes the records of a zone file and what is wrong with it.
@@ -58,6 +61,9 @@ enum EntryError {
     /// The first record of a file has no owner.
     #[error("the line starts with a blank, and no record before it names an owner")]
     NoOwner,
+    /// An annotation that is none.
+    #[error(transparent)]
+    Annotation(#[from] AnnotationError),
     /// Nothing says how long the record may be kept.
     #[error("the record has no TTL and none is known yet; put $TTL at the top of the file")]
     NoTtl,
@@ -73,6 +79,9 @@ enum EntryError {
     /// A `$` that starts nothing known.
     #[error("\"{0}\" is no directive; $ORIGIN, $TTL and $INCLUDE are")]
     Directive(String),
+    /// An included file where none is to be read.
+    #[error("$INCLUDE is not possible here; send one text with all records")]
+    NoInclude,
     /// A directive with the wrong number of arguments, or arguments of the wrong kind.
     #[error("write it as: {0}")]
     Usage(&'static str),
@@ -93,6 +102,8 @@ struct Context {
     origin: WireName,
     /// Owner of the record before.
     owner: Option<WireName>,
+    /// What a line of its own says of the RRset after it; with owner and type once its first record is read.
+    remark: Option<(OfRrset, Option<(WireName, u16)>)>,
 }
 
 /// The bytes of a file, as far as one more than are allowed: devices and pipes have no length that tells.
@@ -114,12 +125,14 @@ struct Reader<'a, T> {
     ttl_stated: Option<u32>,
     /// Records read so far.
     records: u64,
+    /// True: no other file is read.
+    is_alone: bool,
 }
 
 /// Reads a zone file into `zone`.
 pub fn read_file(path: &Path, apex: &WireName, zone: &mut impl Take) {
-    let mut reader = Reader { zone, open: Vec::new(), ttl_default: None, ttl_stated: None, records: 0 };
-    let context = Context { origin: apex.clone(), owner: None };
+    let mut reader = Reader::new(zone, false);
+    let context = Context { origin: apex.clone(), owner: None, remark: None };
     if let Err(EntryError::Include { path, error }) = reader.file(path, context, false) {
         let message = format!("cannot be read: {error}; correct the path in the configuration or create the file");
         reader.zone.problem(Problem { file: path, line: 0, record: String::new(), message });
@@ -128,11 +141,22 @@ pub fn read_file(path: &Path, apex: &WireName, zone: &mut impl Take) {
 
 /// Reads a zone's text as if it stood in `path`.
 pub fn read_text(text: &[u8], path: &Path, apex: &WireName, zone: &mut impl Take) {
-    let mut reader = Reader { zone, open: Vec::new(), ttl_default: None, ttl_stated: None, records: 0 };
-    reader.text(text, path, Context { origin: apex.clone(), owner: None });
+    let mut reader = Reader::new(zone, false);
+    reader.text(text, path, Context { origin: apex.clone(), owner: None, remark: None });
 }
 
-impl<T: Take> Reader<'_, T> {
+/// Reads a zone's text from a stranger, who is not to have files of this machine read.
+pub fn read_alone(text: &[u8], path: &Path, apex: &WireName, zone: &mut impl Take) {
+    let mut reader = Reader::new(zone, true);
+    reader.text(text, path, Context { origin: apex.clone(), owner: None, remark: None });
+}
+
+impl<'a, T: Take> Reader<'a, T> {
+    /// Has read nothing yet.
+    fn new(zone: &'a mut T, is_alone: bool) -> Self {
+        Self { zone, open: Vec::new(), ttl_default: None, ttl_stated: None, records: 0, is_alone }
+    }
+
     /// Reads one file; an error tells why it was not even opened.
     fn file(&mut self, path: &Path, context: Context, is_included: bool) -> Result<(), EntryError> {
         let fail = |error: String| EntryError::Include { path: path.to_path_buf(), error };
@@ -164,8 +188,21 @@ impl<T: Take> Reader<'_, T> {
         let mut tokens = Vec::new();
         loop {
             let (line, outcome) = match lexer.next_entry(&mut tokens) {
-                Ok(None) => return,
-                Ok(Some(entry)) => (entry.line, self.entry(entry, &tokens, path, &mut context)),
+                Ok(None) => {
+                    let dangling = lexer
+                        .remarks()
+                        .iter()
+                        .find(|remark| Annotation::parse(remark.text).is_ok_and(|words| words.is_some()));
+                    if let Some(remark) = dangling {
+                        self.dangling(path, remark.line);
+                    }
+                    return;
+                }
+                Ok(Some(entry)) => {
+                    let remarks = lexer.remarks();
+                    self.remarks_before(remarks, path, &mut context);
+                    (entry.line, self.entry(entry, &tokens, remarks, path, &mut context))
+                }
                 Err((line, error)) => (line, Err(error.into())),
             };
             if let Err(error) = outcome {
@@ -175,11 +212,33 @@ impl<T: Take> Reader<'_, T> {
         }
     }
 
+    /// Notes an annotation after which no record comes.
+    fn dangling(&mut self, path: &Path, line: usize) {
+        let message = AnnotationError::Dangling.to_string();
+        self.zone.problem(Problem { file: path.to_path_buf(), line, record: String::new(), message });
+    }
+
+    /// Reads the annotations on lines of their own before an entry; the last of them holds.
+    fn remarks_before(&mut self, remarks: &[Remark<'_>], path: &Path, context: &mut Context) {
+        for remark in remarks.iter().filter(|remark| remark.is_before) {
+            match Annotation::parse(remark.text).and_then(|words| words.map(Annotation::into_rrset).transpose()) {
+                Ok(None) => {}
+                Ok(Some(words)) => context.remark = Some((words, None)),
+                Err(error) => {
+                    let message = error.to_string();
+                    let (file, line) = (path.to_path_buf(), remark.line);
+                    self.zone.problem(Problem { file, line, record: String::new(), message });
+                }
+            }
+        }
+    }
+
     /// Reads one entry.
     fn entry(
         &mut self,
         entry: Entry,
         tokens: &[Token<'_>],
+        remarks: &[Remark<'_>],
         path: &Path,
         context: &mut Context,
     ) -> Result<(), EntryError> {
@@ -191,9 +250,9 @@ impl<T: Take> Reader<'_, T> {
                 // The owner holds for the lines after it even where the rest of this one is wrong.
                 let owner = name::parse(first, Origin::Relative(&context.origin))?;
                 context.owner = Some(owner);
-                self.record(entry.line, rest, path, context)
+                self.record(entry.line, rest, remarks, path, context)
             }
-            _ => self.record(entry.line, tokens, path, context),
+            _ => self.record(entry.line, tokens, remarks, path, context),
         }
     }
 
@@ -213,6 +272,9 @@ impl<T: Take> Reader<'_, T> {
             let [argument] = arguments else { return Err(USAGE) };
             self.ttl_default = Some(seconds(argument).ok_or(USAGE)?);
         } else if word.is("$INCLUDE") {
+            if self.is_alone {
+                return Err(EntryError::NoInclude);
+            }
             let (file, origin) = match arguments {
                 [file] => (file, context.origin.clone()),
                 [file, origin] => (file, name::parse(origin, Origin::Relative(&context.origin))?),
@@ -220,7 +282,7 @@ impl<T: Take> Reader<'_, T> {
             };
             let included = path.parent().unwrap_or(Path::new("")).join(file.shown());
             // RFC 1035 section 5.1: "a $INCLUDE entry never changes the relative origin of the parent file".
-            self.file(&included, Context { origin, owner: context.owner.clone() }, true)?;
+            self.file(&included, Context { origin, owner: context.owner.clone(), remark: None }, true)?;
         } else {
             return Err(EntryError::Directive(word.shown()));
         }
@@ -228,12 +290,20 @@ impl<T: Take> Reader<'_, T> {
     }
 
     /// Reads a record from what follows its owner.
-    fn record(&mut self, line: usize, tokens: &[Token<'_>], path: &Path, context: &Context) -> Result<(), EntryError> {
+    fn record(
+        &mut self,
+        line: usize,
+        tokens: &[Token<'_>],
+        remarks: &[Remark<'_>],
+        path: &Path,
+        context: &mut Context,
+    ) -> Result<(), EntryError> {
         let owner = context.owner.clone().ok_or(EntryError::NoOwner)?;
         let (ttl, rtype, fields) = head(tokens)?;
         let rdata = rdata::parse(rtype, fields, Origin::Relative(&context.origin))?;
         let ttl = self.ttl(ttl, rtype, &rdata)?;
-        self.zone.record(Record { owner, rtype, ttl, rdata }, path, line);
+        let annotation = annotation(remarks, context, &owner, rtype)?.map(Box::new);
+        self.zone.record(Record { owner, rtype, ttl, rdata, annotation }, path, line);
         self.records += 1;
         if self.records.is_multiple_of(PROGRESS_RECORDS) {
             tracing::info!(file = %path.display(), records = self.records, "reading zone file");
@@ -259,6 +329,28 @@ impl<T: Take> Reader<'_, T> {
             _ => Err(EntryError::NoTtl),
         }
     }
+}
+
+/// What is said of a record: at the end of its line, and on a line of its own before its RRset.
+fn annotation(
+    remarks: &[Remark<'_>],
+    context: &mut Context,
+    owner: &WireName,
+    rtype: u16,
+) -> Result<Option<Annotation>, EntryError> {
+    let mut found = None;
+    for remark in remarks.iter().filter(|remark| !remark.is_before) {
+        found = Annotation::parse(remark.text)?.or(found);
+    }
+    if let Some((words, of)) = &mut context.remark {
+        let is_of_this = of.get_or_insert_with(|| (owner.clone(), rtype)) == &(owner.clone(), rtype);
+        if is_of_this {
+            found.get_or_insert_with(Annotation::default).take_missing(words);
+        } else {
+            context.remark = None;
+        }
+    }
+    Ok(found)
 }
 
 /// TTL if there is one, type, and the tokens after it; TTL and class may come in either order.

@@ -270,3 +270,77 @@ fn no_text_makes_the_reader_panic() {
         }
     }
 }
+
+/// The RRsets behind the apex, each as `owner type view mode max weights`.
+fn chosen(text: &str) -> Vec<String> {
+    let zone = read(&format!("{APEX}{text}")).unwrap_or_else(|error| panic!("{text:?}: {error}"));
+    (zone.rrsets[2..].iter())
+        .map(|rrset| {
+            let how = rrset.selection.as_ref().map(|selection| {
+                let weights: Vec<String> = (selection.members.iter())
+                    .map(|member| format!("{}{}", member.weight, if member.up { "" } else { "!" }))
+                    .collect();
+                format!(" {:?} {} {}", selection.mode, selection.answers_max, weights.join(","))
+            });
+            let view = rrset.view.as_deref().unwrap_or("-");
+            format!("{} {} {view}{}", rrset.owner, rrset.rdatas.len(), how.unwrap_or_default())
+        })
+        .collect()
+}
+
+#[test]
+fn annotations_are_of_their_record_or_of_the_rrset_that_follows() {
+    for (text, expected) in [
+        ("a A 192.0.2.1 ;@ max=2\n", &["a.example.org. 1 - All 2 "][..]),
+        ("a A 192.0.2.1\na A 192.0.2.2 ;@ down\n  A 192.0.2.3\n", &["a.example.org. 3 - All 0 1,1!,1"]),
+        (
+            ";@ select=sticky\na A 192.0.2.1\na A 192.0.2.2\nb A 192.0.2.1\n",
+            &["a.example.org. 2 - Sticky 0 ", "b.example.org. 1 -"],
+        ),
+        (
+            ";@ view=v\na A 192.0.2.1\n\n; more\na A 192.0.2.2\na TXT x\na A 192.0.2.3\n",
+            &["a.example.org. 2 v", "a.example.org. 1 -", "a.example.org. 1 -"],
+        ),
+        (
+            ";@ view=v\na A 192.0.2.1\n;@ view=w\na A 192.0.2.2\n;@ view=default\na A 192.0.2.3\n",
+            &["a.example.org. 1 v", "a.example.org. 1 w", "a.example.org. 1 -"],
+        ),
+        (
+            ";@ view=v max=1\na A 192.0.2.1 ;@ view=w\na A 192.0.2.2\n",
+            &["a.example.org. 1 w All 1 ", "a.example.org. 1 v All 1 "],
+        ),
+        ("a ( A ;@ weight=7\n 192.0.2.1 )\n", &["a.example.org. 1 - All 0 7"]),
+        (";@ IN A 192.0.2.9\na A 192.0.2.1\n", &["a.example.org. 1 -"]),
+        ("$ORIGIN x.example.org.\n;@ view=v\n$TTL 5\na A 192.0.2.1\n", &["a.x.example.org. 1 v"]),
+        ("a CNAME b ;@ view=v\na A 192.0.2.1\n", &["a.example.org. 1 v", "a.example.org. 1 -"]),
+    ] {
+        assert_eq!(chosen(text), expected, "{text}");
+    }
+    for (text, line, words) in [
+        ("a A 192.0.2.1 ;@ weight=x\n", 4, "a number from 0 to 65535"),
+        (";@ nothing=1\na A 192.0.2.1\n", 4, "is no annotation"),
+        ("a A 192.0.2.1\n;@ down\na A 192.0.2.2\n", 5, "at the end of a record's line"),
+        ("a A 192.0.2.1 ;@ select=random\na A 192.0.2.2 ;@ select=sticky\n", 5, "another one than"),
+        ("a A 192.0.2.1\n;@ view=v\n", 5, "no record follows"),
+        ("a NS b ;@ view=v\n", 4, "the same in every view"),
+        ("a CNAME b ;@ view=v\na A 192.0.2.1 ;@ view=v\n", 5, "the owner has a CNAME record"),
+    ] {
+        let error = read(&format!("{APEX}{text}")).unwrap_err();
+        let problem = &error.problems.first[0];
+        assert_eq!(problem.line, line, "{text}: {problem}");
+        assert!(problem.message.contains(words), "{text}: {problem}");
+    }
+}
+
+#[test]
+fn what_is_written_is_read_as_what_it_was() {
+    let text = "$TTL 1h\n;@ select=weighted view=v\n\\$a\\.b A 192.0.2.1 ;@ weight=0\n A 192.0.2.2 ;@ down\n*.x 1 TXT \"a;@b\" \\000\n";
+    let zone = read(&format!("{APEX}{text}")).unwrap();
+    let mut written = String::new();
+    for rrset in &zone.rrsets {
+        let (selection, view) = (rrset.selection.as_deref(), rrset.view.as_deref());
+        let lines = write::Lines { owner: &rrset.owner, rtype: rrset.rtype, ttl: rrset.ttl, selection, view };
+        write::rrset(&mut written, &lines, rrset.rdatas.iter().map(Vec::as_slice));
+    }
+    assert_eq!(read(&written).unwrap().rrsets, zone.rrsets, "{written}");
+}

@@ -2,9 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ringdns_engine::name::WireName;
+use ringdns_engine::select::{Member, Mode, Selection};
 
+use super::annotation::{Annotation, OfRrset};
 use super::reader::{Record, Take};
 use super::{Problem, Problems, ZoneError};
 use crate::model::{Rrset, TTL_SECONDS_MAX, exclude_each_other};
@@ -17,6 +20,8 @@ pub struct Zone {
     pub apex: WireName,
     /// Its RRsets, in the order of the file.
     pub rrsets: Vec<Rrset>,
+    /// The line of the first record of each, in its file.
+    pub lines: Vec<usize>,
     /// Records that the file has.
     pub records: u64,
     /// What is odd in the file and does not keep it from being served.
@@ -43,8 +48,8 @@ pub struct Builder {
     rrsets: Vec<Rrset>,
     /// Where each of them starts.
     places: Vec<Place>,
-    /// Index of an RRset by owner and type.
-    index: HashMap<(WireName, u16), usize>,
+    /// Index of an RRset by owner, type and view.
+    index: HashMap<(WireName, u16, Option<Arc<str>>), usize>,
     /// Files that records stand in.
     files: Vec<PathBuf>,
     /// Records so far.
@@ -76,6 +81,24 @@ impl Take for Builder {
     }
 }
 
+/// Notes how the records of an RRset are chosen from and what its last one is as a member. False where something else was said
+/// of the RRset before.
+fn select(rrset: &mut Rrset, words: &OfRrset, member: Member) -> bool {
+    let says_nothing = member == Member::default() && words.mode.is_none() && words.answers_max.is_none();
+    if rrset.selection.is_none() && says_nothing {
+        return true;
+    }
+    let before = rrset.rdatas.len().saturating_sub(1);
+    let Selection { mode, answers_max, members } = &mut **rrset.selection.get_or_insert_default();
+    members.resize(before, Member::default());
+    members.push(member);
+    let is_other_mode = words.mode.is_some_and(|said| said != *mode && *mode != Mode::default());
+    let is_other_max = words.answers_max.is_some_and(|said| said != *answers_max && *answers_max != 0);
+    *mode = words.mode.unwrap_or(*mode);
+    *answers_max = words.answers_max.unwrap_or(*answers_max);
+    !is_other_mode && !is_other_max
+}
+
 /// A problem of one record or RRset.
 fn problem(file: &Path, line: usize, owner: &WireName, rtype: u16, message: String) -> Problem {
     Problem { file: file.to_path_buf(), line, record: format!("{owner} {}", rtype::show(rtype)), message }
@@ -99,16 +122,21 @@ impl Builder {
 
     /// Puts a record into its RRset.
     fn gather(&mut self, record: Record, file: &Path, line: usize) {
-        let Record { owner, rtype, ttl, rdata } = record;
+        let Record { owner, rtype, ttl, rdata, annotation } = record;
+        let member = annotation.as_deref().map(Annotation::member).unwrap_or_default();
+        let words = annotation.map(|annotation| annotation.rrset).unwrap_or_default();
+        let view = words.view.clone().flatten();
         // Records of an RRset mostly follow each other.
-        let last = self.rrsets.last().filter(|last| last.rtype == rtype && last.owner == owner);
+        let last = self.rrsets.last().filter(|last| last.rtype == rtype && last.owner == owner && last.view == view);
         let found = match last {
             Some(_) => Some(self.rrsets.len() - 1),
-            None => self.index.get(&(owner.clone(), rtype)).copied(),
+            None => self.index.get(&(owner.clone(), rtype, view.clone())).copied(),
         };
         let Some(index) = found else {
-            self.index.insert((owner.clone(), rtype), self.rrsets.len());
-            self.rrsets.push(Rrset::new(owner, rtype, ttl, vec![rdata]));
+            self.index.insert((owner.clone(), rtype, view.clone()), self.rrsets.len());
+            let mut rrset = Rrset { view, ..Rrset::new(owner, rtype, ttl, vec![rdata]) };
+            select(&mut rrset, &words, member);
+            self.rrsets.push(rrset);
             let file = self.file(file);
             self.places.push(Place { file, line });
             return;
@@ -122,6 +150,10 @@ impl Builder {
             rrset.ttl = smallest;
         }
         rrset.rdatas.push(rdata);
+        if !select(rrset, &words, member) {
+            let message = "select or max is another one than for the RRset's records before".to_owned();
+            self.problems.add(problem(file, line, &owner, rtype, message));
+        }
     }
 
     /// Index of a file.
@@ -141,9 +173,22 @@ impl Builder {
         self.check_rrsets();
         self.check_aliases();
         self.check_apex();
-        let Self { apex, rrsets, records, problems, warnings, .. } = self;
+        self.end()
+    }
+
+    /// Checks what may be a part of a zone, which has its SOA and NS records already.
+    pub fn finish_part(mut self) -> Result<Zone, ZoneError> {
+        self.check_rrsets();
+        self.check_aliases();
+        self.end()
+    }
+
+    /// The zone, unless something is wrong with it.
+    fn end(self) -> Result<Zone, ZoneError> {
+        let Self { apex, rrsets, places, records, problems, warnings, .. } = self;
         if problems.is_empty() {
-            Ok(Zone { apex, rrsets, records, warnings })
+            let lines = places.into_iter().map(|place| place.line).collect();
+            Ok(Zone { apex, rrsets, lines, records, warnings })
         } else {
             Err(ZoneError { zone: apex, problems })
         }
@@ -164,13 +209,14 @@ impl Builder {
 
     /// Checks that nothing stands beside a CNAME.
     fn check_aliases(&mut self) {
-        let aliases: HashSet<&WireName> =
-            self.rrsets.iter().filter(|rrset| rrset.rtype == rtype::CNAME).map(|rrset| &rrset.owner).collect();
+        let place = |rrset: &Rrset| (rrset.owner.clone(), rrset.view.clone());
+        let aliases: HashSet<(WireName, Option<Arc<str>>)> =
+            self.rrsets.iter().filter(|rrset| rrset.rtype == rtype::CNAME).map(place).collect();
         if aliases.is_empty() {
             return;
         }
         let beside: Vec<usize> = (self.rrsets.iter().enumerate())
-            .filter(|(_, rrset)| exclude_each_other(rtype::CNAME, rrset.rtype) && aliases.contains(&rrset.owner))
+            .filter(|(_, rrset)| exclude_each_other(rtype::CNAME, rrset.rtype) && aliases.contains(&place(rrset)))
             .map(|(index, _)| index)
             .collect();
         for index in beside {
@@ -182,7 +228,7 @@ impl Builder {
     /// Checks that the zone has its SOA and NS records.
     fn check_apex(&mut self) {
         for (rtype, what) in [(rtype::SOA, "SOA record"), (rtype::NS, "NS records")] {
-            if !self.index.contains_key(&(self.apex.clone(), rtype)) {
+            if !self.index.contains_key(&(self.apex.clone(), rtype, None)) {
                 let message = format!("zone {} has no {what}; add it at the apex ({})", self.apex, self.apex);
                 let file = self.path.clone();
                 self.problems.add(Problem { file, line: 0, record: String::new(), message });

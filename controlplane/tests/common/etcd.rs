@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use etcd_client::{Client, CompactionOptions, ConnectOptions, Error, Permission, Txn, TxnOp};
+use etcd_client::{Client, CompactionOptions, ConnectOptions, Error, GetOptions, Permission, PutOptions, Txn, TxnOp};
 
 /// The program: an installed one, or the one that scripts/reference-server has unpacked.
 fn program() -> PathBuf {
@@ -152,6 +152,37 @@ impl Etcd {
                 let writes = Txn::new().and_then(writes.clone());
                 async move { client.kv_client().txn(writes).await }
             });
+        }
+    }
+
+    /// Writes a key that goes by itself after some seconds, unless its lease is kept alive.
+    pub fn put_for(&self, seconds: i64, key: &str, value: &str) {
+        self.ask(|client| async move {
+            let lease = client.lease_client().grant(seconds, None).await?.id();
+            client.kv_client().put(key, value, Some(PutOptions::new().with_lease(lease))).await
+        });
+    }
+
+    /// All keys below a prefix, with their values, as they are at one revision.
+    pub fn all(&self, prefix: &str) -> Vec<(String, String)> {
+        let (mut pairs, mut from, mut revision) = (Vec::new(), prefix.as_bytes().to_vec(), 0);
+        let end = format!("{prefix}\u{7f}");
+        loop {
+            let mut page = self.ask(|client| {
+                let options = GetOptions::new().with_range(end.clone()).with_limit(5000).with_revision(revision);
+                let from = from.clone();
+                async move { client.kv_client().get(from, Some(options)).await }
+            });
+            revision = page.header().unwrap().revision();
+            let more = page.more();
+            for pair in page.take_kvs() {
+                let (key, value) = pair.into_key_value();
+                from = [key.as_slice(), &[0]].concat();
+                pairs.push((String::from_utf8(key).unwrap(), String::from_utf8(value).unwrap()));
+            }
+            if !more {
+                return pairs;
+            }
         }
     }
 

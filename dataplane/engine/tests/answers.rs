@@ -9,9 +9,10 @@
 
 mod common;
 
-use common::{Host, snapshot, text};
+use common::{Host, name, snapshot, text};
 use hickory_proto::op::Message;
 use ringdns_engine::rtype::types;
+use ringdns_engine::snapshot::edit::{Editor, RrsetSpec};
 use ringdns_engine::testing::query;
 
 /// One question and its whole answer, records as zone-file text.
@@ -428,5 +429,25 @@ fn the_question_comes_back_byte_for_byte() {
         let reply = host.ask_bytes(&message).unwrap();
         assert_eq!(reply[..2], message[..2], "id");
         assert_eq!(reply[12..message.len()], message[12..], "{qname}");
+    }
+}
+
+#[test]
+fn asterisks_can_be_labels_like_any_other() {
+    let mut editor = Editor::new(&snapshot(&[("s.", "@ SOA ns1 hostmaster 7 3600 900 604800 60")]));
+    let apex = name("s.");
+    let address =
+        |last: u8| RrsetSpec { rtype: types::A, ttl: 300, rdatas: vec![vec![192, 0, 2, last]], ..RrsetSpec::default() };
+    editor.set_asterisks(&apex, true);
+    for (owner, last) in [("a.b.s.", 1), ("*.b.s.", 1), ("a.*.s.", 1), ("*.s.", 1)] {
+        editor.put_rrset(&apex, &name(owner), &address(last)).unwrap();
+    }
+    let mut host = Host::new(editor.commit());
+    let mut status = |qname: &str| host.ask(&query(qname, types::A)).metadata.response_code.to_string();
+    for there in ["*.b.s.", "a.*.s.", "*.s.", "a.b.s."] {
+        assert_eq!(status(there), "No Error", "{there}");
+    }
+    for missing in ["c.b.s.", "c.s.", "b.a.*.s.", "x.a.b.s."] {
+        assert_eq!(status(missing), "Non-Existent Domain", "{missing}: not what RFC 4592 would make of *.s.");
     }
 }

@@ -3,14 +3,18 @@
 //!
 //! Two generations of requests are known: the current one names a user beside the token and writes whole names; the
 //! documented one has the token alone and writes bare labels of the first suffix. Every outcome is status 200 and one line of
-//! text, as clients of the original expect. What is written is in the store and served when it is answered.
+//! text, as clients of the original expect. What is written is in the store, or in etcd where the original keeps it, and served
+//! when it is answered.
 
+mod cabinet;
 mod monitor;
 mod read;
 mod record;
+pub(crate) mod remote;
 pub(super) mod reply;
 pub(super) mod request;
 mod shelf;
+mod tree;
 mod write;
 
 use std::future::Future;
@@ -26,6 +30,7 @@ use crate::config::ContainerdnsApiConfig;
 use crate::reload::Settings;
 use crate::store::{StoreHandle, Write, WriteError};
 use record::Record;
+use remote::{Remote, Trouble};
 use request::{Body, Parameters};
 use write::Order;
 
@@ -118,6 +123,8 @@ pub(crate) struct Service {
     config: ContainerdnsApiConfig,
     /// Where records are kept.
     store: StoreHandle,
+    /// Where they are kept instead, if they are.
+    remote: Option<Remote>,
     /// Which zones are of zone files.
     settings: Arc<Settings>,
 }
@@ -127,10 +134,15 @@ pub(super) type Answer = (u16, String);
 
 impl Service {
     /// The interface of a configuration.
-    pub(crate) fn new(config: ContainerdnsApiConfig, store: StoreHandle, settings: Arc<Settings>) -> Self {
+    pub(crate) fn new(
+        config: ContainerdnsApiConfig,
+        store: StoreHandle,
+        remote: Option<Remote>,
+        settings: Arc<Settings>,
+    ) -> Self {
         let fresh = shelf::Fresh { ttl_seconds: config.ttl_seconds, mode: config.answers };
         let site = Site { suffixes: config.domains.clone(), fresh };
-        Self { site: Arc::new(site), config, store, settings }
+        Self { site: Arc::new(site), config, store, remote, settings }
     }
 
     /// Serves until told to stop, then until the requests that are under way are answered.
@@ -206,6 +218,15 @@ impl Service {
 
     /// Shows records; the words of the refusal otherwise.
     async fn read(&self, domain: &str, bytes: &[u8], parameters: Parameters, asker: Asker) -> Result<String, String> {
+        if let Some(remote) = &self.remote {
+            let read = if domain.is_empty() {
+                remote.all(&self.site, &Body::parse(bytes).rtype, &asker).await
+            } else {
+                let (apex, name) = self.site.resolve(domain, &asker).ok_or(reply::NOT_SUFFIX)?;
+                remote.one((&apex, &name), &parameters.rtype, &asker).await
+            };
+            return read.map_err(|trouble| trouble.words(reply::NOT_READ));
+        }
         let site = Arc::clone(&self.site);
         let read = if domain.is_empty() {
             let rtype = Body::parse(bytes).rtype;
@@ -219,11 +240,16 @@ impl Service {
 
     /// Shows monitored addresses.
     async fn monitored(&self, address: String) -> Answer {
-        match self.store.read(move |reading| read::monitored(reading, &address)).await {
-            Ok(Some(text)) => line(&text),
-            Ok(None) => line(reply::KEY_NOT_FOUND),
-            Err(error) => line(&words(error, reply::NOT_READ)),
-        }
+        let read = match &self.remote {
+            Some(remote) => {
+                remote.monitored(&address).await.map_err(|error| Trouble::from(error).words(reply::NOT_READ))
+            }
+            None => {
+                let read = self.store.read(move |reading| read::monitored(reading, &address)).await;
+                read.map_err(|error| words(error, reply::NOT_READ))
+            }
+        };
+        line(&read.map_or_else(|words| words, |text| text.unwrap_or_else(|| reply::KEY_NOT_FOUND.to_owned())))
     }
 
     /// Carries out what is asked for; the words of the refusal otherwise.
@@ -241,6 +267,10 @@ impl Service {
         }
         let order = Arc::new(Order { site: Arc::clone(&self.site), asker, method, apex, name, body });
         let failure = order.failure();
+        if let Some(remote) = &self.remote {
+            let written = remote.write(&order).await;
+            return written.map(|()| reply::OK.to_owned()).map_err(|trouble| trouble.words(failure));
+        }
         let written = self.store.write(Write::Edit(order)).await;
         written.map(|_| reply::OK.to_owned()).map_err(|error| words(error, failure))
     }

@@ -1,9 +1,10 @@
 //! The table of monitored addresses: which addresses are to be looked after, and for which names. The records' routes keep
 //! it, and whoever checks addresses reads it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::record::Record;
 use crate::store::{Desk, Look, WriteError};
@@ -23,6 +24,33 @@ pub(super) struct Monitored {
     /// Names that have the address.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) domains: Vec<String>,
+    /// What others have written beside them.
+    #[serde(flatten)]
+    others: BTreeMap<String, Value>,
+}
+
+impl Monitored {
+    /// The entry of a value; an empty one where it is none.
+    pub(super) fn parse(value: &[u8]) -> Self {
+        serde_json::from_slice(value).unwrap_or_default()
+    }
+
+    /// An entry with a name more, and with the port of its service; nothing where it has both already.
+    pub(super) fn with(known: Option<Self>, name: &str, port: Option<u16>) -> Option<Self> {
+        let mut monitored = known.unwrap_or_default();
+        if monitored.status.is_empty() {
+            "UP".clone_into(&mut monitored.status);
+        }
+        let port = port.map(|port| port.to_string()).filter(|port| !monitored.ports.contains(port));
+        // Compared whole: a name that merely contains this one is another.
+        let is_new = !monitored.domains.iter().any(|domain| domain == name);
+        if is_new {
+            monitored.domains.push(name.to_owned());
+        }
+        let changes = is_new || port.is_some();
+        monitored.ports.extend(port);
+        changes.then_some(monitored)
+    }
 }
 
 /// The key of an address.
@@ -33,7 +61,7 @@ fn key(address: &str) -> Vec<u8> {
 /// What is known of an address; nothing where it is not monitored.
 pub(super) fn of(look: &impl Look, address: &str) -> Result<Option<Monitored>, WriteError> {
     let value = look.note(&key(address))?;
-    Ok(value.map(|value| serde_json::from_slice(&value).unwrap_or_default()))
+    Ok(value.map(|value| Monitored::parse(&value)))
 }
 
 /// Every monitored address with what is known of it, in the order of their texts.
@@ -41,7 +69,7 @@ pub(super) fn all(look: &impl Look) -> Result<Vec<(String, Monitored)>, WriteErr
     let notes = look.notes_below(&PREFIX)?.into_iter();
     let entry = |(key, value): (Vec<u8>, Vec<u8>)| {
         let address = key.get(PREFIX.len()..).unwrap_or_default();
-        (String::from_utf8_lossy(address).into_owned(), serde_json::from_slice(&value).unwrap_or_default())
+        (String::from_utf8_lossy(address).into_owned(), Monitored::parse(&value))
     };
     Ok(notes.map(entry).collect())
 }
@@ -60,12 +88,10 @@ pub(super) fn follow(desk: &mut Desk<'_, '_>, name: &str, old: &[Record], new: &
         let keeps = !monitored.domains.is_empty();
         set(desk, gone, keeps.then_some(&monitored))?;
     }
-    for address in &after {
-        let known = of(desk, address)?;
-        let mut monitored = known.unwrap_or_else(|| Monitored { status: "UP".to_owned(), ..Monitored::default() });
-        // Compared whole: a name that merely contains this one is another.
-        if !monitored.domains.iter().any(|domain| domain == name) {
-            monitored.domains.push(name.to_owned());
+    // What the name had before is in the table: of thousands only the new ones are looked at.
+    let had: HashSet<&String> = before.iter().collect();
+    for address in after.iter().filter(|address| !had.contains(address)) {
+        if let Some(monitored) = Monitored::with(of(desk, address)?, name, None) {
             set(desk, address, Some(&monitored))?;
         }
     }

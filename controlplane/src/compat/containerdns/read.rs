@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use ringdns_engine::name::WireName;
 use serde::Serialize;
 
+use super::cabinet::{Cabinet, Names};
 use super::record::{Kind, Record};
 use super::{Asker, Site, monitor, reply, shelf};
 use crate::store::{Reading, WriteError};
@@ -67,14 +68,14 @@ impl Shown {
 
 /// What a type in a request leads to: the branch of the tree that is looked at. As in the original it starts below the name
 /// that is asked for, so that NS, MX and TXT records are found by their suffix.
-fn branch(name: &WireName, rtype: &str) -> Option<WireName> {
+pub(super) fn branch(name: &WireName, rtype: &str) -> Option<WireName> {
     // Whatever has no branch of its own is looked for at the name.
     let kind = Kind::parse(&rtype.to_ascii_uppercase()).unwrap_or(Kind::A);
     kind.branch().iter().rev().try_fold(name.clone(), |name, label| name.child(label.as_bytes()).ok())
 }
 
 /// Everything below every suffix.
-pub(super) fn all(site: &Site, reading: &Reading, rtype: &str, asker: &Asker) -> Result<String, WriteError> {
+pub(super) fn all(site: &Site, reading: &impl Cabinet, rtype: &str, asker: &Asker) -> Result<String, WriteError> {
     let mut shown = BTreeMap::new();
     for apex in &site.suffixes {
         let Some(name) = branch(apex, rtype) else { continue };
@@ -85,7 +86,7 @@ pub(super) fn all(site: &Site, reading: &Reading, rtype: &str, asker: &Asker) ->
 
 /// A name and everything below it.
 pub(super) fn one(
-    reading: &Reading,
+    reading: &impl Cabinet,
     apex: &WireName,
     name: &WireName,
     rtype: &str,
@@ -106,21 +107,28 @@ pub(super) fn one(
 
 /// Adds a name and everything below it that the asker may see.
 fn collect(
-    reading: &Reading,
+    reading: &impl Cabinet,
     apex: &WireName,
     name: &WireName,
     asker: &Asker,
     shown: &mut BTreeMap<String, Shown>,
 ) -> Result<(), WriteError> {
-    if !reading.has_zone(apex)? {
-        return Ok(());
-    }
-    for (name, records) in shelf::subtree(reading, apex, name)? {
+    for (name, records) in reading.subtree(apex, name)? {
         for record in records.iter().filter(|record| asker.sees(record)) {
             shown.entry(asker.show(&name.to_string())).or_default().add(record, asker);
         }
     }
     Ok(())
+}
+
+impl Cabinet for Reading {
+    fn records(&self, apex: &WireName, name: &WireName) -> Result<Vec<Record>, WriteError> {
+        if self.has_zone(apex)? { shelf::records(self, apex, name) } else { Ok(Vec::new()) }
+    }
+
+    fn subtree(&self, apex: &WireName, name: &WireName) -> Result<Names, WriteError> {
+        if self.has_zone(apex)? { shelf::subtree(self, apex, name) } else { Ok(Names::new()) }
+    }
 }
 
 /// What is known of one monitored address, or of all of them.
@@ -132,7 +140,7 @@ pub(super) fn monitored(reading: &Reading, address: &str) -> Result<Option<Strin
 }
 
 /// JSON as the original's library writes it: what HTML would take for its own is escaped.
-fn json(value: &impl Serialize) -> String {
+pub(super) fn json(value: &impl Serialize) -> String {
     // Strings and numbers in maps: nothing that JSON could refuse.
     let text = serde_json::to_string(value).unwrap_or_default();
     text.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")

@@ -50,9 +50,18 @@ fn parse(key: &[u8], value: &[u8]) -> Vec<Record> {
     })
 }
 
+/// How many of a name's records are services.
+fn services(records: &[Record]) -> usize {
+    records.iter().filter(|record| record.kind == Kind::Srv).count()
+}
+
 /// What records of a name are on the wire.
 fn on_wire(apex: &WireName, name: &WireName, records: &[Record]) -> Vec<WireRecord> {
-    let services = records.iter().filter(|record| record.kind == Kind::Srv).count();
+    some_on_wire(apex, name, records, services(records))
+}
+
+/// What some records of a name with so many services are on the wire.
+fn some_on_wire(apex: &WireName, name: &WireName, records: &[Record], services: usize) -> Vec<WireRecord> {
     records.iter().filter_map(|record| record.on_wire(apex, name, services)).flatten().collect()
 }
 
@@ -145,10 +154,16 @@ fn differences(
     old: &[Record],
     new: &[Record],
 ) -> Result<BTreeMap<(WireName, u16), Difference>, WriteError> {
-    let (before, after) = (on_wire(apex, name, old), on_wire(apex, name, new));
+    let of_services = (services(old), services(new));
+    // Each service's weight follows from their number; all else of a record is its own, and of thousands few are others.
+    let (gone, come) = if of_services.0 == of_services.1 { without_ends(old, new) } else { (old, new) };
+    let before = some_on_wire(apex, name, gone, of_services.0);
+    let after = some_on_wire(apex, name, come, of_services.1);
     let mut differences: BTreeMap<(WireName, u16), Difference> = BTreeMap::new();
     let mut wanted: HashMap<WireName, HashSet<WireRecord>> = HashMap::new();
-    let stays: HashSet<&WireRecord> = after.iter().collect();
+    // What goes may be wanted by a record that stays.
+    let stays = if before.is_empty() { Vec::new() } else { on_wire(apex, name, new) };
+    let stays: HashSet<&WireRecord> = stays.iter().collect();
     for record in before.iter().filter(|record| !stays.contains(record)) {
         let wanted = match wanted.entry(record.owner.clone()) {
             Entry::Occupied(known) => known.into_mut(),
@@ -164,6 +179,15 @@ fn differences(
         differences.entry((record.owner.clone(), record.rtype)).or_default().added.push(record.clone());
     }
     Ok(differences)
+}
+
+/// What is left of two lists without what they begin and end with in common.
+fn without_ends<'a>(old: &'a [Record], new: &'a [Record]) -> (&'a [Record], &'a [Record]) {
+    let common = old.iter().zip(new).take_while(|(old, new)| old == new).count();
+    let (old, new) = (old.get(common..).unwrap_or_default(), new.get(common..).unwrap_or_default());
+    let common = old.iter().rev().zip(new.iter().rev()).take_while(|(old, new)| old == new).count();
+    let keep = |records: &'a [Record]| records.get(..records.len() - common).unwrap_or_default();
+    (keep(old), keep(new))
 }
 
 /// What the records of other names than `name` are on the wire at an owner and its neighbours.
@@ -264,6 +288,26 @@ fn zone_fields(apex: &WireName) -> ZoneFields {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_two_lists_begin_and_end_with_in_common_is_left_out() {
+        let list = |hosts: &str| -> Vec<Record> {
+            hosts.chars().map(|host| Record::new(Kind::A, host.to_string(), "")).collect()
+        };
+        for (old, new, gone, come) in [
+            ("abc", "abcd", "", "d"),
+            ("abc", "ac", "b", ""),
+            ("abc", "axc", "b", "x"),
+            ("aa", "a", "a", ""),
+            ("ab", "ab", "", ""),
+            ("", "a", "", "a"),
+            ("ab", "ba", "ab", "ba"),
+        ] {
+            let (old, new) = (list(old), list(new));
+            let left = without_ends(&old, &new);
+            assert_eq!((left.0.to_vec(), left.1.to_vec()), (list(gone), list(come)));
+        }
+    }
 
     #[test]
     fn the_keys_of_names_below_start_with_that_of_the_name() {

@@ -1,5 +1,5 @@
-//! What is written: POST, PUT and DELETE, each decided and carried out in one transaction of the store, so that requests for
-//! one name cannot come between each other, and nothing is ever half done.
+//! What is written: POST, PUT and DELETE, each decided and carried out in one transaction of the store or of etcd, so that
+//! requests for one name cannot come between each other, and nothing is ever half done.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -8,9 +8,10 @@ use std::sync::Arc;
 use ringdns_engine::limits::RRSET_RECORDS_MAX;
 use ringdns_engine::name::WireName;
 
+use super::cabinet::{OnDesk, OpenCabinet};
 use super::record::{Kind, Record, kept_name, label_of};
 use super::request::Body;
-use super::{Asker, Site, reply, shelf};
+use super::{Asker, Site, reply};
 use crate::store::{Desk, Edit, WriteError};
 
 /// What is to be done with a domain.
@@ -48,10 +49,17 @@ fn refuse<T>(words: impl Into<String>) -> Result<T, WriteError> {
 
 impl Edit for Order {
     fn edit(&self, desk: &mut Desk<'_, '_>) -> Result<(), WriteError> {
+        self.carry_out(&mut OnDesk { desk, fresh: self.site.fresh })
+    }
+}
+
+impl Order {
+    /// Carries it out where records are kept.
+    pub(super) fn carry_out(&self, cabinet: &mut impl OpenCabinet) -> Result<(), WriteError> {
         let outcome = match self.method {
-            Method::Post => self.post(desk),
-            Method::Put => self.put(desk),
-            Method::Delete => self.delete(desk),
+            Method::Post => self.post(cabinet),
+            Method::Put => self.put(cabinet),
+            Method::Delete => self.delete(cabinet),
         };
         match outcome {
             // An alias cannot stand beside other records of its name (RFC 2181 section 10.1).
@@ -60,9 +68,7 @@ impl Edit for Order {
             outcome => outcome,
         }
     }
-}
 
-impl Order {
     /// What a failure that is no refusal is told as.
     pub(super) fn failure(&self) -> &'static str {
         match self.method {
@@ -72,14 +78,14 @@ impl Order {
         }
     }
 
-    /// The records of a name.
-    fn records(&self, desk: &Desk<'_, '_>, name: &WireName) -> Result<Vec<Record>, WriteError> {
-        shelf::records(desk, &self.apex, name)
-    }
-
-    /// Has a name of this suffix have these records.
-    fn replace(&self, desk: &mut Desk<'_, '_>, name: &WireName, records: &[Record]) -> Result<(), WriteError> {
-        shelf::replace(desk, &self.apex, name, records, self.site.fresh)
+    /// The names whose records it is decided on, each with its suffix; what is below them counts too.
+    pub(super) fn places(&self) -> Vec<(WireName, WireName)> {
+        let mut places = vec![(self.apex.clone(), self.name.clone())];
+        let aliases = self.body.update.iter().flat_map(|(old, new)| [old, new]).chain([&self.body.alias]);
+        places.extend(aliases.filter_map(|alias| self.site.resolve(alias, &self.asker)));
+        let kept = Kind::parse(&self.body.rtype).and_then(|kind| kept_name(&self.apex, &self.name, kind));
+        places.extend(kept.map(|kept| (self.apex.clone(), kept)));
+        places
     }
 
     /// Refuses where a record is another user's.
@@ -103,22 +109,22 @@ impl Order {
     }
 
     /// Makes records.
-    fn post(&self, desk: &mut Desk<'_, '_>) -> Result<(), WriteError> {
+    fn post(&self, cabinet: &mut impl OpenCabinet) -> Result<(), WriteError> {
         if self.body.rtype.is_empty() {
             return refuse(reply::TYPE_MISSING);
         }
         match Kind::parse(&self.body.rtype) {
             None => refuse(reply::TYPE_UNKNOWN),
-            Some(kind @ (Kind::A | Kind::Srv)) => self.post_addresses(desk, kind),
-            Some(Kind::Cname) => self.post_alias(desk),
-            Some(kind @ (Kind::Ns | Kind::Mx | Kind::Txt)) => self.post_of_suffix(desk, kind),
+            Some(kind @ (Kind::A | Kind::Srv)) => self.post_addresses(cabinet, kind),
+            Some(Kind::Cname) => self.post_alias(cabinet),
+            Some(kind @ (Kind::Ns | Kind::Mx | Kind::Txt)) => self.post_of_suffix(cabinet, kind),
         }
     }
 
     /// Makes A or SRV records: all of them or none.
-    fn post_addresses(&self, desk: &mut Desk<'_, '_>, kind: Kind) -> Result<(), WriteError> {
+    fn post_addresses(&self, cabinet: &mut impl OpenCabinet, kind: Kind) -> Result<(), WriteError> {
         self.check_kubernetes()?;
-        let mut records = self.records(desk, &self.name)?;
+        let mut records = cabinet.records(&self.apex, &self.name)?;
         self.check_owner(&records)?;
         if self.asker == Asker::Anyone && !records.is_empty() {
             return refuse(reply::EXISTS);
@@ -155,29 +161,29 @@ impl Order {
             }
             records.push(record);
         }
-        self.replace(desk, &self.name, &records)
+        cabinet.replace(&self.apex, &self.name, &records)
     }
 
     /// Makes an alias of the domain.
-    fn post_alias(&self, desk: &mut Desk<'_, '_>) -> Result<(), WriteError> {
+    fn post_alias(&self, cabinet: &mut impl OpenCabinet) -> Result<(), WriteError> {
         let Some((apex, alias)) = self.site.resolve(&self.body.alias, &self.asker) else {
             return refuse(format!("alias {} ", reply::NOT_SUFFIX));
         };
         self.check_kubernetes()?;
-        self.check_owner(&self.records(desk, &self.name)?)?;
-        let mut records = shelf::records(desk, &apex, &alias)?;
+        self.check_owner(&cabinet.records(&self.apex, &self.name)?)?;
+        let mut records = cabinet.records(&apex, &alias)?;
         self.check_owner(&records)?;
         if !records.is_empty() || alias == self.name {
             return refuse(self.alias_exists());
         }
         records.push(Record::new(Kind::Cname, self.name.to_string(), self.asker.name()));
-        shelf::replace(desk, &apex, &alias, &records, self.site.fresh)
+        cabinet.replace(&apex, &alias, &records)
     }
 
     /// Makes a name server, a mail server or a text of the suffix, which the label of the domain tells from others.
-    fn post_of_suffix(&self, desk: &mut Desk<'_, '_>, kind: Kind) -> Result<(), WriteError> {
+    fn post_of_suffix(&self, cabinet: &mut impl OpenCabinet, kind: Kind) -> Result<(), WriteError> {
         let kept = self.kept(kind)?;
-        if !shelf::subtree(desk, &self.apex, &kept)?.is_empty() {
+        if !cabinet.subtree(&self.apex, &kept)?.is_empty() {
             return refuse(match self.asker {
                 Asker::Anyone => reply::EXISTS.to_owned(),
                 Asker::Named(_) => format!("{}{}", reply::EXISTS, self.name),
@@ -198,7 +204,7 @@ impl Order {
         if record.on_wire(&self.apex, &kept, 1).is_none() {
             return refuse(reply::NOT_SET);
         }
-        self.replace(desk, &kept, &[record])
+        cabinet.replace(&self.apex, &kept, &[record])
     }
 
     /// The name under which a record of the suffix is kept.
@@ -210,7 +216,7 @@ impl Order {
     }
 
     /// Puts one value in another's place.
-    fn put(&self, desk: &mut Desk<'_, '_>) -> Result<(), WriteError> {
+    fn put(&self, cabinet: &mut impl OpenCabinet) -> Result<(), WriteError> {
         if self.body.rtype.is_empty() {
             return refuse(reply::TYPE_MISSING);
         }
@@ -220,16 +226,16 @@ impl Order {
             _ => return refuse(reply::TYPE_UNKNOWN),
         };
         match (&self.body.update[..], kind) {
-            ([(old, new)], Kind::A) => self.move_address(desk, old, new),
-            ([(old, new)], _) => self.move_alias(desk, old, new),
+            ([(old, new)], Kind::A) => self.move_address(cabinet, old, new),
+            ([(old, new)], _) => self.move_alias(cabinet, old, new),
             _ => refuse(reply::SEVERAL_UPDATES),
         }
     }
 
     /// Puts one address in another's place.
-    fn move_address(&self, desk: &mut Desk<'_, '_>, old: &str, new: &str) -> Result<(), WriteError> {
-        let mut records = self.records(desk, &self.name)?;
-        if records.is_empty() && shelf::subtree(desk, &self.apex, &self.name)?.is_empty() {
+    fn move_address(&self, cabinet: &mut impl OpenCabinet, old: &str, new: &str) -> Result<(), WriteError> {
+        let mut records = cabinet.records(&self.apex, &self.name)?;
+        if records.is_empty() && cabinet.subtree(&self.apex, &self.name)?.is_empty() {
             return refuse(reply::NOT_FOUND);
         }
         self.check_owner(&records)?;
@@ -244,19 +250,19 @@ impl Order {
             Some(_) if is_there => refuse(reply::NOT_MOVED),
             Some(record) => {
                 record.host = new_host;
-                self.replace(desk, &self.name, &records)
+                cabinet.replace(&self.apex, &self.name, &records)
             }
         }
     }
 
     /// Puts one alias of the domain in another's place.
-    fn move_alias(&self, desk: &mut Desk<'_, '_>, old: &str, new: &str) -> Result<(), WriteError> {
+    fn move_alias(&self, cabinet: &mut impl OpenCabinet, old: &str, new: &str) -> Result<(), WriteError> {
         let Some((new_apex, new_name)) = self.site.resolve(new, &self.asker) else {
             return refuse(format!("alias {}", reply::NOT_SUFFIX));
         };
         let missing = || WriteError::Refused(format!("{}{old}", reply::ALIAS_NOT_FOUND));
         let (old_apex, old_name) = self.site.resolve(old, &self.asker).ok_or_else(missing)?;
-        let records = shelf::records(desk, &old_apex, &old_name)?;
+        let records = cabinet.records(&old_apex, &old_name)?;
         let alias = records.iter().find(|record| record.kind == Kind::Cname && self.asker.sees(record));
         let alias = alias.ok_or_else(missing)?.clone();
         self.check_owner(std::slice::from_ref(&alias))?;
@@ -266,29 +272,29 @@ impl Order {
         if old_name == new_name {
             return Ok(());
         }
-        if !shelf::records(desk, &new_apex, &new_name)?.is_empty() || new_name == self.name {
+        if !cabinet.records(&new_apex, &new_name)?.is_empty() || new_name == self.name {
             return refuse(reply::NOT_MOVED);
         }
-        shelf::replace(desk, &old_apex, &old_name, &[], self.site.fresh)?;
-        shelf::replace(desk, &new_apex, &new_name, &[alias], self.site.fresh)
+        cabinet.replace(&old_apex, &old_name, &[])?;
+        cabinet.replace(&new_apex, &new_name, &[alias])
     }
 
     /// Removes records.
-    fn delete(&self, desk: &mut Desk<'_, '_>) -> Result<(), WriteError> {
+    fn delete(&self, cabinet: &mut impl OpenCabinet) -> Result<(), WriteError> {
         self.check_kubernetes()?;
         match Kind::parse(&self.body.rtype) {
             None if !self.body.rtype.is_empty() => refuse(reply::TYPE_UNKNOWN),
-            Some(Kind::A | Kind::Srv) if !self.body.ips.is_empty() => self.delete_ips(desk),
-            None | Some(Kind::A | Kind::Srv) => self.delete_addresses(desk),
-            Some(Kind::Cname) => self.delete_kind(desk, &self.name, Kind::Cname),
-            Some(kind) => self.delete_kind(desk, &self.kept(kind)?, kind),
+            Some(Kind::A | Kind::Srv) if !self.body.ips.is_empty() => self.delete_ips(cabinet),
+            None | Some(Kind::A | Kind::Srv) => self.delete_addresses(cabinet),
+            Some(Kind::Cname) => self.delete_kind(cabinet, &self.name, Kind::Cname),
+            Some(kind) => self.delete_kind(cabinet, &self.kept(kind)?, kind),
         }
     }
 
     /// Removes all address records of the domain.
-    fn delete_addresses(&self, desk: &mut Desk<'_, '_>) -> Result<(), WriteError> {
-        let records = self.records(desk, &self.name)?;
-        if records.is_empty() && shelf::subtree(desk, &self.apex, &self.name)?.is_empty() {
+    fn delete_addresses(&self, cabinet: &mut impl OpenCabinet) -> Result<(), WriteError> {
+        let records = cabinet.records(&self.apex, &self.name)?;
+        if records.is_empty() && cabinet.subtree(&self.apex, &self.name)?.is_empty() {
             return refuse(reply::KEY_NOT_FOUND);
         }
         let is_seen = |record: &Record| record.kind.is_address() && self.asker.sees(record);
@@ -297,13 +303,13 @@ impl Order {
         }
         self.check_owner(&records)?;
         let kept: Vec<Record> = records.into_iter().filter(|record| !record.kind.is_address()).collect();
-        self.replace(desk, &self.name, &kept)
+        cabinet.replace(&self.apex, &self.name, &kept)
     }
 
     /// Removes some addresses of the domain: all of them or none.
-    fn delete_ips(&self, desk: &mut Desk<'_, '_>) -> Result<(), WriteError> {
-        let mut records = self.records(desk, &self.name)?;
-        if records.is_empty() && shelf::subtree(desk, &self.apex, &self.name)?.is_empty() {
+    fn delete_ips(&self, cabinet: &mut impl OpenCabinet) -> Result<(), WriteError> {
+        let mut records = cabinet.records(&self.apex, &self.name)?;
+        if records.is_empty() && cabinet.subtree(&self.apex, &self.name)?.is_empty() {
             return refuse(reply::NOT_FOUND);
         }
         self.check_owner(&records)?;
@@ -313,18 +319,18 @@ impl Order {
             let Some(place) = place else { return refuse(reply::NOT_DELETED) };
             records.remove(place);
         }
-        self.replace(desk, &self.name, &records)
+        cabinet.replace(&self.apex, &self.name, &records)
     }
 
     /// Removes the records of one kind. Names below stay, unlike in the original.
-    fn delete_kind(&self, desk: &mut Desk<'_, '_>, name: &WireName, kind: Kind) -> Result<(), WriteError> {
-        let records = self.records(desk, name)?;
+    fn delete_kind(&self, cabinet: &mut impl OpenCabinet, name: &WireName, kind: Kind) -> Result<(), WriteError> {
+        let records = cabinet.records(&self.apex, name)?;
         let (gone, kept): (Vec<Record>, Vec<Record>) = records.into_iter().partition(|record| record.kind == kind);
         if gone.is_empty() {
             return refuse(reply::NOT_FOUND);
         }
         self.check_owner(&gone)?;
-        self.replace(desk, name, &kept)
+        cabinet.replace(&self.apex, name, &kept)
     }
 }
 

@@ -20,8 +20,18 @@ pub(super) struct Draft {
     pub overlay: Overlay,
     /// Whether zones came or went.
     zones_changed: bool,
-    /// The zone that was edited last, its apex in lower case; nothing where zones went since.
-    zone: Option<(WireName, u8)>,
+    /// The zone that was edited last; nothing where zones went since.
+    zone: Option<Zone>,
+}
+
+/// A zone that is edited.
+struct Zone {
+    /// Its apex in lower case.
+    apex: WireName,
+    /// The labels of its apex.
+    depth: u8,
+    /// True: the label `*` is one like any other.
+    asterisks_are_labels: bool,
 }
 
 impl Draft {
@@ -32,11 +42,12 @@ impl Draft {
 
     /// Cuts an owner into its labels; returns the depth of its zone's apex.
     pub(super) fn locate(&mut self, apex: &WireName, owner: &WireName, name: &mut QueryName) -> Result<u8, EditError> {
-        if !matches!(&self.zone, Some((zone, _)) if zone == apex) {
-            let apex_depth = self.apex_depth(apex, name).ok_or(EditError::NoZone)?;
-            self.zone = Some((apex.to_lowercase(), apex_depth));
+        if !matches!(&self.zone, Some(zone) if zone.apex == *apex) {
+            let depth = self.apex_depth(apex, name).ok_or(EditError::NoZone)?;
+            let asterisks_are_labels = self.next.asterisks.contains(apex);
+            self.zone = Some(Zone { apex: apex.to_lowercase(), depth, asterisks_are_labels });
         }
-        let (zone, apex_depth) = self.zone.as_ref().ok_or(EditError::NoZone)?;
+        let Zone { apex: zone, depth: apex_depth, .. } = self.zone.as_ref().ok_or(EditError::NoZone)?;
         // Names of this kind can always be cut.
         name.take(owner.as_bytes()).map_err(|_| EditError::OutOfZone)?;
         let depth = usize::from(*apex_depth);
@@ -126,6 +137,16 @@ impl Draft {
         }
     }
 
+    /// Says whether the label `*` of names that come from now on is one like any other.
+    pub(super) fn set_asterisks(&mut self, apex: &WireName, are_labels: bool) {
+        let zones = Arc::make_mut(&mut self.next.asterisks);
+        zones.retain(|zone| zone != apex);
+        if are_labels {
+            zones.push(apex.to_lowercase());
+        }
+        self.zone = None;
+    }
+
     /// Removes a zone with everything in it; returns the number of its RRsets.
     pub(super) fn remove_zone(&mut self, apex: &WireName, name: &mut QueryName) -> u64 {
         let Some(apex_depth) = self.apex_depth(apex, name) else { return 0 };
@@ -153,7 +174,7 @@ impl Draft {
         self.next.totals.rrsets -= rrsets;
         self.next.apexes.remove(usize::from(apex_depth));
         self.zones_changed = true;
-        self.zone = None;
+        self.set_asterisks(apex, false);
         Arc::make_mut(&mut self.next.zones).retain(|zone| zone != apex);
         rrsets
     }
@@ -199,9 +220,10 @@ impl Draft {
     /// Tells the parent of a suffix that this child has come; false where the parent itself is not there yet.
     #[inline]
     fn add_child(&mut self, name: &QueryName, depth: usize, apex_depth: u8) -> bool {
+        let is_label = self.zone.as_ref().is_some_and(|zone| zone.asterisks_are_labels);
         let parent = self.overlay.open(&self.next, Place::of(&self.next, name, depth - 1, apex_depth));
         parent.children += 1;
-        if is_wildcard(name, depth) {
+        if !is_label && is_wildcard(name, depth) {
             parent.flags |= WILDCARD_CHILD;
         }
         parent.present

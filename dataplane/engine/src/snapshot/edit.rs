@@ -174,6 +174,12 @@ impl Editor {
         self.draft.add_zone(apex, &mut self.name);
     }
 
+    /// Says whether the label `*` of names that come from now on is one like any other in a zone: it then answers for questions
+    /// that have it, and not for names that are not there (RFC 4592). For zones whose questions may ask for `*` themselves.
+    pub fn set_asterisks(&mut self, apex: &WireName, are_labels: bool) {
+        self.draft.set_asterisks(apex, are_labels);
+    }
+
     /// Removes a zone with everything in it; returns the number of its RRsets. Goes through everything that is served.
     pub fn remove_zone(&mut self, apex: &WireName) -> u64 {
         self.draft.remove_zone(apex, &mut self.name)

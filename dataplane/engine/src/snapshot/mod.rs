@@ -110,6 +110,8 @@ pub struct Snapshot {
     totals: Totals,
     /// The apexes in canonical order.
     zones: Arc<Vec<WireName>>,
+    /// The apexes of zones in which the label `*` is one like any other.
+    asterisks: Arc<Vec<WireName>>,
     /// Which client sees which view.
     views: Arc<ViewTable>,
 }
@@ -131,6 +133,7 @@ impl Snapshot {
             straight: true,
             totals: Totals::default(),
             zones: Arc::new(Vec::new()),
+            asterisks: Arc::default(),
             views: Arc::default(),
         }
     }

@@ -1,9 +1,17 @@
-//! Every rule of both trees, and what changes of keys do to owners.
+//! Every rule of the trees of ContainerDNS and SkyDNS, and what changes of keys do to owners.
+
+mod health;
+mod kdns;
+mod wildcards;
+
+use std::sync::Arc;
+
+use ringdns_engine::select::Mode;
 
 use super::client::ranges;
 use super::layout::{Layout, Tree};
 use super::model::{Model, OWNER_KEYS_MAX};
-use crate::model::Change;
+use crate::model::{Change, Rrset};
 use crate::text::{rdata, rtype};
 
 /// A tree with its usual prefix.
@@ -11,22 +19,54 @@ fn tree(layout: Layout, zones: &[&str]) -> Tree {
     let (prefix, ttl_seconds) = match layout {
         Layout::ContainerDns => ("/containerdns", 10),
         Layout::SkyDns => ("/skydns", 300),
+        Layout::Kdns => ("/kdns", 30),
     };
     let zones = zones.iter().map(|zone| zone.parse().unwrap()).collect();
-    Tree { layout, prefix: prefix.to_owned(), zones, ttl_seconds, skip_domain: false }
+    Tree {
+        layout,
+        prefix: prefix.to_owned(),
+        zones,
+        ttl_seconds,
+        skip_domain: false,
+        answers: Mode::All,
+        health: layout == Layout::ContainerDns,
+        wildcard_names_max: 0,
+    }
 }
 
 /// A model, and what is served of it.
 struct Tried {
     model: Model,
-    served: std::collections::BTreeMap<(String, u16), String>,
+    /// By owner, type and view.
+    served: std::collections::BTreeMap<(String, u16, String), String>,
+    /// Clients of views, as they were said last.
+    clients: Vec<String>,
     faults: Vec<String>,
     revision: u32,
 }
 
+/// What tells an RRset from others, and its text: TTL, records, and how they are chosen from.
+fn shown(rrset: &Rrset) -> ((String, u16, String), String) {
+    let view = rrset.view.as_deref().map(|view| format!("@{view}")).unwrap_or_default();
+    let records: Vec<String> = rrset.rdatas.iter().map(|data| rdata::show(rrset.rtype, data)).collect();
+    let mut text = format!("{} {}", rrset.ttl, records.join(" + "));
+    if let Some(selection) = &rrset.selection {
+        text.push_str(&format!(" {:?}", selection.mode));
+        if selection.answers_max > 0 {
+            text.push_str(&format!(" max {}", selection.answers_max));
+        }
+        for member in &selection.members {
+            text.push_str(&format!(" {}{}", member.weight, if member.up { "" } else { "-" }));
+        }
+    }
+    ((rrset.owner.to_string(), rrset.rtype, view), text)
+}
+
 impl Tried {
     fn new(trees: Vec<Tree>) -> Self {
-        Self { model: Model::new(trees.into()), served: Default::default(), faults: Vec::new(), revision: 0 }
+        let status_path = Some(b"/containerdns/monitor/status".to_vec());
+        let model = Model::new(trees.into(), status_path, Arc::default());
+        Self { model, served: Default::default(), clients: Vec::new(), faults: Vec::new(), revision: 0 }
     }
 
     fn containerdns() -> Self {
@@ -55,13 +95,16 @@ impl Tried {
                 Change::Put { rrset, .. } if rrset.rtype == rtype::SOA => {}
                 Change::Put { rrset, .. } => {
                     count += 1;
-                    let records: Vec<String> = rrset.rdatas.iter().map(|data| rdata::show(rrset.rtype, data)).collect();
-                    let text = format!("{} {}", rrset.ttl, records.join(" + "));
-                    self.served.insert((rrset.owner.to_string(), rrset.rtype), text);
+                    let (key, text) = shown(&rrset);
+                    self.served.insert(key, text);
                 }
-                Change::Remove { owner, rtype, .. } => {
+                Change::Remove { owner, rtype, view, .. } => {
                     count += 1;
-                    assert!(self.served.remove(&(owner.to_string(), rtype)).is_some(), "{owner} was not served");
+                    let view = view.map(|view| format!("@{view}")).unwrap_or_default();
+                    assert!(self.served.remove(&(owner.to_string(), rtype, view)).is_some(), "{owner} was not served");
+                }
+                Change::SetViews(clients) => {
+                    self.clients = clients.iter().map(|(network, view)| format!("{network} {view}")).collect();
                 }
                 other => panic!("{other:?}"),
             }
@@ -69,9 +112,17 @@ impl Tried {
         count
     }
 
+    /// True where the name has addresses.
+    fn has(&self, name: &str) -> bool {
+        self.served.contains_key(&(name.to_owned(), 1, String::new()))
+    }
+
     /// What is served, one line an RRset.
     fn lines(&self) -> Vec<String> {
-        self.served.iter().map(|((owner, number), text)| format!("{owner} {} {text}", rtype::show(*number))).collect()
+        let line = |((owner, number, view), text): (&(String, u16, String), &String)| {
+            format!("{owner}{view} {} {text}", rtype::show(*number))
+        };
+        self.served.iter().map(line).collect()
     }
 
     /// Applies to an empty model and gives what is served.
@@ -324,13 +375,13 @@ fn names_with_too_much_below_them_are_not_answered() {
     let mut tried = Tried::skydns();
     let key = |number: usize| format!("/skydns/local/s/many/{number}");
     for number in 0..=OWNER_KEYS_MAX {
-        let has = tried.served.contains_key(&("many.s.local.".to_owned(), 1));
+        let has = tried.has("many.s.local.");
         assert_eq!(has, number > 0, "{number}");
         tried.apply(&[(&key(number), r#"{"host":"10.0.0.1"}"#)]);
     }
-    assert!(!tried.served.contains_key(&("many.s.local.".to_owned(), 1)));
+    assert!(!tried.has("many.s.local."));
     tried.apply(&[(&key(0), "")]);
-    assert!(tried.served.contains_key(&("many.s.local.".to_owned(), 1)), "and again when it is less");
+    assert!(tried.has("many.s.local."), "and again when it is less");
 }
 
 #[test]
@@ -375,7 +426,7 @@ fn a_page_replaces_the_keys_that_it_is_about() {
 fn ranges_are_read_once_and_nothing_beside_them() {
     let trees =
         [tree(Layout::ContainerDns, &["c.local.", "x.c.local.", "cc.local."]), tree(Layout::SkyDns, &["c.local."])];
-    let found = ranges(&trees);
+    let found = ranges(&trees, None);
     let paths: Vec<&str> = found.iter().map(|range| str::from_utf8(&range.first).unwrap()).collect();
     assert_eq!(paths, ["/containerdns/local/c", "/containerdns/local/cc", "/skydns/local/c"]);
     assert_eq!(found[0].end, b"/containerdns/local/c0");

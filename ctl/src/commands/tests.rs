@@ -1,0 +1,127 @@
+//! What a server does only when something goes wrong, played by a script: connections that break, and routes that are missing.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener};
+use std::thread::JoinHandle;
+
+use clap::{Args as _, FromArgMatches as _};
+use serde_json::json;
+
+use super::*;
+
+/// A server that gives each connection the next of these answers, and then ends it; gives what was asked.
+fn script(answers: &[&str]) -> (SocketAddr, JoinHandle<Vec<String>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let answers: Vec<String> = answers.iter().map(|answer| answer.replace('\n', "\r\n")).collect();
+    let server = std::thread::spawn(move || {
+        let mut asked = Vec::new();
+        for answer in answers {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = Vec::new();
+            let mut byte = [0];
+            while !request.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap() > 0 {
+                request.push(byte[0]);
+            }
+            asked.push(String::from_utf8(request).unwrap());
+            stream.write_all(answer.as_bytes()).unwrap();
+        }
+        asked
+    });
+    (address, server)
+}
+
+/// The command line.
+fn command() -> clap::Command {
+    Ctl::augment_args(clap::Command::new("ringdns"))
+}
+
+/// Output, errors and exit code.
+fn call(address: SocketAddr, words: &[&str]) -> (String, String, u8) {
+    let url = format!("http://{address}");
+    let matches = command().try_get_matches_from([&["ringdns", "--server", &url], words].concat()).unwrap();
+    let ctl = Ctl::from_arg_matches(&matches).unwrap();
+    let host = Host { command, read_zone: &|_, _| Ok(json!([])), environment: &|_| None };
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let code = run(&ctl, host, &mut Terminal { out: &mut out, err: &mut err });
+    (String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap(), code)
+}
+
+/// Heads of answers.
+const STREAM: &str = "HTTP/1.1 200 OK\nContent-Type: text/event-stream\nConnection: close\n\n";
+const LINES: &str = "HTTP/1.1 200 OK\nContent-Type: application/x-ndjson\nConnection: close\n\n";
+const CHUNKED: &str = "HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n";
+const MISSING: &str = "HTTP/1.1 404 Not Found\nConnection: close\n\n\
+                       {\"error\":{\"code\":\"not_found\",\"message\":\"no resource\"}}";
+
+#[test]
+fn a_route_that_the_server_does_not_have_is_told_from_a_record_that_is_not_there() {
+    for words in [&["stats"][..], &["stats", "--top", "3"], &["views"], &["export", "a."], &["watch"]] {
+        let (address, server) = script(&[MISSING]);
+        let (_, err, code) = call(address, words);
+        let asked = server.join().unwrap().remove(0);
+        let path = asked.split([' ', '?']).nth(1).unwrap();
+        assert!(err.contains(&format!("the server does not know GET {path}: it is older")), "{words:?}: {err}");
+        assert_eq!(code, 1, "{words:?}");
+    }
+}
+
+#[test]
+fn a_watch_goes_on_where_it_was() {
+    let first = format!(
+        "{STREAM}id: 3-a\n\n: nothing\n\nevent: change\nid: 4-a\ndata: {{\"generation\":4,\"zone\":\"a.\",\"owner\":\"b.a.\",\
+         \"type\":\"A\",\"rrset\":null}}\n\n"
+    );
+    let second = format!("{STREAM}event: reset\nid: 9-b\ndata: {{\"generation\":9}}\n\n");
+    let third = format!("{STREAM}event: zone\ndata: {{\"generation\":10,\"zone\":\"c.\",\"created\":true}}\n\n");
+    let (address, server) = script(&[&first, &second, &third]);
+    let (out, err, code) = call(address, &["watch", "--from", "3", "--count", "3"]);
+    let asked = server.join().unwrap();
+    assert_eq!(out, "4 a. - b.a. A\nreset: changes are missing, list anew\n10 c. zone {\"created\":true}\n");
+    assert_eq!((code, err.lines().count()), (0, 2), "{err}");
+    assert!(asked[0].starts_with("GET /api/v1/watch?from=3 ") && !asked[0].contains("last-event-id"), "{}", asked[0]);
+    assert!(asked[1].starts_with("GET /api/v1/watch ") && asked[1].contains("last-event-id: 4-a"), "{}", asked[1]);
+    assert!(asked[2].contains("last-event-id: 9-b"), "{}", asked[2]);
+}
+
+#[test]
+fn an_import_that_breaks_is_no_success() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("a.zone");
+    std::fs::write(&file, "").unwrap();
+    let words = ["import", "a.", file.to_str().unwrap()];
+    let cut = format!("{LINES}{{\"progress\":{{\"read\":5}}}}\n");
+    let refused =
+        format!("{cut}{{\"error\":{{\"code\":\"x\",\"message\":\"no\",\"field\":\"line 3\",\"remedy\":\"mend\"}}}}\n");
+    for (answer, expected, expected_code) in [
+        (cut.as_str(), "the answer ended before the import", 4),
+        (refused.as_str(), "nothing was imported: line 3: no; mend", 1),
+    ] {
+        let (address, server) = script(&[answer]);
+        let (out, err, code) = call(address, &words);
+        server.join().unwrap();
+        assert!(err.contains(expected) && out.is_empty(), "{err}");
+        assert_eq!(code, expected_code);
+    }
+}
+
+#[test]
+fn an_export_that_breaks_leaves_the_file_as_it_was() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("a.zone");
+    std::fs::write(&file, "old").unwrap();
+    let (address, server) = script(&[&format!("{CHUNKED}3\nnew\n"), &format!("{CHUNKED}3\nnew\n0\n\n")]);
+    let words = ["export", "a.", "--out", file.to_str().unwrap()];
+    let (_, err, code) = call(address, &words);
+    assert!(code == 4 && err.contains("the zone was cut off"), "{err}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "old");
+    assert_eq!(call(address, &words).2, 0);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "new");
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "nothing is left beside it");
+    server.join().unwrap();
+}
+
+#[test]
+fn the_command_line_is_right_in_itself() {
+    command().debug_assert();
+}

@@ -1,0 +1,120 @@
+//! SkyDNS itself: the JSON object that it keeps in etcd, and the variables that it is started with.
+
+use super::Options;
+use super::common::{EtcdKeys, Lack, NO_FORWARDING, etcd, lack, port, switch, zones};
+use super::draft::{Draft, Value};
+use super::settings::{Setting, Settings};
+
+/// The tree of records.
+const TREE: &str = "[[etcd_tree]]";
+
+/// TTL in seconds of messages without one.
+const TTL_SECONDS: i64 = 3600;
+
+/// Longest TTL (RFC 2181 section 8).
+const TTL_SECONDS_MAX: i64 = 0x7fff_ffff;
+
+/// Why there is no cache to size.
+const NO_CACHE: &str = "there is no cache to size: every name is held in memory";
+
+/// Keys that nothing takes the place of.
+const LACKS: &[Lack] = &[
+    ("", "no_rec", "[dns]", "nothing is ever forwarded"),
+    ("", "ndot", "[dns]", "nothing is ever forwarded"),
+    ("", "SKYDNS_NDOTS", "[dns]", "nothing is ever forwarded"),
+    ("", "ns_rotate", "[dns]", "nothing is ever forwarded"),
+    ("", "read_timeout", "[dns]", "no upstream is waited for; [sockets] has the limits of clients' connections"),
+    ("", "scache", "[dns]", NO_CACHE),
+    ("", "rcache", "[dns]", NO_CACHE),
+    ("", "rcache_ttl", "[dns]", NO_CACHE),
+    ("", "dnssec", TREE, "answers are not signed; clients that check signatures must not expect them for these zones"),
+    ("", "hostmaster", TREE, "SOA records of zones from etcd are made by RingDNS; a zone of the store has its own"),
+    ("", "min_ttl", TREE, "the time of negative answers is that of the zone's SOA record, which RingDNS makes"),
+    ("", "local", TREE, "local.dns of the zone is not answered; make it a record of the zone"),
+    ("", "priority", TREE, "a message without priority has 10, as in SkyDNS unless it is told otherwise"),
+    ("", "systemd", "[sockets]", "sockets are not taken from systemd; name the addresses in [sockets] listen"),
+    ("", "SKYDNS_SYSTEMD", "[sockets]", "sockets are not taken from systemd; name the addresses in [sockets] listen"),
+    ("", "PROMETHEUS_PORT", "[admin]", "metrics are at /metrics of [admin] listen, under names of RingDNS's own"),
+    ("", "PROMETHEUS_PATH", "[admin]", "as PROMETHEUS_PORT"),
+    ("", "PROMETHEUS_NAMESPACE", "[admin]", "as PROMETHEUS_PORT"),
+    ("", "PROMETHEUS_SUBSYSTEM", "[admin]", "as PROMETHEUS_PORT"),
+];
+
+/// Reads either.
+pub(super) fn import(settings: &mut Settings, options: &Options, draft: &mut Draft) {
+    let listen = settings.take_any(&[""], &["dns_addr", "SKYDNS_ADDR"]);
+    port(draft, options, listen.as_ref(), "127.0.0.1:53");
+    members(settings, draft);
+    let key = "skydns";
+    draft.set_in(TREE, key, "layout", Value::text("skydns"), None);
+    if let Some(prefix) = settings.take(&[""], "SKYDNS_PATH_PREFIX").filter(|setting| !setting.value.is_empty()) {
+        let path = format!("/{}", prefix.value.trim_matches('/'));
+        draft.set_in(TREE, key, "prefix", Value::text(path), Some(&prefix));
+    }
+    let domain = settings.take_any(&[""], &["domain", "SKYDNS_DOMAIN"]).filter(|setting| !setting.value.is_empty());
+    let zones = match &domain {
+        Some(setting) => zones(draft, TREE, setting, &[',']),
+        None => vec!["skydns.local.".to_owned()],
+    };
+    draft.set_in(TREE, key, "zones", Value::Texts(zones), domain.as_ref());
+    let words = "questions with the labels \"*\" and \"any\" are answered once wildcard_names_max says how many names that may \
+                 take; conf/example.toml tells how to reckon it";
+    draft.comment(TREE, key, words);
+    ttl(settings.take(&[""], "ttl").as_ref(), draft);
+    order(settings.take(&[""], "round_robin").as_ref(), draft);
+    let upstreams = settings.take_any(&[""], &["nameservers", "SKYDNS_NAMESERVERS"]);
+    match upstreams.filter(|setting| !setting.value.is_empty()) {
+        Some(setting) => draft.lacks("[dns]", &setting, NO_FORWARDING),
+        None => draft.comment(
+            "[dns]",
+            "",
+            &format!("the original forwards to the servers of /etc/resolv.conf; no counterpart: {NO_FORWARDING}"),
+        ),
+    }
+    lack(settings, draft, LACKS);
+}
+
+/// The members of etcd, and who may read them. The object in etcd does not name them.
+fn members(settings: &mut Settings, draft: &mut Draft) {
+    if settings.value("ETCD_MACHINES").is_none() && draft.has("[etcd]", "endpoints") {
+        return;
+    }
+    if settings.value("ETCD_MACHINES").is_none() {
+        draft.comment("[etcd]", "", "the file does not name the members of etcd; this is SkyDNS's own default");
+        let endpoints = Value::Texts(vec!["http://127.0.0.1:2379".to_owned()]);
+        draft.set("[etcd]", "endpoints", endpoints, None);
+    } else {
+        let files = ["ETCD_TLSPEM", "ETCD_TLSKEY", "ETCD_CACERT"];
+        etcd(settings, draft, &EtcdKeys { sections: &[""], servers: "ETCD_MACHINES", files });
+    }
+    let user = settings.take(&[""], "ETCD_USERNAME").filter(|setting| !setting.value.is_empty());
+    let password =
+        settings.take(&[""], "ETCD_PASSWORD").map(Setting::secret).filter(|setting| !setting.value.is_empty());
+    match (user, password) {
+        (Some(user), Some(password)) => {
+            draft.set("[etcd]", "user", Value::text(user.value.clone()), Some(&user));
+            draft.secret("[etcd]", "password_file", "etcd.password", &password);
+        }
+        (None, None) => {}
+        (user, password) => {
+            for setting in user.iter().chain(&password) {
+                draft.remark("[etcd]", setting, "not taken: user and password are needed together");
+            }
+        }
+    }
+}
+
+/// The TTL of messages without one.
+fn ttl(setting: Option<&Setting>, draft: &mut Draft) {
+    let seconds = setting.and_then(|setting| setting.value.parse::<i64>().ok());
+    let seconds = seconds.unwrap_or(TTL_SECONDS).clamp(0, TTL_SECONDS_MAX);
+    draft.set_in(TREE, "skydns", "ttl_seconds", Value::Number(seconds), setting);
+}
+
+/// The order of addresses, which SkyDNS shuffles unless it is told otherwise.
+fn order(setting: Option<&Setting>, draft: &mut Draft) {
+    let shuffles = setting.is_none_or(|setting| switch(Some(setting), TREE, draft));
+    if shuffles {
+        draft.set_in(TREE, "skydns", "answers", Value::text("rotate"), setting);
+    }
+}
