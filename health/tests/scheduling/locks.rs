@@ -94,7 +94,7 @@ fn a_write_that_was_held_up_on_its_way_is_refused() {
     scene.put_targets(1);
     let way = HeldWay::to(scene.etcd.members[0].port);
     // It waits for its answer as long as we like; its lease does not.
-    let late = scene.thread("late", way.port, "");
+    let late = scene.patient_thread("late", way.port);
     scene.wait_assigned(1, &[&agent]);
     way.hold();
     let key = format!("{ROOT}/status/10.9.9.9");

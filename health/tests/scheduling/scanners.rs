@@ -44,28 +44,33 @@ impl Drop for Members {
     }
 }
 
+/// Makes states of addresses of this machine.
+fn put_targets(scene: &Scene, count: usize) {
+    let state = |number: usize| {
+        (format!("{ROOT}/status/127.9.{}.{}", number / 250, number % 250 + 1), r#"{"cluster":"c1"}"#.to_owned())
+    };
+    scene.etcd.put_all(&(0..count).map(state).collect::<Vec<_>>());
+}
+
 /// Waits until every state is this one, and nothing else of them has changed.
 #[track_caller]
-fn wait_for_all(scene: &Scene, word: &str) {
+fn wait_for_all(scene: &Scene, count: usize, word: &str) {
     wait_until(&format!("every target is {word}"), || {
         let states = scene.read("status");
-        states.len() == TARGETS && states.values().all(|(state, _)| state["status"] == word && state["cluster"] == "c1")
+        states.len() == count && states.values().all(|(state, _)| state["status"] == word && state["cluster"] == "c1")
     });
 }
 
 #[test]
 fn every_target_is_checked_again_after_scanners_and_leaders_are_killed() {
     let scene = Scene::start();
-    let state = |number: usize| {
-        (format!("{ROOT}/status/127.9.{}.{}", number / 250, number % 250 + 1), r#"{"cluster":"c1"}"#.to_owned())
-    };
-    scene.etcd.put_all(&(0..TARGETS).map(state).collect::<Vec<_>>());
+    put_targets(&scene, TARGETS);
     let listener = TcpListener::bind("0.0.0.0:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let members = Members::start(listener);
     let mut scanners = ["a", "b", "c"].map(|name| scene.scanner(name, port)).into_iter().collect::<Vec<_>>();
     let mut schedulers = ["s1", "s2"].map(|name| scene.process(name)).into_iter().collect::<Vec<_>>();
-    wait_for_all(&scene, "UP");
+    wait_for_all(&scene, TARGETS, "UP");
 
     // Nothing changes, so nothing is written.
     let revision = scene.revision();
@@ -76,11 +81,34 @@ fn every_target_is_checked_again_after_scanners_and_leaders_are_killed() {
     let leader = scene.leader().unwrap();
     schedulers.retain(|scheduler| scheduler.name != leader);
     drop((scanners.remove(0), members));
-    wait_for_all(&scene, "DOWN");
+    wait_for_all(&scene, TARGETS, "DOWN");
 
     // The last scanner sees them all come back.
     drop(scanners.remove(0));
     let _members = Members::start(TcpListener::bind(("0.0.0.0", port)).unwrap());
-    wait_for_all(&scene, "UP");
+    wait_for_all(&scene, TARGETS, "UP");
     assert!(scene.assignments().values().all(|agent| *agent == scanners[0].name));
+}
+
+#[test]
+fn several_scanners_agree_on_each_target() {
+    const FEW: usize = 50;
+    let scene = Scene::start();
+    put_targets(&scene, FEW);
+    let listener = TcpListener::bind("0.0.0.0:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let members = Members::start(listener);
+    let mut scanners = ["a", "b", "c"].map(|name| scene.scanner(name, port)).into_iter().collect::<Vec<_>>();
+    let _scheduler = scene.thread("s1", scene.etcd.members[0].port, "replicas = 3\nquorum = 2");
+    wait_for_all(&scene, FEW, "UP");
+    drop(members);
+    wait_for_all(&scene, FEW, "DOWN");
+    assert!(scene.read("job/ipaddress").values().all(|(job, _)| job["agents"].as_array().map(Vec::len) == Some(3)));
+
+    // Two are left, and then one, which has nobody to agree with.
+    drop(scanners.remove(0));
+    let members = Members::start(TcpListener::bind(("0.0.0.0", port)).unwrap());
+    wait_for_all(&scene, FEW, "UP");
+    drop((scanners.remove(0), members));
+    wait_for_all(&scene, FEW, "DOWN");
 }

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use etcd_client::{Client, Error, GetOptions, PutOptions};
 use ringdns_controlplane::config::health::RoleConfig;
 use ringdns_health::scanner::Scanner;
+use ringdns_health::scheduler::rendezvous::Agents;
 use ringdns_health::scheduler::{Scheduler, SchedulerState};
 use serde_json::Value;
 use tokio::sync::oneshot;
@@ -87,13 +88,14 @@ impl Scene {
         jobs.into_iter().map(|(key, (job, _))| (key, job["agent_name"].as_str().unwrap().to_owned())).collect()
     }
 
-    /// Waits until that many targets have each one of these agents, and says which.
+    /// Waits until that many targets have each the one of these agents that it should have, and says which.
     #[track_caller]
     pub fn wait_assigned(&self, count: usize, agents: &[&Agent]) -> BTreeMap<String, String> {
+        let live = Agents::new(agents.iter().map(|agent| agent.name.as_str().into()));
         let mut found = BTreeMap::new();
         wait_until("every target has a live agent", || {
             found = self.assignments();
-            found.len() == count && found.values().all(|name| agents.iter().any(|agent| agent.name == *name))
+            found.len() == count && found.iter().all(|(target, agent)| *live.chosen(target, 1)[0] == **agent)
         });
         found
     }
@@ -142,7 +144,14 @@ impl Scene {
 
     /// Starts a scheduler in a thread.
     pub fn thread(&self, name: &str, port: u16, scheduler: &str) -> Thread {
-        Thread::start(&self.configure(name, port, scheduler))
+        Thread::start(&RoleConfig::load(&self.configure(name, port, scheduler)).unwrap())
+    }
+
+    /// Starts a scheduler in a thread that waits for etcd's answers as long as it takes.
+    pub fn patient_thread(&self, name: &str, port: u16) -> Thread {
+        let mut config = RoleConfig::load(&self.configure(name, port, "")).unwrap();
+        config.etcd.timeout = PATIENCE;
+        Thread::start(&config)
     }
 }
 
@@ -216,8 +225,7 @@ pub struct Thread {
 
 impl Thread {
     /// Starts it.
-    fn start(path: &Path) -> Self {
-        let config = RoleConfig::load(path).unwrap();
+    fn start(config: &RoleConfig) -> Self {
         let scheduler = Scheduler::new(&config.etcd, &config.health);
         let (state, (stop, stopped)) = (scheduler.state(), oneshot::channel());
         let thread = std::thread::spawn(move || {
