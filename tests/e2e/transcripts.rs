@@ -3,10 +3,12 @@
 //! A transcript is text: a line that begins with `$ ` is a command for the shell, and what follows up to the next is all that
 //! it prints. Lines that begin with `#` before the first command are for people.
 
+use std::os::unix::fs::symlink;
 use std::process::Command;
 use std::time::Duration;
 
 use harness::process::{finish, run};
+use harness::server::{TOKEN, binary};
 use harness::{Setup, turn};
 
 /// Longest that one command may take, `nslookup`'s own retries included.
@@ -39,8 +41,15 @@ fn replay(tables: &str, transcript: &str) {
     let mut setup = Setup::new();
     setup.more = tables.to_owned();
     let _server = setup.start();
+    for name in ["ringdns", "containerdns-apicmd", "skydns-apicmd"] {
+        symlink(binary(), setup.path(name)).expect("a writable folder");
+    }
+    let folder = setup.path("");
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap_or_default());
     for (command, expected) in steps(transcript) {
-        let finished = finish(Command::new("sh").args(["-c", &command]), TIME_MAX);
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &command]).current_dir(&folder).env("PATH", &path).env("RINGDNS_TOKEN", TOKEN);
+        let finished = finish(&mut shell, TIME_MAX);
         let printed = finished.stdout + &finished.stderr;
         assert_eq!(printed, expected, "$ {command}");
     }
@@ -59,6 +68,16 @@ fn the_examples_of_the_first_generation_print_what_they_printed() {
 #[test]
 fn the_examples_of_kdns_print_what_they_printed() {
     replay(TABLES, include_str!("transcripts/kdns.txt"));
+}
+
+#[test]
+fn the_record_client_does_what_it_did() {
+    replay(TABLES, include_str!("transcripts/apicmd.txt"));
+}
+
+#[test]
+fn a_server_is_managed_from_a_shell() {
+    replay(TABLES, include_str!("transcripts/ctl.txt"));
 }
 
 #[test]
