@@ -4,6 +4,7 @@
 
 mod devices;
 mod doctor;
+mod health;
 mod kernel;
 mod load;
 mod malformed;
