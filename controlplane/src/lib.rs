@@ -9,6 +9,7 @@
 //! answers DNS from it over the kernel's own sockets.
 
 pub mod api;
+mod body;
 pub mod canonical;
 mod check;
 pub mod compat;

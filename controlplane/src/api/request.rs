@@ -1,13 +1,12 @@
 //! What a request carries beside its path: the query string, the body, and what it expects to find.
 
-use std::time::Duration;
-
-use futures_util::{Stream, StreamExt as _};
+use futures_util::Stream;
 use warp::http::HeaderMap;
 
 use super::access::Caller;
 use super::error::ApiError;
 use super::route::{self, Endpoint};
+use crate::body::{self, BodyError};
 use crate::store::{Condition, Tags, Wait};
 
 /// Largest body in bytes: the largest RRset with every byte written as `\DDD`, and some room.
@@ -18,9 +17,6 @@ const TRANSACTION_BYTES_MAX: usize = 16 << 20;
 
 /// Largest body of an import in bytes: some ten million records.
 const IMPORT_BYTES_MAX: usize = 1 << 30;
-
-/// A client that sends nothing of its body for so long is given up: it may hold what others wait for.
-const STALLED_AFTER: Duration = Duration::from_secs(30);
 
 /// JSON, where nothing else is taken.
 pub(super) const JSON: &str = "application/json";
@@ -167,24 +163,14 @@ pub(super) async fn read_body(
     if announced.is_some_and(|length| length > bytes_max as u64) {
         return Err(too_large());
     }
-    let mut bytes = Vec::new();
-    let mut body = std::pin::pin!(body);
-    let stalled = |_| {
-        let message = format!("nothing has come for {} seconds", STALLED_AFTER.as_secs());
-        ApiError::new(408, "body_stalled", message).remedy("send the body in one go")
-    };
-    while let Some(piece) = tokio::time::timeout(STALLED_AFTER, body.next()).await.map_err(stalled)? {
-        let mut piece = piece.map_err(|error| ApiError::new(400, "body_cut_off", error.to_string()))?;
-        if bytes.len() + piece.remaining() > bytes_max {
-            return Err(too_large());
+    let bytes = body::read(body, bytes_max).await.map_err(|error| match &error {
+        BodyError::TooLarge => too_large(),
+        BodyError::Stalled => {
+            let message = format!("nothing has come for {} seconds", body::STALLED_AFTER.as_secs());
+            ApiError::new(error.status(), "body_stalled", message).remedy("send the body in one go")
         }
-        while piece.has_remaining() {
-            let chunk = piece.chunk();
-            let length = chunk.len();
-            bytes.extend_from_slice(chunk);
-            piece.advance(length);
-        }
-    }
+        BodyError::CutOff(cause) => ApiError::new(error.status(), "body_cut_off", cause.clone()),
+    })?;
     let media_type = media_type(headers);
     let is_taken = media_type.eq_ignore_ascii_case(JSON)
         || (endpoint == Endpoint::Import && media_type.eq_ignore_ascii_case(ZONE_FILE));

@@ -20,12 +20,13 @@ mod write;
 use std::future::Future;
 use std::sync::Arc;
 
-use futures_util::{Stream, StreamExt as _};
+use futures_util::Stream;
 use ringdns_engine::name::WireName;
 use tokio::net::TcpListener;
 use warp::Filter as _;
 use warp::http::{Method, Response};
 
+use crate::body;
 use crate::config::ContainerdnsApiConfig;
 use crate::reload::Settings;
 use crate::store::{StoreHandle, Write, WriteError};
@@ -35,7 +36,7 @@ use request::{Body, Parameters};
 use write::Order;
 
 /// Largest body in bytes.
-const BODY_BYTES_MAX: usize = 1 << 20;
+pub(super) const BODY_BYTES_MAX: usize = 1 << 20;
 
 /// The user who sees everybody's records.
 const USER_OF_KUBERNETES: &str = "k8sSvc";
@@ -194,7 +195,10 @@ impl Service {
         if domain.is_empty() && order.is_some() {
             return (405, String::new());
         }
-        let Ok(bytes) = read_body(body).await else { return (413, String::new()) };
+        let bytes = match body::read(body, BODY_BYTES_MAX).await {
+            Ok(bytes) => bytes,
+            Err(error) => return (error.status(), String::new()),
+        };
         let Ok(domain) = percent_encoding::percent_decode_str(domain).decode_utf8() else {
             return line(reply::NOT_SUFFIX);
         };
@@ -305,22 +309,4 @@ pub(super) fn respond((status, body): Answer) -> Response<String> {
     }
     // Names and values are ours; a response that could not be built would be a mistake here, not the client's.
     builder.body(body).unwrap_or_default()
-}
-
-/// Reads a body; an error where it is too large or cut off.
-pub(super) async fn read_body(body: impl Stream<Item = Result<impl warp::Buf, warp::Error>>) -> Result<Vec<u8>, ()> {
-    let mut bytes = Vec::new();
-    let mut body = std::pin::pin!(body);
-    while let Some(piece) = body.next().await {
-        let mut piece = piece.map_err(drop)?;
-        if bytes.len() + piece.remaining() > BODY_BYTES_MAX {
-            return Err(());
-        }
-        while piece.has_remaining() {
-            let chunk = piece.chunk().to_vec();
-            piece.advance(chunk.len());
-            bytes.extend_from_slice(&chunk);
-        }
-    }
-    Ok(bytes)
 }

@@ -19,8 +19,9 @@ use warp::Filter as _;
 use warp::http::Method;
 
 use super::containerdns::request::Parameters;
-use super::containerdns::{Answer, line, not_found, read_body, reply, respond};
+use super::containerdns::{Answer, BODY_BYTES_MAX, line, not_found, reply, respond};
 use crate::api::Context;
+use crate::body;
 use crate::config::Token;
 use crate::state::now_ms;
 use crate::stats::{TOP_MAX, rfc3339};
@@ -99,7 +100,10 @@ impl Service {
         if !is_known {
             return not_found();
         }
-        let Ok(bytes) = read_body(body).await else { return (413, String::new()) };
+        let bytes = match body::read(body, BODY_BYTES_MAX).await {
+            Ok(bytes) => bytes,
+            Err(error) => return (error.status(), String::new()),
+        };
         let mut token = Parameters::parse(query).token;
         if token.is_empty() && content_type.is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded")) {
             token = Parameters::parse(&String::from_utf8_lossy(&bytes)).token;

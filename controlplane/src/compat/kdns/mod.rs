@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use data_encoding::BASE64;
-use futures_util::{Stream, StreamExt as _};
+use futures_util::Stream;
 use ringdns_engine::counters::Counters;
 use ringdns_engine::name::WireName;
 use serde::Serialize;
@@ -27,6 +27,7 @@ use tokio::sync::{Semaphore, watch};
 use warp::Filter as _;
 use warp::http::{HeaderMap, Method, Response};
 
+use crate::body;
 use crate::config::KdnsApiConfig;
 use crate::reload::Settings;
 use crate::sockets::Monitor;
@@ -208,8 +209,12 @@ impl Service {
         // Without a length nobody knows how large it becomes.
         let is_large = large.map_or(headers.contains_key("transfer-encoding"), |length| length >= LARGE_BODY_BYTES);
         let _leave = if is_large { self.large_bodies.acquire().await.ok() } else { None };
-        let Ok(bytes) = read_body(body).await else {
-            return Answer::new(413, format!("the body is cut off, or larger than {BODY_BYTES_MAX} bytes\n"));
+        let bytes = match body::read(body, BODY_BYTES_MAX).await {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                let words = format!("the body is cut off, stalled, or larger than {BODY_BYTES_MAX} bytes\n");
+                return Answer::new(error.status(), words);
+            }
         };
         match (kind, path) {
             (_, "/kdns/domain") => self.edit_records(kind, Wanted::one(&bytes)).await,
@@ -390,23 +395,4 @@ fn respond(answer: Answer) -> Response<String> {
     }
     // Headers and texts are ours; a response that could not be built would be a mistake here, not the client's.
     builder.body(answer.body).unwrap_or_default()
-}
-
-/// Reads a body; an error where it is too large or cut off.
-async fn read_body(body: impl Stream<Item = Result<impl warp::Buf, warp::Error>>) -> Result<Vec<u8>, ()> {
-    let mut bytes = Vec::new();
-    let mut body = std::pin::pin!(body);
-    while let Some(piece) = body.next().await {
-        let mut piece = piece.map_err(drop)?;
-        if bytes.len() + piece.remaining() > BODY_BYTES_MAX {
-            return Err(());
-        }
-        while piece.has_remaining() {
-            let chunk = piece.chunk();
-            let taken = chunk.len();
-            bytes.extend_from_slice(chunk);
-            piece.advance(taken);
-        }
-    }
-    Ok(bytes)
 }
