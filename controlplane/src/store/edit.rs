@@ -72,10 +72,21 @@ pub(crate) trait Look {
         rtype: u16,
         view: Option<&str>,
     ) -> Result<Option<Rrset>, WriteError> {
-        let key = rrset_key(apex, owner, rtype, view);
-        let value = self.rrsets().get(key.as_slice()).stored()?;
-        Ok(value.and_then(|value| rrset_of(&key, value.value())).map(|(_, rrset)| rrset))
+        find_rrset(self.rrsets(), apex, owner, rtype, view)
     }
+}
+
+/// An RRset of a table.
+pub(super) fn find_rrset(
+    rrsets: &impl ReadableTable<&'static [u8], &'static [u8]>,
+    apex: &WireName,
+    owner: &WireName,
+    rtype: u16,
+    view: Option<&str>,
+) -> Result<Option<Rrset>, WriteError> {
+    let key = rrset_key(apex, owner, rtype, view);
+    let value = rrsets.get(key.as_slice()).stored()?;
+    Ok(value.and_then(|value| rrset_of(&key, value.value())).map(|(_, rrset)| rrset))
 }
 
 /// Where an edit works.

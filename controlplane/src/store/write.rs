@@ -11,10 +11,10 @@ use ringdns_engine::snapshot::Snapshot;
 use ringdns_engine::snapshot::edit::{EditError, Editor, RrsetSpec};
 
 use super::apex::zone_records;
-use super::edit::Edit;
+use super::edit::{Edit, find_rrset};
 use super::etcd::{Kind, Log, Logged};
 use super::schema::{
-    META, RRSETS, VIEWS, ZONES, after, mark_format, owner_key, rrset_key, rrset_of, rrset_value, split_rrset_key,
+    META, RRSETS, VIEWS, ZONES, after, mark_format, owner_key, rrset_key, rrset_value, split_rrset_key,
 };
 use super::view::VIEWS_MAX;
 use crate::canonical::name_key;
@@ -280,9 +280,7 @@ impl<'t> Tables<'t> {
         rtype: u16,
         view: Option<&str>,
     ) -> Result<Option<Rrset>, WriteError> {
-        let key = rrset_key(apex, owner, rtype, view);
-        let value = self.rrsets.get(key.as_slice()).stored()?;
-        Ok(value.and_then(|value| rrset_of(&key, value.value())).map(|(_, rrset)| rrset))
+        find_rrset(&*self.rrsets, apex, owner, rtype, view)
     }
 
     /// Writes an RRset that was checked.
