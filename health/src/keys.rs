@@ -120,17 +120,22 @@ fn last_part<'a>(key: &'a str, path: &str) -> Option<&'a str> {
 pub(crate) mod tests {
     use super::*;
 
-    /// The keys of a generation, by the paths that the packages are shipped with.
-    pub(crate) fn keys(generation: KeyGeneration) -> Keys {
+    /// Where the packages are shipped to have things.
+    pub(crate) fn shipped(generation: KeyGeneration) -> KeysConfig {
         let path = |name: &str| format!("/containerdns/monitor/{name}");
-        Keys::new(&KeysConfig {
+        KeysConfig {
             generation,
             status_path: path("status"),
             job_path: path("job"),
             lock_path: path("lock"),
             agent_path: path("agent"),
             observation_path: path("observation"),
-        })
+        }
+    }
+
+    /// The keys of a generation, by the paths that the packages are shipped with.
+    pub(crate) fn keys(generation: KeyGeneration) -> Keys {
+        Keys::new(&shipped(generation))
     }
 
     #[test]

@@ -15,7 +15,7 @@ use harness::dig::dig;
 use harness::link::addresses::SERVED4;
 use harness::process::{finish, run};
 use harness::server::binary;
-use harness::{Setup, turn, wait_for};
+use harness::{Server, Setup, turn, wait_for};
 
 /// Longest for anything that is to come: nothing here is about speed.
 const TIME_MAX: Duration = Duration::from_secs(60);
@@ -131,22 +131,23 @@ fn start_etcd(setup: &Setup) -> Process {
     etcd
 }
 
-/// Makes the name with all members over the record interface.
-fn make_name() {
+/// Starts etcd and the server in this namespace, and makes the name with all members over the record interface.
+fn start() -> (Setup, (Server, Process)) {
+    let mut setup = Setup::new();
+    setup.more = TABLES.to_owned();
+    let etcd = start_etcd(&setup);
+    let server = setup.start();
     let ips = MEMBERS.map(|member| format!("\"{member}\"")).join(",");
     let body = format!("{{\"type\":\"A\",\"ips\":[{ips}]}}");
     let url = format!("http://127.0.0.1:9001/containerdns/api/{NAME}?user=u1&token=123456789");
     assert_eq!(run("curl", &["-s", "-X", "POST", "-d", &body, &url]), "OK\n");
+    (setup, (server, etcd))
 }
 
 #[test]
 fn an_address_that_a_key_says_is_down_is_not_answered() {
     let _turn = turn();
-    let mut setup = Setup::new();
-    setup.more = TABLES.to_owned();
-    let _etcd = start_etcd(&setup);
-    let _server = setup.start();
-    make_name();
+    let (_setup, _running) = start();
     assert_eq!(answered().len(), 3, "what is answered OK is on the wire");
     put_state(MEMBERS[0], "{\"status\":\"DOWN\"}");
     wait_until_answered(&MEMBERS[1..]);
@@ -164,11 +165,7 @@ fn an_address_that_a_key_says_is_down_is_not_answered() {
 #[test]
 fn listeners_that_close_leave_the_answers_and_come_back() {
     let _turn = turn();
-    let mut setup = Setup::new();
-    setup.more = TABLES.to_owned();
-    let _etcd = start_etcd(&setup);
-    let _server = setup.start();
-    make_name();
+    let (setup, _running) = start();
     let first = Listener::open(MEMBERS[0]);
     let second = Listener::open(MEMBERS[1]);
     let (program, config) = (binary().display().to_string(), setup.path("ringdns.toml").display().to_string());

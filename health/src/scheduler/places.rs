@@ -148,6 +148,7 @@ pub(super) mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::keys::tests::shipped as keys;
 
     /// A scheduler of everything.
     pub(in crate::scheduler) fn config() -> SchedulerConfig {
@@ -164,19 +165,6 @@ pub(super) mod tests {
             replicas: 2,
             quorum: 2,
             writes_per_second: 500,
-        }
-    }
-
-    /// Where the packages are shipped to have things.
-    pub(in crate::scheduler) fn keys(generation: KeyGeneration) -> KeysConfig {
-        let path = |name: &str| format!("/containerdns/monitor/{name}");
-        KeysConfig {
-            generation,
-            status_path: path("status"),
-            job_path: path("job"),
-            lock_path: path("lock"),
-            agent_path: path("agent"),
-            observation_path: path("observation"),
         }
     }
 

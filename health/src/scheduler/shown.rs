@@ -101,8 +101,9 @@ mod tests {
     use super::super::board::{Board, Stored, Update};
     use super::super::fence::{Outcome, Write};
     use super::super::places::Places;
-    use super::super::places::tests::{config, keys};
+    use super::super::places::tests::config;
     use super::*;
+    use crate::keys::tests::shipped as keys;
 
     /// The state of a scheduler that knows these keys.
     fn state(pairs: &[(&str, &str)]) -> SchedulerState {

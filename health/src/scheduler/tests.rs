@@ -10,9 +10,10 @@ use serde_json::{Value, json};
 use super::board::{Board, Stored, Update};
 use super::fence::Write;
 use super::places::Places;
-use super::places::tests::{config, keys};
+use super::places::tests::config;
 use super::plan::{self, Aim};
 use crate::clock;
+use crate::keys::tests::shipped as keys;
 
 /// Where the packages keep their keys.
 const ROOT: &str = "/containerdns/monitor";
