@@ -121,7 +121,7 @@ pub fn run(path: &Path, build: BuildInfo) -> Result<(), RunError> {
         .collect();
     let workers_count = workers.len();
     let mut notifier = Notifier::from_environment(counters.clone());
-    let control = ControlPlane::start(&config, answering.sockets(&config), counters, publisher, build)?;
+    let control = ControlPlane::start(&config, answering.sockets(&config), counters, publisher, build, Vec::new())?;
     warn_without_tcp(&config, &control);
     let kernel_path = interfaces.start()?;
     let scanner = health::beside(&config)?;

@@ -20,6 +20,7 @@ use crate::cycle::{Cycle, RECLAIM_INTERVAL};
 use crate::etcd::reach::Served;
 use crate::etcd::source::EtcdSource;
 use crate::etcd::state::EtcdState;
+use crate::guest::Guest;
 use crate::health::Table;
 use crate::interfaces::{Addresses, Interfaces, Listeners};
 use crate::metrics::Metrics;
@@ -40,11 +41,8 @@ const RUNTIME_THREADS: usize = 2;
 /// How long requests that are under way may take once the end has come.
 const DRAIN_SECONDS: u64 = 5;
 
-/// The sources in order of priority: the first wins.
+/// The sources that are always there, in order of priority: the first wins.
 const SOURCES: [&str; 2] = ["store", "zone_files"];
-
-/// The same with etcd.
-const SOURCES_WITH_ETCD: [&str; 3] = ["store", "zone_files", "etcd"];
 
 /// The number of the store's source.
 pub(crate) const STORE: u8 = 0;
@@ -163,6 +161,7 @@ impl ControlPlane {
         counters: Vec<Arc<Counters>>,
         mut publisher: Publisher,
         build: BuildInfo,
+        guests: Vec<Box<dyn Guest>>,
     ) -> Result<Self, StartError> {
         let store = Store::open(&config.store.path)?;
         store.attach(config.store.etcd.as_ref())?;
@@ -178,8 +177,9 @@ impl ControlPlane {
         let files = config.zone_files.iter().map(ZoneFileState::new);
         let settings = Arc::new(Settings::new(config));
         let views = publish_views(&config.views, &mut publisher);
-        let names: &[&'static str] = if read.is_some() { &SOURCES_WITH_ETCD } else { &SOURCES };
-        let state = Arc::new(State::new(Arc::clone(publisher.current()), names, views, files.collect()));
+        let names: Vec<&'static str> =
+            SOURCES.into_iter().chain(read.map(|_| "etcd")).chain(guests.iter().map(|guest| guest.name())).collect();
+        let state = Arc::new(State::new(Arc::clone(publisher.current()), &names, views, files.collect()));
         let sockets = Sockets::start(&config.sockets, sockets, &state, Duration::from_secs(DRAIN_SECONDS))?;
         let (events, waiting) = source::queue();
         let clients = (ZONE_FILES, zone_file::clients(&config.views));
@@ -203,6 +203,11 @@ impl ControlPlane {
             tasks.push(spawn_source(&runtime, &state, 2, etcd, &events));
             served = Some(Served::new(Arc::clone(seen), 2, events.downgrade()));
         }
+        let guest_metrics = guests.iter().filter_map(|guest| guest.metrics()).collect();
+        let first = 2 + u8::from(read.is_some());
+        for (origin, guest) in (first..).zip(guests) {
+            tasks.push(spawn_guest(&runtime, &state, origin, guest, &events));
+        }
         // From here on only sources hold the queue open: when the last ends, so does the cycle.
         drop(events);
 
@@ -217,6 +222,7 @@ impl ControlPlane {
                 Arc::clone(&state),
                 Arc::clone(&settings),
                 build.clone(),
+                guest_metrics,
             ),
             state: Arc::clone(&state),
             store: writer.clone(),
@@ -361,7 +367,7 @@ fn spawn_cycle(cycle: Cycle) -> Result<JoinHandle<Publisher>, StartError> {
     builder.spawn(move || cycle.run()).map_err(StartError::Thread)
 }
 
-/// Starts a source; one that fails is told in the log and by `/ready`, and what it said stays served.
+/// Starts a source of this crate: see [`supervise`].
 fn spawn_source<S: Source>(
     runtime: &Runtime,
     state: &Arc<State>,
@@ -369,10 +375,30 @@ fn spawn_source<S: Source>(
     source: S,
     events: &mpsc::Sender<source::Event>,
 ) -> AbortHandle {
-    let sink = Sink::new(origin, events.clone());
+    supervise(runtime, state, origin, source.run(Sink::new(origin, events.clone())))
+}
+
+/// Starts a source of another crate: see [`supervise`].
+fn spawn_guest(
+    runtime: &Runtime,
+    state: &Arc<State>,
+    origin: u8,
+    guest: Box<dyn Guest>,
+    events: &mpsc::Sender<source::Event>,
+) -> AbortHandle {
+    supervise(runtime, state, origin, guest.run(Sink::new(origin, events.clone())))
+}
+
+/// Runs a source; one that fails is told in the log and by `/ready`, and what it said stays served.
+fn supervise<E: std::fmt::Display + Send + 'static>(
+    runtime: &Runtime,
+    state: &Arc<State>,
+    origin: u8,
+    source: impl Future<Output = Result<(), E>> + Send + 'static,
+) -> AbortHandle {
     let state = Arc::clone(state);
     let task = runtime.spawn(async move {
-        let Err(error) = source.run(sink).await else { return };
+        let Err(error) = source.await else { return };
         let Some(source) = state.sources.get(usize::from(origin)) else { return };
         tracing::error!(source = source.name, "the source ended: {error}; what it said before stays served");
         source.note_failure(error.to_string());

@@ -39,10 +39,14 @@ impl Metrics {
         state: Arc<State>,
         settings: Arc<Settings>,
         build: BuildInfo,
+        guests: Vec<Box<dyn Collector>>,
     ) -> Self {
         let mut registry = Registry::default();
         let start_seconds = now_ms() as f64 / 1000.0;
         registry.register_collector(Box::new(Reader { counters, sockets, state, settings, build, start_seconds }));
+        for guest in guests {
+            registry.register_collector(guest);
+        }
         Self { registry }
     }
 

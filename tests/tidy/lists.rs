@@ -10,6 +10,7 @@ pub const ARROWS: &[(&str, &[&str])] = &[
     // Speaks to a running server over HTTP; its tests alone start one.
     ("ringdns-ctl", &["ringdns-engine", "ringdns-controlplane"]),
     ("ringdns-health", &["ringdns-controlplane"]),
+    ("ringdns-kubernetes", &["ringdns-engine", "ringdns-controlplane", "ringdns-health"]),
     (
         "ringdns",
         &[
@@ -19,6 +20,7 @@ pub const ARROWS: &[(&str, &[&str])] = &[
             "ringdns-ctl",
             "ringdns-health",
             "ringdns-hugepages",
+            "ringdns-kubernetes",
         ],
     ),
     // The outer tests' harness runs the built server for the benches too.
@@ -29,7 +31,7 @@ pub const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// The only packages that may depend on the asynchronous runtime and what stands on it.
-pub const RUNTIME_PACKAGES: &[&str] = &["ringdns-controlplane", "ringdns-health", "ringdns"];
+pub const RUNTIME_PACKAGES: &[&str] = &["ringdns-controlplane", "ringdns-health", "ringdns-kubernetes", "ringdns"];
 
 /// The runtime and the crates that bring it along.
 pub const RUNTIME_CRATES: &[&str] =

@@ -103,7 +103,7 @@ impl Server {
             answers: answers(&config),
             names: config.stats.names,
         };
-        let plane = ControlPlane::start(&config, sockets, vec![Arc::clone(&counters)], publisher, build)?;
+        let plane = ControlPlane::start(&config, sockets, vec![Arc::clone(&counters)], publisher, build, Vec::new())?;
         let address = plane.address();
         Ok(Self { plane: Some(plane), reader, counters, address, client: Client { address } })
     }

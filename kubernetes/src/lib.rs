@@ -1,0 +1,9 @@
+//! Kubernetes as a source of records: Services, EndpointSlices, Namespaces and Pods by the letter of the DNS specification for
+//! service discovery, version 1.1.0, and where it is silent as CoreDNS answers.
+//!
+//! ```text
+//! API server --> watch --> objects, cut down --> records --> changes --> the control plane's cycle
+//! ```
+
+pub mod object;
+pub mod options;
