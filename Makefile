@@ -102,7 +102,7 @@ kill: deps ## Kill a writer of the store KILLS times (1000): what was acknowledg
 	RINGDNS_TEST_KILLS=$(KILLS) $(CARGO) test --release --locked -p ringdns-controlplane --lib -- --nocapture store::kill
 
 api-fuzz: deps ## Make REQUESTS (100000) requests from the OpenAPI document, right and broken, and check every answer
-	RINGDNS_TEST_REQUESTS=$(REQUESTS) $(CARGO) test --release --locked -p ringdns-controlplane --test openapi -- --nocapture
+	RINGDNS_TEST_REQUESTS=$(REQUESTS) $(CARGO) test --release --locked -p ringdns-controlplane --test plane -- --nocapture openapi::
 
 fmt: ## Format the code
 	$(CARGO) fmt --all
