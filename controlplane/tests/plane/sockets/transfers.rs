@@ -74,7 +74,7 @@ fn who_may_have_a_zone_is_said_and_may_change() {
     let path = host._directory.path().join("ringdns.toml");
     let listen = "[sockets]\nlisten = [\"127.0.0.1:0\"]\n";
     let config = |more: &str| {
-        let text = common::config_text(host._directory.path(), &format!("{listen}{more}"));
+        let text = crate::common::config_text(host._directory.path(), &format!("{listen}{more}"));
         Config::parse(&path, &text).unwrap()
     };
     let mut running = config(&table("example.org", "10.0.0.0/8"));
