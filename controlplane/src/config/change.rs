@@ -48,6 +48,7 @@ impl Config {
         changes.restart("etcd", &self.etcd, &new.etcd);
         self.health.compare(&new.health, &mut changes);
         changes.live("view", &mut self.views, &new.views);
+        changes.live("transfer", &mut self.transfers, &new.transfers);
         self.admin.take(&new.admin, &mut changes);
         let interfaces = (self.containerdns_api.as_ref(), new.containerdns_api.as_ref());
         ContainerdnsApiConfig::compare(interfaces.0, interfaces.1, &mut changes);
@@ -167,8 +168,9 @@ mod tests {
             ),
             ("[containerdns_api]\nlisten = \"127.0.0.1:1\"\ntoken = \"t\"", &[], &["containerdns_api.listen"]),
             (
-                "[[zone_file]]\nzone = \"a\"\npath = \"b\"\n[[view]]\nname = \"v\"\nprefixes = [\"::/0\"]",
-                &["zone_file", "view"],
+                "[[zone_file]]\nzone = \"a\"\npath = \"b\"\n[[view]]\nname = \"v\"\nprefixes = [\"::/0\"]\n\
+                 [[transfer]]\nzones = [\"*\"]\nto = [\"*\"]",
+                &["zone_file", "view", "transfer"],
                 &[],
             ),
         ] {

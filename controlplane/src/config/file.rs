@@ -97,6 +97,8 @@ pub struct V1 {
     pub alert: super::health::spec::Alert,
     /// Which clients see which view.
     pub view: Vec<Spanned<View>>,
+    /// Who may have whole zones.
+    pub transfer: Vec<Spanned<super::transfer::Transfer>>,
     /// The admin API.
     pub admin: Admin,
     /// Its tokens for some zones.
@@ -389,6 +391,8 @@ pub const KEYS: &[&str] = &[
     "alert.tries",
     "view.name",
     "view.prefixes",
+    "transfer.zones",
+    "transfer.to",
     "admin.listen",
     "admin.token_file",
     "admin.token",

@@ -18,6 +18,7 @@ mod secret;
 mod sockets;
 mod stats;
 mod store;
+mod transfer;
 mod validate;
 mod view;
 mod workers;
@@ -45,6 +46,7 @@ pub use problem::{ConfigError, Problem};
 pub use sockets::SocketsConfig;
 pub use stats::{ContainerdnsStatsConfig, StatsConfig};
 pub use store::StoreEtcdConfig;
+pub use transfer::TransferConfig;
 
 /// Everything that an operator decides, checked.
 #[derive(Clone, Debug)]
@@ -73,6 +75,8 @@ pub struct Config {
     pub health: HealthConfig,
     /// Which clients see which view; no name and no prefix twice.
     pub views: Vec<ViewConfig>,
+    /// Who may have which zones as a whole.
+    pub transfers: Vec<TransferConfig>,
     /// The admin API.
     pub admin: AdminConfig,
     /// The record interface of ContainerDNS; none: it is off.
