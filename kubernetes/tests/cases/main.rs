@@ -6,4 +6,6 @@
 mod bed;
 mod message;
 mod objects;
+mod random;
+mod rules;
 mod samples;

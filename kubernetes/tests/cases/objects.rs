@@ -124,3 +124,54 @@ pub fn namespace(object: &Object) -> Arc<str> {
     };
     Arc::clone(&key.namespace)
 }
+
+/// A Namespace.
+pub fn a_namespace(name: &str) -> Object {
+    Object::Namespace(name.into())
+}
+
+/// Ports by name, protocol and number; the name may be empty.
+fn some_ports(ports: &[(&str, Protocol, u16)]) -> Vec<Port> {
+    ports.iter().map(|&(name, protocol, number)| Port { name: name.into(), protocol, number }).collect()
+}
+
+/// A Service; without addresses it is headless. `path` is its namespace and name.
+pub fn a_service(path: &str, addresses: &[&str], ports: &[(&str, Protocol, u16)]) -> Service {
+    let (namespace, name) = path.split_once('/').unwrap();
+    Service {
+        key: key(namespace, name),
+        kind: if addresses.is_empty() { ServiceKind::Headless } else { ServiceKind::ClusterIp },
+        cluster_ips: addresses.iter().map(|address| address.parse().unwrap()).collect(),
+        external_ips: Vec::new(),
+        ingress: Vec::new(),
+        external_name: "".into(),
+        ports: some_ports(ports),
+        publish_not_ready: false,
+        has_selector: true,
+    }
+}
+
+/// An alias.
+pub fn an_alias(path: &str, target: &str) -> Service {
+    Service { kind: ServiceKind::ExternalName, external_name: target.into(), ..a_service(path, &[], &[]) }
+}
+
+/// A slice of a Service; endpoints are words of `address[=hostname][@zone]`, and `!` before one that is not ready.
+pub fn a_slice(path: &str, service: &str, ports: &[(&str, Protocol, u16)], endpoints: &str) -> Slice {
+    let (namespace, name) = path.split_once('/').unwrap();
+    let endpoint = |word: &str| {
+        let (word, zone) = word.split_once('@').unwrap_or((word, ""));
+        let (word, hostname) = word.split_once('=').unwrap_or((word, ""));
+        let address = word.trim_start_matches('!').parse().unwrap();
+        let (hostname, zone) = (hostname.into(), zone.into());
+        Endpoint { addresses: vec![address], hostname, pod: "".into(), zone, ready: !word.starts_with('!') }
+    };
+    Slice {
+        key: key(namespace, name),
+        service: service.into(),
+        cluster: "".into(),
+        ports: some_ports(ports),
+        endpoints: endpoints.split_whitespace().map(endpoint).collect(),
+        triggered_ms: None,
+    }
+}
