@@ -163,7 +163,7 @@ impl<'a> Out<'a> {
                     }
                 }
                 Err(fault) => {
-                    self.fault(word, fault, "name a zone such as cluster.local, or a network such as 10.0.0.0/8")
+                    self.fault(word, fault, "name a zone such as cluster.local, or a network such as 10.0.0.0/8");
                 }
             }
         }

@@ -17,6 +17,7 @@ mod stats;
 mod table;
 mod tcp;
 mod udp;
+mod wildcard;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -85,7 +85,7 @@ fn option(line: &Line, zones: &[String], scope: &Scope<'_>, out: &mut Out<'_>) {
         "noendpoints" => out.set(TABLE, "endpoints", Value::Boolean(false), name),
         "ignore" => match words.as_slice() {
             [word] if word.text == "empty_service" => {
-                out.set(TABLE, "ignore_empty_services", Value::Boolean(true), name)
+                out.set(TABLE, "ignore_empty_services", Value::Boolean(true), name);
             }
             _ => out.fault(name, "ignore of something else", "write: ignore empty_service"),
         },
@@ -106,11 +106,11 @@ fn option(line: &Line, zones: &[String], scope: &Scope<'_>, out: &mut Out<'_>) {
             out.note(name, Why::NotNeeded, format!("{}: a few watches are all that is asked of the API", name.text));
         }
         "resyncperiod" => {
-            out.note(name, Why::NotNeeded, "resyncperiod: watches miss nothing that a listing would find")
+            out.note(name, Why::NotNeeded, "resyncperiod: watches miss nothing that a listing would find");
         }
         "upstream" => out.note(name, Why::NotNeeded, "upstream: targets are looked up in everything that is served"),
         "transfer" => {
-            out.note(name, Why::Differs, "transfer to: it is not an option any more; write the plugin transfer")
+            out.note(name, Why::Differs, "transfer to: it is not an option any more; write the plugin transfer");
         }
         _ => out.unknown(line),
     }
@@ -141,7 +141,7 @@ fn connection(line: &Line, scope: &Scope<'_>, out: &mut Out<'_>) {
             }
         }
         ("kubeconfig", _) => {
-            out.fault(name, "kubeconfig takes a file and a context", "write: kubeconfig FILE [CONTEXT]")
+            out.fault(name, "kubeconfig takes a file and a context", "write: kubeconfig FILE [CONTEXT]");
         }
         _ => out.fault(name, format!("{} has no value", name.text), "write: endpoint URL"),
     }
@@ -214,7 +214,7 @@ pub(super) fn external(line: &Line, scope: &Scope<'_>, out: &mut Out<'_>) {
                 out.note(&option.name, Why::Differs, "fallthrough: names that are missing in these zones are NXDOMAIN");
             }
             "upstream" => {
-                out.note(&option.name, Why::NotNeeded, "upstream: targets are looked up in everything that is served")
+                out.note(&option.name, Why::NotNeeded, "upstream: targets are looked up in everything that is served");
             }
             _ => out.unknown(option),
         }
@@ -261,12 +261,12 @@ fn search_list(file: &Path, word: &Word, is_needed: bool, out: &mut Out<'_>) -> 
         }
         Err(_) => return Vec::new(),
     };
-    let lists = text.lines().filter_map(|line| {
+    let mut lists = text.lines().filter_map(|line| {
         let mut words = line.split_whitespace();
         ["search", "domain"].contains(&words.next()?).then(|| words.map(str::to_owned).collect::<Vec<_>>())
     });
     lists
-        .last()
+        .next_back()
         .unwrap_or_default()
         .iter()
         .filter_map(|name| zone::zones(name).ok())

@@ -33,7 +33,7 @@ pub(super) fn etcd(line: &Line, scope: &Scope<'_>, out: &mut Out<'_>) {
                 }
             }
             "endpoint" if option.args.is_empty() => {
-                out.fault(&option.name, "endpoint has no value", "write: endpoint URL")
+                out.fault(&option.name, "endpoint has no value", "write: endpoint URL");
             }
             "endpoint" => endpoints = option.args.iter().map(|word| word.text.clone()).collect(),
             "credentials" => credentials(option, out),

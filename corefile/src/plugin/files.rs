@@ -27,7 +27,7 @@ pub(super) fn file(line: &Line, scope: &Scope<'_>, out: &mut Out<'_>) {
                 "reload: files of a live Corefile are looked at every few seconds",
             ),
             "upstream" => {
-                out.note(&option.name, Why::NotNeeded, "upstream: targets are looked up in everything that is served")
+                out.note(&option.name, Why::NotNeeded, "upstream: targets are looked up in everything that is served");
             }
             "fallthrough" => {
                 out.note(&option.name, Why::Differs, "fallthrough: names that are missing in these zones are NXDOMAIN");
@@ -63,7 +63,7 @@ pub(super) fn auto(line: &Line, scope: &Scope<'_>, out: &mut Out<'_>) {
                 "reload: files of a live Corefile are looked at every few seconds",
             ),
             "upstream" => {
-                out.note(&option.name, Why::NotNeeded, "upstream: targets are looked up in everything that is served")
+                out.note(&option.name, Why::NotNeeded, "upstream: targets are looked up in everything that is served");
             }
             "fallthrough" => {
                 out.note(&option.name, Why::Differs, "fallthrough: names that are missing in these zones are NXDOMAIN");
