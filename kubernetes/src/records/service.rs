@@ -1,7 +1,7 @@
 //! The records of a Service in the zones of a cluster, by the specification for DNS-based service discovery and, where that is
 //! silent, as CoreDNS answers.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
 use ringdns_engine::name::WireName;
@@ -148,7 +148,7 @@ impl<'a> Pool<'a> {
             draft.name(site.zone, any_pin);
             self.say(site, &any_prefer, self.members.iter(), draft);
         }
-        let zones: BTreeSet<&str> = self.members.iter().map(|member| member.zone).filter(|zone| !zone.is_empty()).collect();
+        let zones: BTreeSet<&str> = self.members.iter().map(|member| member.zone).filter(|zone| is_value(zone)).collect();
         for zone in zones {
             let labels: Vec<&str> = zone.split('.').collect();
             for directive in [&pin, &prefer] {
@@ -164,14 +164,29 @@ impl<'a> Pool<'a> {
     }
 }
 
-/// The name of a port below a Service's.
+/// True for text that the API takes for the value of a label.
+fn is_value(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+}
+
+/// The numbers of ports by name and transport; those without a name are together.
+pub(super) fn by_name<'a>(ports: &[Port<'a>]) -> BTreeMap<(&'a str, Protocol), Vec<u16>> {
+    let mut named: BTreeMap<(&str, Protocol), Vec<u16>> = BTreeMap::new();
+    ports.iter().for_each(|port| named.entry((port.name, port.protocol)).or_default().push(port.number));
+    named
+}
+
+/// The name of a port below a Service's; nothing for a port without a name.
 pub(super) fn port_owner(name: &str, protocol: Protocol, base: &WireName) -> Option<WireName> {
+    if name.is_empty() {
+        return None;
+    }
     let protocol = match protocol {
         Protocol::Tcp => "_tcp",
         Protocol::Udp => "_udp",
         Protocol::Sctp => "_sctp",
     };
-    under(&[format!("_{}", name.to_ascii_lowercase()).as_str(), protocol], base)
+    under(&[format!("_{name}").as_str(), protocol], base)
 }
 
 impl Site {
@@ -250,7 +265,8 @@ fn render_in(plan: &Plan, site: &Site, view: &View<'_>, (packed, imported): (&Pa
 /// The addresses of a Service's name where they are its own.
 fn own_addresses(plan: &Plan, service: &Service<'_>) -> Vec<IpAddr> {
     let outer = service.outer.iter().take(if plan.options.external_ip_records { service.external_ips } else { 0 });
-    service.addresses.iter().chain(outer).copied().collect()
+    let mut seen = HashSet::new();
+    service.addresses.iter().chain(outer).copied().filter(|address| seen.insert(*address)).collect()
 }
 
 /// Says what a Service with addresses of its own has.
@@ -267,15 +283,16 @@ fn say_own(site: &Site, service: &Service<'_>, addresses: &[IpAddr], draft: &mut
         }
         bare.extend(leaves.into_iter().map(|(_, owner)| (Some(0), owner)));
     }
-    for port in &service.ports {
+    for ((name, protocol), numbers) in by_name(&service.ports) {
         // kube2sky's tree has the named ports' leaves below the Service's name too.
-        let is_bare = !site.of_leaves || (site.labels == EndpointLabel::Kube2skyHash && !port.name.is_empty());
+        let is_bare = !site.of_leaves || (site.labels == EndpointLabel::Kube2skyHash && !name.is_empty());
+        let candidates = || numbers.iter().flat_map(|number| addresses.iter().map(|_| Some(*number)));
         if is_bare {
-            bare.extend(addresses.iter().map(|_| (Some(port.number), base.clone())));
+            bare.extend(candidates().map(|number| (number, base.clone())));
         }
-        let Some(owner) = port_owner(port.name, port.protocol, base).filter(|_| !port.name.is_empty()) else { continue };
+        let Some(owner) = port_owner(name, protocol, base) else { continue };
         draft.addresses(zone, &owner, ttl, addresses.iter().copied());
-        let candidates = addresses.iter().map(|_| (Some(port.number), base));
+        let candidates = candidates().map(|number| (number, base));
         draft.records(zone, &owner, (rtype::SRV, ttl), shared_srv(site.priority, candidates));
     }
     let candidates = bare.iter().map(|(port, target)| (*port, target));
