@@ -4,6 +4,7 @@ use ringdns_engine::name::WireName;
 
 use super::Plan;
 use super::draft::{Draft, rtype};
+use super::focus::Focus;
 use super::names::{read, under};
 use super::service::{Pool, Site, by_name, port_owner};
 use super::store::View;
@@ -11,7 +12,12 @@ use super::zone::{Zone, shared_srv};
 use crate::object::ServiceKind;
 
 /// What a Service makes be said in a zone of outer names.
-pub(super) fn render(plan: &Plan, (place, zone): (usize, &Zone), view: &View<'_>, draft: &mut Draft) {
+pub(super) fn render(
+    plan: &Plan,
+    (place, zone): (usize, &Zone),
+    (view, focus): (&View<'_>, Option<&Focus>),
+    draft: &mut Draft,
+) {
     let Some(packed) = view.service.filter(|_| view.visible) else { return };
     // Below it are the zone's own names.
     if plan.options.external.as_ref().is_some_and(|external| external.apex == view.namespace) {
@@ -24,7 +30,7 @@ pub(super) fn render(plan: &Plan, (place, zone): (usize, &Zone), view: &View<'_>
     if service.kind == ServiceKind::Headless && headless && service.outer.is_empty() {
         let pool = Pool::new(view, service.publish_not_ready, false, &site);
         pool.say_sums(&site, draft);
-        pool.say_names(&site, draft);
+        pool.say_names(&site, focus, draft);
         return;
     }
     let name = read(service.outer_name);
@@ -43,7 +49,8 @@ pub(super) fn render(plan: &Plan, (place, zone): (usize, &Zone), view: &View<'_>
             draft.records(place, base, (rtype::CNAME, ttl), vec![name.as_bytes().to_vec()]);
         }
         _ => {
-            let candidates = service.ports.iter().flat_map(|port| targets.iter().map(|target| (Some(port.number), *target)));
+            let candidates =
+                service.ports.iter().flat_map(|port| targets.iter().map(|target| (Some(port.number), *target)));
             draft.records(place, base, (rtype::SRV, ttl), shared_srv(site.priority, candidates));
         }
     }

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use ringdns_engine::name::WireName;
 
 use super::draft::{Draft, rtype};
+use super::focus::Focus;
 use super::label::{self, of_address};
 use super::names::{read, under};
 use super::pack::{Packed, Port, Service};
@@ -87,7 +88,11 @@ impl<'a> Pool<'a> {
     }
 
     /// The ports and targets of members: a member counts once for each port, and once where its slice has none.
-    fn candidates<'p>(&'p self, member: &'p Member<'_>, of_leaves: bool) -> impl Iterator<Item = (Option<u16>, &'p WireName)> + Clone {
+    fn candidates<'p>(
+        &'p self,
+        member: &'p Member<'_>,
+        of_leaves: bool,
+    ) -> impl Iterator<Item = (Option<u16>, &'p WireName)> + Clone {
         let ports = self.ports.get(member.ports).map_or(&[][..], Vec::as_slice);
         let target = self.names.get(member.name);
         let leaf = of_leaves.then_some(Some(0));
@@ -97,8 +102,13 @@ impl<'a> Pool<'a> {
     }
 
     /// Says addresses and SRV records of members at a name.
-    fn say<'p>(&'p self, site: &Site, owner: &WireName, members: impl Iterator<Item = &'p Member<'a>> + Clone, draft: &mut Draft)
-    where
+    fn say<'p>(
+        &'p self,
+        site: &Site,
+        owner: &WireName,
+        members: impl Iterator<Item = &'p Member<'a>> + Clone,
+        draft: &mut Draft,
+    ) where
         'a: 'p,
     {
         draft.addresses(site.zone, owner, site.ttl, members.clone().map(|member| member.address));
@@ -106,15 +116,16 @@ impl<'a> Pool<'a> {
         draft.records(site.zone, owner, (rtype::SRV, site.ttl), shared_srv(site.priority, candidates.into_iter()));
     }
 
-    /// Says the endpoints' own names.
-    pub(super) fn say_names(&self, site: &Site, draft: &mut Draft) {
+    /// Says the endpoints' own names, those that may differ.
+    pub(super) fn say_names(&self, site: &Site, focus: Option<&Focus>, draft: &mut Draft) {
         let mut by_name: Vec<Vec<usize>> = vec![Vec::new(); self.names.len()];
         for (place, member) in self.members.iter().enumerate() {
             if let Some(places) = by_name.get_mut(member.name) {
                 places.push(place);
             }
         }
-        for (owner, places) in self.names.iter().zip(&by_name) {
+        let named = self.names.iter().zip(&by_name);
+        for (owner, places) in named.filter(|(owner, _)| focus.is_none_or(|focus| focus.has_name(owner))) {
             self.say(site, owner, places.iter().filter_map(|&place| self.members.get(place)), draft);
         }
     }
@@ -130,14 +141,16 @@ impl<'a> Pool<'a> {
         for ((name, protocol), members) in named {
             let Some(owner) = port_owner(name, protocol, &site.base) else { continue };
             draft.addresses(site.zone, &owner, site.ttl, members.iter().map(|(_, member)| member.address));
-            let candidates = members.iter().filter_map(|(port, member)| Some((Some(*port), self.names.get(member.name)?)));
+            let candidates =
+                members.iter().filter_map(|(port, member)| Some((Some(*port), self.names.get(member.name)?)));
             draft.records(site.zone, &owner, (rtype::SRV, site.ttl), shared_srv(site.priority, candidates));
         }
     }
 
     /// Says the names by topology zone: `pin` has what is in the zone, `prefer` has all where nothing is.
     fn say_zones(&self, site: &Site, draft: &mut Draft) {
-        let (Some(pin), Some(prefer)) = (under(&["pin", "_zone"], &site.base), under(&["prefer", "_zone"], &site.base)) else {
+        let (Some(pin), Some(prefer)) = (under(&["pin", "_zone"], &site.base), under(&["prefer", "_zone"], &site.base))
+        else {
             return;
         };
         if self.members.is_empty() {
@@ -148,7 +161,8 @@ impl<'a> Pool<'a> {
             draft.name(site.zone, any_pin);
             self.say(site, &any_prefer, self.members.iter(), draft);
         }
-        let zones: BTreeSet<&str> = self.members.iter().map(|member| member.zone).filter(|zone| is_value(zone)).collect();
+        let zones: BTreeSet<&str> =
+            self.members.iter().map(|member| member.zone).filter(|zone| is_value(zone)).collect();
         for zone in zones {
             let labels: Vec<&str> = zone.split('.').collect();
             for directive in [&pin, &prefer] {
@@ -194,19 +208,26 @@ impl Site {
     pub(super) fn new(plan: &Plan, place: usize, zone: &Zone, base: WireName) -> Self {
         let options = &plan.options;
         let of_leaves = options.is_of_leaves() && zone.role == Role::Services;
-        Self { zone: place, base, ttl: zone.ttl, priority: options.srv_priority, labels: options.endpoint_label, of_leaves }
+        Self {
+            zone: place,
+            base,
+            ttl: zone.ttl,
+            priority: options.srv_priority,
+            labels: options.endpoint_label,
+            of_leaves,
+        }
     }
 }
 
-/// What a Service, or what goes by its name, makes be said in all zones.
-pub(super) fn render(plan: &Plan, view: &View<'_>) -> Draft {
+/// What a Service, or what goes by its name, makes be said in all zones; of its endpoints' names those that may differ.
+pub(super) fn render(plan: &Plan, view: &View<'_>, focus: Option<&Focus>) -> Draft {
     let mut draft = Draft::default();
     for (place, zone) in plan.zones.iter().enumerate() {
         let said = match zone.role {
             Role::Services => view.service.map(|packed| (packed, false)),
             Role::Imports => view.import.map(|packed| (packed, true)),
             Role::Outer => {
-                outer::render(plan, (place, zone), view, &mut draft);
+                outer::render(plan, (place, zone), (view, focus), &mut draft);
                 None
             }
             Role::Reverse { .. } => None,
@@ -214,14 +235,20 @@ pub(super) fn render(plan: &Plan, view: &View<'_>) -> Draft {
         let base = under(&[view.name, view.namespace, "svc"], &zone.apex);
         if let (Some((packed, imported)), Some(base)) = (said, base) {
             let site = Site::new(plan, place, zone, base);
-            render_in(plan, &site, view, (packed, imported), &mut draft);
+            render_in(plan, &site, (view, focus), (packed, imported), &mut draft);
         }
     }
     draft
 }
 
 /// What a Service or a ServiceImport makes be said in a zone.
-fn render_in(plan: &Plan, site: &Site, view: &View<'_>, (packed, imported): (&Packed, bool), draft: &mut Draft) {
+fn render_in(
+    plan: &Plan,
+    site: &Site,
+    (view, focus): (&View<'_>, Option<&Focus>),
+    (packed, imported): (&Packed, bool),
+    draft: &mut Draft,
+) {
     let options = &plan.options;
     let service = packed.read_service();
     if !view.visible {
@@ -235,17 +262,19 @@ fn render_in(plan: &Plan, site: &Site, view: &View<'_>, (packed, imported): (&Pa
         ServiceKind::ExternalName => return alias(plan, site, &service, draft),
         ServiceKind::Headless => {
             pool.say_sums(site, draft);
-            pool.say_names(site, draft);
+            pool.say_names(site, focus, draft);
             // Where asterisks are labels like any other there are no wildcards to answer by.
             if options.zonal && !imported && !options.query_wildcards {
                 pool.say_zones(site, draft);
             }
         }
-        ServiceKind::ClusterIp if options.ignore_empty_services && options.endpoints && pool.members.is_empty() => return,
+        ServiceKind::ClusterIp if options.ignore_empty_services && options.endpoints && pool.members.is_empty() => {
+            return;
+        }
         ServiceKind::ClusterIp => {
             say_own(site, &service, &own_addresses(plan, &service), draft);
             if !site.of_leaves {
-                pool.say_names(site, draft);
+                pool.say_names(site, focus, draft);
             }
         }
     }

@@ -93,7 +93,9 @@ fn event(records: &mut Records, whole: &Slice) -> (u128, usize) {
 #[test]
 #[ignore = "it measures"]
 fn measure_a_large_cluster() {
-    for (title, reverse_zones) in [("without reverse zones", vec![]), ("with reverse zones", vec![name("10.in-addr.arpa.")])] {
+    for (title, reverse_zones) in
+        [("without reverse zones", vec![]), ("with reverse zones", vec![name("10.in-addr.arpa.")])]
+    {
         let options = Options { reverse_zones, ..coredns() };
         let (mut records, taken, changes) = load(&options);
         let before = resident();

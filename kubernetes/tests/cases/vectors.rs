@@ -133,9 +133,13 @@ fn names_outside_the_cluster_are_what_the_vectors_say() {
         let (qname, hosts) = (row["qname"].as_str().unwrap(), row["hosts"].as_array().unwrap());
         let addresses: Vec<&str> = hosts.iter().map(|host| host[0].as_str().unwrap()).collect();
         let rtype = if addresses.iter().any(|address| address.contains(':')) { "AAAA" } else { "A" };
-        let expected = if addresses.is_empty() { row["rcode"].as_str().unwrap().to_owned() } else { addresses.join(", ") };
+        let expected =
+            if addresses.is_empty() { row["rcode"].as_str().unwrap().to_owned() } else { addresses.join(", ") };
         assert_eq!(bed.says(qname, rtype), expected, "{row}");
-        let ports = bed.ask(qname, "SRV").sections[0].iter().filter(|record| record.rdata.split(' ').nth(2) == Some("80")).count();
+        let ports = bed.ask(qname, "SRV").sections[0]
+            .iter()
+            .filter(|record| record.rdata.split(' ').nth(2) == Some("80"))
+            .count();
         assert_eq!(ports, hosts.len(), "{row}");
     }
 }
