@@ -5,5 +5,11 @@
 //! API server --> watch --> objects, cut down --> records --> changes --> the control plane's cycle
 //! ```
 
+pub mod api;
+mod histogram;
+mod metrics;
 pub mod object;
 pub mod options;
+mod state;
+
+pub use state::{ClusterState, Kept};

@@ -46,6 +46,7 @@ impl Config {
         changes.restart("store.backend", &self.store.etcd, &new.store.etcd);
         changes.live("zone_file", &mut self.zone_files, &new.zone_files);
         changes.restart("etcd", &self.etcd, &new.etcd);
+        changes.restart("kubernetes", &self.kubernetes, &new.kubernetes);
         self.health.compare(&new.health, &mut changes);
         changes.live("view", &mut self.views, &new.views);
         self.admin.take(&new.admin, &mut changes);
