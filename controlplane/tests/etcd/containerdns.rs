@@ -3,13 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what a test cannot set up ends it")]
 
-mod common;
-#[path = "common/containerdns.rs"]
-mod interface;
-#[path = "common/etcd.rs"]
-mod real;
-
-use interface::{BASE, Host};
+use crate::interface::{BASE, Host};
 use serde_json::{Value, json};
 
 /// The same requests and the same replies wherever records are kept: each function is a test with the store and with etcd.

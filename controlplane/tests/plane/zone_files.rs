@@ -3,11 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what a test cannot set up ends it")]
 
-mod common;
-
 use std::path::Path;
 
-use common::Server;
+use crate::common::Server;
 use ringdns_controlplane::check_config;
 use serde_json::{Value, json};
 
@@ -262,7 +260,7 @@ fn check_config_reads_zone_files_and_names_every_problem() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("ringdns.toml");
     write(directory.path(), "a", "www 5 A 192.0.2.1\nwww 6 A 192.0.2.2\n");
-    std::fs::write(&path, common::config_text(directory.path(), &zone_files(&[("a", "a")]))).unwrap();
+    std::fs::write(&path, crate::common::config_text(directory.path(), &zone_files(&[("a", "a")]))).unwrap();
     let checked = check_config(&path).unwrap();
     assert_eq!(checked.zone_records, [("a.".to_owned(), 4)]);
     assert!(checked.warnings[0].contains("the TTL differs"), "{:?}", checked.warnings);
@@ -270,7 +268,8 @@ fn check_config_reads_zone_files_and_names_every_problem() {
 
     write(directory.path(), "a", "www A x\n");
     write(directory.path(), "b", "$NONSENSE\n");
-    std::fs::write(&path, common::config_text(directory.path(), &zone_files(&[("a", "a"), ("b", "b")]))).unwrap();
+    std::fs::write(&path, crate::common::config_text(directory.path(), &zone_files(&[("a", "a"), ("b", "b")])))
+        .unwrap();
     let error = check_config(&path).unwrap_err().to_string();
     assert!(error.contains("zone a. is not loaded") && error.contains("zone b. is not loaded"), "{error}");
 }

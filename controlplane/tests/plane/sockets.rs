@@ -2,13 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what a test cannot set up ends it")]
 
-mod common;
-
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
-use common::{Server, wait_until};
+use crate::common::{Server, wait_until};
 use ringdns_engine::rtype::types;
 use ringdns_engine::serve::{ChaosConfig, EdnsConfig, MessageConfig};
 use ringdns_engine::testing::{query, query_edns, query_options};

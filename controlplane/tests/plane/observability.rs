@@ -2,14 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what a test cannot set up ends it")]
 
-mod common;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use common::{Server, wait_until};
+use crate::common::{Server, wait_until};
 use ringdns_controlplane::ports::PortGauges;
 use ringdns_engine::verdict::{Fate, Reason};
 use serde_json::json;

@@ -2,8 +2,6 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what a test cannot set up ends it")]
 
-mod common;
-
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -12,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use common::{Client, Server};
+use crate::common::{Client, Server};
 use serde_json::json;
 
 /// Tells a copy of this test binary that it is to serve, and where its store lies.
@@ -49,13 +47,13 @@ impl Served {
         let address = directory.join("address");
         let _ = std::fs::remove_file(&address);
         let child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "serve_when_told_to", "--test-threads=1"])
+            .args(["--exact", "durability::serve_when_told_to", "--test-threads=1"])
             .env(SERVE_IN, directory)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        common::wait_until("the copy serves", || address.exists());
+        crate::common::wait_until("the copy serves", || address.exists());
         let file = BufReader::new(std::fs::File::open(&address).unwrap());
         let address: SocketAddr = file.lines().next().unwrap().unwrap().parse().unwrap();
         Self { child, client: Client { address } }

@@ -2,9 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what a test cannot set up ends it")]
 
-mod common;
-
-use common::Server;
+use crate::common::Server;
 use ringdns_engine::counters::Counters;
 use ringdns_engine::limits::BURST_FRAMES_MAX;
 use ringdns_engine::testing::{TestFrame, UdpFrame, query, reply_message, server_config};
@@ -143,7 +141,7 @@ fn each_view_has_an_rrset_of_its_own() {
     let (status, rrset) = server.json("PUT", &format!("{www}?view=office"), &plain("10.0.0.1"));
     assert_eq!((status, &rrset["view"], &rrset["records"]), (201, &json!("office"), &json!(["10.0.0.1"])));
     let text = r#"{"owner":"www","type":"A","ttl":60,"records":["10.0.0.2"],"view":"lab"}"#;
-    let authorization = format!("Bearer {}", common::TOKEN);
+    let authorization = format!("Bearer {}", crate::common::TOKEN);
     let headers = [("authorization", authorization.as_str())];
     let reply = server.request("POST", "/api/v1/zones/example.org/rrsets", &headers, text);
     assert_eq!(reply.status, 201);

@@ -2,12 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what a test cannot set up ends it")]
 
-mod common;
-
 use std::net::UdpSocket;
 use std::time::Duration;
 
-use common::{Client, Server};
+use crate::common::{Client, Server};
 use ringdns_engine::testing::query;
 use serde_json::{Value, json};
 
@@ -108,7 +106,7 @@ fn queries_are_told_in_total_and_by_name() {
         assert!(time.starts_with("20") && time.ends_with('Z') && time.len() == 20, "{time}");
     }
     // A list may be a second old: the one from before the queries goes first.
-    common::wait_until("the names are listed", || host.tell("GET", "/stats/top/1", "") != "null");
+    crate::common::wait_until("the names are listed", || host.tell("GET", "/stats/top/1", "") != "null");
     assert_eq!(host.tell("GET", "/stats/top/1", ""), "[{\"reqCount\":3,\"domain\":\"cctv2.containerdns.local.\"}]");
     let top = host.json("/stats/top/2000");
     let names: Vec<&str> = top.as_array().unwrap().iter().map(|name| name["domain"].as_str().unwrap()).collect();

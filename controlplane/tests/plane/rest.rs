@@ -2,9 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what a test cannot set up ends it")]
 
-mod common;
-
-use common::{Server, TOKEN};
+use crate::common::{Server, TOKEN};
 use serde_json::{Value, json};
 
 /// A server with zone example.org. in a directory that lives as long.
@@ -329,7 +327,7 @@ fn writes_need_the_token_and_reads_do_not() {
 #[test]
 fn without_a_token_in_the_configuration_nothing_can_be_written() {
     let directory = tempfile::tempdir().unwrap();
-    let text = common::config_text(directory.path(), "").replace(&format!("token = \"{TOKEN}\""), "");
+    let text = crate::common::config_text(directory.path(), "").replace(&format!("token = \"{TOKEN}\""), "");
     let server = Server::start_text(directory.path(), &text);
     let (status, value) = server.json("PUT", "/api/v1/zones/example.org", "");
     assert_eq!(status, 401);

@@ -3,21 +3,15 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what a test cannot set up ends it")]
 
-mod common;
-#[path = "common/etcd.rs"]
-mod real;
-#[path = "common/etcd_source.rs"]
-mod source;
-
 use std::net::UdpSocket;
 use std::time::Duration;
 
-use common::{Server, wait_until};
-use real::Etcd;
+use crate::common::{Server, wait_until};
+use crate::real::Etcd;
+use crate::source::{address, config, metric, put, records, seen, wait_for};
 use ringdns_engine::name::WireName;
 use ringdns_engine::testing::query;
 use serde_json::{Value, json};
-use source::{address, config, metric, put, records, seen, wait_for};
 
 #[test]
 fn a_record_goes_with_its_lease() {

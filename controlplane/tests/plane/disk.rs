@@ -3,14 +3,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what a test cannot set up ends it")]
 
-mod common;
-
 use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::Server;
+use crate::common::Server;
 use serde_json::{Value, json};
 
 /// Tells a copy of this test binary that it is in a mount namespace of its own, and where its small disk is.
@@ -67,8 +65,9 @@ fn a_full_disk_refuses_and_loses_nothing() {
     }
     let directory = tempfile::tempdir().unwrap();
     // The mount is the namespace's, and goes with its last process.
-    let script =
-        format!("mount -t tmpfs -o size={DISK_MIB}m none \"$0\" && exec \"$1\" --exact fill_when_told_to --nocapture");
+    let script = format!(
+        "mount -t tmpfs -o size={DISK_MIB}m none \"$0\" && exec \"$1\" --exact disk::fill_when_told_to --nocapture"
+    );
     let output = Command::new("unshare")
         .args(["--mount", "sh", "-c", &script])
         .arg(directory.path())

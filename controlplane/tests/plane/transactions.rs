@@ -2,13 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what a test cannot set up ends it")]
 
-mod common;
-
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use common::{Reply, Server};
+use crate::common::{Reply, Server};
 use serde_json::{Value, json};
 
 /// A server with zones example.org. and example.net. in a directory that lives as long.
@@ -258,7 +256,7 @@ fn a_writer_need_not_wait_for_the_wire() {
         assert_eq!((status, value["generation"].is_u64()), (200, wait == "published"), "{value}");
         assert_eq!(server.json("DELETE", &format!("{}?wait={wait}", path(wait)), "").0, 204);
     }
-    common::wait_until("what was stored is served", || server.get(&path("stored")).0 == 404);
+    crate::common::wait_until("what was stored is served", || server.get(&path("stored")).0 == 404);
     assert_eq!(
         error(server.json("PUT", &format!("{}?wait=never", path("a")), &text)),
         (422, "unknown_word".into(), "wait".into())
@@ -372,10 +370,11 @@ fn a_token_that_is_taken_back_is_good_for_nothing() {
     let path = directory.path().join("ringdns.toml");
     let mut running = ringdns_controlplane::config::Config::parse(
         &path,
-        &common::config_text(directory.path(), &tokens(directory.path())),
+        &crate::common::config_text(directory.path(), &tokens(directory.path())),
     )
     .unwrap();
-    let new = ringdns_controlplane::config::Config::parse(&path, &common::config_text(directory.path(), "")).unwrap();
+    let new =
+        ringdns_controlplane::config::Config::parse(&path, &crate::common::config_text(directory.path(), "")).unwrap();
     let changes = running.take(&new);
     assert_eq!(changes.live, ["admin.read_needs_token", "admin_token"]);
     server.plane().reconfigure(&new, &changes).blocking_recv().unwrap();

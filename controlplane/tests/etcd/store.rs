@@ -2,15 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what a test cannot set up ends it")]
 
-mod common;
-#[path = "common/etcd.rs"]
-mod real;
-
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use common::{Client, Server, TOKEN, wait_until};
-use real::{Etcd, Way};
+use crate::common::{Client, Server, TOKEN, wait_until};
+use crate::real::{Etcd, Way};
 use serde_json::{Value, json};
 
 /// Configuration of a server with its store in an etcd, and with more keys of `[store]`.
@@ -95,7 +91,7 @@ fn records(server: &Server, zone: &str, owner: &str) -> Vec<String> {
 
 /// Where an etcd's members are reached.
 fn endpoints(etcd: &Etcd) -> Vec<String> {
-    etcd.members.iter().map(real::Member::endpoint).collect()
+    etcd.members.iter().map(crate::real::Member::endpoint).collect()
 }
 
 /// The keys and values of RRsets, but for SOA and NS records.
@@ -195,7 +191,7 @@ fn conditional_writes_on_two_servers_count_right() {
     // The number and the tag that it has.
     let look = |host: &Host| {
         let reply = host.server.request("GET", path, &[], "");
-        let number = |reply: &common::Reply| {
+        let number = |reply: &crate::common::Reply| {
             reply.json()["records"][0].as_str().unwrap().trim_matches('"').parse::<u32>().unwrap()
         };
         (reply.status == 200).then(|| (number(&reply), reply.header("etag").unwrap().to_owned()))

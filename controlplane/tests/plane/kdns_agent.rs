@@ -2,18 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what a test cannot set up ends it")]
 
-mod common;
-#[path = "common/kdns.rs"]
-mod host;
-
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use common::{Server, wait_until};
-use host::{Host, TABLE};
+use crate::common::{Server, wait_until};
+use crate::host::{Host, TABLE};
 use ringdns_controlplane::config::Config;
 use serde_json::{Value, json};
 
@@ -162,7 +158,7 @@ fn statistics_are_those_of_the_workers() {
 fn zones_come_and_go_with_the_configuration() {
     let host = Host::new("");
     let path = host.directory.path().join("ringdns.toml");
-    let parse = |table: &str| Config::parse(&path, &common::config_text(host.directory.path(), table)).unwrap();
+    let parse = |table: &str| Config::parse(&path, &crate::common::config_text(host.directory.path(), table)).unwrap();
     let mut config = parse(TABLE);
     let reconfigure = |config: &mut Config, table: &str| {
         let changes = config.take(&parse(table));
@@ -186,7 +182,7 @@ fn zones_come_and_go_with_the_configuration() {
 fn a_token_is_asked_for_where_one_is_set() {
     let directory = tempfile::tempdir().unwrap();
     let server = Server::start(directory.path(), &format!("{TABLE}token = \"s3cret\"\n"));
-    let client = common::Client { address: server.plane().kdns_address().unwrap() };
+    let client = crate::common::Client { address: server.plane().kdns_address().unwrap() };
     let status =
         |authorization: &str| client.request("GET", "/kdns/status", &[("authorization", authorization)], "").status;
     let refused = client.request("GET", "/kdns/status", &[], "");
@@ -316,7 +312,7 @@ fn wrong_certificates_are_told_before_anything_starts() {
     let directory = tempfile::tempdir().unwrap();
     certificates(directory.path());
     let parse = |lines: &str| {
-        let text = common::config_text(directory.path(), &format!("{TABLE}{lines}"));
+        let text = crate::common::config_text(directory.path(), &format!("{TABLE}{lines}"));
         let config = Config::parse(&directory.path().join("c.toml"), &text);
         config.map(drop).map_err(|error| error.to_string())
     };

@@ -2,9 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what a test cannot set up ends it")]
 
-mod common;
-
-use common::Server;
+use crate::common::Server;
 use ringdns_engine::counters::Counters;
 use ringdns_engine::limits::BURST_FRAMES_MAX;
 use ringdns_engine::testing::{TestFrame, UdpFrame, query, reply_message, server_config};

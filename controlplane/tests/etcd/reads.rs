@@ -2,12 +2,6 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what a test cannot set up ends it")]
 
-mod common;
-#[path = "common/etcd.rs"]
-mod real;
-#[path = "common/etcd_source.rs"]
-mod source;
-
 use std::collections::BTreeMap;
 use std::fs::Permissions;
 use std::net::Ipv4Addr;
@@ -19,13 +13,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use common::{Server, wait_until};
-use real::{Etcd, Way};
+use crate::common::{Server, wait_until};
+use crate::real::{Etcd, Way};
+use crate::source::{address, config, metric, put, records, seen, wait_for};
 use ringdns_engine::name::WireName;
 use ringdns_engine::publish::{Publisher, Reader};
 use ringdns_engine::snapshot::Snapshot;
 use serde_json::json;
-use source::{address, config, metric, put, records, seen, wait_for};
 
 /// Sources for want of which the server is not ready.
 fn missing(server: &Server) -> Vec<String> {
@@ -265,7 +259,7 @@ fn another_etcd_in_its_place_is_listed_anew() {
 fn the_leader_s_death_is_survived() {
     let mut etcd = Etcd::start(3);
     put(&etcd, "stays", "10.0.0.1");
-    let endpoints: Vec<String> = etcd.members.iter().map(real::Member::endpoint).collect();
+    let endpoints: Vec<String> = etcd.members.iter().map(crate::real::Member::endpoint).collect();
     let directory = tempfile::tempdir().unwrap();
     let mut server = Server::start(directory.path(), &config(directory.path(), &endpoints));
     let prober = Prober::start(&mut server, "stays");
@@ -318,7 +312,7 @@ fn certificates_and_passwords_are_shown_and_wrong_ones_are_told() {
     );
     certificate(directory.path(), "member");
     certificate(directory.path(), "client");
-    let secure = format!("https://127.0.0.1:{}", real::free_port());
+    let secure = format!("https://127.0.0.1:{}", crate::real::free_port());
     let mut etcd = Etcd::start_with(1, &|plain| {
         vec![
             ("--listen-client-urls", format!("{plain},{secure}")),

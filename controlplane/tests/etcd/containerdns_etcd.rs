@@ -3,17 +3,11 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what a test cannot set up ends it")]
 
-mod common;
-#[path = "common/containerdns.rs"]
-mod interface;
-#[path = "common/etcd.rs"]
-mod real;
-
 use std::time::{Duration, Instant};
 
-use common::wait_until;
-use interface::{Host, etcd_tables};
-use real::Etcd;
+use crate::common::wait_until;
+use crate::interface::{Host, etcd_tables};
+use crate::real::Etcd;
 use serde_json::{Value, json};
 
 /// Body of a POST of addresses.
@@ -29,7 +23,7 @@ fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
 /// A second server with an interface on the same etcd.
 fn beside(etcd: &Etcd, prefix: &str) -> Host {
     let directory = tempfile::tempdir().unwrap();
-    let endpoints: Vec<String> = etcd.members.iter().map(real::Member::endpoint).collect();
+    let endpoints: Vec<String> = etcd.members.iter().map(crate::real::Member::endpoint).collect();
     let tables = etcd_tables(directory.path(), &endpoints, prefix);
     Host::open(directory, &tables)
 }

@@ -2,13 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what a test cannot set up ends it")]
 
-mod common;
-#[path = "common/kdns.rs"]
-mod host;
-
 use std::collections::BTreeSet;
 
-use host::{Host, a_record, record};
+use crate::host::{Host, a_record, record};
 use serde_json::{Value, json};
 
 #[test]

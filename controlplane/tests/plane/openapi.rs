@@ -3,17 +3,13 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what a test cannot set up ends it")]
 
-mod common;
-#[path = "common/schema.rs"]
-mod schema;
-
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use common::{Server, TOKEN};
-use schema::{Dice, fault, make, resolve, spoil};
+use crate::common::{Server, TOKEN};
+use crate::schema::{Dice, fault, make, resolve, spoil};
 use serde_json::{Value, json};
 
 /// Requests, unless the time is up before.
@@ -258,7 +254,7 @@ fn send(server: &Server, request: &Request) -> Option<Answer> {
         let head = text.split_inclusive("\r\n\r\n").next().unwrap_or_default();
         let is_endless = head.contains("text/event-stream") && head.ends_with("\r\n\r\n");
         if read == 0 || is_endless {
-            let reply = common::Reply::parse(if is_endless { head } else { &text });
+            let reply = crate::common::Reply::parse(if is_endless { head } else { &text });
             let reply = reply.unwrap_or_else(|| panic!("no answer: {text:?} to {request:?}"));
             let media_type =
                 reply.header("content-type").unwrap_or_default().split(';').next().unwrap().trim().to_owned();
