@@ -6,10 +6,16 @@
 //! ```
 
 pub mod api;
+mod cache;
+mod config;
 mod histogram;
 mod metrics;
 pub mod object;
 pub mod options;
+pub mod records;
+mod source;
 mod state;
 
-pub use state::{ClusterState, Kept};
+pub use api::check;
+pub use source::{ClusterSource, guest};
+pub use state::ClusterState;

@@ -66,6 +66,7 @@ impl DnsConfig {
         changes.live("dns.nsid", &mut self.nsid, &new.nsid);
         changes.live("dns.version", &mut self.version, &new.version);
         changes.live("dns.identity", &mut self.identity, &new.identity);
+        changes.live("dns.aaaa", &mut self.aaaa, &new.aaaa);
         changes.live("dns.cookies", &mut self.cookies, &new.cookies);
         changes.live("dns.cookie_secrets", &mut self.cookie_secrets, &new.cookie_secrets);
     }
@@ -140,7 +141,11 @@ mod tests {
     #[test]
     fn each_key_is_taken_or_named() {
         for (lines, live, restart) in [
-            ("[dns]\nnsid = \"b\"\ncookies = \"off\"", &["dns.nsid", "dns.cookies"][..], &[][..]),
+            (
+                "[dns]\nnsid = \"b\"\naaaa = \"nodata\"\ncookies = \"off\"",
+                &["dns.nsid", "dns.aaaa", "dns.cookies"][..],
+                &[][..],
+            ),
             ("[rate_limit]\npackets_per_second = 9", &["rate_limit"], &[]),
             ("dns_port = 54\nvlan = 7\nmtu = 1400", &["port[0].dns_port", "port[0].vlan"], &["port[0].mtu"]),
             ("kernel = \"tap\"", &[], &["port[0].kernel"]),

@@ -127,6 +127,8 @@ pub struct Dns {
     pub version: Option<Spanned<String>>,
     /// Text of `id.server` and `hostname.bind`.
     pub identity: Option<Spanned<String>>,
+    /// `answer` or `nodata`.
+    pub aaaa: Option<Spanned<String>>,
     /// `off`, `on` or `enforce`.
     pub cookies: Option<Spanned<String>>,
     /// Secrets of cookies, each 32 hexadecimal digits.
@@ -276,6 +278,7 @@ pub const KEYS: &[&str] = &[
     "dns.nsid",
     "dns.version",
     "dns.identity",
+    "dns.aaaa",
     "dns.cookies",
     "dns.cookie_secrets",
     "dns.cookie_secrets_file",

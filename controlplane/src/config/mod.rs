@@ -103,10 +103,22 @@ pub struct DnsConfig {
     pub version: Vec<u8>,
     /// Text of `id.server` and `hostname.bind`; empty: they are refused.
     pub identity: Vec<u8>,
+    /// How questions for AAAA are answered.
+    pub aaaa: AaaaMode,
     /// What cookies are for.
     pub cookies: CookieMode,
     /// Secrets of cookies: the one that they are made with, and another whose cookies are taken; empty: a random one.
     pub cookie_secrets: Vec<CookieSecret>,
+}
+
+/// How questions for AAAA are answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AaaaMode {
+    /// As all others.
+    #[default]
+    Answer,
+    /// As if no name had such records.
+    Nodata,
 }
 
 /// What DNS cookies are for.
