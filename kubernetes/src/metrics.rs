@@ -52,7 +52,7 @@ impl Reader {
     fn kinds(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
         let objects = self.each().map(|(labels, kind)| (labels, self.0.scopes_of(kind).map(ScopeState::objects).sum::<u64>() as f64));
         gauge(encoder, "ringdns_kubernetes_objects", "Objects of the cluster that are known.", objects)?;
-        let bytes = self.each().map(|(labels, kind)| (labels, self.0.kept(kind).bytes as f64));
+        let bytes = self.each().map(|(labels, kind)| (labels, self.0.bytes(kind) as f64));
         gauge(encoder, "ringdns_kubernetes_bytes", "Bytes that they take.", bytes)?;
         let versions = self.each().filter_map(|(labels, kind)| {
             Some((labels, self.0.scopes_of(kind).map(ScopeState::version).max()? as f64))

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 use crate::api::{Fault, Plan};
 use crate::histogram::Histogram;
-use crate::object::{Kind, ServiceKind};
+use crate::object::Kind;
+use crate::records::{Count, Programmed, ProgrammedKind};
 
 /// The kinds in the order in which they are shown.
 pub(crate) const KINDS: [Kind; 5] = [Kind::Namespace, Kind::Service, Kind::Slice, Kind::Pod, Kind::ServiceImport];
@@ -46,22 +47,13 @@ pub(crate) struct ScopeState {
     error: Mutex<Option<String>>,
 }
 
-/// Objects of a kind as they are kept.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Kept {
-    /// How many.
-    pub objects: u64,
-    /// Bytes that they take.
-    pub bytes: u64,
-}
-
 /// What others see of the source.
 #[derive(Debug)]
 pub struct ClusterState {
     /// The listings.
     scopes: Vec<ScopeState>,
     /// What is kept of each kind.
-    kept: Mutex<Vec<(Kind, Kept)>>,
+    kept: Mutex<Vec<Count>>,
     /// Failures by kind and reason.
     faults: Mutex<BTreeMap<(&'static str, &'static str), u64>>,
     /// Requests by status, method and server.
@@ -171,18 +163,18 @@ impl ClusterState {
     }
 
     /// Notes what is kept.
-    pub(crate) fn note_kept(&self, kept: Vec<(Kind, Kept)>) {
+    pub(crate) fn note_kept(&self, kept: Vec<Count>) {
         *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = kept;
     }
 
     /// Notes that a change of endpoints is on the wire.
-    pub(crate) fn note_programmed(&self, kind: ServiceKind, has_selector: bool, triggered_ms: u64) {
-        let place = match (kind, has_selector) {
-            (ServiceKind::Headless, true) => 1,
-            (ServiceKind::Headless, false) => 2,
-            (ServiceKind::ClusterIp | ServiceKind::ExternalName, _) => 0,
+    pub(crate) fn note_programmed(&self, programmed: &Programmed, now_ms: u64) {
+        let place = match programmed.kind {
+            ProgrammedKind::ClusterIp => 0,
+            ProgrammedKind::HeadlessWithSelector => 1,
+            ProgrammedKind::HeadlessWithoutSelector => 2,
         };
-        let seconds = now_ms().saturating_sub(triggered_ms) as f64 / 1000.0;
+        let seconds = now_ms.saturating_sub(programmed.triggered_ms) as f64 / 1000.0;
         self.programming.lock().unwrap_or_else(PoisonError::into_inner)[place].observe(seconds);
     }
 
@@ -202,10 +194,10 @@ impl ClusterState {
         oldest.filter(|&then| then > 0).map(|then| now_ms().saturating_sub(then) as f64 / 1000.0)
     }
 
-    /// What is kept of a kind.
-    pub(crate) fn kept(&self, kind: Kind) -> Kept {
+    /// Bytes that the objects of a kind take.
+    pub(crate) fn bytes(&self, kind: Kind) -> usize {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.iter().find(|(found, _)| *found == kind).map(|&(_, kept)| kept).unwrap_or_default()
+        kept.iter().find(|found| found.kind == kind).map_or(0, |found| found.bytes)
     }
 
     /// Failures by kind and reason.
@@ -241,7 +233,7 @@ impl ClusterState {
                     "listed": scopes().all(|scope| scope.listed.load(Ordering::Relaxed)),
                     "watching": scopes().all(|scope| scope.watching.load(Ordering::Relaxed)),
                     "objects": scopes().map(ScopeState::objects).sum::<u64>(),
-                    "bytes": self.kept(kind).bytes,
+                    "bytes": self.bytes(kind),
                     "resource_version": scopes().map(ScopeState::version).max(),
                     "age_seconds": self.age_seconds(kind),
                     "lists": scopes().map(ScopeState::lists).sum::<u64>(),
