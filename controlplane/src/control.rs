@@ -163,7 +163,7 @@ impl ControlPlane {
         build: BuildInfo,
         guests: Vec<Box<dyn Guest>>,
     ) -> Result<Self, StartError> {
-        let store = Store::open(&config.store.path)?;
+        let store = if config.store.in_memory { Store::in_memory()? } else { Store::open(&config.store.path)? };
         store.attach(config.store.etcd.as_ref())?;
         let read = config.etcd.as_ref().filter(|etcd| !etcd.trees.is_empty());
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -182,7 +182,8 @@ impl ControlPlane {
         let state = Arc::new(State::new(Arc::clone(publisher.current()), &names, views, files.collect()));
         let hold = guests.iter().map(|guest| guest.hold()).max().unwrap_or_default();
         state.hold(guests.iter().map(|guest| guest.name()).collect(), hold);
-        let sockets = Sockets::start(&config.sockets, sockets, &state, Duration::from_secs(DRAIN_SECONDS))?;
+        let drain = Duration::from_secs(DRAIN_SECONDS);
+        let sockets = Sockets::start(&config.sockets, sockets, &state, settings.transfers(), drain)?;
         let (events, waiting) = source::queue();
         let clients = (ZONE_FILES, zone_file::clients(&config.views));
         let cycle = Cycle::new(publisher, waiting, Arc::clone(&state), clients);

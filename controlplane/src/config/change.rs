@@ -1,7 +1,8 @@
 //! What differs between the configuration that runs and the one that its file says now.
 
 use super::{
-    AccessToken, AdminConfig, Config, ContainerdnsApiConfig, DnsConfig, KdnsApiConfig, LogConfig, PortConfig, Token,
+    AccessToken, AdminConfig, Config, ContainerdnsApiConfig, DnsConfig, KdnsApiConfig, LogConfig, PortConfig,
+    StoreConfig, Token,
 };
 
 /// Keys whose values have changed.
@@ -34,6 +35,8 @@ impl Config {
     /// Takes from a newer configuration what can change while RingDNS runs; all else stays, and is named.
     pub fn take(&mut self, new: &Config) -> Changes {
         let mut changes = Changes::default();
+        changes.live("corefile", &mut self.corefile, &new.corefile);
+        changes.live("kube_dns_config.directory", &mut self.kube_dns_directory, &new.kube_dns_directory);
         self.dns.take(&new.dns, &mut changes);
         changes.live("rate_limit", &mut self.rate_limit, &new.rate_limit);
         changes.restart("workers.cores", &self.workers.cores, &new.workers.cores);
@@ -43,12 +46,14 @@ impl Config {
         self.sockets.compare(&new.sockets, &mut changes);
         take_ports(&mut self.ports, &new.ports, &mut changes);
         changes.restart("store.path", &self.store.path, &new.store.path);
-        changes.restart("store.backend", &self.store.etcd, &new.store.etcd);
+        let backend = |store: &StoreConfig| (store.in_memory, store.etcd.clone());
+        changes.restart("store.backend", &backend(&self.store), &backend(&new.store));
         changes.live("zone_file", &mut self.zone_files, &new.zone_files);
         changes.restart("etcd", &self.etcd, &new.etcd);
         changes.restart("kubernetes", &self.kubernetes, &new.kubernetes);
         self.health.compare(&new.health, &mut changes);
         changes.live("view", &mut self.views, &new.views);
+        changes.live("transfer", &mut self.transfers, &new.transfers);
         self.admin.take(&new.admin, &mut changes);
         let interfaces = (self.containerdns_api.as_ref(), new.containerdns_api.as_ref());
         ContainerdnsApiConfig::compare(interfaces.0, interfaces.1, &mut changes);
@@ -168,8 +173,9 @@ mod tests {
             ),
             ("[containerdns_api]\nlisten = \"127.0.0.1:1\"\ntoken = \"t\"", &[], &["containerdns_api.listen"]),
             (
-                "[[zone_file]]\nzone = \"a\"\npath = \"b\"\n[[view]]\nname = \"v\"\nprefixes = [\"::/0\"]",
-                &["zone_file", "view"],
+                "[[zone_file]]\nzone = \"a\"\npath = \"b\"\n[[view]]\nname = \"v\"\nprefixes = [\"::/0\"]\n\
+                 [[transfer]]\nzones = [\"*\"]\nto = [\"*\"]",
+                &["zone_file", "view", "transfer"],
                 &[],
             ),
         ] {

@@ -14,6 +14,7 @@
 //! 9. [`rate`]: how much of it each client may have.
 //! 10. [`select`]: which records and which view of them it gets.
 //! 11. [`rules`]: what some zones answer otherwise.
+//! 12. [`transfer`]: a whole zone for a secondary, message by message.
 //!
 //! [`verdict`] lists every reason for which a frame is not simply answered, [`counters`] counts them, [`limits`] has every
 //! bound.
@@ -46,5 +47,6 @@ pub mod snapshot;
 pub mod tally;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod transfer;
 pub mod verdict;
 mod writer;

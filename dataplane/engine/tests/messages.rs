@@ -8,6 +8,8 @@
 )]
 
 mod common;
+#[path = "messages/transfers.rs"]
+mod transfers;
 
 use std::net::SocketAddr;
 use std::sync::LazyLock;

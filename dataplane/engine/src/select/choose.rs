@@ -58,6 +58,12 @@ pub(crate) struct Window<'a> {
 }
 
 impl<'a> Window<'a> {
+    /// All that an RRset with a selection may be answered with; nothing where it has none.
+    pub(crate) fn all(rrset: RrsetView<'a>) -> Option<Self> {
+        let table = if rrset.is_selected() { Table::of(rrset.records())? } else { return None };
+        Some(table.len()).filter(|&count| count > 0).map(|count| Self { table, first: 0, count })
+    }
+
     /// How many records these are.
     #[inline]
     pub(crate) fn count(&self) -> u16 {
@@ -148,7 +154,7 @@ impl<'a> Chooser<'a> {
 /// The RRset of a type that a view shows at a node: its own, or that of the default view. RFC 2181 section 10.1 holds for
 /// what a view shows: where it has a CNAME of its own, that is all; where it has anything else of its own, no CNAME of the
 /// default view comes beside it.
-fn seen(node: NodeView<'_>, view: u16, rtype: u16) -> Option<RrsetView<'_>> {
+pub(crate) fn seen(node: NodeView<'_>, view: u16, rtype: u16) -> Option<RrsetView<'_>> {
     let of = |view: u16| node.rrset_in(rtype, view);
     if view == VIEW_DEFAULT {
         return of(VIEW_DEFAULT);

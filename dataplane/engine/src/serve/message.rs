@@ -47,11 +47,11 @@ pub struct MessageServer {
     /// How messages come.
     transport: Transport,
     /// The query at hand.
-    query: Query,
+    pub(super) query: Query,
     /// Answers it.
-    responder: Responder,
+    pub(super) responder: Responder,
     /// Counts what each client has had.
-    limiter: Option<Box<Limiter>>,
+    pub(super) limiter: Option<Box<Limiter>>,
     /// The time in seconds since 1970, as it was told last.
     now_seconds: u32,
 }
@@ -162,7 +162,7 @@ fn of_transport(limit: &RateLimit, transport: Transport) -> RateLimit {
 }
 
 /// An address as cookies and choices take it in.
-fn address(ip: IpAddr) -> Client {
+pub(super) fn address(ip: IpAddr) -> Client {
     match ip {
         IpAddr::V4(ip) => Client::Ipv4(ip.octets()),
         IpAddr::V6(ip) => Client::Ipv6(ip.octets()),

@@ -9,6 +9,7 @@ mod limited;
 mod message;
 mod others;
 mod respond;
+mod transfer;
 
 use core::net::IpAddr;
 
@@ -26,6 +27,7 @@ use crate::snapshot::{Candidate, Lead, Snapshot, Spot};
 use crate::verdict::Verdict;
 pub use message::{MessageConfig, MessageServer, Transport};
 use others::Others;
+pub use transfer::TransferStart;
 
 /// What a port serves.
 #[derive(Clone, Debug)]

@@ -111,6 +111,15 @@ impl Responder {
         self.options.set_keepalive(deciseconds);
     }
 
+    /// The options that go back with the answer to a query, and what that is where it comes of them.
+    pub(super) fn judge(&mut self, query: &Query, client: Client, counters: &Counters) -> (&[u8], Option<Outcome>) {
+        if !self.options.concern(query) {
+            return (&[], None);
+        }
+        let instead = self.options.judge(query, Some(client), counters);
+        (self.options.bytes(), instead)
+    }
+
     /// Writes the answer over a query that did not come in a frame of ours. The long way gives what the others would.
     pub(super) fn reply_to_message(
         &mut self,

@@ -19,6 +19,7 @@ mod node;
 mod open;
 mod overlay;
 mod rdata;
+mod scan;
 mod selection;
 mod shard;
 mod steps;
@@ -30,6 +31,7 @@ pub(crate) use depths::{DepthSet, Depths};
 pub(crate) use negative::Negative;
 pub(crate) use node::{APEX, CUT, DNAME, NAMED, PlainNode, RECORD_HEAD_BYTES, RULED, VIEWS, WILDCARD_CHILD, rdatas_of};
 pub use node::{NodeView, RrsetView};
+pub(crate) use scan::{NodePlace, Scan, Scanned};
 
 use crate::cookie::Client;
 use crate::hash::Seed;

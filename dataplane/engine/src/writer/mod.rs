@@ -18,7 +18,7 @@ pub(crate) use room::{EdnsReply, OPT_BYTES, UdpRoom, stream_limit, udp_limit};
 const _: () = assert!(HEADER_BYTES + NAME_BYTES_MAX + 4 + OPT_BYTES + OPTIONS_BYTES_MAX < UDP_ANSWER_BYTES_MIN);
 
 /// Places of names that later names may point to.
-const NAMES_MAX: usize = 64;
+pub(crate) const NAMES_MAX: usize = 64;
 
 /// A pointer reaches the first 16 KiB of a message only (RFC 1035 section 4.1.4).
 const POINTER_REACH: usize = 0x4000;
@@ -130,6 +130,32 @@ impl<'a> Writer<'a> {
             Err(Full) => (self.position, self.names_count) = (position, names_count),
         }
         written
+    }
+
+    /// Writes one record of an RRset, or nothing: its rdata is given.
+    pub(crate) fn put_record(&mut self, owner: &[u8], rrset: RrsetView<'_>, rdata: &[u8]) -> Result<(), Full> {
+        let (position, names_count) = (self.position, self.names_count);
+        let written = self.put_records(Owner::Name(owner), rrset, rrset.ttl(), core::iter::once(rdata));
+        match written {
+            Ok(()) => self.count(Section::Answer, 1),
+            Err(Full) => (self.position, self.names_count) = (position, names_count),
+        }
+        written
+    }
+
+    /// Forgets names that were written since there were so many, so that there is room for others to be pointed to.
+    pub(crate) fn forget_names(&mut self, names_count: usize) {
+        self.names_count = self.names_count.min(names_count);
+    }
+
+    /// Names that can be pointed to.
+    pub(crate) fn names_count(&self) -> usize {
+        self.names_count
+    }
+
+    /// Records of the answer section.
+    pub(crate) fn answers(&self) -> u16 {
+        self.counts[0]
     }
 
     /// Writes a record that is ready to copy.
