@@ -4,6 +4,7 @@ mod answering;
 mod cli;
 mod doctor;
 mod health;
+mod hold;
 mod kernel;
 mod notify;
 mod ports;
