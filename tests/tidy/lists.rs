@@ -58,6 +58,7 @@ pub const UNSAFE_PLACES: &[&str] = &[
 pub const HOT_PATH: &[&str] = &[
     "dataplane/engine/src/additional.rs",
     "dataplane/engine/src/answer.rs",
+    "dataplane/engine/src/census.rs",
     "dataplane/engine/src/chaos.rs",
     "dataplane/engine/src/cookie/mod.rs",
     "dataplane/engine/src/cookie/siphash.rs",

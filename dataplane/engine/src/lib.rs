@@ -20,6 +20,7 @@
 
 mod additional;
 mod answer;
+pub mod census;
 mod chaos;
 pub mod cookie;
 pub mod counters;

@@ -12,6 +12,7 @@ mod respond;
 
 use core::net::IpAddr;
 
+use crate::census::Census;
 pub use crate::chaos::ChaosConfig;
 use crate::counters::Counters;
 use crate::frame::plain::PLAIN_START_TAGGED;
@@ -117,9 +118,13 @@ impl Server {
         snapshot: &Snapshot,
         counters: &Counters,
     ) {
+        let census = counters.census().map(|census| (census, Census::look(frames)));
         match self.station.plain_start() {
             0 => self.serve::<F, 0>(frames, verdicts, snapshot, counters),
             _ => self.serve::<F, PLAIN_START_TAGGED>(frames, verdicts, snapshot, counters),
+        }
+        if let Some((census, seen)) = census {
+            census.count_burst(frames, verdicts, &seen);
         }
     }
 
