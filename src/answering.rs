@@ -105,7 +105,12 @@ impl Answering {
                 }
             }
         }
-        SocketOptions { listen, answers: self.message_config(config), names: config.stats.names }
+        SocketOptions {
+            listen,
+            answers: self.message_config(config),
+            names: config.stats.names,
+            messages: config.stats.messages,
+        }
     }
 
     /// What is answered on the kernel's sockets.

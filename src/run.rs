@@ -112,8 +112,8 @@ pub fn run(path: &Path, build: BuildInfo) -> Result<(), RunError> {
     let OpenPorts { ports, workers } = ports::open(&eal, &config, &devices, &cores, &mut answering, &mut interfaces)?;
 
     let publisher = Publisher::new(Snapshot::empty());
-    let counters: Vec<Arc<Counters>> =
-        workers.iter().map(|_| Arc::new(Counters::with_names(config.stats.names))).collect();
+    let count = || Arc::new(Counters::with_names(config.stats.names).with_census(config.stats.messages));
+    let counters: Vec<Arc<Counters>> = workers.iter().map(|_| count()).collect();
     let workers: Vec<_> = (workers.into_iter().zip(&counters))
         .map(|(PlannedWorker { core, idle, lanes }, counters)| {
             (core, Worker::new(lanes, publisher.reader(), Arc::clone(counters), idle))

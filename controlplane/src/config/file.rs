@@ -109,6 +109,10 @@ pub struct V1 {
     pub containerdns_stats: super::stats::ContainerdnsStats,
     /// The record interface of kdns.
     pub kdns_api: super::kdns_api::KdnsApi,
+    /// The HTTP ports that what stands around a cluster's DNS expects.
+    pub cluster_http: super::cluster_http::ClusterHttp,
+    /// How the server ends.
+    pub shutdown: super::shutdown::Shutdown,
     /// Logs.
     pub log: Log,
 }
@@ -403,6 +407,7 @@ pub const KEYS: &[&str] = &[
     "containerdns_api.answers",
     "containerdns_api.store",
     "stats.names",
+    "stats.messages",
     "containerdns_stats.listen",
     "containerdns_stats.token_file",
     "containerdns_stats.token",
@@ -414,6 +419,18 @@ pub const KEYS: &[&str] = &[
     "kdns_api.token_file",
     "kdns_api.token",
     "kdns_api.open",
+    "cluster_http.health",
+    "cluster_http.ready",
+    "cluster_http.metrics",
+    "cluster_http.kube_dns",
+    "cluster_http.kube_dns_metrics",
+    "cluster_http.sidecar",
+    "cluster_http.probe.label",
+    "cluster_http.probe.server",
+    "cluster_http.probe.name",
+    "cluster_http.probe.interval_ms",
+    "cluster_http.probe.type",
+    "shutdown.lameduck_ms",
     "log.level",
     "log.format",
 ];

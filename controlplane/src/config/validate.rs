@@ -9,6 +9,7 @@ use ringdns_engine::name::WireName;
 use toml::Spanned;
 
 use super::access::tokens;
+use super::cluster_http::cluster_http;
 use super::containerdns_api::containerdns_api;
 use super::dns::dns;
 use super::etcd::etcd;
@@ -18,6 +19,7 @@ use super::kdns_api::kdns_api;
 use super::port::ports;
 use super::problem::Problems;
 use super::rate_limit::rate_limit;
+use super::shutdown::shutdown;
 use super::sockets::sockets;
 use super::stats::stats;
 use super::view::views;
@@ -42,7 +44,7 @@ pub(super) fn validate(path: &Path, text: &str) -> Result<Config, ConfigError> {
     match Spec::parse(text) {
         Ok(Spec::V1(spec)) => {
             let base = path.parent().unwrap_or(Path::new(""));
-            let config = checked(path, base, *spec, &mut problems);
+            let config = Config { fingerprint: fingerprint(text), ..checked(path, base, *spec, &mut problems) };
             problems.finish(config)
         }
         Err(error) => {
@@ -50,6 +52,11 @@ pub(super) fn validate(path: &Path, text: &str) -> Result<Config, ConfigError> {
             Err(problems.into_error())
         }
     }
+}
+
+/// A number that differs for other text: FNV-1a in 64 bits, the same on every machine.
+fn fingerprint(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// Notes what the TOML reader has against the text.
@@ -76,8 +83,10 @@ fn checked(path: &Path, base: &Path, spec: file::V1, problems: &mut Problems<'_>
     let etcd = etcd(&spec.etcd, &spec.etcd_tree, is_stored, base, problems);
     let health = health(&Tables::of(&spec), base, problems);
     check_enabled(&spec.scanner, spec.etcd.endpoints.is_some(), problems);
+    let cluster_http = cluster_http(&spec.cluster_http, problems);
     Config {
         path: path.to_path_buf(),
+        fingerprint: 0,
         dns: dns(&spec.dns, base, problems),
         rate_limit: rate_limit(&spec.rate_limit, problems),
         sockets: sockets(&spec.sockets, problems),
@@ -91,8 +100,10 @@ fn checked(path: &Path, base: &Path, spec: file::V1, problems: &mut Problems<'_>
         health,
         views: views(&spec.view, problems),
         admin: admin(spec.admin, &spec.admin_token, base, problems),
-        stats: stats(&spec.stats, &spec.containerdns_stats, base, problems),
+        stats: stats(&spec.stats, &spec.containerdns_stats, &cluster_http, base, problems),
         kdns_api: kdns_api(&spec.kdns_api, base, problems),
+        cluster_http,
+        shutdown: shutdown(&spec.shutdown, problems),
         log: log(spec.log, problems),
     }
 }

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use ringdns_engine::counters::Counters;
 use ringdns_engine::limits::STREAM_MESSAGE_BYTES_MAX;
@@ -152,9 +153,14 @@ impl Desk {
                 }
             }
         }
+        let begun = counters.census().map(|census| (census, Instant::now()));
         let mut work = Work { used: 0, written: 0, answered: 0, end: None, is_full: false };
         self.answer_all(filled, client, &mut work, &snapshot(), counters);
-        Poll::Ready(self.finish(stream, rest, filled, has_ended, &work))
+        let turn = self.finish(stream, rest, filled, has_ended, &work);
+        if let Some((census, begun)) = begun {
+            census.note_time(begun.elapsed(), turn.answered as u64);
+        }
+        Poll::Ready(turn)
     }
 
     /// Answers what is whole of the input.

@@ -31,7 +31,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tokio::task::LocalSet;
 
-use crate::config::SocketsConfig;
+use crate::config::Config;
 use crate::state::State;
 
 /// Where sockets listen, and what they answer with.
@@ -85,13 +85,14 @@ pub(crate) struct Sockets {
 impl Sockets {
     /// Listens on all addresses and starts to answer. Once told to stop, clients have `drain` to take their answers.
     pub(crate) fn start(
-        config: &SocketsConfig,
+        config: &Config,
         options: SocketOptions,
         state: &Arc<State>,
         drain: Duration,
     ) -> Result<Self, SocketsError> {
         let (stop, stopped) = watch::channel(false);
         let SocketOptions { listen, answers, names } = options;
+        let (config, messages) = (&config.sockets, config.stats.messages);
         let (renewed, answers) = watch::channel(answers);
         let mut sockets = Self { addresses: Vec::new(), monitor: None, stop, answers: renewed, threads: Vec::new() };
         if listen.is_empty() {
@@ -108,7 +109,8 @@ impl Sockets {
             sockets.addresses.push(address);
             tracing::info!(%address, udp = config.udp, "DNS sockets listen");
         }
-        let monitor = Arc::new(Monitor::new(bind::connections_for(config.tcp_connections_max), names));
+        let connections = bind::connections_for(config.tcp_connections_max);
+        let monitor = Arc::new(Monitor::new(sockets.addresses.clone(), connections, names, messages));
         sockets.monitor = Some(Arc::clone(&monitor));
         let (config, its_state, its_monitor) = (config.clone(), Arc::clone(state), Arc::clone(&monitor));
         let (its_answers, its_stop) = (answers.clone(), stopped.clone());

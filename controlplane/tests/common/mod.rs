@@ -96,7 +96,7 @@ impl Server {
         let config = Config::parse(&path, text).unwrap();
         let publisher = Publisher::new(Snapshot::empty());
         let reader = publisher.reader();
-        let counters = Arc::new(Counters::with_names(config.stats.names));
+        let counters = Arc::new(Counters::with_names(config.stats.names).with_census(config.stats.messages));
         let build = BuildInfo { version: "1.2.3".into(), commit: "abc".into(), dpdk: "22.11".into() };
         let sockets = SocketOptions {
             listen: config.sockets.listen.clone(),
