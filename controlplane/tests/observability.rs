@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what a test cannot set up ends it")]
 
+#[path = "observability/cluster_http.rs"]
+mod cluster_http;
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};

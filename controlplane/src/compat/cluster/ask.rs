@@ -75,7 +75,8 @@ pub(super) fn answer(query: &[u8], message: &[u8]) -> Option<Answer> {
     let question = query.get(HEADER_BYTES..)?;
     let is_ours = query.starts_with(&[i1, i2]) && f1 & 0x80 != 0;
     // Who refuses a message may leave the question out.
-    let is_same = [q1, q2] == [0, 0] || rest.get(..question.len()).is_some_and(|asked| asked.eq_ignore_ascii_case(question));
+    let is_same =
+        [q1, q2] == [0, 0] || rest.get(..question.len()).is_some_and(|asked| asked.eq_ignore_ascii_case(question));
     (is_ours && is_same).then_some(Answer { rcode: f2 & 0xf, records: u16::from_be_bytes([a1, a2]) })
 }
 

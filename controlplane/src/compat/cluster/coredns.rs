@@ -71,8 +71,14 @@ fn requests(text: &mut Exposition, flows: &[Flow<'_>], zone: &str) {
     for flow in flows {
         for (family, is_ipv6) in [("1", false), ("2", true)] {
             for (qtype, count) in flow.queries(is_ipv6).into_iter().filter(|&(_, count)| count > 0) {
-                let labels =
-                    [("server", &*flow.server), ("zone", zone), VIEW, ("proto", flow.proto), ("family", family), ("type", qtype)];
+                let labels = [
+                    ("server", &*flow.server),
+                    ("zone", zone),
+                    VIEW,
+                    ("proto", flow.proto),
+                    ("family", family),
+                    ("type", qtype),
+                ];
                 text.row(&labels, count);
             }
         }

@@ -37,10 +37,11 @@ pub(super) async fn answers_dns(context: &Arc<Context>, is_udp: bool) -> Result<
     }
     // What every server of a zone has; without zones the question is refused, which is an answer too.
     let name = context.state.served().zones.keys().next().cloned().unwrap_or_else(WireName::root);
+    let is_synced = context.state.is_synced();
     let sockets = context.sockets.as_ref().map(|monitor| monitor.addresses.clone()).unwrap_or_default();
     if sockets.is_empty() {
         let answer = in_process(context, &name).ok_or_else(|| "the engine does not answer".to_owned())?;
-        return usable(answer);
+        return usable(answer, is_synced);
     }
     let way = if is_udp { Way::Udp } else { Way::Tcp };
     let mut asked = JoinSet::new();
@@ -52,7 +53,7 @@ pub(super) async fn answers_dns(context: &Arc<Context>, is_udp: bool) -> Result<
     let mut error = String::new();
     while let Some(answered) = asked.join_next().await {
         match answered {
-            Ok(Ok(answer)) => match usable(answer) {
+            Ok(Ok(answer)) => match usable(answer, is_synced) {
                 Ok(()) => return Ok(()),
                 Err(why) => error = why,
             },
@@ -63,9 +64,12 @@ pub(super) async fn answers_dns(context: &Arc<Context>, is_udp: bool) -> Result<
     Err(error)
 }
 
-/// Whether an answer says that DNS is well.
-fn usable(answer: Answer) -> Result<(), String> {
-    if answer.rcode == SERVFAIL { Err("DNS is answered with SERVFAIL".to_owned()) } else { Ok(()) }
+/// Whether an answer says that DNS is well. Once all has been read, a zone whose file is broken is no matter of the whole server.
+fn usable(answer: Answer, is_synced: bool) -> Result<(), String> {
+    match answer.rcode {
+        SERVFAIL if !is_synced => Err("DNS is answered with SERVFAIL: not everything has been read yet".to_owned()),
+        _ => Ok(()),
+    }
 }
 
 /// The answer to the question without a socket: there is none, and ports are not asked from inside.
