@@ -285,7 +285,7 @@ mod tests {
                 ["probe[0].server", "127.0.0.1"],
             ),
             (format!("{sidecar}{}", probe("a", "").replace("\"a.\"", "\"a..b\"")), ["probe[0].name", "no domain name"]),
-            ("[shutdown]\nlameduck_ms = 700000".to_owned(), ["shutdown.lameduck_ms", "600000 milliseconds"]),
+            ("[shutdown]\nlameduck_ms = 3600001".to_owned(), ["shutdown.lameduck_ms", "3600000 milliseconds"]),
         ] {
             let error = parse(&table).unwrap_err();
             assert!(words.iter().all(|word| error.contains(word)), "{table}: {error}");

@@ -9,8 +9,8 @@ use super::change::Changes;
 use super::problem::Problems;
 use super::validate::number;
 
-/// Longest time that can be configured: an hour is a slip of the pen.
-const LAMEDUCK_MS_MAX: i64 = 600_000;
+/// Longest time that can be configured: more than an hour is a slip of the pen.
+const LAMEDUCK_MS_MAX: i64 = 3_600_000;
 
 /// `[shutdown]` as written.
 #[derive(Debug, Default, Deserialize)]

@@ -82,6 +82,7 @@ fn in_process(context: &Context, name: &WireName) -> Option<Answer> {
         edns: EdnsConfig::default(),
         chaos: ChaosConfig::default(),
         rate_limit: None,
+        hides_aaaa: false,
     };
     // Not among the counters of queries: nobody asked.
     let (mut server, counters) = (MessageServer::new(&config, Transport::Tcp), Counters::default());
