@@ -2,6 +2,7 @@
 
 mod access;
 mod change;
+mod cluster_http;
 mod containerdns_api;
 mod corefile;
 mod dns;
@@ -13,10 +14,12 @@ pub mod health;
 mod kdns_api;
 mod kernel;
 pub mod kubernetes;
+mod keys;
 mod port;
 mod problem;
 mod rate_limit;
 mod secret;
+mod shutdown;
 mod sockets;
 mod stats;
 mod store;
@@ -39,6 +42,7 @@ use ringdns_engine::rate::{Network, RateLimit};
 pub(crate) use access::Tokens;
 pub use access::{AccessToken, Permission};
 pub use change::Changes;
+pub use cluster_http::{ClusterHttpConfig, ClusterPort, ClusterProbe};
 pub use containerdns_api::{ContainerdnsApiConfig, Generation};
 pub use corefile::{ConfigSource, CorefileConfig};
 pub use etcd::{EtcdConfig, EtcdTls, Password};
@@ -50,6 +54,7 @@ pub use kubernetes::{
     KubernetesEndpoints, KubernetesExternal, KubernetesPods, KubernetesSearchPath,
 };
 pub use problem::{ConfigError, Problem};
+pub use shutdown::ShutdownConfig;
 pub use sockets::SocketsConfig;
 pub use stats::{ContainerdnsStatsConfig, StatsConfig};
 pub use store::StoreEtcdConfig;
@@ -60,6 +65,8 @@ pub use transfer::TransferConfig;
 pub struct Config {
     /// The file that it was read from.
     pub path: PathBuf,
+    /// Tells its text from others.
+    pub fingerprint: u64,
     /// The Corefile that is part of it; none: there is none.
     pub corefile: Option<CorefileConfig>,
     /// Where kube-dns's ConfigMap is mounted; none: it is not looked at.
@@ -98,6 +105,10 @@ pub struct Config {
     pub stats: StatsConfig,
     /// The record interface of kdns; none: it is off.
     pub kdns_api: Option<KdnsApiConfig>,
+    /// The HTTP ports that what stands around a cluster's DNS expects.
+    pub cluster_http: ClusterHttpConfig,
+    /// How the server ends.
+    pub shutdown: ShutdownConfig,
     /// Logs.
     pub log: LogConfig,
 }
