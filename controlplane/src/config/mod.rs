@@ -21,6 +21,7 @@ mod stats;
 mod store;
 mod validate;
 mod view;
+mod watch;
 mod workers;
 
 #[cfg(test)]
@@ -47,6 +48,7 @@ pub use problem::{ConfigError, Problem};
 pub use sockets::SocketsConfig;
 pub use stats::{ContainerdnsStatsConfig, StatsConfig};
 pub use store::StoreEtcdConfig;
+pub use watch::ConfigWatch;
 
 /// Everything that an operator decides, checked.
 #[derive(Clone, Debug)]
