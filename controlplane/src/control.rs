@@ -180,7 +180,8 @@ impl ControlPlane {
         let names: Vec<&'static str> =
             SOURCES.into_iter().chain(read.map(|_| "etcd")).chain(guests.iter().map(|guest| guest.name())).collect();
         let state = Arc::new(State::new(Arc::clone(publisher.current()), &names, views, files.collect()));
-        let sockets = Sockets::start(&config.sockets, sockets, &state, Duration::from_secs(DRAIN_SECONDS))?;
+        let drain = Duration::from_secs(DRAIN_SECONDS);
+        let sockets = Sockets::start(&config.sockets, sockets, &state, settings.transfers(), drain)?;
         let (events, waiting) = source::queue();
         let clients = (ZONE_FILES, zone_file::clients(&config.views));
         let cycle = Cycle::new(publisher, waiting, Arc::clone(&state), clients);

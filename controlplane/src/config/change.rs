@@ -52,6 +52,7 @@ impl Config {
         changes.restart("etcd", &self.etcd, &new.etcd);
         self.health.compare(&new.health, &mut changes);
         changes.live("view", &mut self.views, &new.views);
+        changes.live("transfer", &mut self.transfers, &new.transfers);
         self.admin.take(&new.admin, &mut changes);
         let interfaces = (self.containerdns_api.as_ref(), new.containerdns_api.as_ref());
         ContainerdnsApiConfig::compare(interfaces.0, interfaces.1, &mut changes);
@@ -69,6 +70,7 @@ impl DnsConfig {
         changes.live("dns.nsid", &mut self.nsid, &new.nsid);
         changes.live("dns.version", &mut self.version, &new.version);
         changes.live("dns.identity", &mut self.identity, &new.identity);
+        changes.live("dns.aaaa", &mut self.aaaa, &new.aaaa);
         changes.live("dns.cookies", &mut self.cookies, &new.cookies);
         changes.live("dns.cookie_secrets", &mut self.cookie_secrets, &new.cookie_secrets);
     }
@@ -143,7 +145,11 @@ mod tests {
     #[test]
     fn each_key_is_taken_or_named() {
         for (lines, live, restart) in [
-            ("[dns]\nnsid = \"b\"\ncookies = \"off\"", &["dns.nsid", "dns.cookies"][..], &[][..]),
+            (
+                "[dns]\nnsid = \"b\"\naaaa = \"nodata\"\ncookies = \"off\"",
+                &["dns.nsid", "dns.aaaa", "dns.cookies"][..],
+                &[][..],
+            ),
             ("[rate_limit]\npackets_per_second = 9", &["rate_limit"], &[]),
             ("dns_port = 54\nvlan = 7\nmtu = 1400", &["port[0].dns_port", "port[0].vlan"], &["port[0].mtu"]),
             ("kernel = \"tap\"", &[], &["port[0].kernel"]),
@@ -166,8 +172,9 @@ mod tests {
             ),
             ("[containerdns_api]\nlisten = \"127.0.0.1:1\"\ntoken = \"t\"", &[], &["containerdns_api.listen"]),
             (
-                "[[zone_file]]\nzone = \"a\"\npath = \"b\"\n[[view]]\nname = \"v\"\nprefixes = [\"::/0\"]",
-                &["zone_file", "view"],
+                "[[zone_file]]\nzone = \"a\"\npath = \"b\"\n[[view]]\nname = \"v\"\nprefixes = [\"::/0\"]\n\
+                 [[transfer]]\nzones = [\"*\"]\nto = [\"*\"]",
+                &["zone_file", "view", "transfer"],
                 &[],
             ),
         ] {

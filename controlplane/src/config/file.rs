@@ -112,6 +112,8 @@ pub struct V1 {
     pub alert: super::health::spec::Alert,
     /// Which clients see which view.
     pub view: Vec<Spanned<View>>,
+    /// Who may have whole zones.
+    pub transfer: Vec<Spanned<super::transfer::Transfer>>,
     /// The admin API.
     pub admin: Admin,
     /// Its tokens for some zones.
@@ -140,6 +142,8 @@ pub struct Dns {
     pub version: Option<Spanned<String>>,
     /// Text of `id.server` and `hostname.bind`.
     pub identity: Option<Spanned<String>>,
+    /// `answer` or `nodata`.
+    pub aaaa: Option<Spanned<String>>,
     /// `off`, `on` or `enforce`.
     pub cookies: Option<Spanned<String>>,
     /// Secrets of cookies, each 32 hexadecimal digits.
@@ -293,6 +297,7 @@ pub const KEYS: &[&str] = &[
     "dns.nsid",
     "dns.version",
     "dns.identity",
+    "dns.aaaa",
     "dns.cookies",
     "dns.cookie_secrets",
     "dns.cookie_secrets_file",
@@ -405,6 +410,8 @@ pub const KEYS: &[&str] = &[
     "alert.tries",
     "view.name",
     "view.prefixes",
+    "transfer.zones",
+    "transfer.to",
     "admin.listen",
     "admin.token_file",
     "admin.token",

@@ -19,6 +19,7 @@ mod secret;
 mod sockets;
 mod stats;
 mod store;
+mod transfer;
 mod validate;
 mod view;
 mod watch;
@@ -48,6 +49,7 @@ pub use problem::{ConfigError, Problem};
 pub use sockets::SocketsConfig;
 pub use stats::{ContainerdnsStatsConfig, StatsConfig};
 pub use store::StoreEtcdConfig;
+pub use transfer::TransferConfig;
 pub use watch::ConfigWatch;
 
 /// Everything that an operator decides, checked.
@@ -81,6 +83,8 @@ pub struct Config {
     pub health: HealthConfig,
     /// Which clients see which view; no name and no prefix twice.
     pub views: Vec<ViewConfig>,
+    /// Who may have which zones as a whole.
+    pub transfers: Vec<TransferConfig>,
     /// The admin API.
     pub admin: AdminConfig,
     /// The record interface of ContainerDNS; none: it is off.
@@ -104,10 +108,22 @@ pub struct DnsConfig {
     pub version: Vec<u8>,
     /// Text of `id.server` and `hostname.bind`; empty: they are refused.
     pub identity: Vec<u8>,
+    /// How questions for AAAA are answered.
+    pub aaaa: AaaaMode,
     /// What cookies are for.
     pub cookies: CookieMode,
     /// Secrets of cookies: the one that they are made with, and another whose cookies are taken; empty: a random one.
     pub cookie_secrets: Vec<CookieSecret>,
+}
+
+/// How questions for AAAA are answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AaaaMode {
+    /// As all others.
+    #[default]
+    Answer,
+    /// As if no name had such records.
+    Nodata,
 }
 
 /// What DNS cookies are for.

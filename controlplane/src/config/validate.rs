@@ -21,6 +21,7 @@ use super::problem::Problems;
 use super::rate_limit::rate_limit;
 use super::sockets::sockets;
 use super::stats::stats;
+use super::transfer::transfers;
 use super::view::views;
 use super::workers::workers;
 use super::{
@@ -101,6 +102,7 @@ fn checked(path: &Path, base: &Path, spec: file::V1, problems: &mut Problems<'_>
         etcd,
         health,
         views: views(&spec.view, problems),
+        transfers: transfers(&spec.transfer, problems),
         admin: admin(spec.admin, &spec.admin_token, base, problems),
         stats: stats(&spec.stats, &spec.containerdns_stats, base, problems),
         kdns_api: kdns_api(&spec.kdns_api, base, problems),
