@@ -172,7 +172,11 @@ impl Records {
             ];
             outcome.compare(before.0, after.0);
             let is_server = servers::is_server(plan, &entry.view(&entry.parts, true));
-            if is_server { self.servers.insert(number) } else { self.servers.remove(&number) };
+            if is_server {
+                self.servers.insert(number)
+            } else {
+                self.servers.remove(&number)
+            };
         }
         if let Some((before, after)) = pointers {
             outcome.compare(before.0, after.0);

@@ -39,7 +39,8 @@ pub(super) fn render(plan: &Plan, (place, zone): (usize, &Zone), view: &View<'_>
             draft.records(place, base, (rtype::CNAME, ttl), vec![name.as_bytes().to_vec()]);
         }
         _ => {
-            let candidates = service.ports.iter().flat_map(|port| targets.iter().map(|target| (Some(port.number), *target)));
+            let candidates =
+                service.ports.iter().flat_map(|port| targets.iter().map(|target| (Some(port.number), *target)));
             draft.records(place, base, (rtype::SRV, ttl), shared_srv(site.priority, candidates));
         }
     }

@@ -139,7 +139,10 @@ impl Question {
                 rdatas.truncate(RECORDS_MAX);
                 if rtype == rtype::SRV {
                     let weight = share(rdatas.len()).to_be_bytes();
-                    rdatas.iter_mut().filter_map(|rdata| rdata.get_mut(2..4)).for_each(|old| old.copy_from_slice(&weight));
+                    rdatas
+                        .iter_mut()
+                        .filter_map(|rdata| rdata.get_mut(2..4))
+                        .for_each(|old| old.copy_from_slice(&weight));
                 }
                 draft.records(place, &owner, (rtype, zone.ttl), rdatas);
             }

@@ -87,7 +87,11 @@ impl<'a> Pool<'a> {
     }
 
     /// The ports and targets of members: a member counts once for each port, and once where its slice has none.
-    fn candidates<'p>(&'p self, member: &'p Member<'_>, of_leaves: bool) -> impl Iterator<Item = (Option<u16>, &'p WireName)> + Clone {
+    fn candidates<'p>(
+        &'p self,
+        member: &'p Member<'_>,
+        of_leaves: bool,
+    ) -> impl Iterator<Item = (Option<u16>, &'p WireName)> + Clone {
         let ports = self.ports.get(member.ports).map_or(&[][..], Vec::as_slice);
         let target = self.names.get(member.name);
         let leaf = of_leaves.then_some(Some(0));
@@ -97,8 +101,13 @@ impl<'a> Pool<'a> {
     }
 
     /// Says addresses and SRV records of members at a name.
-    fn say<'p>(&'p self, site: &Site, owner: &WireName, members: impl Iterator<Item = &'p Member<'a>> + Clone, draft: &mut Draft)
-    where
+    fn say<'p>(
+        &'p self,
+        site: &Site,
+        owner: &WireName,
+        members: impl Iterator<Item = &'p Member<'a>> + Clone,
+        draft: &mut Draft,
+    ) where
         'a: 'p,
     {
         draft.addresses(site.zone, owner, site.ttl, members.clone().map(|member| member.address));
@@ -130,14 +139,16 @@ impl<'a> Pool<'a> {
         for ((name, protocol), members) in named {
             let Some(owner) = port_owner(name, protocol, &site.base) else { continue };
             draft.addresses(site.zone, &owner, site.ttl, members.iter().map(|(_, member)| member.address));
-            let candidates = members.iter().filter_map(|(port, member)| Some((Some(*port), self.names.get(member.name)?)));
+            let candidates =
+                members.iter().filter_map(|(port, member)| Some((Some(*port), self.names.get(member.name)?)));
             draft.records(site.zone, &owner, (rtype::SRV, site.ttl), shared_srv(site.priority, candidates));
         }
     }
 
     /// Says the names by topology zone: `pin` has what is in the zone, `prefer` has all where nothing is.
     fn say_zones(&self, site: &Site, draft: &mut Draft) {
-        let (Some(pin), Some(prefer)) = (under(&["pin", "_zone"], &site.base), under(&["prefer", "_zone"], &site.base)) else {
+        let (Some(pin), Some(prefer)) = (under(&["pin", "_zone"], &site.base), under(&["prefer", "_zone"], &site.base))
+        else {
             return;
         };
         if self.members.is_empty() {
@@ -148,7 +159,8 @@ impl<'a> Pool<'a> {
             draft.name(site.zone, any_pin);
             self.say(site, &any_prefer, self.members.iter(), draft);
         }
-        let zones: BTreeSet<&str> = self.members.iter().map(|member| member.zone).filter(|zone| !zone.is_empty()).collect();
+        let zones: BTreeSet<&str> =
+            self.members.iter().map(|member| member.zone).filter(|zone| !zone.is_empty()).collect();
         for zone in zones {
             let labels: Vec<&str> = zone.split('.').collect();
             for directive in [&pin, &prefer] {
@@ -179,7 +191,14 @@ impl Site {
     pub(super) fn new(plan: &Plan, place: usize, zone: &Zone, base: WireName) -> Self {
         let options = &plan.options;
         let of_leaves = options.is_of_leaves() && zone.role == Role::Services;
-        Self { zone: place, base, ttl: zone.ttl, priority: options.srv_priority, labels: options.endpoint_label, of_leaves }
+        Self {
+            zone: place,
+            base,
+            ttl: zone.ttl,
+            priority: options.srv_priority,
+            labels: options.endpoint_label,
+            of_leaves,
+        }
     }
 }
 
@@ -226,7 +245,9 @@ fn render_in(plan: &Plan, site: &Site, view: &View<'_>, (packed, imported): (&Pa
                 pool.say_zones(site, draft);
             }
         }
-        ServiceKind::ClusterIp if options.ignore_empty_services && options.endpoints && pool.members.is_empty() => return,
+        ServiceKind::ClusterIp if options.ignore_empty_services && options.endpoints && pool.members.is_empty() => {
+            return;
+        }
         ServiceKind::ClusterIp => {
             say_own(site, &service, &own_addresses(plan, &service), draft);
             if !site.of_leaves {
@@ -273,7 +294,9 @@ fn say_own(site: &Site, service: &Service<'_>, addresses: &[IpAddr], draft: &mut
         if is_bare {
             bare.extend(addresses.iter().map(|_| (Some(port.number), base.clone())));
         }
-        let Some(owner) = port_owner(port.name, port.protocol, base).filter(|_| !port.name.is_empty()) else { continue };
+        let Some(owner) = port_owner(port.name, port.protocol, base).filter(|_| !port.name.is_empty()) else {
+            continue;
+        };
         draft.addresses(zone, &owner, ttl, addresses.iter().copied());
         let candidates = addresses.iter().map(|_| (Some(port.number), base));
         draft.records(zone, &owner, (rtype::SRV, ttl), shared_srv(site.priority, candidates));

@@ -65,7 +65,9 @@ impl Records {
         let (plan, store) = (&self.plan, &self.store);
         let mut moves = Vec::new();
         for &number in waiting.entries.keys() {
-            let (Some(before), Some(after)) = (view_before(store, waiting, number), store.view(number)) else { continue };
+            let (Some(before), Some(after)) = (view_before(store, waiting, number), store.view(number)) else {
+                continue;
+            };
             let differing = differing(&pointer::claims(plan, &before), &pointer::claims(plan, &after));
             moves.extend(differing.into_iter().map(|(address, has)| (address, number, has)));
         }
@@ -95,7 +97,9 @@ impl Records {
     /// Gives the zones in which an answer changes a higher serial: the time, or the next number within a second.
     pub(super) fn raise_serials(&mut self, touched: &[bool], now_seconds: u64, changes: &mut Vec<Change>) {
         let now = u32::try_from(now_seconds).unwrap_or(u32::MAX);
-        for (place, zone) in self.plan.zones.iter_mut().enumerate().filter(|(place, _)| touched.get(*place) == Some(&true)) {
+        for (place, zone) in
+            self.plan.zones.iter_mut().enumerate().filter(|(place, _)| touched.get(*place) == Some(&true))
+        {
             zone.serial = now.max(zone.serial.wrapping_add(1));
             changes.extend(zone.soa(place, &self.plan.options).map(|soa| put(zone.apex.clone(), soa)));
         }

@@ -50,7 +50,11 @@ impl Dice {
     fn endpoints(&mut self) -> String {
         let endpoint = |dice: &mut Self| {
             let ready = if dice.once_in(5) { "!" } else { "" };
-            let hostname = if dice.once_in(2) { format!("={}", dice.pick(&["a", "b", "not a label"]).replace(' ', "_")) } else { String::new() };
+            let hostname = if dice.once_in(2) {
+                format!("={}", dice.pick(&["a", "b", "not a label"]).replace(' ', "_"))
+            } else {
+                String::new()
+            };
             format!("{ready}{}{hostname}{}", dice.address(), dice.pick(&["", "@z1", "@z.2"]))
         };
         (0..self.below(5)).map(|_| endpoint(self)).collect::<Vec<_>>().join(" ")
@@ -119,11 +123,14 @@ impl Served {
         for change in changes {
             match change {
                 Change::AddName { apex, owner } => assert!(self.names.insert((text(&apex), text(&owner))), "{owner}"),
-                Change::RemoveName { apex, owner } => assert!(self.names.remove(&(text(&apex), text(&owner))), "{owner}"),
+                Change::RemoveName { apex, owner } => {
+                    assert!(self.names.remove(&(text(&apex), text(&owner))), "{owner}")
+                }
                 Change::Put { apex, rrset } => {
                     assert!(apex.contains(&rrset.owner));
                     let owned = (text(&apex), text(&rrset.owner), 0)..=(text(&apex), text(&rrset.owner), u16::MAX);
-                    let beside = self.rrsets.range(owned).any(|((.., rtype), _)| exclude_each_other(*rtype, rrset.rtype));
+                    let beside =
+                        self.rrsets.range(owned).any(|((.., rtype), _)| exclude_each_other(*rtype, rrset.rtype));
                     assert!(!beside, "{} {}", rrset.owner, rrset.rtype);
                     let key = (text(&apex), text(&rrset.owner), rrset.rtype);
                     assert_ne!(self.rrsets.insert(key, rrset.clone()).as_ref(), Some(&rrset), "it is said already");
@@ -150,7 +157,8 @@ fn serials(changes: &[Change]) -> Vec<(WireName, u32)> {
         Change::Put { apex, rrset } if rrset.rtype == 6 => Some((apex, rrset.rdatas[0].as_slice())),
         _ => None,
     });
-    soa.map(|(apex, rdata)| (apex.clone(), u32::from_be_bytes(rdata[rdata.len() - 20..][..4].try_into().unwrap()))).collect()
+    soa.map(|(apex, rdata)| (apex.clone(), u32::from_be_bytes(rdata[rdata.len() - 20..][..4].try_into().unwrap())))
+        .collect()
 }
 
 /// All ways of answering.
