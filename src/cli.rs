@@ -202,6 +202,9 @@ fn build_info() -> BuildInfo {
 fn check(path: &Path) -> Result<String, String> {
     let checked = check_config(path).map_err(|error: CheckError| error.to_string())?;
     preflight::devices(&checked.config).map_err(|error| error.to_string())?;
+    if let Some(cluster) = &checked.config.kubernetes {
+        ringdns_kubernetes::check(&cluster.access).map_err(|error| error.to_string())?;
+    }
     let mut report = String::new();
     for warning in &checked.warnings {
         report += &format!("warning: {warning}\n");

@@ -5,6 +5,7 @@ mod cli;
 mod coredns;
 mod doctor;
 mod health;
+mod hold;
 mod kernel;
 mod notify;
 mod ports;

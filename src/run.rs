@@ -21,6 +21,7 @@ use signal_hook::iterator::Signals;
 
 use crate::answering::Answering;
 use crate::health;
+use crate::hold;
 use crate::kernel::KernelInterfaces;
 use crate::notify::Notifier;
 use crate::ports::{self, OpenPorts, PlannedWorker};
@@ -125,10 +126,12 @@ pub fn run(source: &ConfigSource, build: BuildInfo) -> Result<(), RunError> {
         .collect();
     let workers_count = workers.len();
     let mut notifier = Notifier::from_environment(counters.clone());
-    let control = ControlPlane::start(&config, answering.sockets(&config), counters, publisher, build, Vec::new())?;
+    let guests = ringdns_kubernetes::guest(&config).into_iter().collect();
+    let control = ControlPlane::start(&config, answering.sockets(&config), counters, publisher, build, guests)?;
     warn_without_tcp(&config, &control);
     let kernel_path = interfaces.start()?;
     let scanner = health::beside(&config)?;
+    hold::until_answering(&config, &control, &sender, &events);
     let workers = match Workers::start(workers) {
         Ok(workers) => workers,
         Err(error) => {

@@ -12,6 +12,7 @@ pub mod file;
 pub mod health;
 mod kdns_api;
 mod kernel;
+pub mod kubernetes;
 mod port;
 mod problem;
 mod rate_limit;
@@ -45,6 +46,10 @@ pub use etcd::{EtcdConfig, EtcdTls, Password};
 pub use etcd_places::EtcdPlaces;
 pub use health::{HealthConfig, RoleConfig};
 pub use kdns_api::KdnsApiConfig;
+pub use kubernetes::{
+    Compatibility, EndpointLabels, EndpointPtrs, ExternalAddresses, KubernetesAccess, KubernetesConfig,
+    KubernetesEndpoints, KubernetesExternal, KubernetesPods, KubernetesSearchPath,
+};
 pub use problem::{ConfigError, Problem};
 pub use sockets::SocketsConfig;
 pub use stats::{ContainerdnsStatsConfig, StatsConfig};
@@ -79,6 +84,8 @@ pub struct Config {
     pub zone_files: Vec<ZoneFileConfig>,
     /// The etcd source; none: there is none.
     pub etcd: Option<EtcdConfig>,
+    /// The cluster whose Services are answered; none: there is none.
+    pub kubernetes: Option<KubernetesConfig>,
     /// Who checks targets how, and who is told.
     pub health: HealthConfig,
     /// Which clients see which view; no name and no prefix twice.

@@ -14,7 +14,7 @@ use crate::message::{Reply, Shown};
 use crate::objects::{self, namespace};
 
 /// The cases.
-const CASES: &str = include_str!("cluster-dns.json");
+pub const CASES: &str = include_str!("cluster-dns.json");
 
 /// Suites that are for other tests: zone transfers, and what is read from etcd.
 const OTHERS: [&str; 4] = ["coredns.kubernetes.axfr", "coredns.ci.axfr", "coredns.etcd", "skydns"];
