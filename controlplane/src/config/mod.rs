@@ -26,6 +26,7 @@ mod store;
 mod transfer;
 mod validate;
 mod view;
+mod watch;
 mod workers;
 
 #[cfg(test)]
@@ -59,6 +60,7 @@ pub use sockets::SocketsConfig;
 pub use stats::{ContainerdnsStatsConfig, StatsConfig};
 pub use store::StoreEtcdConfig;
 pub use transfer::TransferConfig;
+pub use watch::ConfigWatch;
 
 /// Everything that an operator decides, checked.
 #[derive(Clone, Debug)]
