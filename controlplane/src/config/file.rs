@@ -331,6 +331,8 @@ pub const KEYS: &[&str] = &[
     "etcd_tree.answers",
     "etcd_tree.health",
     "etcd_tree.wildcard_names_max",
+    "etcd_tree.generation",
+    "etcd_tree.local",
     "health.generation",
     "health.status_path",
     "health.job_path",

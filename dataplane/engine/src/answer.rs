@@ -5,6 +5,7 @@ use crate::cookie::Client;
 use crate::limits::{CHAIN_STEPS_MAX, NAME_BYTES_MAX};
 use crate::query::{FLAG_AA, FLAG_TC, Query, QueryName};
 use crate::rtype::{rcode, types};
+use crate::rules::REFUSE_ANY;
 use crate::select::{Chooser, Turns, Window};
 use crate::snapshot::{CUT, DNAME, NodeView, RrsetView, Snapshot, WILDCARD_CHILD};
 use crate::writer::{Full, Owner, QNAME_OFFSET, Section, Writer};
@@ -181,6 +182,9 @@ impl<'a> Search<'a, '_, '_> {
             return Step::Done(rcode::SERVFAIL);
         }
         if first {
+            if self.qtype == types::ANY && zone.apex.rules().is_some_and(|rules| rules.has(REFUSE_ANY)) {
+                return Step::Done(rcode::REFUSED);
+            }
             self.flags |= FLAG_AA;
         }
         for depth in self.snapshot.turns(usize::from(zone.depth), name.depth()) {
