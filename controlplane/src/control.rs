@@ -163,7 +163,7 @@ impl ControlPlane {
         build: BuildInfo,
         guests: Vec<Box<dyn Guest>>,
     ) -> Result<Self, StartError> {
-        let store = Store::open(&config.store.path)?;
+        let store = if config.store.in_memory { Store::in_memory()? } else { Store::open(&config.store.path)? };
         store.attach(config.store.etcd.as_ref())?;
         let read = config.etcd.as_ref().filter(|etcd| !etcd.trees.is_empty());
         let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -18,6 +18,7 @@ mod table;
 mod tcp;
 mod transfers;
 mod udp;
+mod wildcard;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

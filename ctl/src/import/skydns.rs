@@ -51,7 +51,6 @@ pub(super) fn import(settings: &mut Settings, options: &Options, draft: &mut Dra
     members(settings, draft);
     let key = "skydns";
     draft.set_in(TREE, key, "layout", Value::text("skydns"), None);
-    draft.set_in(TREE, key, "generation", Value::text("skydns"), None);
     if let Some(prefix) = settings.take(&[""], "SKYDNS_PATH_PREFIX").filter(|setting| !setting.value.is_empty()) {
         let path = format!("/{}", prefix.value.trim_matches('/'));
         draft.set_in(TREE, key, "prefix", Value::text(path), Some(&prefix));
@@ -62,6 +61,7 @@ pub(super) fn import(settings: &mut Settings, options: &Options, draft: &mut Dra
         None => vec!["skydns.local.".to_owned()],
     };
     draft.set_in(TREE, key, "zones", Value::Texts(zones), domain.as_ref());
+    draft.set_in(TREE, key, "generation", Value::text("skydns"), None);
     let words = "questions with the labels \"*\" and \"any\" are answered once wildcard_names_max says how many names that may \
                  take; conf/example.toml tells how to reckon it";
     draft.comment(TREE, key, words);

@@ -7,7 +7,8 @@
 //! 3. [`frame`]: Ethernet, VLAN, IPv4, IPv6 and UDP; what is ours, and how a frame is turned round.
 //! 4. [`query`]: one gate that checks a message once, and the name taken apart.
 //! 5. `options`, [`cookie`], `chaos`: what goes back in the OPT record, and what the server tells of itself.
-//! 6. `answer`, `additional`, `writer`: RFC 1034 section 4.3.2, and the bytes behind the question; `direct` for one RRset.
+//! 6. `answer`, `locate`, `chain`, `additional`, `writer`: RFC 1034 section 4.3.2, and the bytes behind the question;
+//!    `direct` for one RRset.
 //! 7. [`snapshot`]: everything that is served, immutable; [`snapshot::edit`] makes the next one.
 //! 8. [`publish`]: how workers come to see it.
 //! 9. [`rate`]: how much of it each client may have.
@@ -22,6 +23,7 @@
 
 mod additional;
 mod answer;
+mod chain;
 mod chaos;
 pub mod cookie;
 pub mod counters;
@@ -29,6 +31,7 @@ mod direct;
 pub mod frame;
 mod hash;
 pub mod limits;
+mod locate;
 mod machine;
 pub mod name;
 mod options;

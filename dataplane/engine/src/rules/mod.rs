@@ -7,10 +7,17 @@
 //! habits u16, empty depth u8 (255: any), zero u8, TTL of Pods u32, host suffixes in lower case one behind the other
 //! ```
 
+mod leave;
+mod lookup;
+mod pod;
+mod search;
+mod step;
 mod view;
 
 use crate::limits::SEARCH_HOST_SUFFIXES_MAX;
 use crate::name::WireName;
+pub(crate) use leave::{BRANCH_BYTES, Denial};
+pub(crate) use step::{Dangling, has_whole_names};
 pub(crate) use view::{ALIASES_BESIDE, REFUSE_ANY, RulesView};
 use view::{
     ANY_NAMESPACE, BAD_POD_NODATA, BARE_PORTS, CNAME_FOR_ADDRESSES_ONLY, DEEP_PODS, FALLTHROUGH, HEAD_BYTES,

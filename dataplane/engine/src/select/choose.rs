@@ -92,13 +92,21 @@ pub(crate) struct Chooser<'a> {
     turns: &'a mut Turns,
     /// The client's view, once it was looked up.
     view: Option<u16>,
+    /// The type that is shown to nobody; 0, which no record has: all are shown.
+    hidden: u16,
 }
 
 impl<'a> Chooser<'a> {
-    /// Chooses for a client.
+    /// Chooses for a client, to whom one type is not shown; 0: all are.
     #[inline]
-    pub(crate) fn new(client: Client, turns: &'a mut Turns) -> Self {
-        Self { client, turns, view: None }
+    pub(crate) fn new(client: Client, turns: &'a mut Turns, hidden: u16) -> Self {
+        Self { client, turns, view: None, hidden }
+    }
+
+    /// True where a type is not shown.
+    #[inline]
+    pub(crate) fn hides(&self, rtype: u16) -> bool {
+        self.hidden == rtype
     }
 
     /// What an RRset is answered with; nothing where it has no selection.
@@ -126,6 +134,9 @@ impl<'a> Chooser<'a> {
     /// What the client gets to see of an RRset's type at a node.
     #[inline]
     pub(crate) fn rrset<'b>(&mut self, snapshot: &Snapshot, node: NodeView<'b>, rtype: u16) -> Option<RrsetView<'b>> {
+        if self.hides(rtype) {
+            return None;
+        }
         if node.has(VIEWS) { seen(node, self.view(snapshot), rtype) } else { node.rrset(rtype) }
     }
 

@@ -29,7 +29,7 @@ use std::sync::Arc;
 
 pub(crate) use depths::{DepthSet, Depths};
 pub(crate) use negative::Negative;
-pub(crate) use node::{CUT, DNAME, PlainNode, RECORD_HEAD_BYTES, VIEWS, WILDCARD_CHILD, rdatas_of};
+pub(crate) use node::{APEX, CUT, DNAME, NAMED, PlainNode, RECORD_HEAD_BYTES, RULED, VIEWS, WILDCARD_CHILD, rdatas_of};
 pub use node::{NodeView, RrsetView};
 pub(crate) use scan::{NodePlace, Scan, Scanned};
 
@@ -306,8 +306,13 @@ impl Snapshot {
         let (asterisk, rest) = wildcard.split_first_chunk_mut::<2>()?;
         *asterisk = *b"\x01*";
         rest.get_mut(..encloser.len())?.copy_from_slice(encloser);
-        let length = encloser.len() + 2;
-        self.find_key(self.seed.name(&wildcard, length), wildcard.get(..length)?, apex_depth)
+        self.find_made(&wildcard, encloser.len() + 2, apex_depth)
+    }
+
+    /// The node of the name of `length` bytes that starts `padded`, in lower case, in the zone whose apex has `apex_depth`
+    /// labels. Whatever stands behind it does not count, but must be there up to the end of the last block.
+    pub(crate) fn find_made(&self, padded: &[u8], length: usize, apex_depth: u8) -> Option<NodeView<'_>> {
+        self.find_key(self.seed.name(padded, length), padded.get(..length)?, apex_depth)
     }
 
     /// The node of a key and name.

@@ -165,7 +165,11 @@ impl<'a> NodeView<'a> {
     /// What an apex has for negative answers.
     #[inline]
     pub(crate) fn negative(&self) -> Option<Negative<'a>> {
-        let stored = self.entries().next().filter(|entry| entry.rtype == NEGATIVE)?;
+        let mut entries = self.entries();
+        if self.has(RULED) {
+            entries.next();
+        }
+        let stored = entries.next().filter(|entry| entry.rtype == NEGATIVE)?;
         Negative::decode(stored.records, stored.sum)
     }
 
@@ -245,6 +249,15 @@ impl<'a> PlainNode<'a> {
         let records = entries.get(usize::from(self.rrsets) * RRSET_HEAD_BYTES..)?;
         let stored = RrsetView::decode(entries.first_chunk::<RRSET_HEAD_BYTES>()?, records)?;
         if stored.rtype == NEGATIVE { Negative::decode(stored.records, stored.sum) } else { None }
+    }
+
+    /// The same for whoever reads all of it.
+    #[inline]
+    pub(crate) fn whole(&self) -> Option<NodeView<'a>> {
+        let Self { flags, apex_depth, depth, name_bytes, rrsets, rest } = *self;
+        let (name, rest) = rest.split_at_checked(usize::from(name_bytes))?;
+        let (heads, records) = rest.split_at_checked(usize::from(rrsets) * RRSET_HEAD_BYTES)?;
+        Some(NodeView { flags, apex_depth, depth, name, heads, records })
     }
 
     /// The RRset of a type, where it can be sent as it is stored.

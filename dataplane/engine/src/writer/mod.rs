@@ -1,14 +1,18 @@
 //! Writes an answer into the buffer that the query came in, right behind the question.
 
-use crate::limits::{NAME_BYTES_MAX, STREAM_MESSAGE_BYTES_MAX, UDP_ANSWER_BYTES_MIN};
+mod case;
+mod room;
+
+use core::net::IpAddr;
+
+use crate::limits::{NAME_BYTES_MAX, UDP_ANSWER_BYTES_MIN};
 use crate::options::OPTIONS_BYTES_MAX;
-use crate::query::{Edns, FLAG_QR, HEADER_BYTES, Query};
+use crate::query::{FLAG_QR, HEADER_BYTES, Query};
 use crate::rtype::{self, types};
 use crate::select::Window;
 use crate::snapshot::{RECORD_HEAD_BYTES, RrsetView};
-
-/// Bytes of an OPT record without options.
-pub(crate) const OPT_BYTES: usize = 11;
+use case::ZoneCase;
+pub(crate) use room::{EdnsReply, OPT_BYTES, UdpRoom, stream_limit, udp_limit};
 
 // Whatever the question, there is room for all options in the smallest answer.
 const _: () = assert!(HEADER_BYTES + NAME_BYTES_MAX + 4 + OPT_BYTES + OPTIONS_BYTES_MAX < UDP_ANSWER_BYTES_MIN);
@@ -64,6 +68,19 @@ pub(crate) struct Writer<'a> {
     names: [u16; NAMES_MAX],
     /// How many offsets there are.
     names_count: usize,
+    /// Whose letters the names of the question's zone end in; nothing: those of any name that was written before.
+    zone_case: Option<ZoneCase>,
+}
+
+/// How far a message was at a moment, to go back to.
+#[derive(Clone, Copy)]
+pub(crate) struct Mark {
+    /// Where the next byte went.
+    position: usize,
+    /// Records in each section.
+    counts: [u16; 3],
+    /// How many names were remembered.
+    names_count: usize,
 }
 
 impl<'a> Writer<'a> {
@@ -80,6 +97,7 @@ impl<'a> Writer<'a> {
             counts: [0; 3],
             names: [0; NAMES_MAX],
             names_count: 0,
+            zone_case: None,
         };
         for depth in (1..=query.name.depth()).rev() {
             writer.remember(QNAME_OFFSET + query.name.start(depth));
@@ -99,7 +117,7 @@ impl<'a> Writer<'a> {
         let (position, names_count) = (self.position, self.names_count);
         let compressible = rtype::rdata_names(rrset.rtype()).is_some_and(|layout| layout.compressible);
         // The stored records point to the question's name already.
-        let is_ready = !compressible && ttl.is_none() && matches!(owner, Owner::Question);
+        let is_ready = !compressible && ttl.is_none() && matches!(owner, Owner::Question) && self.zone_case.is_none();
         let ttl = ttl.unwrap_or(rrset.ttl());
         let written = match (chosen, is_ready) {
             (None, true) if !rrset.is_selected() => self.put(rrset.records()),
@@ -159,6 +177,35 @@ impl<'a> Writer<'a> {
             Err(Full) => (self.position, self.names_count) = (position, names_count),
         }
         written
+    }
+
+    /// Writes an address record that is not stored.
+    pub(crate) fn put_address(&mut self, owner: Owner<'_>, ttl: u32, address: IpAddr) -> Result<(), Full> {
+        let (v4, v6);
+        let (rtype, rdata): (u16, &[u8]) = match address {
+            IpAddr::V4(address) => (types::A, (v4 = address.octets(), &v4).1),
+            IpAddr::V6(address) => (types::AAAA, (v6 = address.octets(), &v6).1),
+        };
+        let (position, names_count) = (self.position, self.names_count);
+        let written = self.put_head(owner, rtype, ttl).and_then(|length_at| {
+            self.put(rdata)?;
+            self.close_rdata(length_at)
+        });
+        match written {
+            Ok(()) => self.count(Section::Answer, 1),
+            Err(Full) => (self.position, self.names_count) = (position, names_count),
+        }
+        written
+    }
+
+    /// How far the message is.
+    pub(crate) fn mark(&self) -> Mark {
+        Mark { position: self.position, counts: self.counts, names_count: self.names_count }
+    }
+
+    /// Takes back everything since a mark was made.
+    pub(crate) fn rollback(&mut self, mark: Mark) {
+        (self.position, self.counts, self.names_count) = (mark.position, mark.counts, mark.names_count);
     }
 
     /// Ends the message: OPT record, counts, flags. Returns its length in bytes.
@@ -222,7 +269,10 @@ impl<'a> Writer<'a> {
         for rdata in rdatas {
             let length_at = self.put_head(owner, rrset.rtype(), ttl)?;
             match layout {
-                None => self.put(rdata)?,
+                None => {
+                    self.put(rdata)?;
+                    self.fit_rdata(rrset.rtype());
+                }
                 Some(layout) => {
                     let (prefix, mut rest) = rdata.split_at_checked(layout.prefix_bytes).ok_or(Full)?;
                     self.put(prefix)?;
@@ -333,61 +383,6 @@ pub(crate) fn pointer(offset: usize) -> [u8; 2] {
 /// The uncompressed name that starts `bytes`, and what follows it.
 pub(crate) fn split_name(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     bytes.split_at_checked(crate::name::name_length(bytes).ok()?)
-}
-
-/// Room for an answer over UDP.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct UdpRoom {
-    /// Most bytes of an answer, if the client takes as many.
-    pub answer_bytes_max: usize,
-    /// Bytes of options that will be appended to the OPT record.
-    pub options_bytes: usize,
-}
-
-/// Where the records of an answer over UDP must end, in bytes from the start of the message, and the bytes that its OPT
-/// record without options takes after that.
-#[inline]
-pub(crate) fn udp_limit(query: &Query, room: UdpRoom, buffer_bytes: usize) -> (usize, usize) {
-    // RFC 6891 section 6.2.3: less than 512 is taken for 512.
-    let (limit, opt_bytes) = match query.edns {
-        None => (UDP_ANSWER_BYTES_MIN, 0),
-        Some(edns) => (usize::from(edns.udp_bytes).clamp(UDP_ANSWER_BYTES_MIN, room.answer_bytes_max), OPT_BYTES),
-    };
-    (limit.min(buffer_bytes).saturating_sub(opt_bytes + room.options_bytes), opt_bytes)
-}
-
-/// Where the records of an answer over a stream must end: RFC 1035 section 4.2.2 gives its length two bytes.
-pub(crate) fn stream_limit(query: &Query, options_bytes: usize, buffer_bytes: usize) -> usize {
-    let opt_bytes = if query.edns.is_some() { OPT_BYTES + options_bytes } else { 0 };
-    buffer_bytes.min(STREAM_MESSAGE_BYTES_MAX).saturating_sub(opt_bytes)
-}
-
-/// What the OPT record of an answer says.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct EdnsReply {
-    /// Bytes that we take over UDP.
-    pub udp_bytes: u16,
-    /// The DO bit of the query (RFC 3225 section 3: "MUST be copied").
-    pub dnssec_ok: bool,
-}
-
-impl EdnsReply {
-    /// The reply to a query's OPT record.
-    pub(crate) fn to(edns: Edns, udp_bytes_max: usize) -> Self {
-        Self { udp_bytes: u16::try_from(udp_bytes_max).unwrap_or(u16::MAX), dnssec_ok: edns.dnssec_ok }
-    }
-
-    /// The record: root owner, type, payload size, extended response code, version 0, flags, no options yet.
-    #[allow(
-        clippy::cast_possible_truncation,
-        reason = "response codes have twelve bits, of which the upper eight go here"
-    )]
-    #[inline]
-    pub(crate) fn record(self, rcode: u16) -> [u8; OPT_BYTES] {
-        let [s1, s2] = self.udp_bytes.to_be_bytes();
-        let flags = if self.dnssec_ok { 0x80 } else { 0 };
-        [0, 0, types::OPT as u8, s1, s2, (rcode >> 4) as u8, 0, flags, 0, 0, 0]
-    }
 }
 
 /// The part of a header behind the id.
