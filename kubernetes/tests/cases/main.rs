@@ -9,3 +9,4 @@ mod objects;
 mod random;
 mod rules;
 mod samples;
+mod transfers;

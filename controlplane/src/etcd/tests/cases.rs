@@ -121,6 +121,7 @@ impl Case {
             udp_answer_bytes_max: 4096,
             edns: EdnsConfig::default(),
             chaos: ChaosConfig { version: b"0.1".to_vec(), ..ChaosConfig::default() },
+            hides_aaaa: false,
             rate_limit: None,
         };
         let number = rtype::parse(&self.qtype).unwrap();

@@ -412,7 +412,7 @@ fn a_zone_has_the_addresses_of_all_that_is_below_it_unless_keys_are_for_it() {
     tried.apply(&gone.iter().map(|key| (key.as_str(), "")).collect::<Vec<_>>());
     assert_eq!(own(&tried), ["s.local. A 300 10.0.0.3", "s.local. NS 300 n.ns.dns.s.local."]);
     tried.apply(&[("/skydns/local/s/dns/apex", "")]);
-    assert_eq!(own(&tried)[0], "s.local. A 300 10.0.0.1 + 10.0.0.2");
+    assert_eq!(own(&tried)[0], "s.local. A 300 10.0.0.2 + 10.0.0.1");
     let skydns = Tree { generation: Generation::SkyDns, ..tree(Layout::SkyDns, &["s.local."]) };
     let keys = [(key(0), "10.0.0.1"), ("/skydns/local/s/dns/apex".to_owned(), "10.0.0.3")];
     let keys = keys.map(|(key, host)| (key, format!("{{\"host\":\"{host}\",\"ttl\":900}}")));
