@@ -93,6 +93,7 @@ impl Bed {
         let reader = publisher.reader();
         let answers = MessageConfig {
             udp_answer_bytes_max: 4096,
+            hides_aaaa: false,
             edns: EdnsConfig::default(),
             chaos: ChaosConfig::default(),
             rate_limit: None,

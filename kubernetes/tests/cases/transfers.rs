@@ -29,7 +29,10 @@ fn differences(expected: &[Value], mut sent: Vec<Shown>) -> Vec<String> {
     if !ends(sent.first(), sent.last()) {
         differences.push("no SOA record at both ends".to_owned());
     }
-    for record in expected {
+    // The original sends a record twice where two endpoints share a name; as a set it has it once (RFC 2181 section 5). The SOA
+    // record is the only one that comes twice.
+    let is_new = |(place, record): &(usize, &Value)| record["type"] == "SOA" || !expected[..*place].contains(record);
+    for (_, record) in expected.iter().enumerate().filter(is_new) {
         match sent.iter().position(|sent| record_matches(record, sent, true)) {
             Some(place) => drop(sent.remove(place)),
             None => differences.push(format!("lacks {record}")),
