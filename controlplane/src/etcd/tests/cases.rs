@@ -198,10 +198,10 @@ fn skydns_and_coredns_are_answered_for() {
         let differences = case.differences(&case.ask(&case.snapshot(&file)));
         match DIFFERENT.iter().find(|(id, _)| *id == case.id) {
             None if !differences.is_empty() => {
-                wrong.push(format!("{} {} {}: {differences:#?}", case.id, case.qname, case.qtype))
+                wrong.push(format!("{} {} {}: {differences:#?}", case.id, case.qname, case.qtype));
             }
             Some((id, reason)) if differences.is_empty() => {
-                wrong.push(format!("{id} is answered, though \"{reason}\""))
+                wrong.push(format!("{id} is answered, though \"{reason}\""));
             }
             _ => {}
         }
