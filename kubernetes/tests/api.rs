@@ -2,3 +2,4 @@
 
 mod double;
 mod follow;
+mod source;
