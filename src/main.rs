@@ -2,6 +2,7 @@
 
 mod answering;
 mod cli;
+mod coredns;
 mod doctor;
 mod health;
 mod hold;

@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
 use crate::api::{Bounds, Context, ready};
-use crate::config::{Changes, Config, ConfigError, ViewConfig};
+use crate::config::{Changes, ClusterPort, Config, ConfigError, ViewConfig};
 use crate::cycle::{Cycle, RECLAIM_INTERVAL};
 use crate::etcd::reach::Served;
 use crate::etcd::source::EtcdSource;
@@ -183,7 +183,7 @@ impl ControlPlane {
         let hold = guests.iter().map(|guest| guest.hold()).max().unwrap_or_default();
         state.hold(guests.iter().map(|guest| guest.name()).collect(), hold);
         let drain = Duration::from_secs(DRAIN_SECONDS);
-        let sockets = Sockets::start(&config.sockets, sockets, &state, settings.transfers(), drain)?;
+        let sockets = Sockets::start(config, sockets, &state, settings.transfers(), drain)?;
         let (events, waiting) = source::queue();
         let clients = (ZONE_FILES, zone_file::clients(&config.views));
         let cycle = Cycle::new(publisher, waiting, Arc::clone(&state), clients);
@@ -263,6 +263,11 @@ impl ControlPlane {
         self.addresses.kdns
     }
 
+    /// Where a port around a cluster's DNS listens, if it does.
+    pub fn cluster_address(&self, port: ClusterPort) -> Option<SocketAddr> {
+        self.addresses.cluster.iter().find(|(bound, _)| *bound == port).map(|&(_, address)| address)
+    }
+
     /// Shows ports in the metrics from now on; the first call counts.
     pub fn show_ports(&self, ports: Vec<Arc<PortGauges>>) {
         self.state.show_ports(ports);
@@ -319,6 +324,12 @@ impl ControlPlane {
     /// Sets who reads the configuration again when the admin API is asked to.
     pub fn on_reload(&self, hook: ReloadHook) {
         self.settings.set_hook(hook);
+    }
+
+    /// Says from now on that the server is not ready, and goes on all the same: who sends queries here is to learn of it before
+    /// the end.
+    pub fn announce_end(&self) {
+        self.state.note_ending();
     }
 
     /// Stops in order: no new requests, the requests that are under way are answered, the sources end, the store is

@@ -2,6 +2,7 @@
 
 mod access;
 mod change;
+mod cluster_http;
 mod containerdns_api;
 mod corefile;
 mod dns;
@@ -13,16 +14,19 @@ pub mod health;
 mod kdns_api;
 mod kernel;
 pub mod kubernetes;
+mod keys;
 mod port;
 mod problem;
 mod rate_limit;
 mod secret;
+mod shutdown;
 mod sockets;
 mod stats;
 mod store;
 mod transfer;
 mod validate;
 mod view;
+mod watch;
 mod workers;
 
 #[cfg(test)]
@@ -39,6 +43,7 @@ use ringdns_engine::rate::{Network, RateLimit};
 pub(crate) use access::Tokens;
 pub use access::{AccessToken, Permission};
 pub use change::Changes;
+pub use cluster_http::{ClusterHttpConfig, ClusterPort, ClusterProbe};
 pub use containerdns_api::{ContainerdnsApiConfig, Generation};
 pub use corefile::{ConfigSource, CorefileConfig};
 pub use etcd::{EtcdConfig, EtcdTls, Password};
@@ -50,16 +55,20 @@ pub use kubernetes::{
     KubernetesEndpoints, KubernetesExternal, KubernetesPods, KubernetesSearchPath,
 };
 pub use problem::{ConfigError, Problem};
+pub use shutdown::ShutdownConfig;
 pub use sockets::SocketsConfig;
 pub use stats::{ContainerdnsStatsConfig, StatsConfig};
 pub use store::StoreEtcdConfig;
 pub use transfer::TransferConfig;
+pub use watch::ConfigWatch;
 
 /// Everything that an operator decides, checked.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The file that it was read from.
     pub path: PathBuf,
+    /// Tells its text from others.
+    pub fingerprint: u64,
     /// The Corefile that is part of it; none: there is none.
     pub corefile: Option<CorefileConfig>,
     /// Where kube-dns's ConfigMap is mounted; none: it is not looked at.
@@ -98,6 +107,10 @@ pub struct Config {
     pub stats: StatsConfig,
     /// The record interface of kdns; none: it is off.
     pub kdns_api: Option<KdnsApiConfig>,
+    /// The HTTP ports that what stands around a cluster's DNS expects.
+    pub cluster_http: ClusterHttpConfig,
+    /// How the server ends.
+    pub shutdown: ShutdownConfig,
     /// Logs.
     pub log: LogConfig,
 }

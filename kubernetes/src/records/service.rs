@@ -1,12 +1,13 @@
 //! The records of a Service in the zones of a cluster, by the specification for DNS-based service discovery and, where that is
 //! silent, as CoreDNS answers.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
 use ringdns_engine::name::WireName;
 
 use super::draft::{Draft, rtype};
+use super::focus::Focus;
 use super::label::{self, of_address};
 use super::names::{read, under};
 use super::pack::{Packed, Port, Service};
@@ -87,7 +88,11 @@ impl<'a> Pool<'a> {
     }
 
     /// The ports and targets of members: a member counts once for each port, and once where its slice has none.
-    fn candidates<'p>(&'p self, member: &'p Member<'_>, of_leaves: bool) -> impl Iterator<Item = (Option<u16>, &'p WireName)> + Clone {
+    fn candidates<'p>(
+        &'p self,
+        member: &'p Member<'_>,
+        of_leaves: bool,
+    ) -> impl Iterator<Item = (Option<u16>, &'p WireName)> + Clone {
         let ports = self.ports.get(member.ports).map_or(&[][..], Vec::as_slice);
         let target = self.names.get(member.name);
         let leaf = of_leaves.then_some(Some(0));
@@ -97,8 +102,13 @@ impl<'a> Pool<'a> {
     }
 
     /// Says addresses and SRV records of members at a name.
-    fn say<'p>(&'p self, site: &Site, owner: &WireName, members: impl Iterator<Item = &'p Member<'a>> + Clone, draft: &mut Draft)
-    where
+    fn say<'p>(
+        &'p self,
+        site: &Site,
+        owner: &WireName,
+        members: impl Iterator<Item = &'p Member<'a>> + Clone,
+        draft: &mut Draft,
+    ) where
         'a: 'p,
     {
         draft.addresses(site.zone, owner, site.ttl, members.clone().map(|member| member.address));
@@ -106,15 +116,16 @@ impl<'a> Pool<'a> {
         draft.records(site.zone, owner, (rtype::SRV, site.ttl), shared_srv(site.priority, candidates.into_iter()));
     }
 
-    /// Says the endpoints' own names.
-    pub(super) fn say_names(&self, site: &Site, draft: &mut Draft) {
+    /// Says the endpoints' own names, those that may differ.
+    pub(super) fn say_names(&self, site: &Site, focus: Option<&Focus>, draft: &mut Draft) {
         let mut by_name: Vec<Vec<usize>> = vec![Vec::new(); self.names.len()];
         for (place, member) in self.members.iter().enumerate() {
             if let Some(places) = by_name.get_mut(member.name) {
                 places.push(place);
             }
         }
-        for (owner, places) in self.names.iter().zip(&by_name) {
+        let named = self.names.iter().zip(&by_name);
+        for (owner, places) in named.filter(|(owner, _)| focus.is_none_or(|focus| focus.has_name(owner))) {
             self.say(site, owner, places.iter().filter_map(|&place| self.members.get(place)), draft);
         }
     }
@@ -130,14 +141,16 @@ impl<'a> Pool<'a> {
         for ((name, protocol), members) in named {
             let Some(owner) = port_owner(name, protocol, &site.base) else { continue };
             draft.addresses(site.zone, &owner, site.ttl, members.iter().map(|(_, member)| member.address));
-            let candidates = members.iter().filter_map(|(port, member)| Some((Some(*port), self.names.get(member.name)?)));
+            let candidates =
+                members.iter().filter_map(|(port, member)| Some((Some(*port), self.names.get(member.name)?)));
             draft.records(site.zone, &owner, (rtype::SRV, site.ttl), shared_srv(site.priority, candidates));
         }
     }
 
     /// Says the names by topology zone: `pin` has what is in the zone, `prefer` has all where nothing is.
     fn say_zones(&self, site: &Site, draft: &mut Draft) {
-        let (Some(pin), Some(prefer)) = (under(&["pin", "_zone"], &site.base), under(&["prefer", "_zone"], &site.base)) else {
+        let (Some(pin), Some(prefer)) = (under(&["pin", "_zone"], &site.base), under(&["prefer", "_zone"], &site.base))
+        else {
             return;
         };
         if self.members.is_empty() {
@@ -148,7 +161,8 @@ impl<'a> Pool<'a> {
             draft.name(site.zone, any_pin);
             self.say(site, &any_prefer, self.members.iter(), draft);
         }
-        let zones: BTreeSet<&str> = self.members.iter().map(|member| member.zone).filter(|zone| !zone.is_empty()).collect();
+        let zones: BTreeSet<&str> =
+            self.members.iter().map(|member| member.zone).filter(|zone| is_value(zone)).collect();
         for zone in zones {
             let labels: Vec<&str> = zone.split('.').collect();
             for directive in [&pin, &prefer] {
@@ -164,14 +178,29 @@ impl<'a> Pool<'a> {
     }
 }
 
-/// The name of a port below a Service's.
+/// True for text that the API takes for the value of a label.
+fn is_value(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+}
+
+/// The numbers of ports by name and transport; those without a name are together.
+pub(super) fn by_name<'a>(ports: &[Port<'a>]) -> BTreeMap<(&'a str, Protocol), Vec<u16>> {
+    let mut named: BTreeMap<(&str, Protocol), Vec<u16>> = BTreeMap::new();
+    ports.iter().for_each(|port| named.entry((port.name, port.protocol)).or_default().push(port.number));
+    named
+}
+
+/// The name of a port below a Service's; nothing for a port without a name.
 pub(super) fn port_owner(name: &str, protocol: Protocol, base: &WireName) -> Option<WireName> {
+    if name.is_empty() {
+        return None;
+    }
     let protocol = match protocol {
         Protocol::Tcp => "_tcp",
         Protocol::Udp => "_udp",
         Protocol::Sctp => "_sctp",
     };
-    under(&[format!("_{}", name.to_ascii_lowercase()).as_str(), protocol], base)
+    under(&[format!("_{name}").as_str(), protocol], base)
 }
 
 impl Site {
@@ -179,19 +208,26 @@ impl Site {
     pub(super) fn new(plan: &Plan, place: usize, zone: &Zone, base: WireName) -> Self {
         let options = &plan.options;
         let of_leaves = options.is_of_leaves() && zone.role == Role::Services;
-        Self { zone: place, base, ttl: zone.ttl, priority: options.srv_priority, labels: options.endpoint_label, of_leaves }
+        Self {
+            zone: place,
+            base,
+            ttl: zone.ttl,
+            priority: options.srv_priority,
+            labels: options.endpoint_label,
+            of_leaves,
+        }
     }
 }
 
-/// What a Service, or what goes by its name, makes be said in all zones.
-pub(super) fn render(plan: &Plan, view: &View<'_>) -> Draft {
+/// What a Service, or what goes by its name, makes be said in all zones; of its endpoints' names those that may differ.
+pub(super) fn render(plan: &Plan, view: &View<'_>, focus: Option<&Focus>) -> Draft {
     let mut draft = Draft::default();
     for (place, zone) in plan.zones.iter().enumerate() {
         let said = match zone.role {
             Role::Services => view.service.map(|packed| (packed, false)),
             Role::Imports => view.import.map(|packed| (packed, true)),
             Role::Outer => {
-                outer::render(plan, (place, zone), view, &mut draft);
+                outer::render(plan, (place, zone), (view, focus), &mut draft);
                 None
             }
             Role::Reverse { .. } => None,
@@ -199,14 +235,20 @@ pub(super) fn render(plan: &Plan, view: &View<'_>) -> Draft {
         let base = under(&[view.name, view.namespace, "svc"], &zone.apex);
         if let (Some((packed, imported)), Some(base)) = (said, base) {
             let site = Site::new(plan, place, zone, base);
-            render_in(plan, &site, view, (packed, imported), &mut draft);
+            render_in(plan, &site, (view, focus), (packed, imported), &mut draft);
         }
     }
     draft
 }
 
 /// What a Service or a ServiceImport makes be said in a zone.
-fn render_in(plan: &Plan, site: &Site, view: &View<'_>, (packed, imported): (&Packed, bool), draft: &mut Draft) {
+fn render_in(
+    plan: &Plan,
+    site: &Site,
+    (view, focus): (&View<'_>, Option<&Focus>),
+    (packed, imported): (&Packed, bool),
+    draft: &mut Draft,
+) {
     let options = &plan.options;
     let service = packed.read_service();
     if !view.visible {
@@ -220,17 +262,19 @@ fn render_in(plan: &Plan, site: &Site, view: &View<'_>, (packed, imported): (&Pa
         ServiceKind::ExternalName => return alias(plan, site, &service, draft),
         ServiceKind::Headless => {
             pool.say_sums(site, draft);
-            pool.say_names(site, draft);
+            pool.say_names(site, focus, draft);
             // Where asterisks are labels like any other there are no wildcards to answer by.
             if options.zonal && !imported && !options.query_wildcards {
                 pool.say_zones(site, draft);
             }
         }
-        ServiceKind::ClusterIp if options.ignore_empty_services && options.endpoints && pool.members.is_empty() => return,
+        ServiceKind::ClusterIp if options.ignore_empty_services && options.endpoints && pool.members.is_empty() => {
+            return;
+        }
         ServiceKind::ClusterIp => {
             say_own(site, &service, &own_addresses(plan, &service), draft);
             if !site.of_leaves {
-                pool.say_names(site, draft);
+                pool.say_names(site, focus, draft);
             }
         }
     }
@@ -250,7 +294,8 @@ fn render_in(plan: &Plan, site: &Site, view: &View<'_>, (packed, imported): (&Pa
 /// The addresses of a Service's name where they are its own.
 fn own_addresses(plan: &Plan, service: &Service<'_>) -> Vec<IpAddr> {
     let outer = service.outer.iter().take(if plan.options.external_ip_records { service.external_ips } else { 0 });
-    service.addresses.iter().chain(outer).copied().collect()
+    let mut seen = HashSet::new();
+    service.addresses.iter().chain(outer).copied().filter(|address| seen.insert(*address)).collect()
 }
 
 /// Says what a Service with addresses of its own has.
@@ -267,15 +312,16 @@ fn say_own(site: &Site, service: &Service<'_>, addresses: &[IpAddr], draft: &mut
         }
         bare.extend(leaves.into_iter().map(|(_, owner)| (Some(0), owner)));
     }
-    for port in &service.ports {
+    for ((name, protocol), numbers) in by_name(&service.ports) {
         // kube2sky's tree has the named ports' leaves below the Service's name too.
-        let is_bare = !site.of_leaves || (site.labels == EndpointLabel::Kube2skyHash && !port.name.is_empty());
+        let is_bare = !site.of_leaves || (site.labels == EndpointLabel::Kube2skyHash && !name.is_empty());
+        let candidates = || numbers.iter().flat_map(|number| addresses.iter().map(|_| Some(*number)));
         if is_bare {
-            bare.extend(addresses.iter().map(|_| (Some(port.number), base.clone())));
+            bare.extend(candidates().map(|number| (number, base.clone())));
         }
-        let Some(owner) = port_owner(port.name, port.protocol, base).filter(|_| !port.name.is_empty()) else { continue };
+        let Some(owner) = port_owner(name, protocol, base) else { continue };
         draft.addresses(zone, &owner, ttl, addresses.iter().copied());
-        let candidates = addresses.iter().map(|_| (Some(port.number), base));
+        let candidates = candidates().map(|number| (number, base));
         draft.records(zone, &owner, (rtype::SRV, ttl), shared_srv(site.priority, candidates));
     }
     let candidates = bare.iter().map(|(port, target)| (*port, target));

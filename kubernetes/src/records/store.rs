@@ -276,8 +276,12 @@ impl Store {
         let was_visible = self.is_visible(name);
         let known = self.namespaces.get(name).is_some_and(|namespace| namespace.exists);
         if known != exists {
-            let numbers: Vec<u32> =
-                self.namespaces.get(name).into_iter().flat_map(|namespace| namespace.services.values().copied()).collect();
+            let numbers: Vec<u32> = self
+                .namespaces
+                .get(name)
+                .into_iter()
+                .flat_map(|namespace| namespace.services.values().copied())
+                .collect();
             for number in numbers {
                 self.touch(number);
             }

@@ -8,6 +8,7 @@ use ringdns_controlplane::model::Change;
 use ringdns_engine::name::WireName;
 
 use super::draft::{Draft, Outcome, put};
+use super::focus::Focus;
 use super::label::dashed;
 use super::names::under;
 use super::pointer::{self, Claim};
@@ -65,8 +66,12 @@ impl Records {
         let (plan, store) = (&self.plan, &self.store);
         let mut moves = Vec::new();
         for &number in waiting.entries.keys() {
-            let (Some(before), Some(after)) = (view_before(store, waiting, number), store.view(number)) else { continue };
-            let differing = differing(&pointer::claims(plan, &before), &pointer::claims(plan, &after));
+            let (Some(before), Some(after)) = (view_before(store, waiting, number), store.view(number)) else {
+                continue;
+            };
+            let focus = Focus::new(&before, &after, plan.options.endpoint_label);
+            let wanted = |address: &IpAddr| focus.as_ref().is_none_or(|focus| focus.has_address(address));
+            let differing = differing(&pointer::claims(plan, &before, wanted), &pointer::claims(plan, &after, wanted));
             moves.extend(differing.into_iter().map(|(address, has)| (address, number, has)));
         }
         let changed: BTreeSet<IpAddr> = moves.iter().map(|(address, ..)| *address).collect();
@@ -83,10 +88,8 @@ impl Records {
         let numbers: BTreeSet<u32> = addresses.iter().flat_map(|address| self.index.services(*address)).collect();
         let mut claims = Claims::new();
         for view in numbers.into_iter().filter_map(view) {
-            for claim in pointer::claims(&self.plan, &view) {
-                if addresses.contains(&claim.address) {
-                    claims.entry(claim.address).or_default().push(claim);
-                }
+            for claim in pointer::claims(&self.plan, &view, |address| addresses.contains(address)) {
+                claims.entry(claim.address).or_default().push(claim);
             }
         }
         claims
@@ -95,7 +98,9 @@ impl Records {
     /// Gives the zones in which an answer changes a higher serial: the time, or the next number within a second.
     pub(super) fn raise_serials(&mut self, touched: &[bool], now_seconds: u64, changes: &mut Vec<Change>) {
         let now = u32::try_from(now_seconds).unwrap_or(u32::MAX);
-        for (place, zone) in self.plan.zones.iter_mut().enumerate().filter(|(place, _)| touched.get(*place) == Some(&true)) {
+        for (place, zone) in
+            self.plan.zones.iter_mut().enumerate().filter(|(place, _)| touched.get(*place) == Some(&true))
+        {
             zone.serial = now.max(zone.serial.wrapping_add(1));
             changes.extend(zone.soa(place, &self.plan.options).map(|soa| put(zone.apex.clone(), soa)));
         }

@@ -82,8 +82,11 @@ fn slice(key: Key, value: &Value) -> Slice {
     };
     let label = |name: &str| text(&value["metadata"]["labels"], &format!("/{}", name.replace('/', "~1"))).to_owned();
     let cluster = label("multicluster.kubernetes.io/source-cluster");
-    let service =
-        label(if cluster.is_empty() { "kubernetes.io/service-name" } else { "multicluster.kubernetes.io/service-name" });
+    let service = label(if cluster.is_empty() {
+        "kubernetes.io/service-name"
+    } else {
+        "multicluster.kubernetes.io/service-name"
+    });
     Slice {
         key,
         service: service.into(),
@@ -101,7 +104,10 @@ pub fn read(value: &Value) -> Option<Object> {
         "Namespace" => Object::Namespace(Arc::clone(&key.name)),
         "Service" => Object::Service(service(key, value)),
         "EndpointSlice" => Object::Slice(slice(key, value)),
-        "Pod" => Object::Pod(Pod { key, addresses: list(value, "/status/podIPs").iter().filter_map(|ip| text(ip, "/ip").parse().ok()).collect() }),
+        "Pod" => Object::Pod(Pod {
+            key,
+            addresses: list(value, "/status/podIPs").iter().filter_map(|ip| text(ip, "/ip").parse().ok()).collect(),
+        }),
         "ServiceImport" => Object::ServiceImport(ServiceImport {
             key,
             headless: text(value, "/spec/type") == "Headless",

@@ -50,20 +50,24 @@ impl Dice {
     fn endpoints(&mut self) -> String {
         let endpoint = |dice: &mut Self| {
             let ready = if dice.once_in(5) { "!" } else { "" };
-            let hostname = if dice.once_in(2) { format!("={}", dice.pick(&["a", "b", "not a label"]).replace(' ', "_")) } else { String::new() };
-            format!("{ready}{}{hostname}{}", dice.address(), dice.pick(&["", "@z1", "@z.2"]))
+            let hostname = if dice.once_in(2) {
+                format!("={}", dice.pick(&["a", "A", "not a label"]).replace(' ', "_"))
+            } else {
+                String::new()
+            };
+            format!("{ready}{}{hostname}{}", dice.address(), dice.pick(&["", "@z1", "@Z1", "@z.2", "@*"]))
         };
         (0..self.below(5)).map(|_| endpoint(self)).collect::<Vec<_>>().join(" ")
     }
 
     /// A kind and a name of an object of it.
     fn subject(&mut self) -> (Kind, Key) {
-        let namespace = self.pick(&["n1", "n2", "svc"]);
+        let namespace = self.pick(&["n1", "n2", "svc", "dns"]);
         match self.below(12) {
             0 => (Kind::Namespace, key("", namespace)),
             1 => (Kind::Pod, key(namespace, self.pick(&["p1", "p2", "p3"]))),
             2 => (Kind::ServiceImport, key(namespace, self.pick(&["s1", "s2"]))),
-            3..=6 => (Kind::Service, key(namespace, self.pick(&["s1", "s2", "s3"]))),
+            3..=6 => (Kind::Service, key(namespace, self.pick(&["s1", "s2", "ns", "ns1"]))),
             _ => (Kind::Slice, key(namespace, self.pick(&["e1", "e2", "e3", "e4"]))),
         }
     }
@@ -71,8 +75,14 @@ impl Dice {
     /// An object.
     fn object(&mut self, kind: Kind, key: Key) -> Object {
         let path = format!("{}/{}", key.namespace, key.name);
-        let ports = [&[][..], &[("", Tcp, 1)], &[("http", Tcp, 80), ("dns", Udp, 53)], &[("http", Tcp, 81)]];
-        let ports = ports[self.below(4)];
+        let ports = [
+            &[][..],
+            &[("", Tcp, 1)],
+            &[("http", Tcp, 80), ("dns", Udp, 53)],
+            &[("HTTP", Tcp, 81)],
+            &[("a", Tcp, 1), ("A", Tcp, 2)],
+        ];
+        let ports = ports[self.below(5)];
         match kind {
             Kind::Namespace => Object::Namespace(key.name),
             Kind::Pod => Object::Pod(Pod { key, addresses: self.addresses(2) }),
@@ -119,11 +129,14 @@ impl Served {
         for change in changes {
             match change {
                 Change::AddName { apex, owner } => assert!(self.names.insert((text(&apex), text(&owner))), "{owner}"),
-                Change::RemoveName { apex, owner } => assert!(self.names.remove(&(text(&apex), text(&owner))), "{owner}"),
+                Change::RemoveName { apex, owner } => {
+                    assert!(self.names.remove(&(text(&apex), text(&owner))), "{owner}")
+                }
                 Change::Put { apex, rrset } => {
                     assert!(apex.contains(&rrset.owner));
                     let owned = (text(&apex), text(&rrset.owner), 0)..=(text(&apex), text(&rrset.owner), u16::MAX);
-                    let beside = self.rrsets.range(owned).any(|((.., rtype), _)| exclude_each_other(*rtype, rrset.rtype));
+                    let beside =
+                        self.rrsets.range(owned).any(|((.., rtype), _)| exclude_each_other(*rtype, rrset.rtype));
                     assert!(!beside, "{} {}", rrset.owner, rrset.rtype);
                     let key = (text(&apex), text(&rrset.owner), rrset.rtype);
                     assert_ne!(self.rrsets.insert(key, rrset.clone()).as_ref(), Some(&rrset), "it is said already");
@@ -150,7 +163,8 @@ fn serials(changes: &[Change]) -> Vec<(WireName, u32)> {
         Change::Put { apex, rrset } if rrset.rtype == 6 => Some((apex, rrset.rdatas[0].as_slice())),
         _ => None,
     });
-    soa.map(|(apex, rdata)| (apex.clone(), u32::from_be_bytes(rdata[rdata.len() - 20..][..4].try_into().unwrap()))).collect()
+    soa.map(|(apex, rdata)| (apex.clone(), u32::from_be_bytes(rdata[rdata.len() - 20..][..4].try_into().unwrap())))
+        .collect()
 }
 
 /// All ways of answering.
@@ -257,9 +271,9 @@ fn relist(records: &mut Records, kind: Kind, objects: &mut BTreeMap<(Kind, Key),
 #[test]
 fn changes_add_up_to_what_a_fresh_model_says() {
     for (way, options) in ways().iter().enumerate() {
-        for seed in 1..=25 {
+        for seed in 1..=5 {
             println!("way {way}, seed {seed}");
-            sequence(options, &mut Dice(seed * 0x9e37_79b9_7f4a_7c15));
+            sequence(options, &mut Dice(0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(seed)));
         }
     }
 }

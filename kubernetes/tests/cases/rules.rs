@@ -62,7 +62,12 @@ fn cluster() -> Vec<Object> {
     ];
     let slices = [
         a_slice("default/web-a", "web", &[("http", Tcp, 8080)], "172.16.0.1 172.16.0.2=named"),
-        a_slice("default/db-a", "db", &[("sql", Tcp, 5432)], "172.16.1.1=db-0 172.16.1.2=twin 172.16.1.3=twin !172.16.1.9"),
+        a_slice(
+            "default/db-a",
+            "db",
+            &[("sql", Tcp, 5432)],
+            "172.16.1.1=db-0 172.16.1.2=twin 172.16.1.3=twin !172.16.1.9",
+        ),
         a_slice("default/db-b", "db", &[("raft", Sctp, 7)], "172.16.1.4"),
         a_slice("default/db-c", "db", &[], "172.16.1.5"),
         a_slice("default/six-a", "six", &[("", Tcp, 1)], "fd00::"),
@@ -211,7 +216,15 @@ fn pods_are_answered_by_mode() {
 
 #[test]
 fn addresses_have_names() {
-    let options = Options { reverse_zones: vec![name("10.in-addr.arpa."), name("172.in-addr.arpa."), name("0.10.in-addr.arpa."), name("ip6.arpa.")], ..coredns() };
+    let options = Options {
+        reverse_zones: vec![
+            name("10.in-addr.arpa."),
+            name("172.in-addr.arpa."),
+            name("0.10.in-addr.arpa."),
+            name("ip6.arpa."),
+        ],
+        ..coredns()
+    };
     let mut objects = cluster();
     objects.extend([
         Object::Service(a_service("default/clash", &["10.0.0.1"], &[])),
@@ -219,7 +232,12 @@ fn addresses_have_names() {
         Object::Slice(a_slice("default/pair-a", "pair", &[], "172.16.1.1=other 172.16.1.1=second 10.0.0.1")),
         Object::Slice(a_slice("default/orphan-a", "orphan", &[], "172.16.5.5")),
     ]);
-    let six = |last: &str| format!("{last}.{}d.f.ip6.arpa.", "0.".repeat(29).strip_suffix("0.0.0.").map(|zeros| format!("{zeros}0.0.0.")).unwrap());
+    let six = |last: &str| {
+        format!(
+            "{last}.{}d.f.ip6.arpa.",
+            "0.".repeat(29).strip_suffix("0.0.0.").map(|zeros| format!("{zeros}0.0.0.")).unwrap()
+        )
+    };
     let six = six("1").replace("0.0.d.f", "0.0.d.f");
     let rows = [
         ("1.0.0.10.in-addr.arpa.", "PTR", "clash.default.svc"),
@@ -242,7 +260,8 @@ fn addresses_have_names() {
     ];
     check("named", &named, &objects, &rows);
     let none = Options { endpoint_ptr: EndpointPtr::None, ..options };
-    let rows = [("1.1.16.172.in-addr.arpa.", "PTR", "NXDOMAIN"), ("2.0.0.10.in-addr.arpa.", "PTR", "plain.default.svc")];
+    let rows =
+        [("1.1.16.172.in-addr.arpa.", "PTR", "NXDOMAIN"), ("2.0.0.10.in-addr.arpa.", "PTR", "plain.default.svc")];
     check("none", &none, &objects, &rows);
 }
 
@@ -291,7 +310,11 @@ fn imports_have_a_zone_of_their_own() {
     let mut slice = a_slice("default/db-x", "db", &[("http", Tcp, 80)], "172.16.1.1=one");
     slice.cluster = "west".into();
     let mut objects = cluster();
-    objects.extend([Object::ServiceImport(import("db", &[])), Object::ServiceImport(import("shop", &["10.1.0.1"])), Object::Slice(slice)]);
+    objects.extend([
+        Object::ServiceImport(import("db", &[])),
+        Object::ServiceImport(import("shop", &["10.1.0.1"])),
+        Object::Slice(slice),
+    ]);
     let rows = [
         ("db.default.svc.clusterset.local.", "A", "172.16.1.1"),
         ("one.west.db.default.svc.clusterset.local.", "A", "172.16.1.1"),
@@ -332,7 +355,11 @@ fn services_have_names_outside_the_cluster() {
         ("web.default.example.org.", "A", "NXDOMAIN"),
         ("outer.default.example.org.", "A", "198.51.100.7"),
         ("balanced.default.example.org.", "A", "198.51.100.8"),
-        ("_http._tcp.balanced.default.example.org.", "SRV", "0 50 80 balanced.default.example.org., 0 50 80 lb.example.net."),
+        (
+            "_http._tcp.balanced.default.example.org.",
+            "SRV",
+            "0 50 80 balanced.default.example.org., 0 50 80 lb.example.net.",
+        ),
         ("_tcp.balanced.default.example.org.", "A", "NXDOMAIN"),
         ("named.default.example.org.", "A", "lb.example.net."),
         ("_http._tcp.named.default.example.org.", "SRV", "0 100 80 lb.example.net."),
@@ -416,6 +443,16 @@ fn a_service_changes_its_kind_without_a_hole() {
 }
 
 #[test]
+fn endpoints_take_turns() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut bed = Bed::start(directory.path());
+    bed.serve(&coredns(), cluster());
+    let mut first = || bed.ask("db.default.svc.cluster.local.", "A").sections[0][0].rdata.clone();
+    let firsts: std::collections::BTreeSet<String> = (0..10).map(|_| first()).collect();
+    assert_eq!(firsts.len(), 5, "each of the five is first at times: {firsts:?}");
+}
+
+#[test]
 fn what_is_programmed_is_told_by_kind() {
     let mut records = ringdns_kubernetes::records::Records::new(coredns());
     cluster().into_iter().for_each(|object| records.take(Event::Put(object)));
@@ -436,7 +473,8 @@ fn what_is_programmed_is_told_by_kind() {
     records.take(at("default/early-a", "early", "172.16.0.9", 6));
     assert_eq!(records.programmed(), [], "not before it is told");
     records.changes(2);
-    let kinds = [ProgrammedKind::ClusterIp, ProgrammedKind::HeadlessWithSelector, ProgrammedKind::HeadlessWithoutSelector];
+    let kinds =
+        [ProgrammedKind::ClusterIp, ProgrammedKind::HeadlessWithSelector, ProgrammedKind::HeadlessWithoutSelector];
     let told = kinds.into_iter().zip(1..).map(|(kind, triggered_ms)| Programmed { kind, triggered_ms });
     assert_eq!(records.programmed(), told.collect::<Vec<_>>());
     records.changes(3);

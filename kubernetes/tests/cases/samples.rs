@@ -6,9 +6,7 @@ use ringdns_controlplane::model::Rrset;
 use ringdns_engine::name::WireName;
 use ringdns_engine::rules::Search;
 use ringdns_kubernetes::object::Object;
-use ringdns_kubernetes::options::{
-    EndpointLabel, EndpointPtr, External, ExternalAddress, Options, PodMode,
-};
+use ringdns_kubernetes::options::{EndpointLabel, EndpointPtr, External, ExternalAddress, Options, PodMode};
 use serde_json::Value;
 
 use crate::bed::Bed;
@@ -16,7 +14,7 @@ use crate::message::{Reply, Shown};
 use crate::objects::{self, namespace};
 
 /// The cases.
-const CASES: &str = include_str!("cluster-dns.json");
+pub const CASES: &str = include_str!("cluster-dns.json");
 
 /// Suites that are for other tests: zone transfers, and what is read from etcd.
 const OTHERS: [&str; 4] = ["coredns.kubernetes.axfr", "coredns.ci.axfr", "coredns.etcd", "skydns"];
@@ -129,10 +127,9 @@ fn options(suite: &str, config: &Value) -> Options {
 fn serve_upstream(bed: &mut Bed, upstream: &Value) {
     let records: Vec<&Value> = upstream["records"].as_array().unwrap().iter().collect();
     let first = name(records[0]["name"].as_str().unwrap());
-    let apex = upstream["zone"].as_str().map_or_else(
-        || (2..first.label_count()).fold(first.clone(), |name, _| name.parent().unwrap()),
-        name,
-    );
+    let apex = upstream["zone"]
+        .as_str()
+        .map_or_else(|| (2..first.label_count()).fold(first.clone(), |name, _| name.parent().unwrap()), name);
     let mut sets: BTreeMap<(String, u16), Rrset> = BTreeMap::new();
     for record in records {
         let (owner, rtype) = (record["name"].as_str().unwrap(), record["type"].as_str().unwrap());
@@ -226,7 +223,8 @@ fn section_matches(expected: &Value, section: &[Shown], whole: bool) -> bool {
 /// True where the primary server of a SOA record is what a case says.
 fn primary_matches(expected: &Value, section: &[Shown]) -> bool {
     let primary = |rdata: &str| rdata.split(' ').next().map(str::to_owned);
-    let expected: Vec<_> = expected.as_array().unwrap().iter().map(|one| primary(one["rdata"].as_str().unwrap())).collect();
+    let expected: Vec<_> =
+        expected.as_array().unwrap().iter().map(|one| primary(one["rdata"].as_str().unwrap())).collect();
     expected == section.iter().map(|record| primary(&record.rdata)).collect::<Vec<_>>()
 }
 
@@ -240,7 +238,11 @@ fn mistakes(case: &Value, reply: &Reply) -> Vec<&'static str> {
     expect(rcodes.any(|rcode| rcode == reply.rcode), "rcode");
     expect(section_matches(&case["answer"], answer, true), "answer");
     if let Some(primary_only) = comparison.authority {
-        let matches = if primary_only { primary_matches } else { |expected: &_, section: &_| section_matches(expected, section, true) };
+        let matches = if primary_only {
+            primary_matches
+        } else {
+            |expected: &_, section: &_| section_matches(expected, section, true)
+        };
         expect(matches(&case["ns"], authority), "authority");
     }
     let (all, whole) = comparison.additional;
@@ -277,7 +279,10 @@ fn the_sample_cases_are_answered_as_they_say() {
         let known = FAIL.iter().any(|(listed, _)| *listed == id);
         match (mistakes.is_empty(), known) {
             (true, true) => failed.push(format!("{id} passes, and is listed as one that does not")),
-            (false, false) => failed.push(format!("{id} {} {}: {mistakes:?}\n  {reply:?}\n  {}", case["qname"], case["qtype"], case["note"])),
+            (false, false) => failed.push(format!(
+                "{id} {} {}: {mistakes:?}\n  {reply:?}\n  {}",
+                case["qname"], case["qtype"], case["note"]
+            )),
             _ => passed += 1,
         }
     }
