@@ -70,9 +70,11 @@ async fn storm(seed: u64) {
             follow.mirror.take(told);
         }
         // What is never removed is never told gone: there is no hole.
-        let hole = follow.mirror.gone.drain(..).find(|(_, _, name)| {
-            !name.starts_with('n') || name[1..].parse::<u64>().unwrap() % 2 == 0
-        });
+        let hole = follow
+            .mirror
+            .gone
+            .drain(..)
+            .find(|(_, _, name)| !name.starts_with('n') || name[1..].parse::<u64>().unwrap() % 2 == 0);
         assert_eq!(hole, None, "seed {seed}, turn {turn}");
     }
     server.faults().storm = None;
@@ -80,7 +82,9 @@ async fn storm(seed: u64) {
     follow.until_fresh(&server).await;
     // And it goes on from there.
     server.put(service("a", "last", "10.0.0.9"));
-    follow.until("the change after the storm", |mirror, _| mirror.objects.keys().any(|(_, _, name)| name == "last")).await;
+    follow
+        .until("the change after the storm", |mirror, _| mirror.objects.keys().any(|(_, _, name)| name == "last"))
+        .await;
     follow.until_fresh(&server).await;
 }
 

@@ -85,8 +85,10 @@ fn metrics_and_status_tell_how_the_source_is() {
     plane.until("bytes are counted", |_| bytes(&text()).is_some_and(|bytes| bytes > 0.0));
     let (text, host) = (text(), clients.server.address());
     for wanted in [
-        "coredns_kubernetes_dns_programming_duration_seconds_count{service_kind=\"headless_without_selector\"} 0".to_owned(),
-        "coredns_kubernetes_dns_programming_duration_seconds_bucket{le=\"524.288\",service_kind=\"cluster_ip\"} 1".to_owned(),
+        "coredns_kubernetes_dns_programming_duration_seconds_count{service_kind=\"headless_without_selector\"} 0"
+            .to_owned(),
+        "coredns_kubernetes_dns_programming_duration_seconds_bucket{le=\"524.288\",service_kind=\"cluster_ip\"} 1"
+            .to_owned(),
         format!("coredns_kubernetes_rest_client_requests_total{{code=\"200\",method=\"GET\",host=\"{host}\"}} "),
         format!("coredns_kubernetes_rest_client_request_duration_seconds_count{{verb=\"GET\",host=\"{host}\"}} "),
         format!("coredns_kubernetes_rest_client_rate_limiter_duration_seconds_sum{{verb=\"GET\",host=\"{host}\"}} 0.0"),

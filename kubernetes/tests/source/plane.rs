@@ -135,9 +135,8 @@ impl Plane {
         // Each record: a pointer to the question's name, type, class, TTL, a length of four, and the address.
         let count = usize::from(reply[7]);
         let records = reply[question.len()..length].chunks(16).take(count);
-        let mut addresses: Vec<String> = records
-            .map(|record| Ipv4Addr::from(<[u8; 4]>::try_from(&record[12..16]).unwrap()).to_string())
-            .collect();
+        let mut addresses: Vec<String> =
+            records.map(|record| Ipv4Addr::from(<[u8; 4]>::try_from(&record[12..16]).unwrap()).to_string()).collect();
         addresses.sort();
         if addresses.is_empty() { "NODATA".to_owned() } else { addresses.join(" ") }
     }
@@ -167,7 +166,10 @@ impl Plane {
     pub fn zone(&self, zone: &str) -> String {
         let (status, text) = self.get(&format!("/api/v1/zones/{zone}/export"));
         assert_eq!(status, 200, "{text}");
-        text.lines().filter(|line| !line.contains("SOA") && !line.starts_with(';')).map(|line| format!("{line}\n")).collect()
+        text.lines()
+            .filter(|line| !line.contains("SOA") && !line.starts_with(';'))
+            .map(|line| format!("{line}\n"))
+            .collect()
     }
 
     /// Ends it.
