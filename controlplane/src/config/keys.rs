@@ -67,6 +67,8 @@ pub const KEYS: &[&str] = &[
     "etcd_tree.answers",
     "etcd_tree.health",
     "etcd_tree.wildcard_names_max",
+    "etcd_tree.generation",
+    "etcd_tree.local",
     "kubernetes.zones",
     "kubernetes.reverse_zones",
     "kubernetes.multicluster_zones",

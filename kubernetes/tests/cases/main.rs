@@ -11,3 +11,4 @@ mod random;
 mod rules;
 mod samples;
 mod vectors;
+mod transfers;
