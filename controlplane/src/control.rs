@@ -180,8 +180,7 @@ impl ControlPlane {
         let names: Vec<&'static str> =
             SOURCES.into_iter().chain(read.map(|_| "etcd")).chain(guests.iter().map(|guest| guest.name())).collect();
         let state = Arc::new(State::new(Arc::clone(publisher.current()), &names, views, files.collect()));
-        let hold = guests.iter().map(|guest| guest.hold()).max().unwrap_or_default();
-        state.hold(guests.iter().map(|guest| guest.name()).collect(), hold);
+        show_guests(&state, &guests);
         let drain = Duration::from_secs(DRAIN_SECONDS);
         let sockets = Sockets::start(config, sockets, &state, settings.transfers(), drain)?;
         let (events, waiting) = source::queue();
@@ -206,9 +205,6 @@ impl ControlPlane {
             tasks.push(spawn_source(&runtime, &state, 2, etcd, &events));
             served = Some(Served::new(Arc::clone(seen), 2, events.downgrade()));
         }
-        let shown = guests.iter().filter_map(|guest| Some((guest.name(), guest.shown()?))).collect();
-        // Set here alone.
-        let _ = state.guests.set(shown);
         let guest_metrics = guests.iter().filter_map(|guest| guest.metrics()).collect();
         let first = 2 + u8::from(read.is_some());
         for (origin, guest) in (first..).zip(guests) {
@@ -369,6 +365,15 @@ impl Parts {
         tracing::info!("control plane has ended");
         publisher
     }
+}
+
+/// Shows what sources of other crates show, and has answers held back for them as long as they ask for.
+fn show_guests(state: &State, guests: &[Box<dyn Guest>]) {
+    let shown = guests.iter().filter_map(|guest| Some((guest.name(), guest.shown()?))).collect();
+    // Set here alone.
+    let _ = state.guests.set(shown);
+    let hold = guests.iter().map(|guest| guest.hold()).max().unwrap_or_default();
+    state.hold(guests.iter().map(|guest| guest.name()).collect(), hold);
 }
 
 /// Publishes which client sees which view, so that it is known before the first record is.

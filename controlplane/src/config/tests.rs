@@ -350,9 +350,7 @@ fn the_example_with_everything_switched_on_is_taken() {
         })
         // One of two ways to the same thing.
         .filter(|line| {
-            !["kubeconfig =", "context =", "namespace_labels ="]
-                .iter()
-                .any(|key| line.starts_with(&format!("# {key}")))
+            !["kubeconfig =", "context =", "namespace_labels ="].iter().any(|key| line.starts_with(&format!("# {key}")))
         })
         .map(|line| match line.strip_prefix("# ") {
             Some(key) if (key.starts_with('[') && key.ends_with(']')) || key.contains(" = ") => format!("{key}\n"),

@@ -36,7 +36,7 @@ impl<'a> Flow<'a> {
             add(dns_port.unwrap_or(53), "udp", counters);
         }
         if let Some(monitor) = &context.sockets {
-            let port = monitor.addresses.first().map_or(53, |address| address.port());
+            let port = monitor.addresses.first().map_or(53, std::net::SocketAddr::port);
             monitor.counters().into_iter().for_each(|(proto, counters)| add(port, proto, counters));
         }
         flows
