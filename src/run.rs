@@ -1,16 +1,15 @@
 //! `ringdns run`: ports, workers and control plane are started in order, and ended in the opposite one.
 
 use std::fmt;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use ringdns_controlplane::config::{Config, ConfigError, CookieMode};
+use ringdns_controlplane::config::{Config, ConfigError, ConfigSource, ConfigWatch, CookieMode};
 use ringdns_controlplane::logging::{self, LogError};
 use ringdns_controlplane::reload::{Outcome, Reply};
 use ringdns_controlplane::{BuildInfo, ControlPlane, StartError as ControlError};
-use ringdns_dataplane::dpdk::{DpdkError, Eal, EalOptions, PortQueue, prepare_control_threads};
+use ringdns_dataplane::dpdk::{Device, DpdkError, Eal, EalOptions, PortQueue, prepare_control_threads};
 use ringdns_dataplane::worker::Worker;
 use ringdns_dataplane::workers::{StartError, WorkerPanic, Workers};
 use ringdns_engine::counters::Counters;
@@ -22,6 +21,7 @@ use signal_hook::iterator::Signals;
 
 use crate::answering::Answering;
 use crate::health;
+use crate::hold;
 use crate::kernel::KernelInterfaces;
 use crate::notify::Notifier;
 use crate::ports::{self, OpenPorts, PlannedWorker};
@@ -95,21 +95,26 @@ run_error_from! {
 }
 
 /// Serves until SIGTERM or SIGINT.
-pub fn run(path: &Path, build: BuildInfo) -> Result<(), RunError> {
-    let mut config = Config::load(path)?;
+pub fn run(source: &ConfigSource, build: BuildInfo) -> Result<(), RunError> {
+    let mut config = source.load()?;
     logging::init(&config.log)?;
+    config.tell_corefile();
+    let mut watch = ConfigWatch::new(&config);
     let devices = preflight::devices(&config)?;
-    let cores = preflight::cores(&config)?;
+    // Without ports there are no workers, and nothing has to keep off their cores.
+    let cores = if devices.is_empty() { Vec::new() } else { preflight::cores(&config)? };
     // Before any other thread is made: they inherit cores and signal masks from this one.
     prepare_control_threads(&cores)?;
     let (sender, events) = mpsc::channel();
     forward_signals(sender.clone())?;
     let mut answering = Answering::new()?;
 
-    let (hugepages, memory_mib) = (config.eal.hugepages, config.eal.memory_mib);
-    let eal = Eal::start(&EalOptions { hugepages, memory_mib, worker_cores: cores.clone() }, &devices)?;
+    let eal = start_eal(&config, &devices, &cores)?;
     let mut interfaces = KernelInterfaces::default();
-    let OpenPorts { ports, workers } = ports::open(&eal, &config, &devices, &cores, &mut answering, &mut interfaces)?;
+    let OpenPorts { ports, workers } = match &eal {
+        Some(eal) => ports::open(eal, &config, &devices, &cores, &mut answering, &mut interfaces)?,
+        None => OpenPorts::default(),
+    };
 
     let publisher = Publisher::new(Snapshot::empty());
     let count = || Arc::new(Counters::with_names(config.stats.names).with_census(config.stats.messages));
@@ -121,10 +126,12 @@ pub fn run(path: &Path, build: BuildInfo) -> Result<(), RunError> {
         .collect();
     let workers_count = workers.len();
     let mut notifier = Notifier::from_environment(counters.clone());
-    let control = ControlPlane::start(&config, answering.sockets(&config), counters, publisher, build, Vec::new())?;
+    let guests = ringdns_kubernetes::guest(&config).into_iter().collect();
+    let control = ControlPlane::start(&config, answering.sockets(&config), counters, publisher, build, guests)?;
     warn_without_tcp(&config, &control);
     let kernel_path = interfaces.start()?;
     let scanner = health::beside(&config)?;
+    hold::until_answering(&config, &control, &sender, &events);
     let workers = match Workers::start(workers) {
         Ok(workers) => workers,
         Err(error) => {
@@ -137,8 +144,8 @@ pub fn run(path: &Path, build: BuildInfo) -> Result<(), RunError> {
     tracing::info!(ports = config.ports.len(), workers = workers_count, "ready to answer");
     control.on_reload(Box::new(move |reply| drop(sender.send(Event::Reload(reply)))));
     let mut running =
-        Running { path, config: &mut config, answering: &answering, control: &control, workers: &workers };
-    running.wait_for_end(&events, &mut interfaces, &mut ports, &mut notifier);
+        Running { source, config: &mut config, answering: &answering, control: &control, workers: &workers };
+    running.wait_for_end(&events, &mut interfaces, &mut ports, &mut notifier, &mut watch);
     control.announce_end();
     notifier.stopping(Duration::ZERO);
     scanner.into_iter().for_each(Scanner::stop);
@@ -152,6 +159,15 @@ pub fn run(path: &Path, build: BuildInfo) -> Result<(), RunError> {
     ended?;
     tracing::info!("ended");
     Ok(())
+}
+
+/// Starts DPDK where there are devices for it: without any, queries come by the kernel's sockets alone.
+fn start_eal(config: &Config, devices: &[Device], cores: &[usize]) -> Result<Option<Eal>, DpdkError> {
+    if devices.is_empty() {
+        return Ok(None);
+    }
+    let (hugepages, memory_mib) = (config.eal.hugepages, config.eal.memory_mib);
+    Eal::start(&EalOptions { hugepages, memory_mib, worker_cores: cores.to_vec() }, devices).map(Some)
 }
 
 /// Warns where clients are sent to TCP, and nobody answers there.
@@ -190,8 +206,8 @@ fn forward_signals(sender: mpsc::Sender<Event>) -> Result<(), RunError> {
 
 /// What runs.
 struct Running<'a> {
-    /// The configuration's file.
-    path: &'a Path,
+    /// Where the configuration is read from.
+    source: &'a ConfigSource,
     /// What holds of it.
     config: &'a mut Config,
     /// Makes the workers' servers.
@@ -211,6 +227,7 @@ impl Running<'_> {
         interfaces: &mut KernelInterfaces,
         ports: &mut PortWatch,
         notifier: &mut Notifier,
+        watch: &mut ConfigWatch,
     ) {
         let mut end = None;
         loop {
@@ -218,10 +235,7 @@ impl Running<'_> {
             let left = end.map_or(LOOK_INTERVAL, |end: Instant| end.saturating_duration_since(Instant::now()));
             match events.recv_timeout(left.min(LOOK_INTERVAL)) {
                 // What comes of it is logged when it is there: a large zone takes seconds. CoreDNS takes SIGUSR1 for it.
-                Ok(Event::Signal(SIGHUP | SIGUSR1)) => {
-                    notifier.reloading();
-                    notifier.expect(self.reload().ok().map(|(_, zone_files)| zone_files.into()));
-                }
+                Ok(Event::Signal(SIGHUP | SIGUSR1)) => self.reload_and_notify(notifier),
                 // Whoever asked may have gone.
                 Ok(Event::Reload(reply)) => drop(reply.send(self.reload())),
                 Ok(Event::Signal(_)) if end.is_none() && !self.config.shutdown.lameduck.is_zero() => {
@@ -230,8 +244,14 @@ impl Running<'_> {
                 Ok(Event::Signal(_)) | Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => {}
             }
-            if end.is_some_and(|end| end <= Instant::now()) {
+            let now = Instant::now();
+            if end.is_some_and(|end| end <= now) {
                 break;
+            }
+            watch.look_at_kube_dns(self.config.kube_dns_directory.as_deref(), now);
+            if watch.has_changed(self.config, now) {
+                tracing::info!("what the Corefile is made from has changed");
+                self.reload_and_notify(notifier);
             }
             ports.look();
             interfaces.look();
@@ -257,8 +277,14 @@ impl Running<'_> {
         Instant::now() + lameduck
     }
 
+    /// Reads the configuration again, and has the service manager know.
+    fn reload_and_notify(&mut self, notifier: &mut Notifier) {
+        notifier.reloading();
+        notifier.expect(self.reload().ok().map(|(_, zone_files)| zone_files.into()));
+    }
+
     /// Reads the configuration again.
     fn reload(&mut self) -> Outcome {
-        reload(self.path, self.config, self.answering, self.control)
+        reload(self.source, self.config, self.answering, self.control)
     }
 }

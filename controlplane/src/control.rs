@@ -180,6 +180,8 @@ impl ControlPlane {
         let names: Vec<&'static str> =
             SOURCES.into_iter().chain(read.map(|_| "etcd")).chain(guests.iter().map(|guest| guest.name())).collect();
         let state = Arc::new(State::new(Arc::clone(publisher.current()), &names, views, files.collect()));
+        let hold = guests.iter().map(|guest| guest.hold()).max().unwrap_or_default();
+        state.hold(guests.iter().map(|guest| guest.name()).collect(), hold);
         let drain = Duration::from_secs(DRAIN_SECONDS);
         let sockets = Sockets::start(config, sockets, &state, settings.transfers(), drain)?;
         let (events, waiting) = source::queue();
@@ -204,6 +206,9 @@ impl ControlPlane {
             tasks.push(spawn_source(&runtime, &state, 2, etcd, &events));
             served = Some(Served::new(Arc::clone(seen), 2, events.downgrade()));
         }
+        let shown = guests.iter().filter_map(|guest| Some((guest.name(), guest.shown()?))).collect();
+        // Set here alone.
+        let _ = state.guests.set(shown);
         let guest_metrics = guests.iter().filter_map(|guest| guest.metrics()).collect();
         let first = 2 + u8::from(read.is_some());
         for (origin, guest) in (first..).zip(guests) {
@@ -276,6 +281,11 @@ impl ControlPlane {
     /// True once every source has been read.
     pub fn is_synced(&self) -> bool {
         self.state.is_synced()
+    }
+
+    /// True while answers are held back for a source that has not told everything yet.
+    pub fn is_held_back(&self) -> bool {
+        self.state.is_held_back()
     }
 
     /// Reads the zone files again; what changed is published at once. A file with mistakes leaves its zone as it is.

@@ -115,12 +115,20 @@ pub(super) fn answer(context: &Context) -> Answer {
     let ready = missing.is_empty();
     let workers: Vec<Value> =
         polling.iter().enumerate().map(|(worker, polling)| json!({ "worker": worker, "polling": polling })).collect();
-    let body = json!({
+    let mut body = json!({
         "ready": ready, "missing": missing, "sources": sources(context), "workers": workers,
         "zone_files_failed": failed, "etcd": context.state.etcd.get().map(|etcd| etcd.json()),
         "store_etcd": context.state.replica.get().map(|replica| replica.json()),
     });
+    show_guests(context, &mut body);
     Answer::json(if ready { 200 } else { 503 }, &body)
+}
+
+/// Adds what sources of other crates show.
+fn show_guests(context: &Context, body: &mut Value) {
+    for (name, shown) in context.state.guests.get().into_iter().flatten() {
+        body[*name] = shown.json();
+    }
 }
 
 /// The state of each source.
@@ -140,7 +148,7 @@ pub(super) fn status(context: &Context) -> Value {
         })
     });
     let times = context.state.publish_times();
-    json!({
+    let mut body = json!({
         "version": context.build.version,
         "commit": context.build.commit,
         "dpdk": context.build.dpdk,
@@ -161,5 +169,7 @@ pub(super) fn status(context: &Context) -> Value {
         "configuration": context.settings.last_json(),
         "shadowed_rrsets": context.state.losers.load(Ordering::Relaxed),
         "refused_changes": context.state.refusals.load(Ordering::Relaxed),
-    })
+    });
+    show_guests(context, &mut body);
+    body
 }

@@ -50,6 +50,7 @@ impl Config {
         changes.restart("store.backend", &backend(&self.store), &backend(&new.store));
         changes.live("zone_file", &mut self.zone_files, &new.zone_files);
         changes.restart("etcd", &self.etcd, &new.etcd);
+        changes.restart("kubernetes", &self.kubernetes, &new.kubernetes);
         self.health.compare(&new.health, &mut changes);
         changes.live("view", &mut self.views, &new.views);
         changes.live("transfer", &mut self.transfers, &new.transfers);

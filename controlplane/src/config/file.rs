@@ -102,6 +102,8 @@ pub struct V1 {
     pub etcd: super::etcd::Etcd,
     /// What is read from etcd.
     pub etcd_tree: Vec<Spanned<super::etcd_tree::EtcdTree>>,
+    /// The cluster whose Services are answered.
+    pub kubernetes: Option<Spanned<super::kubernetes::spec::Kubernetes>>,
     /// Where in etcd health is kept.
     pub health: super::health::spec::Health,
     /// Who checks.

@@ -13,6 +13,7 @@ pub mod file;
 pub mod health;
 mod kdns_api;
 mod kernel;
+pub mod kubernetes;
 mod keys;
 mod port;
 mod problem;
@@ -25,6 +26,7 @@ mod store;
 mod transfer;
 mod validate;
 mod view;
+mod watch;
 mod workers;
 
 #[cfg(test)]
@@ -48,12 +50,17 @@ pub use etcd::{EtcdConfig, EtcdTls, Password};
 pub use etcd_places::EtcdPlaces;
 pub use health::{HealthConfig, RoleConfig};
 pub use kdns_api::KdnsApiConfig;
+pub use kubernetes::{
+    Compatibility, EndpointLabels, EndpointPtrs, ExternalAddresses, KubernetesAccess, KubernetesConfig,
+    KubernetesEndpoints, KubernetesExternal, KubernetesPods, KubernetesSearchPath,
+};
 pub use problem::{ConfigError, Problem};
 pub use shutdown::ShutdownConfig;
 pub use sockets::SocketsConfig;
 pub use stats::{ContainerdnsStatsConfig, StatsConfig};
 pub use store::StoreEtcdConfig;
 pub use transfer::TransferConfig;
+pub use watch::ConfigWatch;
 
 /// Everything that an operator decides, checked.
 #[derive(Clone, Debug)]
@@ -84,6 +91,8 @@ pub struct Config {
     pub zone_files: Vec<ZoneFileConfig>,
     /// The etcd source; none: there is none.
     pub etcd: Option<EtcdConfig>,
+    /// The cluster whose Services are answered; none: there is none.
+    pub kubernetes: Option<KubernetesConfig>,
     /// Who checks targets how, and who is told.
     pub health: HealthConfig,
     /// Which clients see which view; no name and no prefix twice.

@@ -17,6 +17,7 @@ use super::etcd::etcd;
 use super::file::{self, Spec, SpecError};
 use super::health::{Tables, check_enabled, health};
 use super::kdns_api::kdns_api;
+use super::kubernetes::kubernetes;
 use super::port::ports;
 use super::problem::Problems;
 use super::rate_limit::rate_limit;
@@ -109,6 +110,7 @@ fn checked(path: &Path, base: &Path, spec: file::V1, problems: &mut Problems<'_>
         zone_files: zone_files(&spec.zone_file, base, problems),
         containerdns_api: containerdns_api(&spec.containerdns_api, etcd.as_ref(), base, problems),
         etcd,
+        kubernetes: kubernetes(spec.kubernetes.as_ref(), base, problems),
         health,
         views: views(&spec.view, problems),
         transfers: transfers(&spec.transfer, problems),

@@ -120,6 +120,7 @@ impl Sockets {
         sockets.spawn("ringdns-tcp", move |runtime| {
             LocalSet::new().block_on(runtime, async move {
                 let Some(listeners) = adopt(streams, tokio::net::TcpListener::from_std) else { return };
+                until_answering(&its_state, its_stop.clone()).await;
                 let answering = tcp::Answering { answers: its_answers, transfers };
                 tcp::serve(listeners, config, answering, its_state, its_monitor, its_stop, drain).await;
             });
@@ -129,6 +130,7 @@ impl Sockets {
             sockets.spawn("ringdns-udp", move |runtime| {
                 LocalSet::new().block_on(runtime, async move {
                     let Some(datagrams) = adopt(datagrams, tokio::net::UdpSocket::from_std) else { return };
+                    until_answering(&state, stopped.clone()).await;
                     udp::serve(datagrams, answers, state, monitor, stopped).await;
                 });
             })?;
@@ -190,6 +192,14 @@ impl Drop for End {
         if let Some(monitor) = &self.0 {
             monitor.ended.fetch_add(1, Ordering::Relaxed);
         }
+    }
+}
+
+/// Waits as long as answers are held back. What comes in the meantime waits in the sockets.
+async fn until_answering(state: &State, mut stopped: watch::Receiver<bool>) {
+    tokio::select! {
+        () = state.until_answering() => {}
+        _ = stopped.wait_for(|stopped| *stopped) => {}
     }
 }
 
