@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
 use crate::api::{Bounds, Context, ready};
-use crate::config::{Changes, Config, ConfigError, ViewConfig};
+use crate::config::{Changes, ClusterPort, Config, ConfigError, ViewConfig};
 use crate::cycle::{Cycle, RECLAIM_INTERVAL};
 use crate::etcd::reach::Served;
 use crate::etcd::source::EtcdSource;
@@ -180,8 +180,10 @@ impl ControlPlane {
         let names: Vec<&'static str> =
             SOURCES.into_iter().chain(read.map(|_| "etcd")).chain(guests.iter().map(|guest| guest.name())).collect();
         let state = Arc::new(State::new(Arc::clone(publisher.current()), &names, views, files.collect()));
+        let hold = guests.iter().map(|guest| guest.hold()).max().unwrap_or_default();
+        state.hold(guests.iter().map(|guest| guest.name()).collect(), hold);
         let drain = Duration::from_secs(DRAIN_SECONDS);
-        let sockets = Sockets::start(&config.sockets, sockets, &state, settings.transfers(), drain)?;
+        let sockets = Sockets::start(config, sockets, &state, settings.transfers(), drain)?;
         let (events, waiting) = source::queue();
         let clients = (ZONE_FILES, zone_file::clients(&config.views));
         let cycle = Cycle::new(publisher, waiting, Arc::clone(&state), clients);
@@ -204,6 +206,9 @@ impl ControlPlane {
             tasks.push(spawn_source(&runtime, &state, 2, etcd, &events));
             served = Some(Served::new(Arc::clone(seen), 2, events.downgrade()));
         }
+        let shown = guests.iter().filter_map(|guest| Some((guest.name(), guest.shown()?))).collect();
+        // Set here alone.
+        let _ = state.guests.set(shown);
         let guest_metrics = guests.iter().filter_map(|guest| guest.metrics()).collect();
         let first = 2 + u8::from(read.is_some());
         for (origin, guest) in (first..).zip(guests) {
@@ -258,6 +263,11 @@ impl ControlPlane {
         self.addresses.kdns
     }
 
+    /// Where a port around a cluster's DNS listens, if it does.
+    pub fn cluster_address(&self, port: ClusterPort) -> Option<SocketAddr> {
+        self.addresses.cluster.iter().find(|(bound, _)| *bound == port).map(|&(_, address)| address)
+    }
+
     /// Shows ports in the metrics from now on; the first call counts.
     pub fn show_ports(&self, ports: Vec<Arc<PortGauges>>) {
         self.state.show_ports(ports);
@@ -271,6 +281,11 @@ impl ControlPlane {
     /// True once every source has been read.
     pub fn is_synced(&self) -> bool {
         self.state.is_synced()
+    }
+
+    /// True while answers are held back for a source that has not told everything yet.
+    pub fn is_held_back(&self) -> bool {
+        self.state.is_held_back()
     }
 
     /// Reads the zone files again; what changed is published at once. A file with mistakes leaves its zone as it is.
@@ -309,6 +324,12 @@ impl ControlPlane {
     /// Sets who reads the configuration again when the admin API is asked to.
     pub fn on_reload(&self, hook: ReloadHook) {
         self.settings.set_hook(hook);
+    }
+
+    /// Says from now on that the server is not ready, and goes on all the same: who sends queries here is to learn of it before
+    /// the end.
+    pub fn announce_end(&self) {
+        self.state.note_ending();
     }
 
     /// Stops in order: no new requests, the requests that are under way are answered, the sources end, the store is

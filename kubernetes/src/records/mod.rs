@@ -5,7 +5,9 @@
 //! the model is small. Only what is made from several objects is remembered: which Services have an address (`pointer`), and who
 //! is a name server.
 
+mod copy;
 mod draft;
+mod focus;
 mod label;
 mod names;
 mod outer;
@@ -29,6 +31,7 @@ use ringdns_engine::name::WireName;
 use crate::object::{Event, Key, Kind, Object, Slice};
 use crate::options::{EndpointLabel, Options, PodMode};
 use draft::{Draft, Outcome, Said};
+use focus::Focus;
 use pack::{Packed, Wanted};
 use pointer::Index;
 use questions::Answers;
@@ -166,10 +169,10 @@ impl Records {
         let (plan, store) = (&self.plan, &self.store);
         for (&number, before) in &waiting.entries {
             let Some(entry) = store.entry(number) else { continue };
-            let [before, after] = [
-                service::render(plan, &entry.view(&before.parts, before.visible)),
-                service::render(plan, &entry.view(&entry.parts, store.is_visible(&entry.namespace))),
-            ];
+            let before = entry.view(&before.parts, before.visible);
+            let after = entry.view(&entry.parts, store.is_visible(&entry.namespace));
+            let focus = Focus::new(&before, &after, plan.options.endpoint_label);
+            let [before, after] = [before, after].map(|view| service::render(plan, &view, focus.as_ref()));
             outcome.compare(before.0, after.0);
             let is_server = servers::is_server(plan, &entry.view(&entry.parts, true));
             if is_server {

@@ -70,6 +70,11 @@ impl Pods {
         self.pods.iter().filter(move |(_, pod)| pod.listing != listing).map(|(name, _)| name.clone())
     }
 
+    /// Their names and addresses.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &[IpAddr])> {
+        self.pods.iter().map(|(name, pod)| (&**name, &*pod.addresses))
+    }
+
     /// How many there are.
     pub(super) fn len(&self) -> usize {
         self.pods.len()

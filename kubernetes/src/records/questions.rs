@@ -11,6 +11,7 @@ use ringdns_engine::name::WireName;
 
 use super::Plan;
 use super::draft::{Data, Draft, Said, rtype};
+use super::focus::Focus;
 use super::names::under;
 use super::service::{port_owner, render};
 use super::store::{Store, View};
@@ -123,7 +124,8 @@ impl Question {
             let mut sums: BTreeMap<u16, Vec<Vec<u8>>> = BTreeMap::new();
             for view in self.services(store).filter_map(|number| store.view(number)) {
                 let Some(answerer) = self.answerer(&view, &zone.apex) else { continue };
-                let said = render(plan, &view).0;
+                // The names of endpoints are not asked for here.
+                let said = render(plan, &view, Some(&Focus::default())).0;
                 for said in said.into_iter().filter(|said| said.zone == place && said.owner == answerer) {
                     let Data::Records { rtype, rdatas, .. } = said.data else { continue };
                     // Of several aliases one name cannot have more than one (RFC 2181 section 10.1).

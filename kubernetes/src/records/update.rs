@@ -8,6 +8,7 @@ use ringdns_controlplane::model::Change;
 use ringdns_engine::name::WireName;
 
 use super::draft::{Draft, Outcome, put};
+use super::focus::Focus;
 use super::label::dashed;
 use super::names::under;
 use super::pointer::{self, Claim};
@@ -68,7 +69,9 @@ impl Records {
             let (Some(before), Some(after)) = (view_before(store, waiting, number), store.view(number)) else {
                 continue;
             };
-            let differing = differing(&pointer::claims(plan, &before), &pointer::claims(plan, &after));
+            let focus = Focus::new(&before, &after, plan.options.endpoint_label);
+            let wanted = |address: &IpAddr| focus.as_ref().is_none_or(|focus| focus.has_address(address));
+            let differing = differing(&pointer::claims(plan, &before, wanted), &pointer::claims(plan, &after, wanted));
             moves.extend(differing.into_iter().map(|(address, has)| (address, number, has)));
         }
         let changed: BTreeSet<IpAddr> = moves.iter().map(|(address, ..)| *address).collect();
@@ -85,10 +88,8 @@ impl Records {
         let numbers: BTreeSet<u32> = addresses.iter().flat_map(|address| self.index.services(*address)).collect();
         let mut claims = Claims::new();
         for view in numbers.into_iter().filter_map(view) {
-            for claim in pointer::claims(&self.plan, &view) {
-                if addresses.contains(&claim.address) {
-                    claims.entry(claim.address).or_default().push(claim);
-                }
+            for claim in pointer::claims(&self.plan, &view, |address| addresses.contains(address)) {
+                claims.entry(claim.address).or_default().push(claim);
             }
         }
         claims
