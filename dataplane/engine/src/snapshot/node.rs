@@ -19,6 +19,7 @@ use super::Candidate;
 use super::negative::{NEGATIVE, Negative};
 use crate::name::WireName;
 use crate::rtype::types;
+use crate::select::table::Table;
 use crate::select::{Selection, VIEW_DEFAULT};
 
 /// The node is the apex of its zone.
@@ -341,7 +342,13 @@ impl<'a> RrsetView<'a> {
         self.kind & SELECTED != 0
     }
 
-    /// How the records are chosen from, where that is not all of them as they are stored.
+    /// True where no record may be answered: all are down, and that is to be told.
+    #[inline]
+    pub(crate) fn is_withheld(&self) -> bool {
+        self.is_selected() && Table::of(self.records).is_some_and(|table| table.len() == 0)
+    }
+
+    /// How the records are chosen from as they were put; nothing where that is all of them as they are stored.
     pub fn selection(&self) -> Option<Selection> {
         if self.is_selected() { super::selection::read(self.records, self.count) } else { None }
     }
