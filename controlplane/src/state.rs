@@ -14,6 +14,7 @@ use crate::compat::kdns::Refusals;
 use crate::config::ZoneFileConfig;
 use crate::etcd::state::EtcdState;
 use crate::feed::Feed;
+use crate::health::Table;
 use crate::ports::PortGauges;
 use crate::store::ReplicaState;
 use crate::views::Views;
@@ -141,6 +142,8 @@ pub struct State {
     pub sources: Vec<SourceState>,
     /// The ports; written once.
     ports: OnceLock<Vec<Arc<PortGauges>>>,
+    /// Which addresses are up.
+    pub(crate) members: Arc<Table>,
     /// The etcd source, where there is one.
     pub(crate) etcd: OnceLock<Arc<EtcdState>>,
     /// The store as a replica of etcd, where it is one.
@@ -177,6 +180,7 @@ impl State {
             served: RwLock::new(Served { snapshot, zones: Arc::default() }),
             sources: sources.iter().map(|name| SourceState::new(name)).collect(),
             ports: OnceLock::new(),
+            members: Arc::default(),
             etcd: OnceLock::new(),
             replica: OnceLock::new(),
             kdns: OnceLock::new(),

@@ -101,6 +101,7 @@ fn text(key: &str, dice: &mut Dice) -> String {
         "ns" | "mname" | "rname" => &["ns.example.", ".", "a.b.c."],
         "view" => &["office", "default", "nowhere"],
         "name" => &["www.example.org.", "www.example.org", "x.example"],
+        "address" => &["192.0.2.1", "192.0.2.1", "2001:db8::1", "x"],
         "view_name" => &["office", "fuzz", "default", "x"],
         "prefixes" => &["192.0.2.0/24", "10.0.0.0/8", "2001:db8::/32", "192.0.2.1"],
         "if_match" | "If-Match" | "If-None-Match" => &["*", "\"0\"", "W/\"0\"", "\"a\", \"b\""],

@@ -138,6 +138,16 @@ impl<'a> NodeView<'a> {
         WireName::from_wire(self.name).unwrap_or_else(|_| WireName::root())
     }
 
+    /// The apex of the zone that the owner is in, in lower case.
+    pub fn apex(&self) -> WireName {
+        let mut apex = self.owner();
+        while apex.label_count() > usize::from(self.apex_depth()) {
+            let Some(parent) = apex.parent() else { break };
+            apex = parent;
+        }
+        apex
+    }
+
     /// The RRsets by ascending type.
     pub fn rrsets(&self) -> impl Iterator<Item = RrsetView<'a>> + use<'a> {
         self.entries().filter(|entry| entry.rtype != NEGATIVE)
