@@ -124,7 +124,7 @@ pub fn run(path: &Path, build: BuildInfo) -> Result<(), RunError> {
     let control = ControlPlane::start(&config, answering.sockets(&config), counters, publisher, build, Vec::new())?;
     warn_without_tcp(&config, &control);
     let kernel_path = interfaces.start()?;
-    let scanner = health::beside(&config)?;
+    let scanner = health::beside(&config, &control)?;
     let workers = match Workers::start(workers) {
         Ok(workers) => workers,
         Err(error) => {
