@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
+use ringdns_controlplane::config::RoleConfig;
 use ringdns_controlplane::{BuildInfo, CheckError, check_config, zonefile};
 use ringdns_ctl::apicmd::{self, Program};
 use ringdns_ctl::commands::{self, Ctl, Host};
@@ -157,6 +158,15 @@ fn build_info() -> BuildInfo {
 
 /// What there is to say of a configuration, or what is wrong with it.
 fn check(path: &Path) -> Result<String, String> {
+    if let Some(role) = RoleConfig::load_alone(path) {
+        let RoleConfig { etcd, health, .. } = role.map_err(|error| error.to_string())?;
+        let (path, members) = (path.display(), etcd.endpoints.len());
+        let (scanner, scheduler) = (&health.scanner.name, &health.scheduler.name);
+        return Ok(format!(
+            "{path}: right for `ringdns scanner` ({scanner}) and `ringdns scheduler` ({scheduler}); members of etcd: {members}; \
+             without [[port]] it is none for `ringdns run`"
+        ));
+    }
     let checked = check_config(path).map_err(|error: CheckError| error.to_string())?;
     preflight::devices(&checked.config).map_err(|error| error.to_string())?;
     let mut report = String::new();

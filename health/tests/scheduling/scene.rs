@@ -135,9 +135,14 @@ impl Scene {
 
     /// Starts a scanner in a process of its own, whose targets have one port.
     pub fn scanner(&self, name: &str, port: u16) -> Process {
+        self.telling_scanner(name, port, "")
+    }
+
+    /// The same with further tables.
+    pub fn telling_scanner(&self, name: &str, port: u16, tables: &str) -> Process {
         let text = format!(
             "[scanner]\nname = \"{name}\"\nlisten = \"127.0.0.1:0\"\nlease_seconds = {LEASE_SECONDS}\n\
-             heartbeat_seconds = 0\ninterval_ms = 4000\nretries = 0\nrise = 1\nfall = 1\nports = [{port}]\n"
+             heartbeat_seconds = 0\ninterval_ms = 4000\nretries = 0\nrise = 1\nfall = 1\nports = [{port}]\n{tables}"
         );
         Process::start(name, SCANNER, &self.write(name, self.etcd.members[0].port, &text))
     }

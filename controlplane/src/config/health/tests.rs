@@ -35,6 +35,22 @@ fn a_role_needs_etcd_and_nothing_else() {
 }
 
 #[test]
+fn a_file_for_roles_alone_is_known_by_what_it_has_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("r.toml");
+    let load = |text: &str| {
+        std::fs::write(&path, text).unwrap();
+        RoleConfig::load_alone(&path).map(|config| config.map_err(|error| error.to_string()))
+    };
+    assert_eq!(load(ETCD).unwrap().unwrap().etcd.endpoints.len(), 1);
+    assert!(load(&format!("{ETCD}[scanner]\nrise = 0\n")).unwrap().unwrap_err().contains("scanner.rise: 0 is out"));
+    let port = "[[port]]\ndevice = \"net_tap0\"\naddresses = [\"192.0.2.53\"]\n";
+    for text in ["", "x", port, &format!("{port}{ETCD}")] {
+        assert!(load(text).is_none(), "{text}");
+    }
+}
+
+#[test]
 fn the_first_probe_that_is_for_a_target_counts() {
     let lines = "[[probe]]\ntargets = [\"10.0.0.0/8\", \"2001:db8::1\", \"Example.org.\"]\nkind = \"http\"\n\
                  [[probe]]\ntargets = [\".\", \"::/0\"]\nkind = \"icmp\"\n";
