@@ -12,7 +12,8 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use common::{Server, TOKEN};
+use common::{Server, TOKEN, wait_until};
+use ringdns_controlplane::health::Status;
 use schema::{Dice, fault, make, resolve, spoil};
 use serde_json::{Value, json};
 
@@ -317,6 +318,9 @@ fn every_answer_is_one_that_the_document_announces() {
     let question = ringdns_engine::testing::query("www.example.org.", 1);
     asker.send_to(&question, server.plane().socket_addresses()[0]).unwrap();
     asker.recv(&mut [0; 512]).unwrap();
+    // And an address of which something is known.
+    server.say(&[("192.0.2.1", Some(Status::Down))]);
+    wait_until("it is known", || server.get("/api/v1/members/192.0.2.1").0 == 200);
     let document = server.get("/api/v1/openapi.json").1;
     let mut operations = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
