@@ -166,7 +166,7 @@ impl ControlPlane {
         build: BuildInfo,
         guests: Vec<Box<dyn Guest>>,
     ) -> Result<Self, StartError> {
-        let store = Store::open(&config.store.path)?;
+        let store = if config.store.in_memory { Store::in_memory()? } else { Store::open(&config.store.path)? };
         store.attach(config.store.etcd.as_ref())?;
         let is_read = |etcd: &&EtcdConfig| !etcd.trees.is_empty() || etcd.status_path.is_some();
         let read = config.etcd.as_ref().filter(is_read);
@@ -184,7 +184,8 @@ impl ControlPlane {
         let names: Vec<&'static str> =
             SOURCES.into_iter().chain(read.map(|_| "etcd")).chain(guests.iter().map(|guest| guest.name())).collect();
         let state = Arc::new(State::new(Arc::clone(publisher.current()), &names, views, files.collect()));
-        let sockets = Sockets::start(&config.sockets, sockets, &state, Duration::from_secs(DRAIN_SECONDS))?;
+        let drain = Duration::from_secs(DRAIN_SECONDS);
+        let sockets = Sockets::start(&config.sockets, sockets, &state, settings.transfers(), drain)?;
         let (events, waiting) = source::queue();
         let clients = (ZONE_FILES, zone_file::clients(&config.views));
         let rule = Rule { all_down: config.health.all_down, ..Rule::default() };

@@ -11,7 +11,7 @@ use ringdns_engine::name::WireName;
 use serde_json::{Value, json};
 use tokio::sync::{oneshot, watch};
 
-use crate::config::{Changes, Config, ConfigError, Tokens, ViewConfig, ZoneFileConfig};
+use crate::config::{Changes, Config, ConfigError, Tokens, TransferConfig, ViewConfig, ZoneFileConfig};
 use crate::logging;
 use crate::zonefile::source::Reload;
 
@@ -46,6 +46,8 @@ pub(crate) struct Settings {
     wanted: Mutex<Wanted>,
     /// Zones that the kdns interface writes; told at each reading.
     kdns_zones: watch::Sender<Arc<[WireName]>>,
+    /// Who may have whole zones; told at each reading.
+    transfers: watch::Sender<Arc<[TransferConfig]>>,
     /// What the last reading of the configuration came to.
     last: Mutex<LastReload>,
     /// The zones that are read from etcd; they stay the same while the process runs.
@@ -96,7 +98,8 @@ impl Settings {
         let kdns_zones = watch::Sender::new(kdns_zones(config));
         let trees = config.etcd.iter().flat_map(|etcd| &etcd.trees);
         let etcd_zones = trees.flat_map(|tree| tree.zones.iter().cloned()).collect();
-        Self { tokens, wanted: Mutex::new(wanted), kdns_zones, etcd_zones, ..Self::default() }
+        let transfers = watch::Sender::new(config.transfers.as_slice().into());
+        Self { tokens, wanted: Mutex::new(wanted), kdns_zones, transfers, etcd_zones, ..Self::default() }
     }
 
     /// Who may do what over the admin API.
@@ -120,6 +123,11 @@ impl Settings {
     /// Zones that the kdns interface writes.
     pub(crate) fn kdns_zones(&self) -> watch::Receiver<Arc<[WireName]>> {
         self.kdns_zones.subscribe()
+    }
+
+    /// Who may have whole zones.
+    pub(crate) fn transfers(&self) -> watch::Receiver<Arc<[TransferConfig]>> {
+        self.transfers.subscribe()
     }
 
     /// Where a zone is kept that cannot be written, if it cannot.
@@ -160,6 +168,7 @@ impl Settings {
         }
         drop(wanted);
         self.kdns_zones.send_replace(kdns_zones(config));
+        self.transfers.send_replace(config.transfers.as_slice().into());
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         last.taken += 1;
         last.error = None;

@@ -182,6 +182,7 @@ fn nothing_is_allocated_for_messages_of_sockets() {
     let limit = RateLimit { responses_per_second: 50, packets_per_second: 1000, ..RateLimit::default() };
     let config = MessageConfig {
         udp_answer_bytes_max: server.udp_answer_bytes_max,
+        hides_aaaa: server.hides_aaaa,
         edns: server.edns,
         chaos: server.chaos,
         rate_limit: Some(limit),

@@ -110,6 +110,7 @@ fn hosts() -> [Host; 2] {
 fn messages(config: &ServerConfig) -> MessageConfig {
     MessageConfig {
         udp_answer_bytes_max: config.udp_answer_bytes_max,
+        hides_aaaa: config.hides_aaaa,
         edns: config.edns.clone(),
         chaos: config.chaos.clone(),
         rate_limit: None,

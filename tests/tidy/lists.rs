@@ -6,9 +6,11 @@ pub const ARROWS: &[(&str, &[&str])] = &[
     ("ringdns-ffi", &[]),
     ("ringdns-hugepages", &[]),
     ("ringdns-dataplane", &["ringdns-engine", "ringdns-ffi", "ringdns-hugepages"]),
-    ("ringdns-controlplane", &["ringdns-engine"]),
+    // Text in, text out; the importer and the server that reads a Corefile live have it in common.
+    ("ringdns-corefile", &[]),
+    ("ringdns-controlplane", &["ringdns-engine", "ringdns-corefile"]),
     // Speaks to a running server over HTTP; its tests alone start one.
-    ("ringdns-ctl", &["ringdns-engine", "ringdns-controlplane"]),
+    ("ringdns-ctl", &["ringdns-engine", "ringdns-controlplane", "ringdns-corefile"]),
     ("ringdns-health", &["ringdns-controlplane"]),
     ("ringdns-kubernetes", &["ringdns-engine", "ringdns-controlplane", "ringdns-health"]),
     (

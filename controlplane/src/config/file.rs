@@ -49,13 +49,24 @@ struct Versioned {
 impl Spec {
     /// Reads text.
     pub fn parse(text: &str) -> Result<Self, SpecError> {
+        Self::check_version(text)?;
+        Ok(Spec::V1(Box::new(toml::from_str(text)?)))
+    }
+
+    /// Looks at the version alone.
+    pub(super) fn check_version(text: &str) -> Result<(), SpecError> {
         let versioned: Versioned = toml::from_str(text)?;
         match versioned.version {
             Some(version) if *version.get_ref() != VERSION => {
                 Err(SpecError::Version { found: *version.get_ref(), span: version.span() })
             }
-            _ => Ok(Spec::V1(Box::new(toml::from_str(text)?))),
+            _ => Ok(()),
         }
+    }
+
+    /// Reads what was parsed, its version being right.
+    pub(super) fn of_table(table: Spanned<toml::de::DeTable<'_>>) -> Result<Self, SpecError> {
+        Ok(Spec::V1(Box::new(V1::deserialize(toml::de::Deserializer::from(table))?)))
     }
 }
 
@@ -65,6 +76,10 @@ impl Spec {
 pub struct V1 {
     /// The format's version: 1.
     pub version: Option<u32>,
+    /// A Corefile that is part of the configuration.
+    pub corefile: super::corefile::Corefile,
+    /// The ConfigMap of kube-dns.
+    pub kube_dns_config: super::corefile::KubeDnsConfig,
     /// How queries are answered.
     pub dns: Dns,
     /// How much each client may have.
@@ -97,6 +112,8 @@ pub struct V1 {
     pub alert: super::health::spec::Alert,
     /// Which clients see which view.
     pub view: Vec<Spanned<View>>,
+    /// Who may have whole zones.
+    pub transfer: Vec<Spanned<super::transfer::Transfer>>,
     /// The admin API.
     pub admin: Admin,
     /// Its tokens for some zones.
@@ -125,6 +142,8 @@ pub struct Dns {
     pub version: Option<Spanned<String>>,
     /// Text of `id.server` and `hostname.bind`.
     pub identity: Option<Spanned<String>>,
+    /// `answer` or `nodata`.
+    pub aaaa: Option<Spanned<String>>,
     /// `off`, `on` or `enforce`.
     pub cookies: Option<Spanned<String>>,
     /// Secrets of cookies, each 32 hexadecimal digits.
@@ -215,7 +234,7 @@ pub struct Port {
 pub struct Store {
     /// The store's file.
     pub path: Option<Spanned<PathBuf>>,
-    /// `embedded` or `etcd`.
+    /// `embedded`, `memory` or `etcd`.
     pub backend: Option<Spanned<String>>,
     /// What the store's keys in etcd begin with.
     pub etcd_prefix: Option<Spanned<String>>,
@@ -270,10 +289,15 @@ pub struct Log {
 /// Every key that a file can have, as `table.key`; the test of `conf/example.toml` reads it.
 pub const KEYS: &[&str] = &[
     "version",
+    "corefile.path",
+    "corefile.ignore",
+    "corefile.ignore_unsupported",
+    "kube_dns_config.directory",
     "dns.udp_answer_bytes_max",
     "dns.nsid",
     "dns.version",
     "dns.identity",
+    "dns.aaaa",
     "dns.cookies",
     "dns.cookie_secrets",
     "dns.cookie_secrets_file",
@@ -390,6 +414,8 @@ pub const KEYS: &[&str] = &[
     "alert.tries",
     "view.name",
     "view.prefixes",
+    "transfer.zones",
+    "transfer.to",
     "admin.listen",
     "admin.token_file",
     "admin.token",

@@ -3,6 +3,7 @@
 mod access;
 mod change;
 mod containerdns_api;
+mod corefile;
 mod dns;
 mod etcd;
 mod etcd_places;
@@ -18,6 +19,7 @@ mod secret;
 mod sockets;
 mod stats;
 mod store;
+mod transfer;
 mod validate;
 mod view;
 mod workers;
@@ -37,6 +39,7 @@ pub(crate) use access::Tokens;
 pub use access::{AccessToken, Permission};
 pub use change::Changes;
 pub use containerdns_api::{ContainerdnsApiConfig, Generation};
+pub use corefile::{ConfigSource, CorefileConfig};
 pub use etcd::{EtcdConfig, EtcdTls, Password};
 pub use etcd_places::EtcdPlaces;
 pub use health::{HealthConfig, RoleConfig};
@@ -45,12 +48,17 @@ pub use problem::{ConfigError, Problem};
 pub use sockets::SocketsConfig;
 pub use stats::{ContainerdnsStatsConfig, StatsConfig};
 pub use store::StoreEtcdConfig;
+pub use transfer::TransferConfig;
 
 /// Everything that an operator decides, checked.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The file that it was read from.
     pub path: PathBuf,
+    /// The Corefile that is part of it; none: there is none.
+    pub corefile: Option<CorefileConfig>,
+    /// Where kube-dns's ConfigMap is mounted; none: it is not looked at.
+    pub kube_dns_directory: Option<PathBuf>,
     /// How queries are answered.
     pub dns: DnsConfig,
     /// How much each client may have, as if one worker counted it all; none: as much as it asks for.
@@ -61,7 +69,7 @@ pub struct Config {
     pub workers: WorkersConfig,
     /// DPDK's environment.
     pub eal: EalConfig,
-    /// The ports that queries come in by; at least one.
+    /// The ports that queries come in by; none: they come by the kernel's sockets alone.
     pub ports: Vec<PortConfig>,
     /// The embedded store.
     pub store: StoreConfig,
@@ -73,6 +81,8 @@ pub struct Config {
     pub health: HealthConfig,
     /// Which clients see which view; no name and no prefix twice.
     pub views: Vec<ViewConfig>,
+    /// Who may have which zones as a whole.
+    pub transfers: Vec<TransferConfig>,
     /// The admin API.
     pub admin: AdminConfig,
     /// The record interface of ContainerDNS; none: it is off.
@@ -96,10 +106,22 @@ pub struct DnsConfig {
     pub version: Vec<u8>,
     /// Text of `id.server` and `hostname.bind`; empty: they are refused.
     pub identity: Vec<u8>,
+    /// How questions for AAAA are answered.
+    pub aaaa: AaaaMode,
     /// What cookies are for.
     pub cookies: CookieMode,
     /// Secrets of cookies: the one that they are made with, and another whose cookies are taken; empty: a random one.
     pub cookie_secrets: Vec<CookieSecret>,
+}
+
+/// How questions for AAAA are answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AaaaMode {
+    /// As all others.
+    #[default]
+    Answer,
+    /// As if no name had such records.
+    Nodata,
 }
 
 /// What DNS cookies are for.
@@ -191,8 +213,10 @@ pub enum KernelKind {
 /// The embedded store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreConfig {
-    /// The store's file.
+    /// The store's file; in memory it is not made.
     pub path: PathBuf,
+    /// True: what is written is gone when the process ends.
+    pub in_memory: bool,
     /// Of which etcd the file is a replica; none: it stands by itself.
     pub etcd: Option<StoreEtcdConfig>,
 }
@@ -277,13 +301,12 @@ pub enum LogFormat {
 impl Config {
     /// Reads and checks a file; reports every problem of it.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| ConfigError::Unreadable { path: path.to_path_buf(), error })?;
-        Self::parse(path, &text)
+        ConfigSource::file(path).load()
     }
 
-    /// Checks text as if it had been read from `path`, which relative paths in it are relative to.
+    /// Checks text as if it had been read from `path`, which relative paths in it are relative to. A Corefile that it names is
+    /// read.
     pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
-        validate::validate(path, text)
+        corefile::parse(path, text, &ConfigSource::default())
     }
 }

@@ -30,6 +30,7 @@ fn a_port_is_enough() {
         nsid: vec![],
         version: vec![],
         identity: vec![],
+        aaaa: AaaaMode::Answer,
         cookies: CookieMode::On,
         cookie_secrets: vec![],
     };
@@ -163,6 +164,7 @@ fn each_mistake_about_what_is_answered_beside_the_zones_is_named() {
         ("[dns]\nnsid = \"0x\"", "dns.nsid: 0 bytes are given"),
         ("[dns]\nversion = \"\"", "2:11: dns.version: 0 bytes are given; give 1 to 255 bytes"),
         ("[dns]\nidentity = \"\"", "2:12: dns.identity: 0 bytes are given; give 1 to 255 bytes"),
+        ("[dns]\naaaa = \"no\"", "2:8: dns.aaaa: \"no\" is no way to answer questions for AAAA; write \"answer\""),
         (
             "[dns]\ncookies = \"yes\"",
             "2:11: dns.cookies: \"yes\" is no way to deal with cookies; write \"off\", \"on\"",
@@ -256,12 +258,13 @@ fn token_files_are_for_owner_and_group_only() {
 #[test]
 fn what_the_server_tells_of_itself_is_text_or_bytes() {
     let dns = |keys: &str| parse(&format!("{PORT}[dns]\n{keys}\n")).map(|config| config.dns);
-    let config = dns("nsid = \"ns1\"\nversion = \"RingDNS\"\nidentity = \"fra\"\ncookies = \"off\"").unwrap();
+    let config =
+        dns("nsid = \"ns1\"\nversion = \"RingDNS\"\nidentity = \"fra\"\naaaa = \"nodata\"\ncookies = \"off\"").unwrap();
     assert_eq!(
         (&config.nsid[..], &config.version[..], &config.identity[..]),
         (&b"ns1"[..], &b"RingDNS"[..], &b"fra"[..])
     );
-    assert_eq!(config.cookies, CookieMode::Off);
+    assert_eq!((config.cookies, config.aaaa), (CookieMode::Off, AaaaMode::Nodata));
     assert_eq!(dns("nsid = \"0x00fFa1\"").unwrap().nsid, [0, 0xff, 0xa1]);
     assert_eq!(dns("cookies = \"enforce\"").unwrap().cookies, CookieMode::Enforce);
     for (key, bytes_max) in [("nsid", 64), ("version", 255), ("identity", 255)] {

@@ -10,6 +10,7 @@ use toml::Spanned;
 
 use super::access::tokens;
 use super::containerdns_api::containerdns_api;
+use super::corefile::kube_dns_directory;
 use super::dns::dns;
 use super::etcd::etcd;
 use super::file::{self, Spec, SpecError};
@@ -20,9 +21,13 @@ use super::problem::Problems;
 use super::rate_limit::rate_limit;
 use super::sockets::sockets;
 use super::stats::stats;
+use super::transfer::transfers;
 use super::view::views;
 use super::workers::workers;
-use super::{AdminConfig, Config, ConfigError, EalConfig, LogConfig, LogFormat, Token, ZoneFileConfig, secret, store};
+use super::{
+    AdminConfig, Config, ConfigError, CorefileConfig, EalConfig, LogConfig, LogFormat, Token, ZoneFileConfig, secret,
+    store,
+};
 
 /// Where the admin API listens unless the file says otherwise.
 const ADMIN_LISTEN: std::net::SocketAddr = std::net::SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8053);
@@ -36,14 +41,19 @@ const MEMORY_MIB_MAX: i64 = 65_536;
 /// Longest token in bytes: it travels in one header line.
 const TOKEN_BYTES_MAX: usize = 1024;
 
-/// Reads and checks text.
-pub(super) fn validate(path: &Path, text: &str) -> Result<Config, ConfigError> {
+/// Checks what was read from text.
+pub(super) fn validate(
+    path: &Path,
+    text: &str,
+    spec: Result<Spec, SpecError>,
+    corefile: Option<CorefileConfig>,
+) -> Result<Config, ConfigError> {
     let mut problems = Problems::new(path, text);
-    match Spec::parse(text) {
+    match spec {
         Ok(Spec::V1(spec)) => {
             let base = path.parent().unwrap_or(Path::new(""));
             let config = checked(path, base, *spec, &mut problems);
-            problems.finish(config)
+            problems.finish(Config { corefile, ..config })
         }
         Err(error) => {
             add_spec_error(&mut problems, &error);
@@ -78,18 +88,21 @@ fn checked(path: &Path, base: &Path, spec: file::V1, problems: &mut Problems<'_>
     check_enabled(&spec, problems);
     Config {
         path: path.to_path_buf(),
+        corefile: None,
+        kube_dns_directory: kube_dns_directory(&spec.kube_dns_config, base, problems),
         dns: dns(&spec.dns, base, problems),
         rate_limit: rate_limit(&spec.rate_limit, problems),
         sockets: sockets(&spec.sockets, problems),
         workers: workers(&spec.workers, problems),
         eal: eal(&spec.eal, problems),
-        ports: ports(&spec.port, problems),
+        ports: ports(&spec.port, &spec.sockets, problems),
         store: store::store(spec.store, etcd.is_some(), base, problems),
         zone_files: zone_files(&spec.zone_file, base, problems),
         containerdns_api: containerdns_api(&spec.containerdns_api, etcd.as_ref(), base, problems),
         etcd,
         health,
         views: views(&spec.view, problems),
+        transfers: transfers(&spec.transfer, problems),
         admin: admin(spec.admin, &spec.admin_token, base, problems),
         stats: stats(&spec.stats, &spec.containerdns_stats, base, problems),
         kdns_api: kdns_api(&spec.kdns_api, base, problems),

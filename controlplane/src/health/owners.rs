@@ -150,6 +150,11 @@ impl Owners {
         self.members.get(&address).map(|member| member.owners.iter().collect()).unwrap_or_default()
     }
 
+    /// True where owners of RRsets of a type are noted.
+    pub(crate) fn follows(&self, rtype: u16) -> bool {
+        matches!(rtype, A | AAAA) && !self.members.is_empty()
+    }
+
     /// Forgets that an owner has an address.
     pub(crate) fn forget(&mut self, place: &Place, address: IpAddr) {
         if let Some(member) = self.members.get_mut(&address) {
@@ -217,7 +222,12 @@ pub(crate) fn address(rtype: u16, rdata: &[u8]) -> Option<IpAddr> {
     }
 }
 
+/// The addresses of an RRset.
+pub(crate) fn addresses(spec: &RrsetSpec) -> impl Iterator<Item = IpAddr> {
+    spec.rdatas.iter().filter_map(|rdata| address(spec.rtype, rdata))
+}
+
 /// True where an RRset has an address.
 pub(crate) fn has(spec: &RrsetSpec, wanted: IpAddr) -> bool {
-    spec.rdatas.iter().any(|rdata| address(spec.rtype, rdata) == Some(wanted))
+    addresses(spec).any(|address| address == wanted)
 }

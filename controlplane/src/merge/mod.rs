@@ -7,6 +7,8 @@
 //! At one owner the candidates are taken in order of priority; each is served unless its type is taken already or cannot
 //! stand beside one that is (CNAME). So the result depends on what the sources say, never on who said it first.
 
+mod names;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::net::IpAddr;
@@ -18,10 +20,11 @@ use ringdns_engine::select::ViewTable;
 use ringdns_engine::snapshot::Snapshot;
 use ringdns_engine::snapshot::edit::{EditError, Editor, RrsetSpec};
 
-use crate::health::owners::{Found, Owners, Place, has};
+use crate::health::owners::{Found, Owners, Place, addresses, has};
 use crate::model::{Change, Rrset, exclude_each_other};
 use crate::text::rtype;
 use crate::views::Views;
+use names::Names;
 
 /// A change that the snapshot could not take. It spoils nothing but itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,6 +102,8 @@ pub(crate) struct Merge {
     losers: HashMap<WireName, Losers>,
     /// RRsets in `losers`.
     losers_count: usize,
+    /// Names that exist without RRsets, and the source of each zone's rules.
+    names: Names,
     /// The numbers of views.
     views: Arc<Views>,
     /// Who is down, and who has it.
@@ -161,6 +166,9 @@ impl Merge {
             Change::SetAsterisks { apex, are_labels } => {
                 scene.transaction.edit().set_asterisks(&apex, are_labels);
             }
+            Change::SetRules { apex, rules } => scene.set_rules(&apex, &rules),
+            Change::AddName { apex, owner } => scene.add_name(&apex, &owner),
+            Change::RemoveName { apex, owner } => scene.remove_name(&apex, &owner),
             Change::SetMembers(said) => {
                 let touched = scene.merge.owners.take(said);
                 scene.mark_again(touched);
@@ -216,12 +224,15 @@ impl Scene<'_> {
         if zones.get(apex).is_some_and(|origins| origins.len() == 1) {
             // The only source of a zone loses against nobody, so there are no losers here.
             zones.remove(apex);
+            self.merge.names.forget_zone(apex);
             self.transaction.edit().remove_zone(apex);
             return;
         }
         if let Some(origins) = zones.get_mut(apex) {
             origins.retain(|origin| *origin != self.origin);
         }
+        self.remove_names(apex);
+        self.remove_rules(apex);
         let owners: HashSet<WireName> = self.own_rrsets(apex).into_iter().map(|(owner, _)| owner).collect();
         let origin = self.origin;
         for owner in owners {
@@ -232,6 +243,7 @@ impl Scene<'_> {
     /// Makes what the source has in a zone equal to a list; what is the same already is not touched.
     fn replace_zone(&mut self, apex: &WireName, rrsets: Vec<Rrset>) {
         self.add_zone(apex);
+        self.remove_names(apex);
         let present = self.own_rrsets(apex);
         if !present.is_empty() {
             let kind = |rrset: &Rrset| Some((rrset.rtype, self.merge.views.number(rrset.view.as_deref())?));
@@ -309,6 +321,7 @@ impl Scene<'_> {
     fn remove(&mut self, apex: &WireName, owner: &WireName, (rtype, view): Kind) {
         let Some(origins) = self.merge.zones.get(apex).filter(|origins| origins.contains(&self.origin)) else { return };
         if origins.len() == 1 {
+            self.lose_members(apex, owner, (rtype, view), None);
             self.transaction.edit().remove_rrset_in(apex, owner, rtype, view);
             return;
         }
@@ -330,6 +343,7 @@ impl Scene<'_> {
         let (winners, losers) = elect(candidates);
         for spec in &before {
             if !winners.iter().any(|winner| kind(winner) == kind(spec)) {
+                self.lose_members(apex, owner, kind(spec), None);
                 self.transaction.edit().remove_rrset_in(apex, owner, spec.rtype, spec.view);
             }
         }
@@ -344,9 +358,24 @@ impl Scene<'_> {
 
     /// Makes the snapshot serve an RRset, without the members that are down.
     fn serve(&mut self, apex: &WireName, owner: &WireName, spec: &RrsetSpec) {
+        self.lose_members(apex, owner, kind(spec), Some(spec));
         let marks = self.merge.owners.marks(apex, owner, spec);
         if let Err(error) = self.transaction.edit().put_marked(apex, owner, spec, &marks) {
             self.refuse(apex, owner, spec.rtype, error);
+        }
+    }
+
+    /// Forgets that an owner has the members that an RRset of it is about to lose, unless another RRset of it has them.
+    fn lose_members(&mut self, apex: &WireName, owner: &WireName, lost: Kind, next: Option<&RrsetSpec>) {
+        if !self.merge.owners.follows(lost.0) {
+            return;
+        }
+        let specs = self.transaction.editor.rrsets(apex, owner);
+        let Some(old) = specs.iter().find(|spec| kind(spec) == lost) else { return };
+        let is_kept =
+            |address| specs.iter().filter(|spec| kind(spec) != lost).chain(next).any(|spec| has(spec, address));
+        for address in addresses(old).filter(|&address| !is_kept(address)) {
+            self.merge.owners.forget(&(apex.clone(), owner.clone()), address);
         }
     }
 

@@ -16,7 +16,9 @@ mod framing;
 mod stats;
 mod table;
 mod tcp;
+mod transfers;
 mod udp;
+mod wildcard;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -31,7 +33,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tokio::task::LocalSet;
 
-use crate::config::SocketsConfig;
+use crate::config::{SocketsConfig, TransferConfig};
 use crate::state::State;
 
 /// Where sockets listen, and what they answer with.
@@ -88,6 +90,7 @@ impl Sockets {
         config: &SocketsConfig,
         options: SocketOptions,
         state: &Arc<State>,
+        transfers: watch::Receiver<Arc<[TransferConfig]>>,
         drain: Duration,
     ) -> Result<Self, SocketsError> {
         let (stop, stopped) = watch::channel(false);
@@ -115,7 +118,8 @@ impl Sockets {
         sockets.spawn("ringdns-tcp", move |runtime| {
             LocalSet::new().block_on(runtime, async move {
                 let Some(listeners) = adopt(streams, tokio::net::TcpListener::from_std) else { return };
-                tcp::serve(listeners, config, its_answers, its_state, its_monitor, its_stop, drain).await;
+                let answering = tcp::Answering { answers: its_answers, transfers };
+                tcp::serve(listeners, config, answering, its_state, its_monitor, its_stop, drain).await;
             });
         })?;
         if !datagrams.is_empty() {

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ringdns_controlplane::config::{Config, CookieMode};
+use ringdns_controlplane::config::{AaaaMode, Config, CookieMode};
 use ringdns_controlplane::health::{Said, Status};
 use ringdns_controlplane::sockets::SocketOptions;
 use ringdns_controlplane::{BuildInfo, ControlPlane, StartError};
@@ -133,6 +133,7 @@ fn answers(config: &Config) -> MessageConfig {
     let enforce = config.dns.cookies == CookieMode::Enforce;
     MessageConfig {
         udp_answer_bytes_max: config.dns.udp_answer_bytes_max,
+        hides_aaaa: config.dns.aaaa == AaaaMode::Nodata,
         edns: EdnsConfig {
             nsid: config.dns.nsid.clone(),
             cookies: Some(CookieConfig { secret, other_secret: None, enforce }),

@@ -1,6 +1,7 @@
 //! The additional section: addresses of the names that NS, MX and SRV records mention.
 
-use crate::answer::{self, Mention};
+use crate::answer::Mention;
+use crate::locate::locate;
 use crate::query::QueryName;
 use crate::rtype::{self, types};
 use crate::select::Chooser;
@@ -104,7 +105,7 @@ fn addresses<'a>(snapshot: &'a Snapshot, mention: Mention<'a>, name: &QueryName)
             return None;
         }
     }
-    answer::locate(snapshot, name, apex_depth)
+    locate(snapshot, name, apex_depth)
 }
 
 /// True where a name is at or below another, both in wire form; case aside.

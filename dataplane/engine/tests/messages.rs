@@ -8,6 +8,8 @@
 )]
 
 mod common;
+#[path = "messages/transfers.rs"]
+mod transfers;
 
 use std::net::SocketAddr;
 use std::sync::LazyLock;
@@ -99,6 +101,7 @@ impl Sockets {
 fn messages(config: &ServerConfig) -> MessageConfig {
     MessageConfig {
         udp_answer_bytes_max: config.udp_answer_bytes_max,
+        hides_aaaa: config.hides_aaaa,
         edns: config.edns.clone(),
         chaos: config.chaos.clone(),
         rate_limit: config.rate_limit.clone(),

@@ -15,7 +15,7 @@ mod view;
 
 pub use view::{VIEW_DEFAULT, ViewTable};
 
-pub(crate) use choose::{Chooser, Turns, Window};
+pub(crate) use choose::{Chooser, Turns, Window, seen};
 pub(crate) use rendezvous::{client_hash, member_hash};
 
 /// Most records of an RRset with a selection: bounds what one packet costs.

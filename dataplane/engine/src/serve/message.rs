@@ -25,6 +25,8 @@ pub struct MessageConfig {
     pub udp_answer_bytes_max: usize,
     /// The options of queries that are answered.
     pub edns: EdnsConfig,
+    /// True where AAAA records are shown to nobody.
+    pub hides_aaaa: bool,
     /// What is told of the server in class CH.
     pub chaos: ChaosConfig,
     /// What each client may have; nothing: as much as it asks for.
@@ -45,11 +47,11 @@ pub struct MessageServer {
     /// How messages come.
     transport: Transport,
     /// The query at hand.
-    query: Query,
+    pub(super) query: Query,
     /// Answers it.
-    responder: Responder,
+    pub(super) responder: Responder,
     /// Counts what each client has had.
-    limiter: Option<Box<Limiter>>,
+    pub(super) limiter: Option<Box<Limiter>>,
     /// The time in seconds since 1970, as it was told last.
     now_seconds: u32,
 }
@@ -57,7 +59,7 @@ pub struct MessageServer {
 impl MessageServer {
     /// Answers messages of one transport.
     pub fn new(config: &MessageConfig, transport: Transport) -> Self {
-        let MessageConfig { udp_answer_bytes_max, edns, chaos, rate_limit } = config;
+        let MessageConfig { udp_answer_bytes_max, hides_aaaa, edns, chaos, rate_limit } = config;
         let make = match transport {
             Transport::Udp => Responder::over_udp,
             Transport::Tcp => Responder::over_tcp,
@@ -66,7 +68,7 @@ impl MessageServer {
         Self {
             transport,
             query: Query::default(),
-            responder: make(*udp_answer_bytes_max, edns, chaos),
+            responder: make(*udp_answer_bytes_max, *hides_aaaa, edns, chaos),
             limiter: limiter.map(Box::from),
             now_seconds: 0,
         }
@@ -160,7 +162,7 @@ fn of_transport(limit: &RateLimit, transport: Transport) -> RateLimit {
 }
 
 /// An address as cookies and choices take it in.
-fn address(ip: IpAddr) -> Client {
+pub(super) fn address(ip: IpAddr) -> Client {
     match ip {
         IpAddr::V4(ip) => Client::Ipv4(ip.octets()),
         IpAddr::V6(ip) => Client::Ipv6(ip.octets()),

@@ -49,7 +49,7 @@ impl Others {
         let slot = || Slot { stage: Stage::Decided(Verdict::Drop(Reason::FrameShort)), query: Query::default() };
         Self {
             slots: (0..BURST_FRAMES_MAX).map(|_| slot()).collect(),
-            responder: Responder::over_udp(config.udp_answer_bytes_max, &config.edns, &config.chaos),
+            responder: Responder::over_udp(config.udp_answer_bytes_max, config.hides_aaaa, &config.edns, &config.chaos),
             limiter: config.rate_limit.as_ref().and_then(Limiter::new).map(Box::from),
         }
     }

@@ -4,13 +4,13 @@ use crate::answer::{self, Outcome, Scratch};
 use crate::chaos::{Chaos, ChaosConfig};
 use crate::cookie::Client;
 use crate::counters::Counters;
-use crate::direct::{self, DirectReply};
+use crate::direct::{self, Asked, DirectReply};
 use crate::frame::{Datagram, FrameBuffer};
 use crate::limits::{UDP_ANSWER_BYTES_LIMIT, UDP_ANSWER_BYTES_MIN};
 use crate::options::{EdnsConfig, Options, source};
 use crate::query::{FLAG_CD, FLAG_RD, FLAG_TC, HEADER_BYTES, OPCODE_MASK, Query, Refusal};
 use crate::rate::{self, Limiter, Response, Ruling};
-use crate::rtype::{CLASS_IN, rcode};
+use crate::rtype::{CLASS_IN, rcode, types};
 use crate::snapshot::{Candidate, Snapshot};
 use crate::verdict::Reason;
 use crate::writer::{self, EdnsReply, UdpRoom, Writer};
@@ -21,6 +21,8 @@ pub(super) struct Responder {
     udp_answer_bytes_max: usize,
     /// Whether answers go over a stream, and are as long as they need to be.
     is_stream: bool,
+    /// The type that is shown to nobody, or 0.
+    hidden: u16,
     /// Working memory of one answer.
     scratch: Scratch,
     /// The options of one answer.
@@ -51,10 +53,16 @@ impl From<DirectReply> for Reply {
 
 impl Responder {
     /// What answers datagrams.
-    pub(super) fn over_udp(udp_answer_bytes_max: usize, edns: &EdnsConfig, chaos: &ChaosConfig) -> Self {
+    pub(super) fn over_udp(
+        udp_answer_bytes_max: usize,
+        hides_aaaa: bool,
+        edns: &EdnsConfig,
+        chaos: &ChaosConfig,
+    ) -> Self {
         Self {
             udp_answer_bytes_max: udp_answer_bytes_max.clamp(UDP_ANSWER_BYTES_MIN, UDP_ANSWER_BYTES_LIMIT),
             is_stream: false,
+            hidden: if hides_aaaa { types::AAAA } else { 0 },
             scratch: Scratch::default(),
             options: Options::over_udp(edns),
             chaos: Chaos::new(chaos),
@@ -62,14 +70,24 @@ impl Responder {
     }
 
     /// What answers messages of a stream.
-    pub(super) fn over_tcp(udp_answer_bytes_max: usize, edns: &EdnsConfig, chaos: &ChaosConfig) -> Self {
-        let udp = Self::over_udp(udp_answer_bytes_max, edns, chaos);
+    pub(super) fn over_tcp(
+        udp_answer_bytes_max: usize,
+        hides_aaaa: bool,
+        edns: &EdnsConfig,
+        chaos: &ChaosConfig,
+    ) -> Self {
+        let udp = Self::over_udp(udp_answer_bytes_max, hides_aaaa, edns, chaos);
         Self { is_stream: true, options: Options::over_tcp(edns), ..udp }
     }
 
     /// Most bytes of an answer over UDP.
     pub(super) fn udp_answer_bytes_max(&self) -> usize {
         self.udp_answer_bytes_max
+    }
+
+    /// True where AAAA records are shown to nobody.
+    pub(super) fn hides_aaaa(&self) -> bool {
+        self.hidden != 0
     }
 
     /// True where cookies are answered.
@@ -91,6 +109,15 @@ impl Responder {
     /// Tells for how long idle connections are kept; see [`Options::set_keepalive`].
     pub(super) fn set_keepalive(&mut self, deciseconds: u16) {
         self.options.set_keepalive(deciseconds);
+    }
+
+    /// The options that go back with the answer to a query, and what that is where it comes of them.
+    pub(super) fn judge(&mut self, query: &Query, client: Client, counters: &Counters) -> (&[u8], Option<Outcome>) {
+        if !self.options.concern(query) {
+            return (&[], None);
+        }
+        let instead = self.options.judge(query, Some(client), counters);
+        (self.options.bytes(), instead)
     }
 
     /// Writes the answer over a query that did not come in a frame of ours. The long way gives what the others would.
@@ -139,7 +166,10 @@ impl Responder {
         }
         let direct = match instead {
             Some(_) => None,
-            None => direct::answer(query, snapshot, candidate, frame.room(), datagram, room),
+            None => {
+                let asked = Asked { query, snapshot, hidden: self.hidden };
+                direct::answer(asked, candidate, frame.room(), datagram, room)
+            }
         };
         let reply = match direct {
             Some(reply) => reply.into(),
@@ -180,7 +210,7 @@ impl Responder {
             _ => {
                 // The address is there: it was checked when the packet was found.
                 let client = client.unwrap_or(Client::Ipv4([0; 4]));
-                answer::answer(query, client, snapshot, &mut self.scratch, &mut writer)
+                answer::answer(query, client, self.hidden, snapshot, &mut self.scratch, &mut writer)
             }
         };
         // RFC 1035 section 4.1.1: RD is copied; RFC 4035 section 3.1.6: CD is copied.

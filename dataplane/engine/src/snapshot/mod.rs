@@ -19,6 +19,7 @@ mod node;
 mod open;
 mod overlay;
 mod rdata;
+mod scan;
 mod selection;
 mod shard;
 mod steps;
@@ -28,14 +29,16 @@ use std::sync::Arc;
 
 pub(crate) use depths::{DepthSet, Depths};
 pub(crate) use negative::Negative;
-pub(crate) use node::{CUT, DNAME, PlainNode, RECORD_HEAD_BYTES, VIEWS, WILDCARD_CHILD, rdatas_of};
+pub(crate) use node::{APEX, CUT, DNAME, NAMED, PlainNode, RECORD_HEAD_BYTES, RULED, VIEWS, WILDCARD_CHILD, rdatas_of};
 pub use node::{NodeView, RrsetView};
+pub(crate) use scan::{NodePlace, Scan, Scanned};
 
 use crate::cookie::Client;
 use crate::hash::Seed;
 use crate::machine::BLOCK_BYTES;
 use crate::name::WireName;
 use crate::query::QueryName;
+use crate::rules::Rules;
 use crate::select::ViewTable;
 use shard::{Shard, ShardView};
 pub(crate) use steps::{Candidate, Lead, Spot};
@@ -178,6 +181,11 @@ impl Snapshot {
         self.find(&name, name.depth(), u8::try_from(apex.label_count()).ok()?)
     }
 
+    /// The rules of a zone; nothing where it is not there.
+    pub fn rules(&self, apex: &WireName) -> Option<Rules> {
+        Some(self.node(apex, apex)?.rules().map(Rules::decode).unwrap_or_default())
+    }
+
     /// All nodes of a zone, in no order. Goes through everything that is served.
     pub fn nodes(&self, apex: &WireName) -> impl Iterator<Item = NodeView<'_>> {
         let apex = apex.to_lowercase();
@@ -303,8 +311,13 @@ impl Snapshot {
         let (asterisk, rest) = wildcard.split_first_chunk_mut::<2>()?;
         *asterisk = *b"\x01*";
         rest.get_mut(..encloser.len())?.copy_from_slice(encloser);
-        let length = encloser.len() + 2;
-        self.find_key(self.seed.name(&wildcard, length), wildcard.get(..length)?, apex_depth)
+        self.find_made(&wildcard, encloser.len() + 2, apex_depth)
+    }
+
+    /// The node of the name of `length` bytes that starts `padded`, in lower case, in the zone whose apex has `apex_depth`
+    /// labels. Whatever stands behind it does not count, but must be there up to the end of the last block.
+    pub(crate) fn find_made(&self, padded: &[u8], length: usize, apex_depth: u8) -> Option<NodeView<'_>> {
+        self.find_key(self.seed.name(padded, length), padded.get(..length)?, apex_depth)
     }
 
     /// The node of a key and name.
