@@ -163,6 +163,8 @@ fn an_address_that_a_key_says_is_down_is_not_answered() {
     assert_eq!(answered().len(), 3, "what is answered OK is on the wire");
     put_state(MEMBERS[0], "{\"status\":\"DOWN\"}");
     wait_until_answered(&MEMBERS[1..]);
+    let shown = run("nslookup", &[NAME, &SERVED4.to_string()]);
+    assert!(!shown.contains(MEMBERS[0]) && shown.contains(MEMBERS[1]), "{shown}");
     put_state(MEMBERS[1], "{\"status\":\"DOWN\"}");
     wait_until_answered(&MEMBERS[2..]);
     put_state(MEMBERS[2], "{\"status\":\"DOWN\"}");

@@ -2,8 +2,8 @@
 //!
 //! Only addresses of which something is known are looked after, and there are few of these, however many records there are. An
 //! owner is noted when it is served with such an address; those that were served before anything was known of it are found by
-//! one walk through the snapshot, on a thread of its own ([`find`]). Notes are leads and no more: an owner that has lost the address
-//! is found out when it is looked at.
+//! one walk through the snapshot, on a thread of its own ([`find`]). Notes are leads and no more: an owner that has lost the address and
+//! was not forgotten with it, as in a zone that is removed, is found out when it is looked at.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
