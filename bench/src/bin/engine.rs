@@ -90,11 +90,7 @@ impl Bench {
     /// Frames that ask for names that exist, with an option of the kind that is named.
     fn frames(&mut self, count: usize, names: u64, kind: &str) -> Result<Vec<Vec<u8>>, Box<dyn Error>> {
         Ok(match kind {
-<<<<<<< HEAD
-            "plain" | "messages" => zone::frames(count, names, true),
-=======
-            "plain" | "ruled" => zone::frames(count, names, true),
->>>>>>> rules
+            "plain" | "messages" | "ruled" => zone::frames(count, names, true),
             "tagged" => zone::frames(count, names, true).iter().map(|frame| tagged(frame)).collect(),
             "nxdomain" | "ruled-nxdomain" => zone::frames(count, names, false),
             // What resolvers with a search path ask for that somebody else has.
@@ -167,16 +163,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         let (names, queries): (u64, usize) = (names.parse()?, queries.parse()?);
         let kind = kind.first().map_or("plain", String::as_str);
         let vlan = (kind == "tagged").then_some(VLAN);
-<<<<<<< HEAD
-        let mut bench = Bench::new(zone::snapshot(names)?, (flag == "--count-limited").then(limits), vlan);
-        bench.counters = Counters::default().with_census(kind == "messages");
-=======
         let mut snapshot = zone::snapshot(names)?;
         if matches!(kind, "ruled" | "ruled-nxdomain" | "ruled-noise" | "pod" | "search") {
             snapshot = zone::with_rules(&snapshot, kind == "search")?;
         }
         let mut bench = Bench::new(snapshot, (flag == "--count-limited").then(limits), vlan);
->>>>>>> rules
+        bench.counters = Counters::default().with_census(kind == "messages");
         let frames = bench.frames(COUNTED_FRAMES, names, kind)?;
         for _ in 0..queries / COUNTED_FRAMES {
             bench.round(&frames, true, |_, _| {});
