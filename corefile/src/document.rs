@@ -152,17 +152,25 @@ impl Document {
         table.entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value)
     }
 
+    /// The tables in the order in which they are written: header, and keys with values and places.
+    pub fn tables(&self) -> impl Iterator<Item = (&'static str, impl Iterator<Item = (&'static str, &Value, &Place)>)> {
+        let in_order = ORDER.iter().flat_map(|header| self.tables.iter().filter(move |table| table.header == *header));
+        in_order.map(|table| {
+            let entries = table.entries.iter().map(|Entry { key, value, place }| (*key, value, place));
+            (table.header, entries)
+        })
+    }
+
     /// As text, with a comment at each key that tells where it comes from.
     pub fn render(&self) -> Rendered {
         let mut rendered = Rendered::default();
-        for header in ORDER {
-            for table in self.tables.iter().filter(|table| table.header == header) {
-                rendered.add("", None);
-                rendered.add(header, table.entries.first().map(|entry| &entry.place));
-                for Entry { key, value, place } in &table.entries {
-                    rendered.add(&format!("# {}", one_line(&place.to_string())), Some(place));
-                    rendered.add(&format!("{key} = {}", value.show()), Some(place));
-                }
+        for (header, entries) in self.tables() {
+            let mut entries = entries.peekable();
+            rendered.add("", None);
+            rendered.add(header, entries.peek().map(|(_, _, place)| *place));
+            for (key, value, place) in entries {
+                rendered.add(&format!("# {}", one_line(&place.to_string())), Some(place));
+                rendered.add(&format!("{key} = {}", value.show()), Some(place));
             }
         }
         rendered

@@ -5,6 +5,7 @@
 //! the model is small. Only what is made from several objects is remembered: which Services have an address (`pointer`), and who
 //! is a name server.
 
+mod copy;
 mod draft;
 mod focus;
 mod label;

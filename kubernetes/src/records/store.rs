@@ -411,6 +411,11 @@ impl Entry {
 }
 
 impl Namespace {
+    /// Whether it exists.
+    pub(super) fn exists(&self) -> bool {
+        self.exists
+    }
+
     /// True where nothing is left of it.
     fn is_nothing(&self) -> bool {
         !self.exists && self.services.is_empty() && self.slices.is_empty() && self.pods.is_empty()
