@@ -251,7 +251,9 @@ pub struct ZoneFile {
     /// The zone's name.
     pub zone: Spanned<String>,
     /// The zone file.
-    pub path: Spanned<PathBuf>,
+    pub path: Option<Spanned<PathBuf>>,
+    /// Its text, in place of a file.
+    pub text: Option<Spanned<String>>,
 }
 
 /// `[[view]]`
@@ -337,6 +339,7 @@ pub const KEYS: &[&str] = &[
     "store.etcd_import",
     "zone_file.zone",
     "zone_file.path",
+    "zone_file.text",
     "etcd.endpoints",
     "etcd.user",
     "etcd.password_file",
