@@ -16,7 +16,7 @@ use ringdns_engine::counters::Counters;
 use ringdns_engine::publish::Publisher;
 use ringdns_engine::snapshot::Snapshot;
 use ringdns_health::scanner::{Scanner, StartError as ScannerError};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
 use crate::answering::Answering;
@@ -117,8 +117,8 @@ pub fn run(source: &ConfigSource, build: BuildInfo) -> Result<(), RunError> {
     };
 
     let publisher = Publisher::new(Snapshot::empty());
-    let counters: Vec<Arc<Counters>> =
-        workers.iter().map(|_| Arc::new(Counters::with_names(config.stats.names))).collect();
+    let count = || Arc::new(Counters::with_names(config.stats.names).with_census(config.stats.messages));
+    let counters: Vec<Arc<Counters>> = workers.iter().map(|_| count()).collect();
     let workers: Vec<_> = (workers.into_iter().zip(&counters))
         .map(|(PlannedWorker { core, idle, lanes }, counters)| {
             (core, Worker::new(lanes, publisher.reader(), Arc::clone(counters), idle))
@@ -146,7 +146,8 @@ pub fn run(source: &ConfigSource, build: BuildInfo) -> Result<(), RunError> {
     let mut running =
         Running { source, config: &mut config, answering: &answering, control: &control, workers: &workers };
     running.wait_for_end(&events, &mut interfaces, &mut ports, &mut notifier, &mut watch);
-    notifier.stopping();
+    control.announce_end();
+    notifier.stopping(Duration::ZERO);
     scanner.into_iter().for_each(Scanner::stop);
     // The workers answer while requests of the API are finished; then they answer what has arrived, and end.
     let publisher = control.shutdown();
@@ -191,7 +192,7 @@ enum Event {
 
 /// Starts a thread that passes signals on; taken before anything is started, so that none of them ends the process.
 fn forward_signals(sender: mpsc::Sender<Event>) -> Result<(), RunError> {
-    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1])?;
     let forward = move || {
         for signal in signals.forever() {
             if sender.send(Event::Signal(signal)).is_err() {
@@ -218,7 +219,8 @@ struct Running<'a> {
 }
 
 impl Running<'_> {
-    /// Reloads when asked to; returns when it is time to end: at SIGTERM, SIGINT or the death of a worker.
+    /// Reloads when asked to; returns when it is time to end: at the death of a worker, or at SIGTERM or SIGINT. Where the
+    /// configuration says so, that is some time later, or at the second of these signals.
     fn wait_for_end(
         &mut self,
         events: &mpsc::Receiver<Event>,
@@ -227,22 +229,27 @@ impl Running<'_> {
         notifier: &mut Notifier,
         watch: &mut ConfigWatch,
     ) {
+        let mut end = None;
         loop {
             notifier.look(self.control);
-            match events.recv_timeout(LOOK_INTERVAL) {
-                // What comes of it is logged when it is there: a large zone takes seconds.
-                Ok(Event::Signal(SIGHUP)) => {
+            let left = end.map_or(LOOK_INTERVAL, |end: Instant| end.saturating_duration_since(Instant::now()));
+            match events.recv_timeout(left.min(LOOK_INTERVAL)) {
+                // What comes of it is logged when it is there: a large zone takes seconds. CoreDNS takes SIGUSR1 for it.
+                Ok(Event::Signal(SIGHUP | SIGUSR1)) => {
                     self.reload_and_notify(notifier);
                 }
                 // Whoever asked may have gone.
                 Ok(Event::Reload(reply)) => drop(reply.send(self.reload())),
-                Ok(Event::Signal(_)) | Err(RecvTimeoutError::Disconnected) => {
-                    tracing::info!("draining");
-                    return;
+                Ok(Event::Signal(_)) if end.is_none() && !self.config.shutdown.lameduck.is_zero() => {
+                    end = Some(self.be_lame(notifier));
                 }
+                Ok(Event::Signal(_)) | Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => {}
             }
             let now = Instant::now();
+            if end.is_some_and(|end| end <= now) {
+                break;
+            }
             watch.look_at_kube_dns(self.config.kube_dns_directory.as_deref(), now);
             self.renew(watch.look(self.config, now), notifier);
             ports.look();
@@ -254,6 +261,19 @@ impl Running<'_> {
                 return;
             }
         }
+        tracing::info!("draining");
+    }
+
+    /// Says that the server is not ready, and goes on; gives when that is over.
+    fn be_lame(&self, notifier: &mut Notifier) -> Instant {
+        let lameduck = self.config.shutdown.lameduck;
+        self.control.announce_end();
+        notifier.stopping(lameduck);
+        tracing::info!(
+            ?lameduck,
+            "not ready any more; answering for a while yet, until the next SIGTERM at the latest"
+        );
+        Instant::now() + lameduck
     }
 
     /// Reads the configuration again, and has the service manager know. True where it was taken.

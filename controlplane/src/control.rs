@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
 use crate::api::{Bounds, Context, ready};
-use crate::config::{Changes, Config, ConfigError, ViewConfig};
+use crate::config::{Changes, ClusterPort, Config, ConfigError, ViewConfig};
 use crate::cycle::{Cycle, RECLAIM_INTERVAL};
 use crate::etcd::reach::Served;
 use crate::etcd::source::EtcdSource;
@@ -180,10 +180,9 @@ impl ControlPlane {
         let names: Vec<&'static str> =
             SOURCES.into_iter().chain(read.map(|_| "etcd")).chain(guests.iter().map(|guest| guest.name())).collect();
         let state = Arc::new(State::new(Arc::clone(publisher.current()), &names, views, files.collect()));
-        let hold = guests.iter().map(|guest| guest.hold()).max().unwrap_or_default();
-        state.hold(guests.iter().map(|guest| guest.name()).collect(), hold);
+        show_guests(&state, &guests);
         let drain = Duration::from_secs(DRAIN_SECONDS);
-        let sockets = Sockets::start(&config.sockets, sockets, &state, settings.transfers(), drain)?;
+        let sockets = Sockets::start(config, sockets, &state, settings.transfers(), drain)?;
         let (events, waiting) = source::queue();
         let clients = (ZONE_FILES, zone_file::clients(&config.views));
         let cycle = Cycle::new(publisher, waiting, Arc::clone(&state), clients);
@@ -206,9 +205,6 @@ impl ControlPlane {
             tasks.push(spawn_source(&runtime, &state, 2, etcd, &events));
             served = Some(Served::new(Arc::clone(seen), 2, events.downgrade()));
         }
-        let shown = guests.iter().filter_map(|guest| Some((guest.name(), guest.shown()?))).collect();
-        // Set here alone.
-        let _ = state.guests.set(shown);
         let guest_metrics = guests.iter().filter_map(|guest| guest.metrics()).collect();
         let first = 2 + u8::from(read.is_some());
         for (origin, guest) in (first..).zip(guests) {
@@ -261,6 +257,11 @@ impl ControlPlane {
     /// Where the record interface of kdns listens, if it does.
     pub fn kdns_address(&self) -> Option<SocketAddr> {
         self.addresses.kdns
+    }
+
+    /// Where a port around a cluster's DNS listens, if it does.
+    pub fn cluster_address(&self, port: ClusterPort) -> Option<SocketAddr> {
+        self.addresses.cluster.iter().find(|(bound, _)| *bound == port).map(|&(_, address)| address)
     }
 
     /// Shows ports in the metrics from now on; the first call counts.
@@ -321,6 +322,12 @@ impl ControlPlane {
         self.settings.set_hook(hook);
     }
 
+    /// Says from now on that the server is not ready, and goes on all the same: who sends queries here is to learn of it before
+    /// the end.
+    pub fn announce_end(&self) {
+        self.state.note_ending();
+    }
+
     /// Stops in order: no new requests, the requests that are under way are answered, the sources end, the store is
     /// closed, the cycle publishes what is left. Gives the publisher back, so that its snapshots outlive the workers.
     pub fn shutdown(mut self) -> Option<Publisher> {
@@ -358,6 +365,15 @@ impl Parts {
         tracing::info!("control plane has ended");
         publisher
     }
+}
+
+/// Shows what sources of other crates show, and has answers held back for them as long as they ask for.
+fn show_guests(state: &State, guests: &[Box<dyn Guest>]) {
+    let shown = guests.iter().filter_map(|guest| Some((guest.name(), guest.shown()?))).collect();
+    // Set here alone.
+    let _ = state.guests.set(shown);
+    let hold = guests.iter().map(|guest| guest.hold()).max().unwrap_or_default();
+    state.hold(guests.iter().map(|guest| guest.name()).collect(), hold);
 }
 
 /// Publishes which client sees which view, so that it is known before the first record is.

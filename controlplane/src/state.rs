@@ -155,6 +155,8 @@ pub struct State {
     pub(crate) replica: OnceLock<Arc<ReplicaState>>,
     /// What the kdns interface did not take, where there is one.
     pub(crate) kdns: OnceLock<Arc<Refusals>>,
+    /// Whether the server was told to end.
+    ending: AtomicBool,
     /// The names of views.
     pub views: Arc<Views>,
     /// What has changed of late.
@@ -190,6 +192,7 @@ impl State {
             held: OnceLock::new(),
             replica: OnceLock::new(),
             kdns: OnceLock::new(),
+            ending: AtomicBool::new(false),
             views,
             feed: Arc::default(),
             zone_files: Mutex::new(zone_files),
@@ -239,6 +242,16 @@ impl State {
     /// How long publications took.
     pub fn publish_times(&self) -> PublishTimes {
         self.publish_times.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes that the server was told to end: it is not ready from now on, and answers all the same.
+    pub(crate) fn note_ending(&self) {
+        self.ending.store(true, Ordering::Release);
+    }
+
+    /// True once the server was told to end.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::Acquire)
     }
 
     /// True once every source has told all that it had.

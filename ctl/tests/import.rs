@@ -302,7 +302,7 @@ fn skydns_itself_is_taken_over() {
     let Imported { toml, .. } = imported(&["own/skydns.json"]);
     for expected in [
         "addresses = [\"10.0.0.2\"]\n",
-        "layout = \"skydns\"\n# skydns.json:3: domain\nzones = [\"cluster.local.\"]\n",
+        "layout = \"skydns\"\n# skydns.json:3: domain\nzones = [\"cluster.local.\"]\ngeneration = \"skydns\"\n",
         "ttl_seconds = 600\n",
         "# questions with the labels \"*\" and \"any\" are answered once",
         "nameservers = 8.8.8.8:53,8.8.4.4:53: no counterpart",

@@ -1,4 +1,7 @@
 //! Following an API server: what is told is what a listing says, whatever goes wrong in between.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "what a test cannot set up ends it")]
+
 mod double;
 mod follow;
+mod source;

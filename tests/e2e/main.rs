@@ -7,6 +7,7 @@ mod devices;
 mod doctor;
 mod health;
 mod kernel;
+mod lameduck;
 mod load;
 mod malformed;
 mod malformed_frames;

@@ -59,7 +59,10 @@ impl Config {
         ContainerdnsApiConfig::compare(interfaces.0, interfaces.1, &mut changes);
         self.stats.compare(&new.stats, &mut changes);
         KdnsApiConfig::take(self.kdns_api.as_mut(), new.kdns_api.as_ref(), &mut changes);
+        self.cluster_http.compare(&new.cluster_http, &mut changes);
+        self.shutdown.take(&new.shutdown, &mut changes);
         self.log.take(&new.log, &mut changes);
+        self.fingerprint = new.fingerprint;
         changes
     }
 }

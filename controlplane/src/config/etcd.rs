@@ -285,6 +285,8 @@ mod tests {
             answers: Mode::All,
             health: false,
             wildcard_names_max: 0,
+            generation: Default::default(),
+            local: None,
         };
         assert_eq!(etcd.trees, [tree]);
         assert_eq!((etcd.status_path, etcd.status_unknown), (None, Status::Up));

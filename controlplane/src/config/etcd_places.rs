@@ -47,6 +47,8 @@ impl EtcdPlaces {
             answers: Mode::All,
             health: false,
             wildcard_names_max: 0,
+            generation: Default::default(),
+            local: None,
         };
         Self { trees: vec![tree], monitor_prefix: format!("{prefix}{MONITOR}") }
     }

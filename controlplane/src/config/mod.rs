@@ -2,6 +2,7 @@
 
 mod access;
 mod change;
+mod cluster_http;
 mod containerdns_api;
 mod corefile;
 mod dns;
@@ -12,11 +13,13 @@ pub mod file;
 pub mod health;
 mod kdns_api;
 mod kernel;
+mod keys;
 pub mod kubernetes;
 mod port;
 mod problem;
 mod rate_limit;
 mod secret;
+mod shutdown;
 mod sockets;
 mod stats;
 mod store;
@@ -41,6 +44,7 @@ use ringdns_engine::rate::{Network, RateLimit};
 pub(crate) use access::Tokens;
 pub use access::{AccessToken, Permission};
 pub use change::Changes;
+pub use cluster_http::{ClusterHttpConfig, ClusterPort, ClusterProbe};
 pub use containerdns_api::{ContainerdnsApiConfig, Generation};
 pub use corefile::{ConfigSource, CorefileConfig};
 pub use etcd::{EtcdConfig, EtcdTls, Password};
@@ -52,6 +56,7 @@ pub use kubernetes::{
     KubernetesEndpoints, KubernetesExternal, KubernetesPods, KubernetesSearchPath,
 };
 pub use problem::{ConfigError, Problem};
+pub use shutdown::ShutdownConfig;
 pub use sockets::SocketsConfig;
 pub use stats::{ContainerdnsStatsConfig, StatsConfig};
 pub use store::StoreEtcdConfig;
@@ -63,6 +68,8 @@ pub use watch::{ConfigWatch, Stale};
 pub struct Config {
     /// The file that it was read from.
     pub path: PathBuf,
+    /// Tells its text from others.
+    pub fingerprint: u64,
     /// The Corefile that is part of it; none: there is none.
     pub corefile: Option<CorefileConfig>,
     /// Where kube-dns's ConfigMap is mounted; none: it is not looked at.
@@ -101,6 +108,10 @@ pub struct Config {
     pub stats: StatsConfig,
     /// The record interface of kdns; none: it is off.
     pub kdns_api: Option<KdnsApiConfig>,
+    /// The HTTP ports that what stands around a cluster's DNS expects.
+    pub cluster_http: ClusterHttpConfig,
+    /// How the server ends.
+    pub shutdown: ShutdownConfig,
     /// Logs.
     pub log: LogConfig,
 }

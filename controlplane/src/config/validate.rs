@@ -10,6 +10,7 @@ use ringdns_engine::name::WireName;
 use toml::Spanned;
 
 use super::access::tokens;
+use super::cluster_http::cluster_http;
 use super::containerdns_api::containerdns_api;
 use super::corefile::kube_dns_directory;
 use super::dns::dns;
@@ -21,6 +22,7 @@ use super::kubernetes::kubernetes;
 use super::port::ports;
 use super::problem::Problems;
 use super::rate_limit::rate_limit;
+use super::shutdown::shutdown;
 use super::sockets::sockets;
 use super::stats::stats;
 use super::transfer::transfers;
@@ -55,13 +57,18 @@ pub(super) fn validate(
         Ok(Spec::V1(spec)) => {
             let base = path.parent().unwrap_or(Path::new(""));
             let config = checked(path, base, *spec, &mut problems);
-            problems.finish(Config { corefile, ..config })
+            problems.finish(Config { fingerprint: fingerprint(text), corefile, ..config })
         }
         Err(error) => {
             add_spec_error(&mut problems, &error);
             Err(problems.into_error())
         }
     }
+}
+
+/// A number that differs for other text: FNV-1a in 64 bits, the same on every machine.
+fn fingerprint(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// Notes what the TOML reader has against the text.
@@ -88,8 +95,10 @@ fn checked(path: &Path, base: &Path, spec: file::V1, problems: &mut Problems<'_>
     let etcd = etcd(&spec.etcd, &spec.etcd_tree, is_stored, base, problems);
     let health = health(&Tables::of(&spec), base, problems);
     check_enabled(&spec.scanner, spec.etcd.endpoints.is_some(), problems);
+    let cluster_http = cluster_http(&spec.cluster_http, problems);
     Config {
         path: path.to_path_buf(),
+        fingerprint: 0,
         corefile: None,
         kube_dns_directory: kube_dns_directory(&spec.kube_dns_config, base, problems),
         dns: dns(&spec.dns, base, problems),
@@ -107,8 +116,10 @@ fn checked(path: &Path, base: &Path, spec: file::V1, problems: &mut Problems<'_>
         views: views(&spec.view, problems),
         transfers: transfers(&spec.transfer, problems),
         admin: admin(spec.admin, &spec.admin_token, base, problems),
-        stats: stats(&spec.stats, &spec.containerdns_stats, base, problems),
+        stats: stats(&spec.stats, &spec.containerdns_stats, &cluster_http, base, problems),
         kdns_api: kdns_api(&spec.kdns_api, base, problems),
+        cluster_http,
+        shutdown: shutdown(&spec.shutdown, problems),
         log: log(spec.log, problems),
     }
 }

@@ -2,6 +2,7 @@
 //! from all of its keys; only what differs from before is a change.
 
 mod wildcards;
+mod zone;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
@@ -15,15 +16,10 @@ use super::rrsets::assemble;
 use super::{kdns, status};
 use crate::health::{Status, Table};
 use crate::model::{Change, Rrset};
-use crate::text::rtype;
 
 /// Most keys that one owner is made from. What SkyDNS answers for a name high up in its tree is everything below it: nobody
 /// uses the thousands of addresses that this can be, and each change below would cost as much.
 pub(super) const OWNER_KEYS_MAX: usize = 256;
-
-/// Times of the SOA record in seconds: refresh, retry, expire, minimum (RFC 1035 section 3.3.13). Nobody transfers these
-/// zones; the last is how long negative answers may be kept (RFC 2308).
-const SOA_SECONDS: [u32; 4] = [14_400, 3600, 604_800, 60];
 
 /// A key and its new value; nothing where it is gone.
 pub(super) type Update = (Vec<u8>, Option<Vec<u8>>);
@@ -100,10 +96,11 @@ impl Model {
     pub(super) fn zones(&self, serial: u32) -> Vec<Change> {
         let mut changes = Vec::new();
         for (tree, zone) in self.trees.iter().flat_map(|tree| tree.zones.iter().map(move |zone| (tree, zone))) {
-            changes.extend([Change::AddZone(zone.clone()), soa(tree, zone, serial)]);
+            changes.extend([Change::AddZone(zone.clone()), zone::soa(tree, zone, serial)]);
             if tree.has_wildcards() {
                 changes.push(Change::SetAsterisks { apex: zone.clone(), are_labels: true });
             }
+            changes.extend(zone::rules(tree, zone));
         }
         changes
     }
@@ -175,14 +172,16 @@ impl Model {
         }
         outcome.changes.extend(self.bound_wildcards());
         for zone in zones {
-            outcome.changes.extend(self.zone(&zone).map(|(place, zone)| soa(&self.trees[place], zone, serial)));
+            outcome.changes.extend(self.zone(&zone).map(|(place, zone)| zone::soa(&self.trees[place], zone, serial)));
         }
         outcome
     }
 
     /// Adds the owners whose RRsets a key's new value may change.
     fn touch(&self, step: &Step, dirty: &mut HashSet<WireName>) {
-        for owner in step.before.items.iter().chain(&step.after.items).flat_map(touched) {
+        let items = || step.before.items.iter().chain(&step.after.items);
+        dirty.extend(items().filter_map(|item| self.whole_zone(&item.owner)).cloned());
+        for owner in items().flat_map(touched) {
             if !dirty.contains(owner) {
                 dirty.insert(owner.clone());
             }
@@ -293,17 +292,17 @@ impl Model {
                 Err(fault) => (Said::default(), Some(fault)),
             };
         }
-        match self.items(key, value, None) {
+        match self.items(key, value, None, false) {
             Ok(items) => (Said { items, ..Said::default() }, None),
             Err(fault) => (Said::default(), Some(fault)),
         }
     }
 
     /// The records that a key says, of names whose innermost zone is one of its tree; of one owner alone where it is given.
-    fn items(&self, key: &[u8], value: &[u8], only: Option<&WireName>) -> Result<Vec<Item>, Fault> {
+    fn items(&self, key: &[u8], value: &[u8], only: Option<&WireName>, of_zone: bool) -> Result<Vec<Item>, Fault> {
         let mut items = Vec::new();
         for (place, tree) in self.trees.iter().enumerate() {
-            let wanted = Wanted { only, wildcards: self.wildcards[place].is_some() };
+            let wanted = Wanted { only, wildcards: self.wildcards[place].is_some(), of_zone };
             let found = tree.items(key, value, wanted)?;
             let is_ours = |item: &Item| self.zone(&item.owner).is_some_and(|(of, _)| of == place);
             items.extend(found.into_iter().filter(is_ours));
@@ -318,9 +317,19 @@ impl Model {
 
     /// The RRsets of an owner.
     fn rrsets(&self, owner: &WireName) -> Vec<Rrset> {
-        let Some(keys) = self.owners.get(owner) else { return Vec::new() };
         let Some((place, zone)) = self.zone(owner) else { return Vec::new() };
         let tree = &self.trees[place];
+        let items = self.items_of_zone(owner).unwrap_or_else(|| self.items_of_owner(owner, tree));
+        let mut rrsets = assemble(owner, zone, tree, items);
+        if tree.health && self.status_path.is_some() {
+            rrsets.iter_mut().for_each(|rrset| self.health.mark(rrset));
+        }
+        rrsets
+    }
+
+    /// What the keys of an owner say of it.
+    fn items_of_owner(&self, owner: &WireName, tree: &Tree) -> Vec<Item> {
+        let Some(keys) = self.owners.get(owner) else { return Vec::new() };
         if keys.len() > OWNER_KEYS_MAX && tree.layout == Layout::SkyDns {
             return Vec::new();
         }
@@ -328,14 +337,10 @@ impl Model {
         let mut items = Vec::new();
         for key in keys {
             let Some(value) = self.keys.get(key) else { continue };
-            let said = self.items(key, value, Some(owner)).unwrap_or_default();
+            let said = self.items(key, value, Some(owner), false).unwrap_or_default();
             items.extend(said.into_iter().filter(|item| item.owner == *owner && (is_target || !item.for_target)));
         }
-        let mut rrsets = assemble(owner, zone, tree, items);
-        if tree.health && self.status_path.is_some() {
-            rrsets.iter_mut().for_each(|rrset| self.health.mark(rrset));
-        }
-        rrsets
+        items
     }
 
     /// What has changed of an owner.
@@ -389,24 +394,4 @@ fn touched(item: &Item) -> impl Iterator<Item = &WireName> {
         _ => None,
     };
     std::iter::once(&item.owner).chain(target)
-}
-
-/// The SOA record of a zone, which no tree holds.
-fn soa(tree: &Tree, zone: &WireName, serial: u32) -> Change {
-    let server: &[&[u8]] = match tree.layout {
-        Layout::ContainerDns | Layout::Kdns => &[b"ns1"],
-        Layout::SkyDns => &[b"ns", b"dns"],
-    };
-    let below = |labels: &[&[u8]]| {
-        // A zone's name is so long only if the tree has nothing below it.
-        let name = labels.iter().rev().try_fold(zone.clone(), |name, label| name.child(label).ok());
-        name.unwrap_or_else(|| zone.clone())
-    };
-    let mut rdata = below(server).as_bytes().to_vec();
-    rdata.extend_from_slice(below(&[b"hostmaster"]).as_bytes());
-    rdata.extend_from_slice(&serial.to_be_bytes());
-    for seconds in SOA_SECONDS {
-        rdata.extend_from_slice(&seconds.to_be_bytes());
-    }
-    Change::Put { apex: zone.clone(), rrset: Rrset::new(zone.clone(), rtype::SOA, SOA_SECONDS[3], vec![rdata]) }
 }

@@ -284,11 +284,11 @@ impl Scene<'_> {
             }
             return;
         }
-        let mut beside_itself = false;
+        let (mut beside_itself, goes_beside) = (false, self.transaction.editor.has_aliases_beside(apex));
         self.settle(apex, &owner, |candidates| {
             let is_own = |candidate: &&RrsetSpec| (candidate.origin, candidate.view) == (spec.origin, view);
             let mut own = candidates.iter().filter(is_own);
-            beside_itself = own.any(|candidate| exclude_each_other(candidate.rtype, rtype));
+            beside_itself = !goes_beside && own.any(|candidate| exclude_each_other(candidate.rtype, rtype));
             if !beside_itself {
                 candidates.retain(|candidate| (candidate.origin, kind(candidate)) != (spec.origin, (rtype, view)));
                 candidates.push(spec);
@@ -321,7 +321,7 @@ impl Scene<'_> {
             candidates.extend(losers);
         }
         change(&mut candidates);
-        let (winners, losers) = elect(candidates);
+        let (winners, losers) = elect(candidates, self.transaction.editor.has_aliases_beside(apex));
         for spec in &before {
             if !winners.iter().any(|winner| kind(winner) == kind(spec)) {
                 self.transaction.edit().remove_rrset_in(apex, owner, spec.rtype, spec.view);
@@ -344,14 +344,15 @@ impl Scene<'_> {
     }
 }
 
-/// Divides the candidates of one owner into those that are served and those that are not.
-fn elect(mut candidates: Vec<RrsetSpec>) -> (Vec<RrsetSpec>, Vec<RrsetSpec>) {
+/// Divides the candidates of one owner into those that are served and those that are not; an alias goes beside others or not.
+fn elect(mut candidates: Vec<RrsetSpec>, aliases_beside: bool) -> (Vec<RrsetSpec>, Vec<RrsetSpec>) {
     candidates.sort_by_key(|candidate| (candidate.origin, kind(candidate)));
     let mut winners: Vec<RrsetSpec> = Vec::new();
     let mut losers = Vec::new();
     for candidate in candidates {
         let stands_back = |winner: &RrsetSpec| {
-            let excluded = winner.rtype == candidate.rtype || exclude_each_other(winner.rtype, candidate.rtype);
+            let excludes = !aliases_beside && exclude_each_other(winner.rtype, candidate.rtype);
+            let excluded = winner.rtype == candidate.rtype || excludes;
             winner.view == candidate.view && excluded
         };
         if winners.iter().any(stands_back) { losers.push(candidate) } else { winners.push(candidate) }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ringdns_controlplane::config::{AaaaMode, Config, CookieMode};
+use ringdns_controlplane::guest::Guest;
 use ringdns_controlplane::sockets::SocketOptions;
 use ringdns_controlplane::{BuildInfo, ControlPlane, StartError};
 use ringdns_engine::cookie::{CookieConfig, CookieSecret};
@@ -92,18 +93,23 @@ impl Server {
 
     /// Starts with configuration text, where that can be done.
     pub fn try_start_text(directory: &Path, text: &str) -> Result<Self, StartError> {
+        Self::try_start_with(directory, text, Vec::new())
+    }
+
+    /// The same with sources of others.
+    pub fn try_start_with(directory: &Path, text: &str, guests: Vec<Box<dyn Guest>>) -> Result<Self, StartError> {
         let path = directory.join("ringdns.toml");
         let config = Config::parse(&path, text).unwrap();
         let publisher = Publisher::new(Snapshot::empty());
         let reader = publisher.reader();
-        let counters = Arc::new(Counters::with_names(config.stats.names));
+        let counters = Arc::new(Counters::with_names(config.stats.names).with_census(config.stats.messages));
         let build = BuildInfo { version: "1.2.3".into(), commit: "abc".into(), dpdk: "22.11".into() };
         let sockets = SocketOptions {
             listen: config.sockets.listen.clone(),
             answers: answers(&config),
             names: config.stats.names,
         };
-        let plane = ControlPlane::start(&config, sockets, vec![Arc::clone(&counters)], publisher, build, Vec::new())?;
+        let plane = ControlPlane::start(&config, sockets, vec![Arc::clone(&counters)], publisher, build, guests)?;
         let address = plane.address();
         Ok(Self { plane: Some(plane), reader, counters, address, client: Client { address } })
     }

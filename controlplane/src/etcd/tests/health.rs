@@ -73,8 +73,9 @@ fn where_it_is_wanted_unknown_addresses_are_down_and_other_trees_do_not_look() {
     tried.apply(&[(&key, &value), (&other, &other_value), ("/skydns/local/s/x", r#"{"host":"10.0.0.1"}"#)]);
     status(&mut tried, 1, "UP");
     let lines = tried.lines();
-    assert_eq!(lines[0], "www.c.local. A 10 10.0.0.1 + 10.0.0.2 All 1 1-");
-    assert_eq!(lines[1], "x.s.local. A 300 10.0.0.1");
+    assert_eq!(lines[0], "s.local. A 300 10.0.0.1");
+    assert_eq!(lines[2], "www.c.local. A 10 10.0.0.1 + 10.0.0.2 All 1 1-");
+    assert_eq!(lines[3], "x.s.local. A 300 10.0.0.1");
 }
 
 #[test]

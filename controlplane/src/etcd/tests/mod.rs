@@ -1,5 +1,6 @@
 //! Every rule of the trees of ContainerDNS and SkyDNS, and what changes of keys do to owners.
 
+mod cases;
 mod health;
 mod kdns;
 mod wildcards;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use ringdns_engine::select::Mode;
 
 use super::client::ranges;
-use super::layout::{Layout, Tree};
+use super::layout::{Generation, Layout, Tree};
 use super::model::{Model, OWNER_KEYS_MAX};
 use crate::model::{Change, Rrset};
 use crate::text::{rdata, rtype};
@@ -31,6 +32,8 @@ fn tree(layout: Layout, zones: &[&str]) -> Tree {
         answers: Mode::All,
         health: layout == Layout::ContainerDns,
         wildcard_names_max: 0,
+        generation: Generation::CoreDns,
+        local: None,
     }
 }
 
@@ -276,6 +279,9 @@ fn skydns_answers_for_all_that_is_below_a_name() {
             "rails.east.s.local. A 60 10.0.0.1",
             "rails.east.s.local. AAAA 300 2001:db8::2",
             "rails.east.s.local. SRV 60 10 25 8080 1.rails.east.s.local. + 10 75 8081 2.rails.east.s.local.",
+            "s.local. A 60 10.0.0.1",
+            "s.local. AAAA 300 2001:db8::2",
+            "s.local. SRV 60 10 25 8080 1.rails.east.s.local. + 10 75 8081 2.rails.east.s.local.",
         ]
     );
 }
@@ -294,17 +300,32 @@ fn skydns_names_are_aliases_services_or_mail_exchanges() {
         lines,
         [
             "a.two.s.local. CNAME 300 a.example.",
+            "a.two.s.local. SRV 300 10 100 0 a.example.",
             "alias.s.local. CNAME 300 www.example.",
+            "alias.s.local. TXT 300 \"a note\"",
+            "alias.s.local. SRV 300 10 100 0 www.example.",
             "b.two.s.local. CNAME 300 b.example.",
+            "b.two.s.local. SRV 300 10 100 0 b.example.",
+            "db.s.local. CNAME 300 db.example.",
             "db.s.local. SRV 300 5 100 5432 db.example.",
+            "mx.s.local. CNAME 300 mx.example.",
             "mx.s.local. MX 300 20 mx.example.",
             "note.s.local. TXT 300 \"hello\"",
+            "s.local. MX 300 20 mx.example.",
+            "s.local. TXT 300 \"a note\" + \"hello\"",
+            "s.local. SRV 300 10 33 0 www.example. + 5 100 5432 db.example. + 10 33 0 a.example. + 10 33 0 b.example.",
             "two.s.local. CNAME 300 a.example.",
+            "two.s.local. SRV 300 10 50 0 a.example. + 10 50 0 b.example.",
         ]
     );
     let text = format!(r#"{{"text":"{}"}}"#, "y".repeat(300));
     let lines = Tried::skydns().serve(&[("/skydns/local/s/long", &text)]);
-    assert_eq!(lines, [format!("long.s.local. TXT 300 \"{}\" \"{}\"", "y".repeat(255), "y".repeat(45))]);
+    assert_eq!(lines[0], format!("long.s.local. TXT 300 \"{}\" \"{}\"", "y".repeat(255), "y".repeat(45)));
+    let text = format!(r#"{{"text":"{}"}}"#, "y".repeat(255));
+    let lines = Tried::skydns().serve(&[("/skydns/local/s/full", &text)]);
+    assert_eq!(lines[0], format!("full.s.local. TXT 300 \"{}\" \"\"", "y".repeat(255)));
+    let lines = Tried::skydns().serve(&[("/skydns/local/s/short", r#"{"host":"server1"}"#)]);
+    assert!(lines.iter().all(|line| line.contains(" SRV ")), "a single label is nobody's to look up: {lines:?}");
 }
 
 #[test]
@@ -368,6 +389,40 @@ fn skydns_zones_have_their_servers_and_addresses_below_dns() {
     assert!(lines.contains(&"s.local. A 300 10.0.0.3".to_owned()), "{lines:?}");
     assert!(lines.contains(&"n1.ns.dns.s.local. A 300 10.0.0.2".to_owned()), "{lines:?}");
     assert_eq!(tried.faults.len(), 3, "{:?}", tried.faults);
+}
+
+#[test]
+fn a_zone_has_the_addresses_of_all_that_is_below_it_unless_keys_are_for_it() {
+    let key = |number: usize| format!("/skydns/local/s/many/{number}");
+    let mut tried = Tried::skydns();
+    for number in 0..=OWNER_KEYS_MAX {
+        assert_eq!(tried.has("s.local."), number > 0, "{number}");
+        tried.apply(&[(&key(number), r#"{"host":"10.0.0.1"}"#)]);
+    }
+    assert!(!tried.has("s.local."), "too many");
+    tried.apply(&[
+        ("/skydns/local/s/dns/ns/n", r#"{"host":"10.0.0.2"}"#),
+        ("/skydns/local/s/dns/apex", r#"{"host":"10.0.0.3"}"#),
+    ]);
+    let own = |tried: &Tried| -> Vec<String> {
+        tried.lines().into_iter().filter(|line| line.starts_with("s.local. ") && !line.contains(" SRV ")).collect()
+    };
+    assert_eq!(own(&tried), ["s.local. A 300 10.0.0.3", "s.local. NS 300 n.ns.dns.s.local."], "its own stay");
+    let gone: Vec<String> = (1..=OWNER_KEYS_MAX).map(key).collect();
+    tried.apply(&gone.iter().map(|key| (key.as_str(), "")).collect::<Vec<_>>());
+    assert_eq!(own(&tried), ["s.local. A 300 10.0.0.3", "s.local. NS 300 n.ns.dns.s.local."]);
+    tried.apply(&[("/skydns/local/s/dns/apex", "")]);
+    assert_eq!(own(&tried)[0], "s.local. A 300 10.0.0.2 + 10.0.0.1");
+    let skydns = Tree { generation: Generation::SkyDns, ..tree(Layout::SkyDns, &["s.local."]) };
+    let keys = [(key(0), "10.0.0.1"), ("/skydns/local/s/dns/apex".to_owned(), "10.0.0.3")];
+    let keys = keys.map(|(key, host)| (key, format!("{{\"host\":\"{host}\",\"ttl\":900}}")));
+    let keys: Vec<(&str, &str)> = keys.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    let lines = Tried::new(vec![Tree { local: Some("0.many.s.local.".parse().unwrap()), ..skydns }]).serve(&keys);
+    assert!(lines.contains(&"s.local. A 300 10.0.0.3 + 10.0.0.1".to_owned()), "{lines:?}");
+    assert!(
+        lines.contains(&"local.dns.s.local. A 300 10.0.0.1".to_owned()),
+        "no TTL is longer than the tree's: {lines:?}"
+    );
 }
 
 #[test]
@@ -442,5 +497,7 @@ fn an_inner_zone_has_the_names_below_it_and_other_trees_none() {
         ("/containerdns/local/in/www/x/", r#"{"type":"A","host":"10.0.0.1"}"#),
         ("/skydns/local/in/www", r#"{"host":"10.0.0.2"}"#),
     ]);
-    assert_eq!(tried.lines()[0], "www.in.local. A 300 10.0.0.2");
+    let addresses = |line: &String| line.contains(" A ");
+    let lines: Vec<String> = tried.lines().into_iter().filter(addresses).collect();
+    assert_eq!(lines, ["in.local. A 300 10.0.0.2", "www.in.local. A 300 10.0.0.2"]);
 }

@@ -104,11 +104,15 @@ impl Editor {
         let place = Place::of(&draft.next, name, name.depth(), apex_depth);
         let touched = draft.overlay.get(place);
         let node = touched.or_else(|| draft.stored(place).map(Node::Stored));
-        match node {
+        let checked = match node {
             Some(Node::Open(node)) => check_neighbours(rrset, count, node.rrsets.iter().map(OpenRrset::key)),
             Some(Node::Stored(node)) => check_neighbours(rrset, count, node.rrsets().map(|other| key(&other))),
             None => check_neighbours(rrset, count, core::iter::empty()),
-        }?;
+        };
+        match checked {
+            Err(EditError::CnameAndOther) if draft.has_aliases_beside(name, apex_depth) => {}
+            checked => checked?,
+        }
         if let Some(selection) = &rrset.selection {
             let kind = u64::from(rrset.rtype) ^ u64::from(rrset.view) << 8;
             let key = member_hash(place.name).wrapping_add(kind);
@@ -188,6 +192,12 @@ impl Editor {
             if *rules == Rules::default() { Box::default() } else { rules.encode().ok_or(EditError::TooLarge)? };
         self.draft.set_rules(&self.name, apex_depth, stored);
         Ok(())
+    }
+
+    /// True where the rules of a zone let CNAME records stand beside others.
+    pub fn has_aliases_beside(&mut self, apex: &WireName) -> bool {
+        let located = self.draft.locate(apex, apex, &mut self.name);
+        located.is_ok_and(|apex_depth| self.draft.has_aliases_beside(&self.name, apex_depth))
     }
 
     /// Makes a name exist until it is removed as a name, with RRsets or without: where it has none it is answered with NODATA.
