@@ -49,6 +49,7 @@ pub const KEYS: &[&str] = &[
     "store.etcd_import",
     "zone_file.zone",
     "zone_file.path",
+    "zone_file.text",
     "etcd.endpoints",
     "etcd.user",
     "etcd.password_file",
