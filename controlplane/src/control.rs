@@ -41,6 +41,9 @@ const RUNTIME_THREADS: usize = 2;
 /// How long requests that are under way may take once the end has come.
 const DRAIN_SECONDS: u64 = 5;
 
+/// The same as a duration.
+const DRAIN: Duration = Duration::from_secs(DRAIN_SECONDS);
+
 /// The sources that are always there, in order of priority: the first wins.
 const SOURCES: [&str; 2] = ["store", "zone_files"];
 
@@ -182,8 +185,7 @@ impl ControlPlane {
         let state = Arc::new(State::new(Arc::clone(publisher.current()), &names, views, files.collect()));
         let hold = guests.iter().map(|guest| guest.hold()).max().unwrap_or_default();
         state.hold(guests.iter().map(|guest| guest.name()).collect(), hold);
-        let drain = Duration::from_secs(DRAIN_SECONDS);
-        let sockets = Sockets::start(config, sockets, &state, settings.transfers(), drain)?;
+        let sockets = Sockets::start(config, sockets, &state, settings.transfers(), DRAIN)?;
         let (events, waiting) = source::queue();
         let clients = (ZONE_FILES, zone_file::clients(&config.views));
         let cycle = Cycle::new(publisher, waiting, Arc::clone(&state), clients);
@@ -354,7 +356,7 @@ impl Parts {
         // All drain at the same time.
         sockets.request_stop();
         runtime.block_on(async {
-            let drained = tokio::time::timeout(Duration::from_secs(DRAIN_SECONDS), interfaces.stop());
+            let drained = tokio::time::timeout(DRAIN, interfaces.stop());
             if drained.await.is_err() {
                 tracing::warn!(seconds = DRAIN_SECONDS, "requests were still under way at the end");
             }
