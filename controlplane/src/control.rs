@@ -42,6 +42,9 @@ const RUNTIME_THREADS: usize = 2;
 /// How long requests that are under way may take once the end has come.
 const DRAIN_SECONDS: u64 = 5;
 
+/// The same as a duration.
+const DRAIN: Duration = Duration::from_secs(DRAIN_SECONDS);
+
 /// The sources that are always there, in order of priority: the first wins.
 const SOURCES: [&str; 2] = ["store", "zone_files"];
 
@@ -185,8 +188,7 @@ impl ControlPlane {
             SOURCES.into_iter().chain(read.map(|_| "etcd")).chain(guests.iter().map(|guest| guest.name())).collect();
         let state = Arc::new(State::new(Arc::clone(publisher.current()), &names, views, files.collect()));
         show_guests(&state, &guests);
-        let drain = Duration::from_secs(DRAIN_SECONDS);
-        let sockets = Sockets::start(config, sockets, &state, settings.transfers(), drain)?;
+        let sockets = Sockets::start(config, sockets, &state, settings.transfers(), DRAIN)?;
         let (events, waiting) = source::queue();
         let clients = (ZONE_FILES, zone_file::clients(&config.views));
         let rule = Rule { all_down: config.health.all_down, ..Rule::default() };
@@ -361,7 +363,7 @@ impl Parts {
         // All drain at the same time.
         sockets.request_stop();
         runtime.block_on(async {
-            let drained = tokio::time::timeout(Duration::from_secs(DRAIN_SECONDS), interfaces.stop());
+            let drained = tokio::time::timeout(DRAIN, interfaces.stop());
             if drained.await.is_err() {
                 tracing::warn!(seconds = DRAIN_SECONDS, "requests were still under way at the end");
             }
