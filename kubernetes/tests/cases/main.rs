@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what a test cannot set up ends it")]
 
 mod bed;
+mod manifests;
 mod measure;
 mod message;
 mod objects;
