@@ -2,8 +2,10 @@
 
 mod answering;
 mod cli;
+mod coredns;
 mod doctor;
 mod health;
+mod hold;
 mod kernel;
 mod notify;
 mod ports;

@@ -35,6 +35,8 @@ pub(crate) struct LastReload {
     pub(crate) error: Option<String>,
     /// Keys whose new values hold after a restart only.
     pub(crate) restart: Vec<String>,
+    /// Tells the text of the configuration that was taken last from others.
+    pub(crate) fingerprint: u64,
 }
 
 /// What of the configuration can change in the control plane, shared by its parts.
@@ -99,7 +101,8 @@ impl Settings {
         let trees = config.etcd.iter().flat_map(|etcd| &etcd.trees);
         let etcd_zones = trees.flat_map(|tree| tree.zones.iter().cloned()).collect();
         let transfers = watch::Sender::new(config.transfers.as_slice().into());
-        Self { tokens, wanted: Mutex::new(wanted), kdns_zones, transfers, etcd_zones, ..Self::default() }
+        let last = Mutex::new(LastReload { fingerprint: config.fingerprint, ..LastReload::default() });
+        Self { tokens, wanted: Mutex::new(wanted), kdns_zones, transfers, last, etcd_zones, ..Self::default() }
     }
 
     /// Who may do what over the admin API.
@@ -143,7 +146,7 @@ impl Settings {
 
     /// The same for people and scripts.
     pub(crate) fn last_json(&self) -> Value {
-        let LastReload { taken, refused, error, restart } = self.last();
+        let LastReload { taken, refused, error, restart, .. } = self.last();
         json!({ "reloads": taken, "reloads_refused": refused, "error": error, "needs_restart": restart })
     }
 
@@ -173,6 +176,7 @@ impl Settings {
         last.taken += 1;
         last.error = None;
         last.restart.clone_from(&changes.restart);
+        last.fingerprint = config.fingerprint;
     }
 
     /// Sets who reads the configuration again; the first one stays.

@@ -62,6 +62,7 @@ fn quoted(text: &str) -> String {
         match character {
             '"' => quoted.push_str("\\\""),
             '\\' => quoted.push_str("\\\\"),
+            '\n' => quoted.push_str("\\n"),
             c if c.is_control() => {
                 let _ = write!(quoted, "\\u{:04X}", u32::from(c));
             }
@@ -152,17 +153,25 @@ impl Document {
         table.entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value)
     }
 
+    /// The tables in the order in which they are written: header, and keys with values and places.
+    pub fn tables(&self) -> impl Iterator<Item = (&'static str, impl Iterator<Item = (&'static str, &Value, &Place)>)> {
+        let in_order = ORDER.iter().flat_map(|header| self.tables.iter().filter(move |table| table.header == *header));
+        in_order.map(|table| {
+            let entries = table.entries.iter().map(|Entry { key, value, place }| (*key, value, place));
+            (table.header, entries)
+        })
+    }
+
     /// As text, with a comment at each key that tells where it comes from.
     pub fn render(&self) -> Rendered {
         let mut rendered = Rendered::default();
-        for header in ORDER {
-            for table in self.tables.iter().filter(|table| table.header == header) {
-                rendered.add("", None);
-                rendered.add(header, table.entries.first().map(|entry| &entry.place));
-                for Entry { key, value, place } in &table.entries {
-                    rendered.add(&format!("# {}", one_line(&place.to_string())), Some(place));
-                    rendered.add(&format!("{key} = {}", value.show()), Some(place));
-                }
+        for (header, entries) in self.tables() {
+            let mut entries = entries.peekable();
+            rendered.add("", None);
+            rendered.add(header, entries.peek().map(|(_, _, place)| *place));
+            for (key, value, place) in entries {
+                rendered.add(&format!("# {}", one_line(&place.to_string())), Some(place));
+                rendered.add(&format!("{key} = {}", value.show()), Some(place));
             }
         }
         rendered
@@ -194,7 +203,7 @@ mod tests {
 
     #[test]
     fn values_are_quoted_and_lines_know_their_places() {
-        assert_eq!(Value::text("a\"b\\c\nd").show(), "\"a\\\"b\\\\c\\u000Ad\"");
+        assert_eq!(Value::text("a\"b\\c\nd").show(), "\"a\\\"b\\\\c\\nd\"");
         let place = |line| Place { file: "Corefile".into(), line };
         let mut document = Document::default();
         assert_eq!(document.set("[dns]", "nsid", Value::text("a"), &place(3)), Ok(()));

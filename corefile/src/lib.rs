@@ -26,15 +26,20 @@ use std::path::{Path, PathBuf};
 pub use document::{Document, Rendered, Value, one_line};
 pub use fault::{Fault, Note, Place, Why, grouped};
 pub use forwarding::{CacheLimits, CacheRule, ForwardRule, Forwarding, Policy, Transport, Upstream};
-pub use world::{FILE_BYTES_MAX, Machine, World};
+pub use world::{FILE_BYTES_MAX, Machine, Recorder, World};
 
-/// What is to be ignored.
+/// The port of DNS (RFC 1035 section 4.2).
+const DNS_PORT: u16 = 53;
+
+/// What is to be ignored, and what is not said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
     /// Plugins that are passed over as if they were not there.
     pub ignore: Vec<String>,
     /// True: whatever is not supported is told and passed over.
     pub ignore_unsupported: bool,
+    /// The port of server blocks that name none; none: 53.
+    pub port: Option<u16>,
 }
 
 /// What a Corefile comes to.
@@ -65,7 +70,7 @@ pub fn is_corefile(name: &str, text: &str) -> bool {
     let Some(first) = lines.next() else { return false };
     let Some(keys) = first.strip_suffix('{').map(str::trim) else { return first.starts_with("import ") };
     let is_snippet = keys.starts_with('(') && keys.ends_with(')');
-    let is_key = |key: &str| zone::key(key.trim_end_matches(',')).is_ok();
+    let is_key = |key: &str| zone::key(key.trim_end_matches(','), DNS_PORT).is_ok();
     let has_plugin = lines.next().is_some_and(|line| {
         let name = line.split_whitespace().next().unwrap_or_default();
         plugin::is_known(name) || name == "}"

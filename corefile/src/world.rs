@@ -1,6 +1,8 @@
 //! What a Corefile may ask of the machine that it is read on: files, variables, addresses.
 
+use std::cell::RefCell;
 use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::io::{self, Read as _};
 use std::net::IpAddr;
 use std::path::Path;
@@ -27,6 +29,71 @@ pub trait World {
 
     /// Whether there is IPv6.
     fn has_ipv6(&self) -> bool;
+}
+
+/// A machine that remembers what it was asked and said: the outcome of a translation depends on nothing else.
+pub struct Recorder<'a> {
+    /// The machine.
+    world: &'a dyn World,
+    /// What it was asked and said.
+    seen: RefCell<DefaultHasher>,
+}
+
+impl<'a> Recorder<'a> {
+    /// Nothing was asked yet.
+    pub fn new(world: &'a dyn World) -> Self {
+        Self { world, seen: RefCell::default() }
+    }
+
+    /// A hash of all that was asked and said.
+    pub fn digest(&self) -> u64 {
+        self.seen.borrow().finish()
+    }
+
+    /// Remembers a question and its answer.
+    fn note<Q: Hash + ?Sized, A: Hash>(&self, question: &Q, answer: A) -> A {
+        let mut seen = self.seen.borrow_mut();
+        question.hash(&mut *seen);
+        answer.hash(&mut *seen);
+        answer
+    }
+
+    /// The same where the answer may be an error.
+    fn note_result<A: Hash>(&self, question: &Path, answer: io::Result<A>) -> io::Result<A> {
+        match answer {
+            Ok(answer) => Ok(self.note(question, answer)),
+            Err(error) => {
+                self.note(question, error.to_string());
+                Err(error)
+            }
+        }
+    }
+}
+
+impl World for Recorder<'_> {
+    fn read(&self, path: &Path) -> io::Result<String> {
+        self.note_result(path, self.world.read(path))
+    }
+
+    fn list(&self, directory: &Path) -> io::Result<Vec<String>> {
+        self.note_result(directory, self.world.list(directory))
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        self.note(name, self.world.variable(name))
+    }
+
+    fn host_name(&self) -> Option<String> {
+        self.note("", self.world.host_name())
+    }
+
+    fn interface(&self, name: &str) -> Vec<IpAddr> {
+        self.note(name, self.world.interface(name))
+    }
+
+    fn has_ipv6(&self) -> bool {
+        self.note("", self.world.has_ipv6())
+    }
 }
 
 /// This machine.

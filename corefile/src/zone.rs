@@ -38,17 +38,18 @@ pub struct Key {
     pub port: u16,
 }
 
-/// Reads what a server block is for: `[SCHEME://]ZONE[:PORT]`.
-pub fn key(text: &str) -> Result<Key, String> {
+/// Reads what a server block is for: `[SCHEME://]ZONE[:PORT]`. `port` is that of plain DNS without a port.
+pub fn key(text: &str, port: u16) -> Result<Key, String> {
     let known = SCHEMES.iter().find_map(|(prefix, scheme, port)| Some((text.strip_prefix(prefix)?, *scheme, *port)));
     let (rest, scheme, default) = known.unwrap_or((text, Scheme::Dns, 53));
+    let default = if scheme == Scheme::Dns { port } else { default };
     if let Some((scheme, _)) = rest.split_once("://") {
         return Err(format!("{scheme}:// is no way to ask for names"));
     }
-    let (zone, port) = split_port(rest)?;
+    let (zone, given) = split_port(rest)?;
     // As CoreDNS reads ":53".
     let zones = zones(if zone.is_empty() { "." } else { zone })?;
-    Ok(Key { scheme, zones, port: port.unwrap_or(default) })
+    Ok(Key { scheme, zones, port: given.unwrap_or(default) })
 }
 
 /// Zone and port. A network of IPv6 has colons too, but a prefix length behind them.
@@ -168,12 +169,12 @@ mod tests {
             ("2001:db8::/31", vec!["8.b.d.0.1.0.0.2.ip6.arpa.", "9.b.d.0.1.0.0.2.ip6.arpa."], 53),
             ("::/0", vec!["ip6.arpa."], 53),
         ] {
-            let key = key(text).unwrap_or_else(|fault| panic!("{text}: {fault}"));
+            let key = key(text, 53).unwrap_or_else(|fault| panic!("{text}: {fault}"));
             assert_eq!((key.zones, key.port), (zones.iter().map(|zone| (*zone).to_owned()).collect(), port), "{text}");
         }
         assert_eq!(zones("10.0.0.0/17").map(|zones| zones.len()), Ok(128));
         for text in ["a..b", "example.org:", "example.org:99999", "ftp://a", "10.0.0.0/33", "a/b", &"a".repeat(64)] {
-            assert!(key(text).is_err(), "{text}");
+            assert!(key(text, 53).is_err(), "{text}");
         }
     }
 

@@ -152,7 +152,7 @@ fn nothing_is_allocated_in_steady_state() {
 #[test]
 fn nothing_is_allocated_where_clients_are_limited() {
     let publisher = Publisher::new(snapshot());
-    let counters = Arc::new(Counters::default());
+    let counters = Arc::new(Counters::default().with_census(true));
     let exempt = vec!["203.0.113.0/24".parse().unwrap()];
     let responses = RateLimit { responses_per_second: 500, nxdomains_per_second: 500, exempt, ..RateLimit::default() };
     let packets = RateLimit { packets_per_second: 20_000, ..responses.clone() };
@@ -174,11 +174,17 @@ fn nothing_is_allocated_where_clients_are_limited() {
     stop.store(true, Ordering::Relaxed);
     let (_worker, calls) = running.join().unwrap();
     assert_eq!(calls, 0, "the worker called the allocator");
+    let census = counters.census().unwrap();
+    let timed: u64 = census.nanoseconds.buckets().map(|(_, answers)| answers).sum();
+    assert_eq!(
+        (census.answered(), timed),
+        (counters.queries_ipv4.get() + counters.queries_ipv6.get(), census.answered())
+    );
 }
 
 #[test]
 fn nothing_is_allocated_for_messages_of_sockets() {
-    let (snapshot, counters) = (snapshot_with_selections(), Counters::default());
+    let (snapshot, counters) = (snapshot_with_selections(), Counters::default().with_census(true));
     let server = server_config();
     let limit = RateLimit { responses_per_second: 50, packets_per_second: 1000, ..RateLimit::default() };
     let config = MessageConfig {

@@ -124,6 +124,8 @@ fn with_rules(snapshot: &Snapshot) -> Snapshot {
         cname_for_addresses_only: true,
         whole_names: true,
         zone_case: true,
+        refuse_any: fallthrough,
+        aliases_beside: false,
         search: Some(Search { host_suffixes: host_suffixes.clone(), cname: !fallthrough }),
     };
     for (apex, fallthrough) in [("example.", false), ("sub.example.", true)] {

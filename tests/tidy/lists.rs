@@ -61,6 +61,7 @@ pub const HOT_PATH: &[&str] = &[
     "dataplane/engine/src/additional.rs",
     "dataplane/engine/src/answer.rs",
     "dataplane/engine/src/chain.rs",
+    "dataplane/engine/src/census.rs",
     "dataplane/engine/src/chaos.rs",
     "dataplane/engine/src/cookie/mod.rs",
     "dataplane/engine/src/cookie/siphash.rs",

@@ -90,7 +90,7 @@ impl Bench {
     /// Frames that ask for names that exist, with an option of the kind that is named.
     fn frames(&mut self, count: usize, names: u64, kind: &str) -> Result<Vec<Vec<u8>>, Box<dyn Error>> {
         Ok(match kind {
-            "plain" | "ruled" => zone::frames(count, names, true),
+            "plain" | "messages" | "ruled" => zone::frames(count, names, true),
             "tagged" => zone::frames(count, names, true).iter().map(|frame| tagged(frame)).collect(),
             "nxdomain" | "ruled-nxdomain" => zone::frames(count, names, false),
             // What resolvers with a search path ask for that somebody else has.
@@ -168,6 +168,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             snapshot = zone::with_rules(&snapshot, kind == "search")?;
         }
         let mut bench = Bench::new(snapshot, (flag == "--count-limited").then(limits), vlan);
+        bench.counters = Counters::default().with_census(kind == "messages");
         let frames = bench.frames(COUNTED_FRAMES, names, kind)?;
         for _ in 0..queries / COUNTED_FRAMES {
             bench.round(&frames, true, |_, _| {});
@@ -228,6 +229,8 @@ fn measure(names: u64, figures: &mut Vec<Figure>) -> Result<(), Box<dyn Error>> 
     if bench.counters.names().is_none_or(|tally| tally.names().map(|count| count.queries).sum::<u64>() == 0) {
         return Err("names are not counted".into());
     }
+    bench.counters = Counters::default().with_census(true);
+    add("hit, messages counted", bench.nanoseconds(&hits, true), "ns/query");
     add("hit, clients limited", limited.nanoseconds(&hits, true), "ns/query");
     add("NXDOMAIN, clients limited", limited.nanoseconds(&misses, true), "ns/query");
     if limited.counters.reason(Reason::RateLimited) + limited.counters.reason(Reason::PacketLimited) > 0 {

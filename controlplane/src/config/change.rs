@@ -50,6 +50,7 @@ impl Config {
         changes.restart("store.backend", &backend(&self.store), &backend(&new.store));
         changes.live("zone_file", &mut self.zone_files, &new.zone_files);
         changes.restart("etcd", &self.etcd, &new.etcd);
+        changes.restart("kubernetes", &self.kubernetes, &new.kubernetes);
         self.health.compare(&new.health, &mut changes);
         changes.live("view", &mut self.views, &new.views);
         changes.live("transfer", &mut self.transfers, &new.transfers);
@@ -58,7 +59,10 @@ impl Config {
         ContainerdnsApiConfig::compare(interfaces.0, interfaces.1, &mut changes);
         self.stats.compare(&new.stats, &mut changes);
         KdnsApiConfig::take(self.kdns_api.as_mut(), new.kdns_api.as_ref(), &mut changes);
+        self.cluster_http.compare(&new.cluster_http, &mut changes);
+        self.shutdown.take(&new.shutdown, &mut changes);
         self.log.take(&new.log, &mut changes);
+        self.fingerprint = new.fingerprint;
         changes
     }
 }

@@ -6,7 +6,9 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use ringdns_corefile::{Fault, Forwarding, Machine, Note, Options, Place, Rendered, Why, translate};
+use ringdns_corefile::{
+    Fault, Forwarding, Machine, Note, Options, Place, Recorder, Rendered, Why, is_corefile, translate,
+};
 use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -43,10 +45,14 @@ pub struct CorefileConfig {
     pub ignore: Vec<String>,
     /// Whether whatever is not supported is passed over.
     pub ignore_unsupported: bool,
+    /// The port of server blocks that name none.
+    pub port: Option<u16>,
     /// What is not served of it, and keeps nothing from being served.
     pub notes: Vec<Note>,
     /// Who is to be asked for names of others.
     pub forwarding: Forwarding,
+    /// A hash of all that it was made from.
+    pub digest: u64,
 }
 
 /// Where the configuration is read from.
@@ -58,12 +64,24 @@ pub struct ConfigSource {
     pub corefile: Option<PathBuf>,
     /// Plugins of it that are passed over.
     pub ignore: Vec<String>,
+    /// The port of its server blocks that name none; none: 53.
+    pub port: Option<u16>,
 }
 
 impl ConfigSource {
     /// A file of RingDNS.
     pub fn file(path: &Path) -> Self {
         Self { file: Some(path.to_path_buf()), ..Self::default() }
+    }
+
+    /// A file of RingDNS, or a Corefile where name or content say so.
+    pub fn of(path: &Path) -> Self {
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        match is_corefile(&name, &text) {
+            true => Self { corefile: Some(path.to_path_buf()), ..Self::default() },
+            false => Self::file(path),
+        }
     }
 
     /// What it is read from, for messages.
@@ -141,7 +159,7 @@ fn overlay(
     base: &Path,
     problems: &mut Problems<'_>,
 ) -> Result<Option<Overlay>, ConfigError> {
-    let ignore = source.ignore.iter().chain(spec.ignore.iter().flat_map(|ignore| ignore.get_ref()));
+    let ignore = source.ignore.iter().chain(spec.ignore.iter().flat_map(Spanned::get_ref));
     let ignore: Vec<String> = ignore.cloned().collect();
     let ignore_unsupported = spec.ignore_unsupported.unwrap_or(false);
     let own = spec.path.as_ref().map(|path| base.join(path.get_ref()));
@@ -151,11 +169,13 @@ fn overlay(
         }
         return Ok(None);
     };
-    let options = Options { ignore: ignore.clone(), ignore_unsupported };
-    let translation = translate(&path, &Machine, &options)
+    let port = source.port;
+    let options = Options { ignore: ignore.clone(), ignore_unsupported, port };
+    let machine = Recorder::new(&Machine);
+    let translation = translate(&path, &machine, &options)
         .map_err(|faults| ConfigError::Invalid(faults.into_iter().map(problem).collect()))?;
     let (notes, forwarding) = (translation.notes, translation.forwarding);
-    let config = CorefileConfig { path, ignore, ignore_unsupported, notes, forwarding };
+    let config = CorefileConfig { path, ignore, ignore_unsupported, port, notes, forwarding, digest: machine.digest() };
     Ok(Some(Overlay { rendered: translation.document.render(), config }))
 }
 

@@ -2,6 +2,7 @@
 
 mod access;
 mod change;
+mod cluster_http;
 mod containerdns_api;
 mod corefile;
 mod dns;
@@ -12,16 +13,20 @@ pub mod file;
 pub mod health;
 mod kdns_api;
 mod kernel;
+mod keys;
+pub mod kubernetes;
 mod port;
 mod problem;
 mod rate_limit;
 mod secret;
+mod shutdown;
 mod sockets;
 mod stats;
 mod store;
 mod transfer;
 mod validate;
 mod view;
+mod watch;
 mod workers;
 
 #[cfg(test)]
@@ -30,6 +35,7 @@ mod tests;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ringdns_engine::cookie::CookieSecret;
 use ringdns_engine::name::WireName;
@@ -38,23 +44,32 @@ use ringdns_engine::rate::{Network, RateLimit};
 pub(crate) use access::Tokens;
 pub use access::{AccessToken, Permission};
 pub use change::Changes;
+pub use cluster_http::{ClusterHttpConfig, ClusterPort, ClusterProbe};
 pub use containerdns_api::{ContainerdnsApiConfig, Generation};
 pub use corefile::{ConfigSource, CorefileConfig};
 pub use etcd::{EtcdConfig, EtcdTls, Password};
 pub use etcd_places::EtcdPlaces;
 pub use health::{HealthConfig, RoleConfig};
 pub use kdns_api::KdnsApiConfig;
+pub use kubernetes::{
+    Compatibility, EndpointLabels, EndpointPtrs, ExternalAddresses, KubernetesAccess, KubernetesConfig,
+    KubernetesEndpoints, KubernetesExternal, KubernetesPods, KubernetesSearchPath,
+};
 pub use problem::{ConfigError, Problem};
+pub use shutdown::ShutdownConfig;
 pub use sockets::SocketsConfig;
 pub use stats::{ContainerdnsStatsConfig, StatsConfig};
 pub use store::StoreEtcdConfig;
 pub use transfer::TransferConfig;
+pub use watch::{ConfigWatch, Stale};
 
 /// Everything that an operator decides, checked.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The file that it was read from.
     pub path: PathBuf,
+    /// Tells its text from others.
+    pub fingerprint: u64,
     /// The Corefile that is part of it; none: there is none.
     pub corefile: Option<CorefileConfig>,
     /// Where kube-dns's ConfigMap is mounted; none: it is not looked at.
@@ -77,6 +92,8 @@ pub struct Config {
     pub zone_files: Vec<ZoneFileConfig>,
     /// The etcd source; none: there is none.
     pub etcd: Option<EtcdConfig>,
+    /// The cluster whose Services are answered; none: there is none.
+    pub kubernetes: Option<KubernetesConfig>,
     /// Who checks targets how, and who is told.
     pub health: HealthConfig,
     /// Which clients see which view; no name and no prefix twice.
@@ -91,6 +108,10 @@ pub struct Config {
     pub stats: StatsConfig,
     /// The record interface of kdns; none: it is off.
     pub kdns_api: Option<KdnsApiConfig>,
+    /// The HTTP ports that what stands around a cluster's DNS expects.
+    pub cluster_http: ClusterHttpConfig,
+    /// How the server ends.
+    pub shutdown: ShutdownConfig,
     /// Logs.
     pub log: LogConfig,
 }
@@ -226,8 +247,10 @@ pub struct StoreConfig {
 pub struct ZoneFileConfig {
     /// The zone's name.
     pub zone: WireName,
-    /// The zone file.
+    /// The zone file; that of the configuration where the zone's text stands in it.
     pub path: PathBuf,
+    /// The zone's text; none: it is read from the file.
+    pub text: Option<Arc<str>>,
 }
 
 /// A view and its clients.

@@ -1,5 +1,6 @@
 //! Configurations that are right and wrong.
 
+mod corefile;
 mod ports;
 
 use std::collections::BTreeSet;
@@ -339,14 +340,22 @@ fn the_example_is_taken_and_shows_the_defaults() {
 fn the_example_with_everything_switched_on_is_taken() {
     let switched_on: String = (EXAMPLE.lines())
         .filter(|line| !line.contains("_file = ") || line.starts_with("cache_file"))
+        // One of two.
+        .filter(|line| !line.starts_with("# text = "))
+        // A Corefile must be there.
+        .filter(|line| !line.contains("/etc/coredns/") && !line.starts_with("# ignore = "))
         // A token's file must be there.
         .filter(|line| {
-            !["[[admin_token]]", "file =", "zones = [\"example.org", "permissions =", "name = \"deploy"]
+            !["[[admin_token]]", "file =", "zones = [\"example.org.\"]", "permissions =", "name = \"deploy"]
                 .iter()
                 .any(|key| line.starts_with(&format!("# {key}")))
         })
+        // One of two ways to the same thing.
+        .filter(|line| {
+            !["kubeconfig =", "context =", "namespace_labels ="].iter().any(|key| line.starts_with(&format!("# {key}")))
+        })
         .map(|line| match line.strip_prefix("# ") {
-            Some(key) if key.starts_with("[[") || key.contains(" = ") => format!("{key}\n"),
+            Some(key) if (key.starts_with('[') && key.ends_with(']')) || key.contains(" = ") => format!("{key}\n"),
             _ => format!("{line}\n"),
         })
         .collect();
@@ -370,6 +379,9 @@ fn the_example_with_everything_switched_on_is_taken() {
     assert_eq!(config.store.etcd.map(|etcd| (etcd.prefix, etcd.import)), Some(("/ringdns".to_owned(), false)));
     let kdns = config.kdns_api.unwrap();
     assert_eq!((kdns.zones.len(), kdns.tls, kdns.token.is_some()), (2, None, true));
+    let cluster = config.kubernetes.unwrap();
+    let external = cluster.external.as_ref().map(|external| (external.zones.len(), external.reverse_zones.len()));
+    assert_eq!((cluster.zones.len(), cluster.reverse_zones.len(), external), (2, 17, Some((1, 1))));
     let etcd = config.etcd.unwrap();
     assert_eq!((etcd.endpoints.len(), etcd.trees[0].ttl_seconds, etcd.trees[0].skip_domain), (1, 10, false));
     let limits = RateLimit {
@@ -419,10 +431,17 @@ fn the_list_of_keys_is_that_of_the_spec() {
         "[[probe]]",
         "[scheduler]",
         "[alert]",
+        "[kubernetes]",
+        "[kubernetes.external]",
+        "[kubernetes.search_path]",
         "[[view]]",
         "[admin]",
         "[[admin_token]]",
+        "[stats]",
         "[kdns_api]",
+        "[cluster_http]",
+        "[[cluster_http.probe]]",
+        "[shutdown]",
         "[log]",
     ] {
         let error = file::Spec::parse(&format!("{table}\nnonsense = 1\n")).unwrap_err().to_string();
@@ -431,7 +450,8 @@ fn the_list_of_keys_is_that_of_the_spec() {
         let listed: BTreeSet<&str> = if name.is_empty() {
             KEYS.iter().map(|key| key.split('.').next().unwrap()).collect()
         } else {
-            KEYS.iter().filter_map(|key| key.strip_prefix(name)?.strip_prefix('.')).collect()
+            let below = KEYS.iter().filter_map(|key| key.strip_prefix(name)?.strip_prefix('.'));
+            below.filter_map(|key| key.split('.').next()).collect()
         };
         assert_eq!(listed, expected, "{table}");
     }

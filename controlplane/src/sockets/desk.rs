@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use ringdns_engine::limits::STREAM_MESSAGE_BYTES_MAX;
 use ringdns_engine::serve::Transport;
@@ -170,9 +171,15 @@ impl Desk {
                 }
             }
         }
+        let begun = self.monitor.tcp.census().map(|census| (census.answered(), Instant::now()));
         let mut work = Work { used: 0, written: 0, answered: 0, end: None, is_full: false, sending: None };
         self.answer_all(filled, client, &mut work, &state.snapshot(), state);
-        Poll::Ready(self.finish(stream, rest, filled, has_ended, work))
+        let turn = self.finish(stream, rest, filled, has_ended, work);
+        if let (Some(census), Some((before, begun))) = (self.monitor.tcp.census(), begun) {
+            // Transfers are not among them: they take as long as their clients do.
+            census.note_time(begun.elapsed(), census.answered().wrapping_sub(before));
+        }
+        Poll::Ready(turn)
     }
 
     /// Answers what is whole of the input.

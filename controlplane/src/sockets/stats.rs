@@ -1,6 +1,7 @@
 //! What the sockets count: connections as they come and go, and why. What becomes of queries is counted by the engine.
 
 use std::fmt::Error;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -72,6 +73,8 @@ pub(crate) fn is_of_messages(name: &str) -> bool {
 /// What both threads show.
 #[derive(Debug)]
 pub(crate) struct Monitor {
+    /// Where the sockets listen.
+    pub(crate) addresses: Vec<SocketAddr>,
     /// What becomes of queries over UDP; written by its thread alone.
     pub(super) udp: Arc<Counters>,
     /// What becomes of queries over TCP; written by its thread alone.
@@ -99,11 +102,12 @@ pub(crate) struct Monitor {
 }
 
 impl Monitor {
-    /// Nothing has come yet. So many names are counted at least; 0: none.
-    pub(super) fn new(connections_max: usize, names: usize) -> Self {
+    /// Nothing has come yet. So many names are counted at least; 0: none. `messages`: also what messages are like.
+    pub(super) fn new(addresses: Vec<SocketAddr>, connections_max: usize, names: usize, messages: bool) -> Self {
         Self {
-            udp: Arc::new(Counters::with_names(names)),
-            tcp: Arc::new(Counters::with_names(names)),
+            addresses,
+            udp: Arc::new(Counters::with_names(names).with_census(messages)),
+            tcp: Arc::new(Counters::with_names(names).with_census(messages)),
             open: AtomicU64::new(0),
             connections_max: connections_max as u64,
             ended: AtomicU64::new(0),

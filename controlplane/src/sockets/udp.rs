@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ringdns_engine::serve::{MessageConfig, Transport};
 use tokio::net::UdpSocket;
@@ -102,6 +102,7 @@ impl Service {
                 Ok(received) => received,
                 Err(error) => return is_for_later(&error).then_some(datagrams),
             };
+            let begun = self.monitor.udp.census().map(|census| (census, Instant::now()));
             // NOTE: after the datagram has come, so that it sees what was published before it was sent.
             let snapshot = self.state.snapshot();
             let answered = server.answer(client, &mut self.buffer, length, &snapshot, &self.monitor.udp);
@@ -114,6 +115,9 @@ impl Service {
             };
             if sent.is_err() {
                 self.monitor.udp_unsent.fetch_add(1, Ordering::Relaxed);
+            }
+            if let Some((census, begun)) = begun {
+                census.note_time(begun.elapsed(), 1);
             }
         }
         Some(TURN_DATAGRAMS)

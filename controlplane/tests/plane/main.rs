@@ -7,6 +7,7 @@ mod host;
 #[path = "../common/schema.rs"]
 mod schema;
 
+mod cluster_http;
 mod containerdns_stats;
 mod disk;
 mod durability;

@@ -14,10 +14,10 @@ use serde_json::json;
 
 /// A metric as the text has it: type, help, and value by labels.
 #[derive(Debug, Default)]
-struct Family {
-    kind: String,
+pub struct Family {
+    pub kind: String,
     help: String,
-    samples: BTreeMap<String, f64>,
+    pub samples: BTreeMap<String, f64>,
 }
 
 /// Reads the OpenMetrics text form back; checks its grammar as far as it is used here.
@@ -53,7 +53,7 @@ fn parse(text: &str) -> BTreeMap<String, Family> {
 }
 
 /// The metrics of a server.
-fn metrics(server: &Server) -> BTreeMap<String, Family> {
+pub fn metrics(server: &Server) -> BTreeMap<String, Family> {
     let reply = server.request("GET", "/metrics", &[], "");
     assert_eq!(reply.status, 200);
     assert_eq!(reply.header("content-type"), Some("application/openmetrics-text; version=1.0.0; charset=utf-8"));

@@ -447,6 +447,26 @@ fn what_is_answered_with_may_change() {
 }
 
 #[test]
+fn all_addresses_are_answered_from_the_one_that_was_asked() {
+    for (listen, asked) in [("0.0.0.0:0", ["127.0.0.1", "127.8.9.10"]), ("[::]:0", ["::1", "::1"])] {
+        let directory = tempfile::tempdir().unwrap();
+        let server = Server::start(directory.path(), &format!("[sockets]\nlisten = [\"{listen}\"]\n"));
+        let port = server.plane().socket_addresses()[0].port();
+        for address in asked.map(|address| SocketAddr::new(address.parse().unwrap(), port)) {
+            let client = UdpSocket::bind((if address.is_ipv4() { "127.0.0.1" } else { "::1" }, 0)).unwrap();
+            client.set_read_timeout(Some(WAIT)).unwrap();
+            // A connected socket takes datagrams of that address alone.
+            client.connect(address).unwrap();
+            client.send(&query("www.example.org.", types::A)).unwrap();
+            let mut answer = [0; 512];
+            let length = client.recv(&mut answer).unwrap();
+            assert!(length > 12 && answer[3] & 0xf == 5, "REFUSED, as there is no zone: {address}");
+            assert!(ask(&mut TcpStream::connect(address).unwrap(), &query("a.", types::A)).is_some());
+        }
+    }
+}
+
+#[test]
 fn tcp_alone_leaves_udp_to_others() {
     let host = Host::new("udp = false");
     assert!(ask(&mut host.connect(), &query("www.example.org.", types::A)).is_some());

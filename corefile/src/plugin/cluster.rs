@@ -44,8 +44,14 @@ pub(super) fn kubernetes(line: &Line, scope: &Scope<'_>, out: &mut Out<'_>) {
     if !reverse.is_empty() {
         out.set(TABLE, "reverse_zones", Value::Texts(reverse), &line.name);
     }
+    let has_kubeconfig = line.lines.iter().any(|option| option.name.text == "kubeconfig");
     for option in &line.lines {
-        self::option(option, &zones, scope, out);
+        if has_kubeconfig && ["endpoint", "tls"].contains(&option.name.text.as_str()) {
+            let words = format!("{}: kubeconfig says where the API is, as in CoreDNS", option.name.text);
+            out.note(&option.name, Why::Differs, words);
+        } else {
+            self::option(option, &zones, scope, out);
+        }
     }
 }
 

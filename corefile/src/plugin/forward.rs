@@ -51,7 +51,8 @@ pub(super) fn forward(line: &Line, scope: &Scope<'_>, out: &mut Out<'_>) {
         forward_option(option, &mut rule, &mut upstreams, scope, out);
     }
     rule.upstreams = upstreams;
-    out.note(&line.name, Why::NotYet, format!("{}: {REFUSED}", rule.zones.join(" ")));
+    let to: Vec<&str> = to.iter().map(|word| word.text.as_str()).collect();
+    out.note(&line.name, Why::NotYet, format!("{} to {}: {REFUSED}", rule.zones.join(" "), to.join(" ")));
     out.made.forwarding.rules.push(rule);
 }
 

@@ -9,9 +9,6 @@ use crate::parse::Line;
 /// The table.
 const TABLE: &str = "[cluster_http]";
 
-/// Longest lameduck that can be configured, in milliseconds.
-const LAMEDUCK_MS_MAX: u64 = 3_600_000;
-
 /// `health`
 pub(super) fn health(line: &Line, _: &Scope<'_>, out: &mut Out<'_>) {
     listen(line, "health", ":8080", out);
@@ -22,7 +19,7 @@ pub(super) fn health(line: &Line, _: &Scope<'_>, out: &mut Out<'_>) {
         }
         let Some(word) = out.only(option) else { continue };
         if let Some(milliseconds) = out.milliseconds(word) {
-            let milliseconds = i64::try_from(milliseconds.min(LAMEDUCK_MS_MAX)).unwrap_or(0);
+            let milliseconds = i64::try_from(milliseconds).unwrap_or(i64::MAX);
             out.set("[shutdown]", "lameduck_ms", Value::Number(milliseconds), word);
         }
     }

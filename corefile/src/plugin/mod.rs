@@ -4,6 +4,7 @@ mod cluster;
 mod etcd;
 mod files;
 mod forward;
+mod hosts;
 mod http;
 mod listed;
 mod listen;
@@ -32,6 +33,8 @@ const TRANSLATED: &[(&str, Translate)] = &[
     ("file", files::file),
     ("auto", files::auto),
     ("transfer", files::transfer),
+    ("hosts", hosts::hosts),
+    ("local", hosts::local),
     ("forward", forward::forward),
     ("proxy", forward::proxy),
     ("cache", forward::cache),
@@ -109,7 +112,7 @@ fn keys(block: &Block, seen: &mut HashMap<(String, u16), Place>, out: &mut Out<'
     let has_view = block.lines.iter().any(|line| line.name.text == "view");
     let mut keys = Vec::new();
     for word in &block.keys {
-        let key = match zone::key(&word.text) {
+        let key = match zone::key(&word.text, out.options.port.unwrap_or(crate::DNS_PORT)) {
             Ok(key) => key,
             Err(fault) => {
                 out.fault(word, fault, "write ZONE[:PORT], such as cluster.local:53 or 10.0.0.0/8");

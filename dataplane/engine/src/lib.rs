@@ -23,6 +23,7 @@
 
 mod additional;
 mod answer;
+pub mod census;
 mod chain;
 mod chaos;
 pub mod cookie;

@@ -5,7 +5,9 @@
 //! the model is small. Only what is made from several objects is remembered: which Services have an address (`pointer`), and who
 //! is a name server.
 
+mod copy;
 mod draft;
+mod focus;
 mod label;
 mod names;
 mod outer;
@@ -29,9 +31,10 @@ use ringdns_engine::name::WireName;
 use crate::object::{Event, Key, Kind, Object, Slice};
 use crate::options::{EndpointLabel, Options, PodMode};
 use draft::{Draft, Outcome, Said};
+use focus::Focus;
 use pack::{Packed, Wanted};
 use pointer::Index;
-use questions::Answers;
+use questions::Ends;
 use store::{Part, Store};
 use update::{answer_questions, names_of_namespaces, now_seconds};
 use zone::{Role, Zone};
@@ -93,8 +96,8 @@ pub struct Records {
     servers: BTreeSet<u32>,
     /// What was said of name servers.
     servers_said: Vec<Said>,
-    /// What was said for questions with `*`.
-    answers: Answers,
+    /// Where the answers to questions with `*` end that have enough records.
+    ends: Ends,
     /// Slices whose changes wait to be told, by their Services.
     triggered: Vec<(u32, u64)>,
     /// Those that were in the last changes.
@@ -117,7 +120,7 @@ impl Records {
             index: Index::default(),
             servers: BTreeSet::new(),
             servers_said: Vec::new(),
-            answers: Answers::new(),
+            ends: Ends::new(),
             triggered: Vec::new(),
             programmed: Vec::new(),
             listing: HashSet::new(),
@@ -166,10 +169,10 @@ impl Records {
         let (plan, store) = (&self.plan, &self.store);
         for (&number, before) in &waiting.entries {
             let Some(entry) = store.entry(number) else { continue };
-            let [before, after] = [
-                service::render(plan, &entry.view(&before.parts, before.visible)),
-                service::render(plan, &entry.view(&entry.parts, store.is_visible(&entry.namespace))),
-            ];
+            let before = entry.view(&before.parts, before.visible);
+            let after = entry.view(&entry.parts, store.is_visible(&entry.namespace));
+            let focus = Focus::new(&before, &after, plan.options.endpoint_label);
+            let [before, after] = [before, after].map(|view| service::render(plan, &view, focus.as_ref()));
             outcome.compare(before.0, after.0);
             let is_server = servers::is_server(plan, &entry.view(&entry.parts, true));
             if is_server {
@@ -184,7 +187,7 @@ impl Records {
         let (before, after) = names_of_namespaces(plan, store, &waiting);
         outcome.compare(before.0, after.0);
         if plan.options.query_wildcards {
-            answer_questions(plan, store, &waiting, &mut self.answers, &mut outcome);
+            answer_questions(plan, store, &waiting, &mut self.ends, &mut outcome);
         }
         let servers = servers::render(plan, store, &self.servers).0;
         if servers != self.servers_said {

@@ -228,11 +228,12 @@ impl Writer {
         self.0.extend_from_slice(&number.to_be_bytes());
     }
 
-    /// A text of at most 255 bytes; a longer one is no name, and left out.
+    /// A text of at most 255 bytes, in lower case: all are parts of names, and comparisons see no other (RFC 4343). A longer one
+    /// is no name, and left out.
     fn text(&mut self, text: &str) {
         let text = if text.len() <= usize::from(u8::MAX) { text } else { "" };
         self.0.extend(u8::try_from(text.len()));
-        self.0.extend_from_slice(text.as_bytes());
+        self.0.extend(text.bytes().map(|byte| byte.to_ascii_lowercase()));
     }
 
     /// An address, whose family is said elsewhere.

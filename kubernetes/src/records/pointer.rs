@@ -8,8 +8,8 @@ use ringdns_engine::name::WireName;
 
 use super::Plan;
 use super::draft::{Draft, rtype};
+use super::label::label;
 use super::names::{is_label, reverse, under};
-use super::service::{Pool, Site};
 use super::store::View;
 use super::zone::{Role, Zone};
 use crate::object::ServiceKind;
@@ -90,25 +90,34 @@ fn range<A: Copy>(address: A) -> std::ops::RangeInclusive<(A, u32)> {
     (address, 0)..=(address, u32::MAX)
 }
 
-/// The names that a Service gives to addresses, sorted, one to an address and right.
-pub(super) fn claims(plan: &Plan, view: &View<'_>) -> Vec<Claim> {
+/// The names that a Service gives to wanted addresses, sorted, one to an address and right.
+pub(super) fn claims(plan: &Plan, view: &View<'_>, wanted: impl Fn(&IpAddr) -> bool) -> Vec<Claim> {
     let mut claims = Vec::new();
     let Some(service) = view.service.filter(|_| view.visible) else { return claims };
     let service = service.read_service();
-    if let Some(zone) = &plan.primary
-        && let Some(base) = under(&[view.name, view.namespace, "svc"], zone)
-    {
+    if let Some(base) = plan.primary.as_ref().and_then(|apex| under(&[view.name, view.namespace, "svc"], apex)) {
         if service.kind == ServiceKind::ClusterIp {
-            let own = service.addresses.iter();
+            let own = service.addresses.iter().filter(|address| wanted(address));
             claims.extend(own.map(|&address| Claim { address, right: Right::Own, target: base.clone() }));
         }
-        if service.kind != ServiceKind::ExternalName && plan.options.endpoint_ptr != EndpointPtr::None {
-            endpoint_claims(plan, view, base, (service.kind, service.publish_not_ready), &mut claims);
+        if has_claims(plan.options.endpoint_ptr, service.kind) {
+            let named_only = plan.options.endpoint_ptr == EndpointPtr::Named;
+            let slices = view.slices.iter().map(|slice| slice.packed.read_slice());
+            let endpoints = slices.filter(|slice| slice.cluster.is_empty()).flat_map(|slice| slice.endpoints);
+            let endpoints = endpoints.filter(|endpoint| {
+                (endpoint.ready || service.publish_not_ready)
+                    && wanted(&endpoint.address)
+                    && (!named_only || is_label(endpoint.hostname))
+            });
+            claims.extend(endpoints.filter_map(|endpoint| {
+                let target = under(&[&*label(&endpoint, plan.options.endpoint_label)], &base)?;
+                Some(Claim { address: endpoint.address, right: Right::Endpoint, target })
+            }));
         }
     }
     let outer = plan.zones.iter().find(|zone| zone.role == Role::Outer);
     if let Some(target) = outer.and_then(|zone| under(&[view.name, view.namespace], &zone.apex)) {
-        let outer = service.outer.iter();
+        let outer = service.outer.iter().filter(|address| wanted(address));
         claims.extend(outer.map(|&address| Claim { address, right: Right::Outer, target: target.clone() }));
     }
     claims.sort_unstable();
@@ -116,36 +125,13 @@ pub(super) fn claims(plan: &Plan, view: &View<'_>) -> Vec<Claim> {
     claims
 }
 
-/// The names of a Service's endpoints.
-fn endpoint_claims(
-    plan: &Plan,
-    view: &View<'_>,
-    base: WireName,
-    (kind, publish_not_ready): (ServiceKind, bool),
-    claims: &mut Vec<Claim>,
-) {
-    let named_only = plan.options.endpoint_ptr == EndpointPtr::Named;
-    if named_only && kind != ServiceKind::Headless {
-        return;
+/// Whether the endpoints of a kind of Service have PTR records.
+fn has_claims(mode: EndpointPtr, kind: ServiceKind) -> bool {
+    match (mode, kind) {
+        (EndpointPtr::None, _) | (_, ServiceKind::ExternalName) => false,
+        (EndpointPtr::Named, kind) => kind == ServiceKind::Headless,
+        (EndpointPtr::All, _) => true,
     }
-    let Some((place, zone)) = plan.zones.iter().enumerate().find(|(_, zone)| Some(&zone.apex) == plan.primary.as_ref())
-    else {
-        return;
-    };
-    let site = Site::new(plan, place, zone, base);
-    let has_hostname: BTreeSet<IpAddr> = if named_only { named(view) } else { BTreeSet::new() };
-    let pool = Pool::new(view, publish_not_ready, false, &site);
-    for (address, target) in pool.addresses() {
-        if !named_only || has_hostname.contains(&address) {
-            claims.push(Claim { address, right: Right::Endpoint, target: target.clone() });
-        }
-    }
-}
-
-/// The addresses of endpoints that have a host name.
-fn named(view: &View<'_>) -> BTreeSet<IpAddr> {
-    let endpoints = view.slices.iter().flat_map(|slice| slice.packed.read_slice().endpoints);
-    endpoints.filter(|endpoint| is_label(endpoint.hostname)).map(|endpoint| endpoint.address).collect()
 }
 
 /// The PTR records of addresses, from all claims of them.

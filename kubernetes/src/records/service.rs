@@ -1,12 +1,13 @@
 //! The records of a Service in the zones of a cluster, by the specification for DNS-based service discovery and, where that is
 //! silent, as CoreDNS answers.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
 use ringdns_engine::name::WireName;
 
 use super::draft::{Draft, rtype};
+use super::focus::Focus;
 use super::label::{self, of_address};
 use super::names::{read, under};
 use super::pack::{Packed, Port, Service};
@@ -115,15 +116,16 @@ impl<'a> Pool<'a> {
         draft.records(site.zone, owner, (rtype::SRV, site.ttl), shared_srv(site.priority, candidates.into_iter()));
     }
 
-    /// Says the endpoints' own names.
-    pub(super) fn say_names(&self, site: &Site, draft: &mut Draft) {
+    /// Says the endpoints' own names, those that may differ.
+    pub(super) fn say_names(&self, site: &Site, focus: Option<&Focus>, draft: &mut Draft) {
         let mut by_name: Vec<Vec<usize>> = vec![Vec::new(); self.names.len()];
         for (place, member) in self.members.iter().enumerate() {
             if let Some(places) = by_name.get_mut(member.name) {
                 places.push(place);
             }
         }
-        for (owner, places) in self.names.iter().zip(&by_name) {
+        let named = self.names.iter().zip(&by_name);
+        for (owner, places) in named.filter(|(owner, _)| focus.is_none_or(|focus| focus.has_name(owner))) {
             self.say(site, owner, places.iter().filter_map(|&place| self.members.get(place)), draft);
         }
     }
@@ -160,7 +162,7 @@ impl<'a> Pool<'a> {
             self.say(site, &any_prefer, self.members.iter(), draft);
         }
         let zones: BTreeSet<&str> =
-            self.members.iter().map(|member| member.zone).filter(|zone| !zone.is_empty()).collect();
+            self.members.iter().map(|member| member.zone).filter(|zone| is_value(zone)).collect();
         for zone in zones {
             let labels: Vec<&str> = zone.split('.').collect();
             for directive in [&pin, &prefer] {
@@ -176,14 +178,29 @@ impl<'a> Pool<'a> {
     }
 }
 
-/// The name of a port below a Service's.
+/// True for text that the API takes for the value of a label.
+fn is_value(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+}
+
+/// The numbers of ports by name and transport; those without a name are together.
+pub(super) fn by_name<'a>(ports: &[Port<'a>]) -> BTreeMap<(&'a str, Protocol), Vec<u16>> {
+    let mut named: BTreeMap<(&str, Protocol), Vec<u16>> = BTreeMap::new();
+    ports.iter().for_each(|port| named.entry((port.name, port.protocol)).or_default().push(port.number));
+    named
+}
+
+/// The name of a port below a Service's; nothing for a port without a name.
 pub(super) fn port_owner(name: &str, protocol: Protocol, base: &WireName) -> Option<WireName> {
+    if name.is_empty() {
+        return None;
+    }
     let protocol = match protocol {
         Protocol::Tcp => "_tcp",
         Protocol::Udp => "_udp",
         Protocol::Sctp => "_sctp",
     };
-    under(&[format!("_{}", name.to_ascii_lowercase()).as_str(), protocol], base)
+    under(&[format!("_{name}").as_str(), protocol], base)
 }
 
 impl Site {
@@ -202,15 +219,15 @@ impl Site {
     }
 }
 
-/// What a Service, or what goes by its name, makes be said in all zones.
-pub(super) fn render(plan: &Plan, view: &View<'_>) -> Draft {
+/// What a Service, or what goes by its name, makes be said in all zones; of its endpoints' names those that may differ.
+pub(super) fn render(plan: &Plan, view: &View<'_>, focus: Option<&Focus>) -> Draft {
     let mut draft = Draft::default();
     for (place, zone) in plan.zones.iter().enumerate() {
         let said = match zone.role {
             Role::Services => view.service.map(|packed| (packed, false)),
             Role::Imports => view.import.map(|packed| (packed, true)),
             Role::Outer => {
-                outer::render(plan, (place, zone), view, &mut draft);
+                outer::render(plan, (place, zone), (view, focus), &mut draft);
                 None
             }
             Role::Reverse { .. } => None,
@@ -218,14 +235,20 @@ pub(super) fn render(plan: &Plan, view: &View<'_>) -> Draft {
         let base = under(&[view.name, view.namespace, "svc"], &zone.apex);
         if let (Some((packed, imported)), Some(base)) = (said, base) {
             let site = Site::new(plan, place, zone, base);
-            render_in(plan, &site, view, (packed, imported), &mut draft);
+            render_in(plan, &site, (view, focus), (packed, imported), &mut draft);
         }
     }
     draft
 }
 
 /// What a Service or a ServiceImport makes be said in a zone.
-fn render_in(plan: &Plan, site: &Site, view: &View<'_>, (packed, imported): (&Packed, bool), draft: &mut Draft) {
+fn render_in(
+    plan: &Plan,
+    site: &Site,
+    (view, focus): (&View<'_>, Option<&Focus>),
+    (packed, imported): (&Packed, bool),
+    draft: &mut Draft,
+) {
     let options = &plan.options;
     let service = packed.read_service();
     if !view.visible {
@@ -239,7 +262,7 @@ fn render_in(plan: &Plan, site: &Site, view: &View<'_>, (packed, imported): (&Pa
         ServiceKind::ExternalName => return alias(plan, site, &service, draft),
         ServiceKind::Headless => {
             pool.say_sums(site, draft);
-            pool.say_names(site, draft);
+            pool.say_names(site, focus, draft);
             // Where asterisks are labels like any other there are no wildcards to answer by.
             if options.zonal && !imported && !options.query_wildcards {
                 pool.say_zones(site, draft);
@@ -251,7 +274,7 @@ fn render_in(plan: &Plan, site: &Site, view: &View<'_>, (packed, imported): (&Pa
         ServiceKind::ClusterIp => {
             say_own(site, &service, &own_addresses(plan, &service), draft);
             if !site.of_leaves {
-                pool.say_names(site, draft);
+                pool.say_names(site, focus, draft);
             }
         }
     }
@@ -271,7 +294,8 @@ fn render_in(plan: &Plan, site: &Site, view: &View<'_>, (packed, imported): (&Pa
 /// The addresses of a Service's name where they are its own.
 fn own_addresses(plan: &Plan, service: &Service<'_>) -> Vec<IpAddr> {
     let outer = service.outer.iter().take(if plan.options.external_ip_records { service.external_ips } else { 0 });
-    service.addresses.iter().chain(outer).copied().collect()
+    let mut seen = HashSet::new();
+    service.addresses.iter().chain(outer).copied().filter(|address| seen.insert(*address)).collect()
 }
 
 /// Says what a Service with addresses of its own has.
@@ -288,17 +312,16 @@ fn say_own(site: &Site, service: &Service<'_>, addresses: &[IpAddr], draft: &mut
         }
         bare.extend(leaves.into_iter().map(|(_, owner)| (Some(0), owner)));
     }
-    for port in &service.ports {
+    for ((name, protocol), numbers) in by_name(&service.ports) {
         // kube2sky's tree has the named ports' leaves below the Service's name too.
-        let is_bare = !site.of_leaves || (site.labels == EndpointLabel::Kube2skyHash && !port.name.is_empty());
+        let is_bare = !site.of_leaves || (site.labels == EndpointLabel::Kube2skyHash && !name.is_empty());
+        let candidates = || numbers.iter().flat_map(|number| addresses.iter().map(|_| Some(*number)));
         if is_bare {
-            bare.extend(addresses.iter().map(|_| (Some(port.number), base.clone())));
+            bare.extend(candidates().map(|number| (number, base.clone())));
         }
-        let Some(owner) = port_owner(port.name, port.protocol, base).filter(|_| !port.name.is_empty()) else {
-            continue;
-        };
+        let Some(owner) = port_owner(name, protocol, base) else { continue };
         draft.addresses(zone, &owner, ttl, addresses.iter().copied());
-        let candidates = addresses.iter().map(|_| (Some(port.number), base));
+        let candidates = candidates().map(|number| (number, base));
         draft.records(zone, &owner, (rtype::SRV, ttl), shared_srv(site.priority, candidates));
     }
     let candidates = bare.iter().map(|(port, target)| (*port, target));

@@ -8,10 +8,11 @@ use ringdns_controlplane::model::Change;
 use ringdns_engine::name::WireName;
 
 use super::draft::{Draft, Outcome, put};
+use super::focus::Focus;
 use super::label::dashed;
 use super::names::under;
 use super::pointer::{self, Claim};
-use super::questions::{self, Answers};
+use super::questions::{self, Ends, Shares};
 use super::store::{Store, View, Waiting};
 use super::zone::Role;
 use super::{Plan, Programmed, ProgrammedKind, Records};
@@ -25,14 +26,6 @@ impl Plan {
     /// True where there are PTR records.
     pub(super) fn has_pointers(&self) -> bool {
         self.zones.iter().any(|zone| matches!(zone.role, Role::Reverse { .. }))
-    }
-}
-
-/// What a Service was before the events that wait.
-fn view_before<'a>(store: &'a Store, waiting: &'a Waiting, number: u32) -> Option<View<'a>> {
-    match waiting.entries.get(&number) {
-        Some(before) => Some(store.entry(number)?.view(&before.parts, before.visible)),
-        None => store.view(number),
     }
 }
 
@@ -65,14 +58,16 @@ impl Records {
         let (plan, store) = (&self.plan, &self.store);
         let mut moves = Vec::new();
         for &number in waiting.entries.keys() {
-            let (Some(before), Some(after)) = (view_before(store, waiting, number), store.view(number)) else {
+            let (Some(before), Some(after)) = (waiting.view_before(store, number), store.view(number)) else {
                 continue;
             };
-            let differing = differing(&pointer::claims(plan, &before), &pointer::claims(plan, &after));
+            let focus = Focus::new(&before, &after, plan.options.endpoint_label);
+            let wanted = |address: &IpAddr| focus.as_ref().is_none_or(|focus| focus.has_address(address));
+            let differing = differing(&pointer::claims(plan, &before, wanted), &pointer::claims(plan, &after, wanted));
             moves.extend(differing.into_iter().map(|(address, has)| (address, number, has)));
         }
         let changed: BTreeSet<IpAddr> = moves.iter().map(|(address, ..)| *address).collect();
-        let before = self.claims_of(&changed, |number| view_before(&self.store, waiting, number));
+        let before = self.claims_of(&changed, |number| waiting.view_before(&self.store, number));
         for (address, number, has) in moves {
             if has { self.index.insert(address, number) } else { self.index.remove(address, number) }
         }
@@ -85,10 +80,8 @@ impl Records {
         let numbers: BTreeSet<u32> = addresses.iter().flat_map(|address| self.index.services(*address)).collect();
         let mut claims = Claims::new();
         for view in numbers.into_iter().filter_map(view) {
-            for claim in pointer::claims(&self.plan, &view) {
-                if addresses.contains(&claim.address) {
-                    claims.entry(claim.address).or_default().push(claim);
-                }
+            for claim in pointer::claims(&self.plan, &view, |address| addresses.contains(address)) {
+                claims.entry(claim.address).or_default().push(claim);
             }
         }
         claims
@@ -172,18 +165,23 @@ pub(super) fn answer_questions(
     plan: &Plan,
     store: &Store,
     waiting: &Waiting,
-    answers: &mut Answers,
+    ends: &mut Ends,
     outcome: &mut Outcome<'_>,
 ) {
     let mut asked = BTreeSet::new();
     for &number in waiting.entries.keys() {
-        let views = [view_before(store, waiting, number), store.view(number)];
-        views.iter().flatten().for_each(|view| questions::of(view, &mut asked));
+        let views = [waiting.view_before(store, number), store.view(number)];
+        views.iter().flatten().for_each(|view| questions::of(view, ends, &mut asked));
     }
+    let mut shares = Shares::new(plan, store, waiting);
     for question in asked {
-        let after = question.render(plan, store);
-        let before = if after.is_empty() { answers.remove(&question) } else { answers.insert(question, after.clone()) };
-        outcome.compare(before.unwrap_or_default(), after);
+        let (before, _) = question.render(&mut shares, true);
+        let (after, last) = question.render(&mut shares, false);
+        outcome.compare(before, after);
+        match last.and_then(|number| store.entry(number)) {
+            Some(entry) => ends.insert(question, (entry.namespace.clone(), entry.name.clone())),
+            None => ends.remove(&question),
+        };
     }
 }
 

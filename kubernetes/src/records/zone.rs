@@ -4,7 +4,7 @@ use ringdns_engine::name::WireName;
 
 use super::draft::{Data, Draft, Said, rtype, srv};
 use super::names::under;
-use crate::options::Options;
+use crate::options::{Options, PodMode};
 
 /// Times of the SOA record in seconds: refresh, retry, expire (RFC 1035 section 3.3.13).
 const SOA_SECONDS: [u32; 3] = [7200, 1800, 86_400];
@@ -81,13 +81,20 @@ impl Zone {
 
     /// What it has whatever the cluster has.
     pub(super) fn constants(&self, place: usize, options: &Options, draft: &mut Draft) {
-        if !matches!(self.role, Role::Services | Role::Imports) || options.is_of_leaves() {
+        if !matches!(self.role, Role::Services | Role::Imports) {
             return;
         }
-        if let Some(owner) = under(&["dns-version"], &self.apex) {
+        let is_of_leaves = options.is_of_leaves();
+        if let Some(owner) = under(&["dns-version"], &self.apex).filter(|_| !is_of_leaves) {
             draft.records(place, &owner, (rtype::TXT, VERSION_TTL_SECONDS), vec![VERSION.to_vec()]);
         }
-        for kind in ["svc", "pod"] {
+        // Pods of any namespace are answered below a name that exists.
+        let kinds: &[&str] = match (is_of_leaves, options.pods) {
+            (false, _) => &["svc", "pod"],
+            (true, PodMode::Insecure) => &["pod"],
+            (true, _) => &[],
+        };
+        for kind in kinds {
             if let Some(owner) = under(&[kind], &self.apex) {
                 draft.name(place, owner);
             }

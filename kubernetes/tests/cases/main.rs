@@ -4,8 +4,11 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what a test cannot set up ends it")]
 
 mod bed;
+mod measure;
 mod message;
 mod objects;
 mod random;
 mod rules;
 mod samples;
+mod transfers;
+mod vectors;

@@ -443,6 +443,16 @@ fn a_service_changes_its_kind_without_a_hole() {
 }
 
 #[test]
+fn endpoints_take_turns() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut bed = Bed::start(directory.path());
+    bed.serve(&coredns(), cluster());
+    let mut first = || bed.ask("db.default.svc.cluster.local.", "A").sections[0][0].rdata.clone();
+    let firsts: std::collections::BTreeSet<String> = (0..10).map(|_| first()).collect();
+    assert_eq!(firsts.len(), 5, "each of the five is first at times: {firsts:?}");
+}
+
+#[test]
 fn what_is_programmed_is_told_by_kind() {
     let mut records = ringdns_kubernetes::records::Records::new(coredns());
     cluster().into_iter().for_each(|object| records.take(Event::Put(object)));

@@ -10,6 +10,7 @@ use core::num::NonZeroU32;
 use super::limited::{Asked, limit};
 use super::respond::{Reply, Responder, refuse};
 use super::{ChaosConfig, EdnsConfig};
+use crate::census::Seen;
 use crate::cookie::Client;
 use crate::counters::Counters;
 use crate::frame::SOURCE_PORTS_REFUSED;
@@ -101,6 +102,7 @@ impl MessageServer {
         counters: &Counters,
     ) -> Result<usize, Reason> {
         let client_ip = client.ip().to_canonical();
+        let census = counters.census().map(|census| (census, Seen::of(buffer.get(..length).unwrap_or_default())));
         let replied = self.reply(SocketAddr::new(client_ip, client.port()), buffer, length, snapshot, counters);
         match replied {
             Ok(reply) => {
@@ -110,6 +112,9 @@ impl MessageServer {
                 counters.truncated.add(u64::from(reply.truncated));
                 if let (Some(names), Some(message)) = (counters.names(), buffer.get(..reply.length)) {
                     names.count(message, self.now_seconds);
+                }
+                if let (Some((census, seen)), Some(message)) = (census, buffer.get(..reply.length)) {
+                    census.count(seen, client_ip.is_ipv6(), message);
                 }
                 Ok(reply.length)
             }

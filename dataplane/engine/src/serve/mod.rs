@@ -13,6 +13,7 @@ mod transfer;
 
 use core::net::IpAddr;
 
+use crate::census::Census;
 pub use crate::chaos::ChaosConfig;
 use crate::counters::Counters;
 use crate::frame::plain::PLAIN_START_TAGGED;
@@ -121,11 +122,15 @@ impl Server {
         snapshot: &Snapshot,
         counters: &Counters,
     ) {
+        let census = counters.census().map(|census| (census, Census::look(frames)));
         match (self.station.plain_start(), self.others.responder.hides_aaaa()) {
             (0, false) => self.serve::<F, 0, false>(frames, verdicts, snapshot, counters),
             (0, true) => self.serve::<F, 0, true>(frames, verdicts, snapshot, counters),
             (_, false) => self.serve::<F, PLAIN_START_TAGGED, false>(frames, verdicts, snapshot, counters),
             (_, true) => self.serve::<F, PLAIN_START_TAGGED, true>(frames, verdicts, snapshot, counters),
+        }
+        if let Some((census, seen)) = census {
+            census.count_burst(frames, verdicts, &seen);
         }
     }
 
