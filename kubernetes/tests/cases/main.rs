@@ -10,5 +10,5 @@ mod objects;
 mod random;
 mod rules;
 mod samples;
-mod vectors;
 mod transfers;
+mod vectors;
