@@ -174,12 +174,7 @@ impl ControlPlane {
         store.attach(config.store.etcd.as_ref())?;
         let is_read = |etcd: &&EtcdConfig| !etcd.trees.is_empty() || etcd.status_path.is_some();
         let read = config.etcd.as_ref().filter(is_read);
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(RUNTIME_THREADS)
-            .thread_name("ringdns-control")
-            .enable_all()
-            .build()
-            .map_err(StartError::Thread)?;
+        let runtime = make_runtime().map_err(StartError::Thread)?;
         let listeners = Listeners::bind(&runtime, config)?;
 
         let files = config.zone_files.iter().map(ZoneFileState::new);
@@ -388,6 +383,12 @@ fn show_guests(state: &State, guests: &[Box<dyn Guest>]) {
     let _ = state.guests.set(shown);
     let hold = guests.iter().map(|guest| guest.hold()).max().unwrap_or_default();
     state.hold(guests.iter().map(|guest| guest.name()).collect(), hold);
+}
+
+/// Starts the runtime's threads.
+fn make_runtime() -> std::io::Result<Runtime> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(RUNTIME_THREADS).thread_name("ringdns-control").enable_all().build()
 }
 
 /// Publishes which client sees which view, so that it is known before the first record is.
