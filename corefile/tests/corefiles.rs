@@ -208,6 +208,10 @@ fn every_fault_is_told_at_once_and_one_of_an_import_with_its_file() {
     let world = Made::with(&[("/c/Corefile", "import d/*"), ("/c/d/1", ". {\n"), ("/c/d/2", "}\nb {\n  acl\n}")]);
     let found = translate(Path::new("/c/Corefile"), &world, &Options::default()).unwrap_err();
     assert_eq!((found[0].place.to_string(), found[0].plugin.as_deref()), ("/c/d/2:3".to_owned(), Some("acl")));
+    let large = format!("#{}", "x".repeat(1 << 20));
+    let world = Made::with(&[("/c/Corefile", &"import large\n".repeat(20)), ("/c/large", &large)]);
+    let found = translate(Path::new("/c/Corefile"), &world, &Options::default()).unwrap_err();
+    assert!(found[0].message.contains("more than 16 MiB"), "{}", found[0]);
 }
 
 #[test]
