@@ -130,7 +130,7 @@ pub fn run(source: &ConfigSource, build: BuildInfo) -> Result<(), RunError> {
     let control = ControlPlane::start(&config, answering.sockets(&config), counters, publisher, build, guests)?;
     warn_without_tcp(&config, &control);
     let kernel_path = interfaces.start()?;
-    let scanner = health::beside(&config)?;
+    let scanner = health::beside(&config, &control)?;
     hold::until_answering(&config, &control, &sender, &events);
     let workers = match Workers::start(workers) {
         Ok(workers) => workers,

@@ -92,9 +92,9 @@ pub(super) fn add_spec_error(problems: &mut Problems<'_>, error: &SpecError) {
 /// Checks table by table.
 fn checked(path: &Path, base: &Path, spec: file::V1, problems: &mut Problems<'_>) -> Config {
     let is_stored = store::is_in_etcd(&spec.store);
-    let etcd = etcd(&spec.etcd, &spec.etcd_tree, is_stored, base, problems);
     let health = health(&Tables::of(&spec), base, problems);
-    check_enabled(&spec.scanner, spec.etcd.endpoints.is_some(), problems);
+    let etcd = etcd(&spec.etcd, &spec.etcd_tree, is_stored, health.all_down, base, problems);
+    check_enabled(&spec, problems);
     let cluster_http = cluster_http(&spec.cluster_http, problems);
     Config {
         path: path.to_path_buf(),

@@ -1,5 +1,7 @@
 //! Objects as API servers write them, and what becomes of them.
 
+#![allow(clippy::needless_pass_by_value, reason = "objects are written where they are used")]
+
 use serde_json::{Value, json};
 
 use super::*;
