@@ -274,6 +274,20 @@ fn names_of_hosts_files_are_zones_of_their_own() {
 }
 
 #[test]
+fn switches_of_the_cluster_are_keys() {
+    let text = shown(
+        &translated(
+            "a {\n kubernetes {\n  noendpoints\n  endpoint https://192.0.2.1\n  tls a b c\n }\n}\n",
+            &Options::default(),
+        )
+        .unwrap(),
+    );
+    for line in ["endpoints = false", "endpoint = \"https://192.0.2.1\"", "ca_file = \"/etc/coredns/c\""] {
+        assert!(text.lines().any(|found| found == line), "{line}: {text}");
+    }
+}
+
+#[test]
 fn this_machine_is_read() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::create_dir(directory.path().join("d")).unwrap();

@@ -82,6 +82,8 @@ fn every_key_that_a_corefile_comes_to_is_taken() {
     fs::write(path("Corefile"), text.replace("/zones", path("zones").to_str().unwrap())).unwrap();
     fs::write(path("resolv.conf"), "search cluster.local corp.example\n").unwrap();
     fs::create_dir(path("zones")).unwrap();
+    fs::create_dir(path("kube")).unwrap();
+    fs::write(path("kube/config"), "").unwrap();
     fs::write(path("zones/db.example.com"), "").unwrap();
     let Imported { toml, .. } =
         import::import(&Options { files: vec![path("Corefile")], ..Options::default() }).unwrap();
