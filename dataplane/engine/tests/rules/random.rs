@@ -92,6 +92,7 @@ fn rules(dice: &mut Dice) -> Rules {
         whole_names: dice.one_in(2),
         zone_case: dice.one_in(2),
         search: dice.one_in(2).then_some(search),
+        ..Rules::default()
     }
 }
 
