@@ -59,9 +59,8 @@ fn known(toml: &str) -> String {
 #[test]
 fn corefiles_are_taken_over() {
     for name in ["default", "kubeadm-2025", "k3s", "nodelocal", "stub-domains"] {
-        let ignore = if name == "k3s" { vec!["hosts".to_owned()] } else { Vec::new() };
         let Imported { toml, report, .. } =
-            import::import(&Options { files: vec![corefile(name)], ignore, ..Options::default() }).unwrap();
+            import::import(&Options { files: vec![corefile(name)], ..Options::default() }).unwrap();
         assert_eq!(problems(&known(&toml)), [], "{name}:\n{toml}");
         assert!(!report.contains("to do: "), "{name}: {report}");
         assert!(
@@ -71,7 +70,7 @@ fn corefiles_are_taken_over() {
     }
     let Imported { toml, .. } =
         import::import(&Options { files: vec![corefile("default")], ..Options::default() }).unwrap();
-    assert!(toml.contains("# default.corefile:11: ttl\nttl = 30\n"), "{toml}");
+    assert!(toml.contains("# default.corefile:10: ttl\nttl = 30\n"), "{toml}");
     assert!(toml.contains("[cluster_http]") && toml.contains("lameduck_ms = 5000"), "{toml}");
 }
 

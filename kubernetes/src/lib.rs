@@ -17,5 +17,5 @@ mod source;
 mod state;
 
 pub use api::check;
-pub use source::{ClusterSource, guest};
+pub use source::{guest, guest_with};
 pub use state::ClusterState;

@@ -46,6 +46,7 @@ impl EtcdPlaces {
             skip_domain: false,
             answers: Mode::All,
             health: false,
+            all_down: crate::health::AllDown::All,
             wildcard_names_max: 0,
             generation: Default::default(),
             local: None,

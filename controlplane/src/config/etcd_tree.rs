@@ -10,6 +10,7 @@ use toml::Spanned;
 use super::problem::Problems;
 use super::validate::number;
 use crate::etcd::{Generation, Layout, Tree};
+use crate::health::AllDown;
 use crate::model::TTL_SECONDS_MAX;
 
 /// Most names that can be made for questions with `*` and `any` of a tree: some hundred bytes of memory each.
@@ -26,6 +27,8 @@ const ANSWERS: [(&str, Mode); 5] = [
 
 /// Whose answers are given from the tree of SkyDNS.
 const GENERATIONS: [(&str, Generation); 2] = [("coredns", Generation::CoreDns), ("skydns", Generation::SkyDns)];
+/// What can be answered where all members are down.
+pub(super) const ALL_DOWN: [(&str, AllDown); 2] = [("all", AllDown::All), ("none", AllDown::None)];
 
 /// `[[etcd_tree]]`
 #[derive(Debug, Deserialize)]
@@ -45,6 +48,8 @@ pub struct EtcdTree {
     pub answers: Option<Spanned<String>>,
     /// True: addresses that are down are left out.
     pub health: Option<Spanned<bool>>,
+    /// `all` or `none`: what is answered where all of them are.
+    pub all_down: Option<Spanned<String>>,
     /// Most names that are made for questions with `*` and `any`; 0: none.
     pub wildcard_names_max: Option<Spanned<i64>>,
     /// `coredns` or `skydns`.
@@ -53,8 +58,8 @@ pub struct EtcdTree {
     pub local: Option<Spanned<String>>,
 }
 
-/// Checks the tables.
-pub(super) fn trees(specs: &[Spanned<EtcdTree>], problems: &mut Problems<'_>) -> Vec<Tree> {
+/// Checks the tables. `all_down` is what holds where a tree says nothing of it.
+pub(super) fn trees(specs: &[Spanned<EtcdTree>], all_down: AllDown, problems: &mut Problems<'_>) -> Vec<Tree> {
     let mut seen: HashMap<WireName, usize> = HashMap::new();
     let mut trees = Vec::new();
     for (index, spec) in specs.iter().enumerate() {
@@ -97,6 +102,10 @@ pub(super) fn trees(specs: &[Spanned<EtcdTree>], problems: &mut Problems<'_>) ->
             skip_domain: spec.skip_domain.as_ref().is_some_and(|skip| *skip.get_ref()),
             answers: one_of(spec.answers.as_ref(), &key("answers"), &ANSWERS, problems),
             health: spec.health.as_ref().map_or(layout == Layout::ContainerDns, |health| *health.get_ref()),
+            all_down: match &spec.all_down {
+                None => all_down,
+                given => one_of(given.as_ref(), &key("all_down"), &ALL_DOWN, problems),
+            },
             wildcard_names_max: usize::try_from(names).unwrap_or_default(),
         });
     }

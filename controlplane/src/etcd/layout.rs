@@ -9,6 +9,7 @@ use ringdns_engine::select::Mode;
 use serde::Deserialize;
 
 use super::{containerdns, kdns, skydns};
+use crate::health::AllDown;
 use crate::model::TTL_SECONDS_MAX;
 
 /// Longest key that is looked at, in bytes: a name and a generous prefix.
@@ -55,6 +56,8 @@ pub struct Tree {
     pub answers: Mode,
     /// True: addresses that are down are left out.
     pub health: bool,
+    /// What is answered where all of them are.
+    pub all_down: AllDown,
     /// SkyDNS: most names that are made for questions with `*` and `any` in them; 0: such questions have no answer.
     pub wildcard_names_max: usize,
     /// SkyDNS: whose answers are given.

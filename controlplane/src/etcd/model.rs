@@ -14,7 +14,7 @@ use super::kdns::Clients;
 use super::layout::{Data, Fault, Item, Layout, Tree, Wanted};
 use super::rrsets::assemble;
 use super::{kdns, status};
-use crate::health::{Status, Table};
+use crate::health::{Rule, Said as SaidOfMember, Status};
 use crate::model::{Change, Rrset};
 
 /// Most keys that one owner is made from. What SkyDNS answers for a name high up in its tree is everything below it: nobody
@@ -60,17 +60,15 @@ pub(super) struct Model {
     clients: BTreeMap<Arc<[u8]>, Clients>,
     /// The path of the keys that say which addresses are up; nothing where they are not read.
     status_path: Option<Vec<u8>>,
-    /// Which addresses are up.
-    health: Arc<Table>,
-    /// Addresses and the keys that have them, of trees that health is looked at for.
-    addresses: BTreeSet<(IpAddr, Arc<[u8]>)>,
+    /// What addresses without a key are taken to be.
+    unknown: Status,
     /// Owners that stand for questions with `*` and `any`, by tree; nothing where there were too many.
     wildcards: Vec<Option<usize>>,
 }
 
 impl Model {
     /// Nothing known yet.
-    pub(super) fn new(trees: Arc<[Tree]>, status_path: Option<Vec<u8>>, health: Arc<Table>) -> Self {
+    pub(super) fn new(trees: Arc<[Tree]>, status_path: Option<Vec<u8>>, unknown: Status) -> Self {
         let zones = trees.iter().enumerate().flat_map(|(place, tree)| tree.zones.iter().map(move |zone| (zone, place)));
         let mut zones: Vec<(WireName, usize)> = zones.map(|(zone, place)| (zone.clone(), place)).collect();
         zones.sort_by_key(|(zone, _)| std::cmp::Reverse(zone.label_count()));
@@ -86,8 +84,7 @@ impl Model {
             views_paths,
             clients: BTreeMap::new(),
             status_path,
-            health,
-            addresses: BTreeSet::new(),
+            unknown,
             wildcards,
         }
     }
@@ -96,7 +93,10 @@ impl Model {
     pub(super) fn zones(&self, serial: u32) -> Vec<Change> {
         let mut changes = Vec::new();
         for (tree, zone) in self.trees.iter().flat_map(|tree| tree.zones.iter().map(move |zone| (tree, zone))) {
-            changes.extend([Change::AddZone(zone.clone()), zone::soa(tree, zone, serial)]);
+            let unknown = if self.status_path.is_some() { self.unknown } else { Status::Up };
+            let rule = Rule { obeyed: tree.health, unknown, all_down: tree.all_down };
+            changes.extend([Change::AddZone(zone.clone()), Change::SetHealth { apex: zone.clone(), rule }]);
+            changes.push(zone::soa(tree, zone, serial));
             if tree.has_wildcards() {
                 changes.push(Change::SetAsterisks { apex: zone.clone(), are_labels: true });
             }
@@ -150,6 +150,11 @@ impl Model {
             self.touch(&step, &mut dirty);
             steps.push(step);
         }
+        let members: Vec<_> = steps.iter().filter_map(|step| self.member(step)).collect();
+        if !members.is_empty() {
+            // Before the records: they are served right from the first.
+            outcome.changes.push(Change::SetMembers(members));
+        }
         let clients_change = steps.iter().any(|step| !step.before.clients.is_empty() || !step.after.clients.is_empty());
         let former: Vec<(WireName, Vec<Rrset>)> = dirty
             .into_iter()
@@ -186,18 +191,12 @@ impl Model {
                 dirty.insert(owner.clone());
             }
         }
-        let Some(address) = self.status_key(&step.key) else { return };
-        let noted = step.after.status.map(|(_, status)| status);
-        if self.health.of(address) == self.health.after(noted) {
-            return;
-        }
-        let first: Arc<[u8]> = Arc::default();
-        for (_, key) in self.addresses.range((address, first)..).take_while(|(other, _)| *other == address) {
-            let Some(value) = self.keys.get(key) else { continue };
-            let items = self.read(key, value).0.items;
-            let has = |item: &Item| item.data == Data::Address(address);
-            dirty.extend(items.into_iter().filter(has).map(|item| item.owner));
-        }
+    }
+
+    /// What a key that says how an address is now says.
+    fn member(&self, step: &Step) -> Option<(IpAddr, Option<SaidOfMember>)> {
+        let address = self.status_key(&step.key)?;
+        Some((address, step.after.status.as_ref().map(|(_, said)| said.clone())))
     }
 
     /// Takes one key's new value.
@@ -205,7 +204,6 @@ impl Model {
         let Step { key, value, before, after, is_malformed } = step;
         for item in before.items {
             self.forget_target(&item);
-            self.follow(&item, &key, false);
             if let Some(keys) = self.owners.get_mut(&item.owner) {
                 keys.remove(&key);
                 if keys.is_empty() {
@@ -218,16 +216,12 @@ impl Model {
             if let Data::Service { target, .. } = &item.data {
                 *self.targets.entry(target.clone()).or_default() += 1;
             }
-            self.follow(&item, &key, true);
             if let Some(keys) = self.owners.get_mut(&item.owner) {
                 keys.insert(Arc::clone(&key));
             } else {
                 self.count_wildcard(&item.owner, true);
                 self.owners.insert(item.owner, Keys::from([Arc::clone(&key)]));
             }
-        }
-        if let Some(address) = self.status_key(&key) {
-            self.health.note(address, after.status.map(|(_, status)| status));
         }
         self.clients.remove(&key);
         if !after.clients.is_empty() {
@@ -241,20 +235,6 @@ impl Model {
         match value {
             Some(value) => drop(self.keys.insert(key, value.into())),
             None => drop(self.keys.remove(&key)),
-        }
-    }
-
-    /// Notes that a key has an address, or has it no longer.
-    fn follow(&mut self, item: &Item, key: &Arc<[u8]>, has: bool) {
-        let Data::Address(address) = item.data else { return };
-        if self.status_path.is_none() || !self.zone(&item.owner).is_some_and(|(place, _)| self.trees[place].health) {
-            return;
-        }
-        let entry = (address, Arc::clone(key));
-        if has {
-            self.addresses.insert(entry);
-        } else {
-            self.addresses.remove(&entry);
         }
     }
 
@@ -320,11 +300,7 @@ impl Model {
         let Some((place, zone)) = self.zone(owner) else { return Vec::new() };
         let tree = &self.trees[place];
         let items = self.items_of_zone(owner).unwrap_or_else(|| self.items_of_owner(owner, tree));
-        let mut rrsets = assemble(owner, zone, tree, items);
-        if tree.health && self.status_path.is_some() {
-            rrsets.iter_mut().for_each(|rrset| self.health.mark(rrset));
-        }
-        rrsets
+        assemble(owner, zone, tree, items)
     }
 
     /// What the keys of an owner say of it.
@@ -370,7 +346,7 @@ struct Said {
     /// Clients of views.
     clients: Clients,
     /// The status of an address.
-    status: Option<(IpAddr, Status)>,
+    status: Option<(IpAddr, SaidOfMember)>,
 }
 
 /// One key's new value, read.

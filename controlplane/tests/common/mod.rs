@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use ringdns_controlplane::config::{AaaaMode, Config, CookieMode};
 use ringdns_controlplane::guest::Guest;
+use ringdns_controlplane::health::{Said, Status};
 use ringdns_controlplane::sockets::SocketOptions;
 use ringdns_controlplane::{BuildInfo, ControlPlane, StartError};
 use ringdns_engine::cookie::{CookieConfig, CookieSecret};
@@ -117,6 +118,13 @@ impl Server {
     /// The control plane.
     pub fn plane(&self) -> &ControlPlane {
         self.plane.as_ref().unwrap()
+    }
+
+    /// Says of addresses how they are, as checks in this process do; nothing: that nothing is known.
+    pub fn say(&self, members: &[(&str, Option<Status>)]) {
+        let said = members.iter().map(|(address, status)| (address.parse().unwrap(), status.map(Said::new))).collect();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(self.plane().health().tell(said)).unwrap();
     }
 
     /// Ends it.

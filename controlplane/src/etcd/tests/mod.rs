@@ -12,6 +12,7 @@ use ringdns_engine::select::Mode;
 use super::client::ranges;
 use super::layout::{Generation, Layout, Tree};
 use super::model::{Model, OWNER_KEYS_MAX};
+use crate::health::{AllDown, Said, Status};
 use crate::model::{Change, Rrset};
 use crate::text::{rdata, rtype};
 
@@ -31,6 +32,7 @@ fn tree(layout: Layout, zones: &[&str]) -> Tree {
         skip_domain: false,
         answers: Mode::All,
         health: layout == Layout::ContainerDns,
+        all_down: AllDown::All,
         wildcard_names_max: 0,
         generation: Generation::CoreDns,
         local: None,
@@ -44,6 +46,8 @@ struct Tried {
     served: std::collections::BTreeMap<(String, u16, String), String>,
     /// Clients of views, as they were said last.
     clients: Vec<String>,
+    /// What was said of addresses by the last updates.
+    members: Vec<String>,
     faults: Vec<String>,
     revision: u32,
 }
@@ -65,11 +69,22 @@ fn shown(rrset: &Rrset) -> ((String, u16, String), String) {
     ((rrset.owner.to_string(), rrset.rtype, view), text)
 }
 
+/// What was said of an address: it, its status, since when, by whom and why.
+fn member(address: std::net::IpAddr, said: Option<Said>) -> String {
+    match said {
+        None => format!("{address} unknown"),
+        Some(Said { status, since, error, by }) => {
+            format!("{address} {} {} {by} {error}", status.word(), since.unwrap_or_default()).trim_end().to_owned()
+        }
+    }
+}
+
 impl Tried {
     fn new(trees: Vec<Tree>) -> Self {
         let status_path = Some(b"/containerdns/monitor/status".to_vec());
-        let model = Model::new(trees.into(), status_path, Arc::default());
-        Self { model, served: Default::default(), clients: Vec::new(), faults: Vec::new(), revision: 0 }
+        let model = Model::new(trees.into(), status_path, Status::Up);
+        let (served, clients, members, faults) = Default::default();
+        Self { model, served, clients, members, faults, revision: 0 }
     }
 
     fn containerdns() -> Self {
@@ -93,6 +108,7 @@ impl Tried {
         self.faults =
             outcome.faults.iter().map(|(key, fault)| format!("{}: {fault}", String::from_utf8_lossy(key))).collect();
         let mut count = 0;
+        self.members.clear();
         for change in outcome.changes {
             match change {
                 Change::Put { rrset, .. } if rrset.rtype == rtype::SOA => {}
@@ -108,6 +124,10 @@ impl Tried {
                 }
                 Change::SetViews(clients) => {
                     self.clients = clients.iter().map(|(network, view)| format!("{network} {view}")).collect();
+                }
+                Change::SetMembers(said) => {
+                    assert_eq!(count, 0, "what is known of members comes before their records");
+                    self.members = said.into_iter().map(|(address, said)| member(address, said)).collect();
                 }
                 other => panic!("{other:?}"),
             }
