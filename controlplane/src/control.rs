@@ -28,10 +28,11 @@ use crate::metrics::Metrics;
 use crate::ports::PortGauges;
 use crate::reload::{ReloadHook, Settings};
 use crate::sockets::{SocketOptions, Sockets, SocketsError};
-use crate::source::{self, Sink, Source};
+use crate::source;
 use crate::state::{State, ZoneFileState};
 use crate::stats::Stats;
 use crate::store::{OpenError, Store, StoreHandle, StoreSource};
+use crate::supervise::{spawn_guest, spawn_source};
 use crate::tls::TlsError;
 use crate::views::Views;
 use crate::zonefile::source::{self as zone_file, Reload, ReloadRequest, ZoneFiles};
@@ -402,45 +403,6 @@ fn publish_views(views: &[ViewConfig], publisher: &mut Publisher) -> Arc<Views> 
 fn spawn_cycle(cycle: Cycle) -> Result<JoinHandle<Publisher>, StartError> {
     let builder = std::thread::Builder::new().name("ringdns-cycle".to_owned());
     builder.spawn(move || cycle.run()).map_err(StartError::Thread)
-}
-
-/// Starts a source of this crate: see [`supervise`].
-fn spawn_source<S: Source>(
-    runtime: &Runtime,
-    state: &Arc<State>,
-    origin: u8,
-    source: S,
-    events: &mpsc::Sender<source::Event>,
-) -> AbortHandle {
-    supervise(runtime, state, origin, source.run(Sink::new(origin, events.clone())))
-}
-
-/// Starts a source of another crate: see [`supervise`].
-fn spawn_guest(
-    runtime: &Runtime,
-    state: &Arc<State>,
-    origin: u8,
-    guest: Box<dyn Guest>,
-    events: &mpsc::Sender<source::Event>,
-) -> AbortHandle {
-    supervise(runtime, state, origin, guest.run(Sink::new(origin, events.clone())))
-}
-
-/// Runs a source; one that fails is told in the log and by `/ready`, and what it said stays served.
-fn supervise<E: std::fmt::Display + Send + 'static>(
-    runtime: &Runtime,
-    state: &Arc<State>,
-    origin: u8,
-    source: impl Future<Output = Result<(), E>> + Send + 'static,
-) -> AbortHandle {
-    let state = Arc::clone(state);
-    let task = runtime.spawn(async move {
-        let Err(error) = source.await else { return };
-        let Some(source) = state.sources.get(usize::from(origin)) else { return };
-        tracing::error!(source = source.name, "the source ended: {error}; what it said before stays served");
-        source.note_failure(error.to_string());
-    });
-    task.abort_handle()
 }
 
 /// Looks at the workers at intervals, as long as anybody can ask.
