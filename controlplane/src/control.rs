@@ -41,10 +41,7 @@ use crate::zonefile::source::{self as zone_file, Reload, ReloadRequest, ZoneFile
 const RUNTIME_THREADS: usize = 2;
 
 /// How long requests that are under way may take once the end has come.
-const DRAIN_SECONDS: u64 = 5;
-
-/// The same as a duration.
-const DRAIN: Duration = Duration::from_secs(DRAIN_SECONDS);
+const DRAIN: Duration = Duration::from_secs(5);
 
 /// The sources that are always there, in order of priority: the first wins.
 const SOURCES: [&str; 2] = ["store", "zone_files"];
@@ -361,7 +358,7 @@ impl Parts {
         runtime.block_on(async {
             let drained = tokio::time::timeout(DRAIN, interfaces.stop());
             if drained.await.is_err() {
-                tracing::warn!(seconds = DRAIN_SECONDS, "requests were still under way at the end");
+                tracing::warn!(seconds = DRAIN.as_secs(), "requests were still under way at the end");
             }
             store.stop().await;
         });
