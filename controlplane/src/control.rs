@@ -16,25 +16,22 @@ use tokio::task::AbortHandle;
 
 use crate::api::{Bounds, Context, ready};
 use crate::config::{Changes, ClusterPort, Config, ConfigError, EtcdConfig, ViewConfig};
-use crate::cycle::{Cycle, RECLAIM_INTERVAL};
-use crate::etcd::reach::Served;
-use crate::etcd::source::EtcdSource;
-use crate::etcd::state::EtcdState;
+use crate::cycle::RECLAIM_INTERVAL;
 use crate::guest::Guest;
-use crate::health::owners::Owners;
-use crate::health::{Handle, Rule};
+use crate::health::Handle;
 use crate::interfaces::{Addresses, Interfaces, Listeners};
 use crate::metrics::Metrics;
 use crate::ports::PortGauges;
 use crate::reload::{ReloadHook, Settings};
 use crate::sockets::{SocketOptions, Sockets, SocketsError};
-use crate::source::{self, Sink, Source};
+use crate::source;
+use crate::spawn::{spawn_cycle, spawn_etcd, spawn_guest, spawn_look, spawn_source};
 use crate::state::{State, ZoneFileState};
 use crate::stats::Stats;
 use crate::store::{OpenError, Store, StoreHandle, StoreSource};
 use crate::tls::TlsError;
 use crate::views::Views;
-use crate::zonefile::source::{self as zone_file, Reload, ReloadRequest, ZoneFiles};
+use crate::zonefile::source::{Reload, ReloadRequest, ZoneFiles};
 
 /// Threads of the runtime. The control plane waits for files and sockets; its heavy work has threads of its own.
 const RUNTIME_THREADS: usize = 2;
@@ -53,6 +50,9 @@ pub(crate) const STORE: u8 = 0;
 
 /// The number of the zone files' source, which also tells the configuration's views.
 pub(crate) const ZONE_FILES: u8 = 1;
+
+/// The number of etcd's source, where there is one.
+pub(crate) const ETCD: u8 = 2;
 
 /// What the program was built from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -190,11 +190,7 @@ impl ControlPlane {
         show_guests(&state, &guests);
         let sockets = Sockets::start(config, sockets, &state, settings.transfers(), DRAIN)?;
         let (events, waiting) = source::queue();
-        let clients = (ZONE_FILES, zone_file::clients(&config.views));
-        let rule = Rule { all_down: config.health.all_down, ..Rule::default() };
-        let owners = Owners::new(Arc::clone(&state.members), rule);
-        let cycle = Cycle::new(publisher, (events.downgrade(), waiting), Arc::clone(&state), clients, owners);
-        let cycle = spawn_cycle(cycle)?;
+        let cycle = spawn_cycle(config, publisher, (events.downgrade(), waiting), &state)?;
         runtime.spawn(source::tick(events.downgrade(), RECLAIM_INTERVAL));
 
         let (mut store, writer) = StoreSource::new(store, Arc::clone(&state));
@@ -205,15 +201,13 @@ impl ControlPlane {
         let zone_files = ZoneFiles::new(Arc::clone(&settings), requests, Arc::clone(&state));
         spawn_source(&runtime, &state, STORE, store, &events);
         let mut tasks = vec![spawn_source(&runtime, &state, ZONE_FILES, zone_files, &events)];
-        let mut served = None;
-        if let Some(config) = read {
-            let seen = state.etcd.get_or_init(|| Arc::new(EtcdState::new(Arc::clone(&state.members))));
-            let etcd = EtcdSource::new(config, Arc::clone(seen));
-            tasks.push(spawn_source(&runtime, &state, 2, etcd, &events));
-            served = Some(Served::new(Arc::clone(seen), 2, events.downgrade()));
-        }
+        let etcd = read.map(|etcd| spawn_etcd(&runtime, &state, etcd, &events));
+        let served = etcd.map(|(task, served)| {
+            tasks.push(task);
+            served
+        });
         let guest_metrics = guests.iter().filter_map(|guest| guest.metrics()).collect();
-        let first = 2 + u8::from(read.is_some());
+        let first = ETCD + u8::from(read.is_some());
         for (origin, guest) in (first..).zip(guests) {
             tasks.push(spawn_guest(&runtime, &state, origin, guest, &events));
         }
@@ -399,61 +393,4 @@ fn publish_views(views: &[ViewConfig], publisher: &mut Publisher) -> Arc<Views> 
         publisher.publish(editor.commit());
     }
     Arc::new(Views::new(views.iter().map(|view| view.name.as_str())))
-}
-
-/// Starts the cycle's thread.
-fn spawn_cycle(cycle: Cycle) -> Result<JoinHandle<Publisher>, StartError> {
-    let builder = std::thread::Builder::new().name("ringdns-cycle".to_owned());
-    builder.spawn(move || cycle.run()).map_err(StartError::Thread)
-}
-
-/// Starts a source of this crate: see [`supervise`].
-fn spawn_source<S: Source>(
-    runtime: &Runtime,
-    state: &Arc<State>,
-    origin: u8,
-    source: S,
-    events: &mpsc::Sender<source::Event>,
-) -> AbortHandle {
-    supervise(runtime, state, origin, source.run(Sink::new(origin, events.clone())))
-}
-
-/// Starts a source of another crate: see [`supervise`].
-fn spawn_guest(
-    runtime: &Runtime,
-    state: &Arc<State>,
-    origin: u8,
-    guest: Box<dyn Guest>,
-    events: &mpsc::Sender<source::Event>,
-) -> AbortHandle {
-    supervise(runtime, state, origin, guest.run(Sink::new(origin, events.clone())))
-}
-
-/// Runs a source; one that fails is told in the log and by `/ready`, and what it said stays served.
-fn supervise<E: std::fmt::Display + Send + 'static>(
-    runtime: &Runtime,
-    state: &Arc<State>,
-    origin: u8,
-    source: impl Future<Output = Result<(), E>> + Send + 'static,
-) -> AbortHandle {
-    let state = Arc::clone(state);
-    let task = runtime.spawn(async move {
-        let Err(error) = source.await else { return };
-        let Some(source) = state.sources.get(usize::from(origin)) else { return };
-        tracing::error!(source = source.name, "the source ended: {error}; what it said before stays served");
-        source.note_failure(error.to_string());
-    });
-    task.abort_handle()
-}
-
-/// Looks at the workers at intervals, as long as anybody can ask.
-fn spawn_look(runtime: &Runtime, workers: &Arc<ready::Workers>) {
-    let workers = Arc::downgrade(workers);
-    runtime.spawn(async move {
-        while let Some(workers) = workers.upgrade() {
-            workers.look();
-            drop(workers);
-            tokio::time::sleep(ready::LOOK_INTERVAL).await;
-        }
-    });
 }

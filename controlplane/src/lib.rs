@@ -31,6 +31,7 @@ mod process;
 pub mod reload;
 pub mod sockets;
 pub mod source;
+mod spawn;
 pub mod state;
 mod stats;
 pub mod store;
