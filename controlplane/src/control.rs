@@ -16,22 +16,26 @@ use tokio::task::AbortHandle;
 
 use crate::api::{Bounds, Context, ready};
 use crate::config::{Changes, ClusterPort, Config, ConfigError, EtcdConfig, ViewConfig};
-use crate::cycle::RECLAIM_INTERVAL;
+use crate::cycle::{Cycle, RECLAIM_INTERVAL};
+use crate::etcd::reach::Served;
+use crate::etcd::source::EtcdSource;
+use crate::etcd::state::EtcdState;
 use crate::guest::Guest;
-use crate::health::Handle;
+use crate::health::owners::Owners;
+use crate::health::{Handle, Rule};
 use crate::interfaces::{Addresses, Interfaces, Listeners};
 use crate::metrics::Metrics;
 use crate::ports::PortGauges;
 use crate::reload::{ReloadHook, Settings};
 use crate::sockets::{SocketOptions, Sockets, SocketsError};
 use crate::source;
-use crate::spawn::{spawn_cycle, spawn_etcd, spawn_guest, spawn_look, spawn_source};
 use crate::state::{State, ZoneFileState};
 use crate::stats::Stats;
 use crate::store::{OpenError, Store, StoreHandle, StoreSource};
+use crate::supervise::{spawn_guest, spawn_source};
 use crate::tls::TlsError;
 use crate::views::Views;
-use crate::zonefile::source::{Reload, ReloadRequest, ZoneFiles};
+use crate::zonefile::source::{self as zone_file, Reload, ReloadRequest, ZoneFiles};
 
 /// Threads of the runtime. The control plane waits for files and sockets; its heavy work has threads of its own.
 const RUNTIME_THREADS: usize = 2;
@@ -50,9 +54,6 @@ pub(crate) const STORE: u8 = 0;
 
 /// The number of the zone files' source, which also tells the configuration's views.
 pub(crate) const ZONE_FILES: u8 = 1;
-
-/// The number of etcd's source, where there is one.
-pub(crate) const ETCD: u8 = 2;
 
 /// What the program was built from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -190,7 +191,11 @@ impl ControlPlane {
         show_guests(&state, &guests);
         let sockets = Sockets::start(config, sockets, &state, settings.transfers(), DRAIN)?;
         let (events, waiting) = source::queue();
-        let cycle = spawn_cycle(config, publisher, (events.downgrade(), waiting), &state)?;
+        let clients = (ZONE_FILES, zone_file::clients(&config.views));
+        let rule = Rule { all_down: config.health.all_down, ..Rule::default() };
+        let owners = Owners::new(Arc::clone(&state.members), rule);
+        let cycle = Cycle::new(publisher, (events.downgrade(), waiting), Arc::clone(&state), clients, owners);
+        let cycle = spawn_cycle(cycle)?;
         runtime.spawn(source::tick(events.downgrade(), RECLAIM_INTERVAL));
 
         let (mut store, writer) = StoreSource::new(store, Arc::clone(&state));
@@ -201,13 +206,15 @@ impl ControlPlane {
         let zone_files = ZoneFiles::new(Arc::clone(&settings), requests, Arc::clone(&state));
         spawn_source(&runtime, &state, STORE, store, &events);
         let mut tasks = vec![spawn_source(&runtime, &state, ZONE_FILES, zone_files, &events)];
-        let etcd = read.map(|etcd| spawn_etcd(&runtime, &state, etcd, &events));
-        let served = etcd.map(|(task, served)| {
-            tasks.push(task);
-            served
-        });
+        let mut served = None;
+        if let Some(config) = read {
+            let seen = state.etcd.get_or_init(|| Arc::new(EtcdState::new(Arc::clone(&state.members))));
+            let etcd = EtcdSource::new(config, Arc::clone(seen));
+            tasks.push(spawn_source(&runtime, &state, 2, etcd, &events));
+            served = Some(Served::new(Arc::clone(seen), 2, events.downgrade()));
+        }
         let guest_metrics = guests.iter().filter_map(|guest| guest.metrics()).collect();
-        let first = ETCD + u8::from(read.is_some());
+        let first = 2 + u8::from(read.is_some());
         for (origin, guest) in (first..).zip(guests) {
             tasks.push(spawn_guest(&runtime, &state, origin, guest, &events));
         }
@@ -393,4 +400,22 @@ fn publish_views(views: &[ViewConfig], publisher: &mut Publisher) -> Arc<Views> 
         publisher.publish(editor.commit());
     }
     Arc::new(Views::new(views.iter().map(|view| view.name.as_str())))
+}
+
+/// Starts the cycle's thread.
+fn spawn_cycle(cycle: Cycle) -> Result<JoinHandle<Publisher>, StartError> {
+    let builder = std::thread::Builder::new().name("ringdns-cycle".to_owned());
+    builder.spawn(move || cycle.run()).map_err(StartError::Thread)
+}
+
+/// Looks at the workers at intervals, as long as anybody can ask.
+fn spawn_look(runtime: &Runtime, workers: &Arc<ready::Workers>) {
+    let workers = Arc::downgrade(workers);
+    runtime.spawn(async move {
+        while let Some(workers) = workers.upgrade() {
+            workers.look();
+            drop(workers);
+            tokio::time::sleep(ready::LOOK_INTERVAL).await;
+        }
+    });
 }
