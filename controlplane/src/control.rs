@@ -183,11 +183,10 @@ impl ControlPlane {
         show_guests(&state, &guests);
         let sockets = Sockets::start(config, sockets, &state, settings.transfers(), DRAIN)?;
         let (events, waiting) = source::queue();
-        let clients = (ZONE_FILES, zone_file::clients(&config.views));
         let rule = Rule { all_down: config.health.all_down, ..Rule::default() };
-        let owners = Owners::new(Arc::clone(&state.members), rule);
-        let cycle = Cycle::new(publisher, (events.downgrade(), waiting), Arc::clone(&state), clients, owners);
-        let cycle = spawn_cycle(cycle)?;
+        let clients = (ZONE_FILES, zone_file::clients(&config.views));
+        let (owners, waiting) = (Owners::new(Arc::clone(&state.members), rule), (events.downgrade(), waiting));
+        let cycle = spawn_cycle(Cycle::new(publisher, waiting, Arc::clone(&state), clients, owners))?;
         runtime.spawn(source::tick(events.downgrade(), RECLAIM_INTERVAL));
 
         let (mut store, writer) = StoreSource::new(store, Arc::clone(&state));
@@ -206,8 +205,7 @@ impl ControlPlane {
             served = Some(Served::new(Arc::clone(seen), 2, events.downgrade()));
         }
         let guest_metrics = guests.iter().filter_map(|guest| guest.metrics()).collect();
-        let first = 2 + u8::from(read.is_some());
-        for (origin, guest) in (first..).zip(guests) {
+        for (origin, guest) in (2 + u8::from(read.is_some())..).zip(guests) {
             tasks.push(spawn_guest(&runtime, &state, origin, guest, &events));
         }
         let health = Handle::new(events.downgrade(), Arc::clone(&state), writer.clone());
