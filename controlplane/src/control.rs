@@ -15,14 +15,14 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
 use crate::api::{Bounds, Context, ready};
-use crate::config::{Changes, ClusterPort, Config, ConfigError, EtcdConfig, ViewConfig};
+use crate::config::{Changes, ClusterPort, Config, ConfigError, ViewConfig};
 use crate::cycle::{Cycle, RECLAIM_INTERVAL};
 use crate::etcd::reach::Served;
 use crate::etcd::source::EtcdSource;
 use crate::etcd::state::EtcdState;
 use crate::guest::Guest;
+use crate::health::Handle;
 use crate::health::owners::Owners;
-use crate::health::{Handle, Rule};
 use crate::interfaces::{Addresses, Interfaces, Listeners};
 use crate::metrics::Metrics;
 use crate::ports::PortGauges;
@@ -172,8 +172,7 @@ impl ControlPlane {
     ) -> Result<Self, StartError> {
         let store = if config.store.in_memory { Store::in_memory()? } else { Store::open(&config.store.path)? };
         store.attach(config.store.etcd.as_ref())?;
-        let is_read = |etcd: &&EtcdConfig| !etcd.trees.is_empty() || etcd.status_path.is_some();
-        let read = config.etcd.as_ref().filter(is_read);
+        let read = config.etcd.as_ref().filter(|etcd| etcd.is_read());
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(RUNTIME_THREADS)
             .thread_name("ringdns-control")
@@ -192,10 +191,9 @@ impl ControlPlane {
         let sockets = Sockets::start(config, sockets, &state, settings.transfers(), DRAIN)?;
         let (events, waiting) = source::queue();
         let clients = (ZONE_FILES, zone_file::clients(&config.views));
-        let rule = Rule { all_down: config.health.all_down, ..Rule::default() };
-        let owners = Owners::new(Arc::clone(&state.members), rule);
-        let cycle = Cycle::new(publisher, (events.downgrade(), waiting), Arc::clone(&state), clients, owners);
-        let cycle = spawn_cycle(cycle)?;
+        let owners = Owners::new(Arc::clone(&state.members), config.health.rule());
+        let queue = (events.downgrade(), waiting);
+        let cycle = spawn_cycle(Cycle::new(publisher, queue, Arc::clone(&state), clients, owners))?;
         runtime.spawn(source::tick(events.downgrade(), RECLAIM_INTERVAL));
 
         let (mut store, writer) = StoreSource::new(store, Arc::clone(&state));

@@ -76,6 +76,13 @@ pub struct EtcdConfig {
     pub status_unknown: Status,
 }
 
+impl EtcdConfig {
+    /// True where the source of etcd has anything to read: records, or how addresses are.
+    pub(crate) fn is_read(&self) -> bool {
+        !self.trees.is_empty() || self.status_path.is_some()
+    }
+}
+
 /// How connections to etcd are protected. The files are read for each connection, so that they can be renewed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EtcdTls {

@@ -20,7 +20,7 @@ use super::etcd_tree::{ALL_DOWN, one_of};
 use super::problem::Problems;
 use super::validate::number;
 
-use crate::health::AllDown;
+use crate::health::{AllDown, Rule};
 
 pub use alert::AlertConfig;
 pub use probe::{ProbeConfig, ProbeKind};
@@ -159,6 +159,11 @@ pub struct SchedulerConfig {
 }
 
 impl HealthConfig {
+    /// What the health of members means to records of which nothing else is said.
+    pub(crate) fn rule(&self) -> Rule {
+        Rule { all_down: self.all_down, ..Rule::default() }
+    }
+
     /// Notes what differs in a newer one: the roles are started anew for it.
     pub(super) fn compare(&self, new: &Self, changes: &mut Changes) {
         changes.restart("health", &(&self.keys, self.all_down), &(&new.keys, new.all_down));
