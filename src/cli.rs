@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
-use ringdns_controlplane::config::ConfigSource;
+use ringdns_controlplane::config::{ConfigSource, RoleConfig};
 use ringdns_controlplane::{BuildInfo, CheckError, check_config, zonefile};
 use ringdns_ctl::apicmd::{self, Program};
 use ringdns_ctl::commands::{self, Ctl, Host};
@@ -209,6 +209,15 @@ fn build_info() -> BuildInfo {
 fn check(path: &Path) -> Result<String, String> {
     if let Some(report) = kubesync::check(path)? {
         return Ok(report);
+    }
+    if let Some(role) = RoleConfig::load_alone(path) {
+        let RoleConfig { etcd, health, .. } = role.map_err(|error| error.to_string())?;
+        let (path, members) = (path.display(), etcd.endpoints.len());
+        let (scanner, scheduler) = (&health.scanner.name, &health.scheduler.name);
+        return Ok(format!(
+            "{path}: right for `ringdns scanner` ({scanner}) and `ringdns scheduler` ({scheduler}); members of etcd: {members}; \
+             without [[port]] it is none for `ringdns run`"
+        ));
     }
     let checked = check_config(path).map_err(|error: CheckError| error.to_string())?;
     preflight::devices(&checked.config).map_err(|error| error.to_string())?;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
+use ringdns_controlplane::ControlPlane;
 use ringdns_controlplane::config::{Config, ConfigError, LogConfig, RoleConfig};
 use ringdns_controlplane::logging::{self, LogError};
 use ringdns_health::scanner::{self, Scanner};
@@ -43,10 +44,16 @@ impl fmt::Display for RoleError {
     }
 }
 
-/// The scanner of a server, where it has one.
-pub fn beside(config: &Config) -> Result<Option<Scanner>, scanner::StartError> {
-    let etcd = config.etcd.clone().filter(|_| config.health.scanner.enabled);
-    etcd.map(|etcd| Scanner::start(etcd, &config.health)).transpose()
+/// The scanner of a server, where it has one: an agent among others where there is etcd, else for this server alone.
+pub fn beside(config: &Config, server: &ControlPlane) -> Result<Option<Scanner>, scanner::StartError> {
+    if !config.health.scanner.enabled {
+        return Ok(None);
+    }
+    let scanner = match config.etcd.clone() {
+        Some(etcd) => Scanner::start(etcd, &config.health),
+        None => Scanner::start_alone(server.health(), &config.health),
+    };
+    scanner.map(Some)
 }
 
 /// Checks targets until SIGTERM or SIGINT.

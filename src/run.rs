@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use ringdns_controlplane::config::{Config, ConfigError, ConfigSource, ConfigWatch, CookieMode};
+use ringdns_controlplane::config::{Config, ConfigError, ConfigSource, ConfigWatch, CookieMode, Stale};
 use ringdns_controlplane::logging::{self, LogError};
 use ringdns_controlplane::reload::{Outcome, Reply};
 use ringdns_controlplane::{BuildInfo, ControlPlane, StartError as ControlError};
@@ -130,7 +130,7 @@ pub fn run(source: &ConfigSource, build: BuildInfo) -> Result<(), RunError> {
     let control = ControlPlane::start(&config, answering.sockets(&config), counters, publisher, build, guests)?;
     warn_without_tcp(&config, &control);
     let kernel_path = interfaces.start()?;
-    let scanner = health::beside(&config)?;
+    let scanner = health::beside(&config, &control)?;
     hold::until_answering(&config, &control, &sender, &events);
     let workers = match Workers::start(workers) {
         Ok(workers) => workers,
@@ -235,7 +235,9 @@ impl Running<'_> {
             let left = end.map_or(LOOK_INTERVAL, |end: Instant| end.saturating_duration_since(Instant::now()));
             match events.recv_timeout(left.min(LOOK_INTERVAL)) {
                 // What comes of it is logged when it is there: a large zone takes seconds. CoreDNS takes SIGUSR1 for it.
-                Ok(Event::Signal(SIGHUP | SIGUSR1)) => self.reload_and_notify(notifier),
+                Ok(Event::Signal(SIGHUP | SIGUSR1)) => {
+                    self.reload_and_notify(notifier);
+                }
                 // Whoever asked may have gone.
                 Ok(Event::Reload(reply)) => drop(reply.send(self.reload())),
                 Ok(Event::Signal(_)) if end.is_none() && !self.config.shutdown.lameduck.is_zero() => {
@@ -249,10 +251,7 @@ impl Running<'_> {
                 break;
             }
             watch.look_at_kube_dns(self.config.kube_dns_directory.as_deref(), now);
-            if watch.has_changed(self.config, now) {
-                tracing::info!("what the Corefile is made from has changed");
-                self.reload_and_notify(notifier);
-            }
+            self.renew(watch.look(self.config, now), notifier);
             ports.look();
             interfaces.look();
             interfaces.show(&ports.gauges());
@@ -277,10 +276,29 @@ impl Running<'_> {
         Instant::now() + lameduck
     }
 
-    /// Reads the configuration again, and has the service manager know.
-    fn reload_and_notify(&mut self, notifier: &mut Notifier) {
+    /// Reads the configuration again, and has the service manager know. True where it was taken.
+    fn reload_and_notify(&mut self, notifier: &mut Notifier) -> bool {
         notifier.reloading();
-        notifier.expect(self.reload().ok().map(|(_, zone_files)| zone_files.into()));
+        let taken = self.reload().ok();
+        let is_taken = taken.is_some();
+        notifier.expect(taken.map(|(_, zone_files)| zone_files.into()));
+        is_taken
+    }
+
+    /// Reads again what was found to have changed.
+    fn renew(&mut self, stale: Stale, notifier: &mut Notifier) {
+        let is_done = match stale {
+            Stale::Nothing => true,
+            Stale::ZoneFiles => false,
+            Stale::Corefile => {
+                tracing::info!("what the Corefile is made from has changed");
+                self.reload_and_notify(notifier)
+            }
+        };
+        if !is_done {
+            // What comes of it is logged when it is there.
+            drop(self.control.request_reload());
+        }
     }
 
     /// Reads the configuration again.

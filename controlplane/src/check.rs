@@ -37,7 +37,7 @@ pub fn check_config(path: &Path) -> Result<Checked, CheckError> {
     let mut zone_records = Vec::new();
     let mut failed = Vec::new();
     for file in &config.zone_files {
-        match zonefile::load(&file.zone, &file.path) {
+        match zonefile::load_configured(file) {
             Ok(zone) => {
                 warnings.extend(zone.warnings.first.iter().map(ToString::to_string));
                 zone_records.push((zone.apex.to_string(), zone.records));

@@ -111,8 +111,7 @@ impl Listeners {
         if let Some((bound, config)) = self.containerdns.zip(config.containerdns_api.clone()) {
             let remote = config.etcd.clone().zip(etcd);
             let remote = remote.map(|(places, (etcd, served))| Remote::new(etcd, places, served));
-            let (store, settings) = (context.store.clone(), Arc::clone(&context.settings));
-            let service = containerdns::Service::new(config, store, remote, settings);
+            let service = containerdns::Service::new(config, remote, context);
             interfaces.spawn(runtime, bound, "record interface of ContainerDNS", |listener, stopped| {
                 service.serve(listener, stopped)
             });

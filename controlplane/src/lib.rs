@@ -34,6 +34,7 @@ pub mod source;
 pub mod state;
 mod stats;
 pub mod store;
+mod supervise;
 pub mod text;
 mod tls;
 pub mod views;

@@ -143,6 +143,7 @@ impl Collector for Reader {
         self.snapshot(&mut encoder)?;
         self.publications(&mut encoder)?;
         self.sources(&mut encoder)?;
+        self.state.members.encode(&mut encoder)?;
         if let Some(etcd) = self.state.etcd.get() {
             etcd.encode(&mut encoder)?;
         }

@@ -15,6 +15,7 @@ use crate::config::ZoneFileConfig;
 use crate::etcd::state::EtcdState;
 use crate::feed::Feed;
 use crate::guest::Shown;
+use crate::health::Table;
 use crate::ports::PortGauges;
 use crate::store::ReplicaState;
 use crate::views::Views;
@@ -145,6 +146,8 @@ pub struct State {
     pub sources: Vec<SourceState>,
     /// The ports; written once.
     ports: OnceLock<Vec<Arc<PortGauges>>>,
+    /// Which addresses are up.
+    pub(crate) members: Arc<Table>,
     /// The etcd source, where there is one.
     pub(crate) etcd: OnceLock<Arc<EtcdState>>,
     /// For which sources answers are held back, and until when.
@@ -187,6 +190,7 @@ impl State {
             served: RwLock::new(Served { snapshot, zones: Arc::default() }),
             sources: sources.iter().map(|name| SourceState::new(name)).collect(),
             ports: OnceLock::new(),
+            members: Arc::default(),
             etcd: OnceLock::new(),
             guests: OnceLock::new(),
             held: OnceLock::new(),

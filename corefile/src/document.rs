@@ -62,6 +62,7 @@ fn quoted(text: &str) -> String {
         match character {
             '"' => quoted.push_str("\\\""),
             '\\' => quoted.push_str("\\\\"),
+            '\n' => quoted.push_str("\\n"),
             c if c.is_control() => {
                 let _ = write!(quoted, "\\u{:04X}", u32::from(c));
             }
@@ -202,7 +203,7 @@ mod tests {
 
     #[test]
     fn values_are_quoted_and_lines_know_their_places() {
-        assert_eq!(Value::text("a\"b\\c\nd").show(), "\"a\\\"b\\\\c\\u000Ad\"");
+        assert_eq!(Value::text("a\"b\\c\nd").show(), "\"a\\\"b\\\\c\\nd\"");
         let place = |line| Place { file: "Corefile".into(), line };
         let mut document = Document::default();
         assert_eq!(document.set("[dns]", "nsid", Value::text("a"), &place(3)), Ok(()));

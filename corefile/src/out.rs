@@ -1,5 +1,6 @@
 //! Where plugins put what they come to.
 
+use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
@@ -48,13 +49,15 @@ pub(crate) struct Out<'a> {
     pub(crate) plugin: String,
     /// The options of the cluster that was read, and where.
     pub(crate) cluster: Option<(Vec<String>, Place)>,
+    /// Names that are zones of their own.
+    pub(crate) hosted: HashSet<String>,
 }
 
 impl<'a> Out<'a> {
     /// Nothing yet.
     pub(crate) fn new(world: &'a dyn World, files: &'a Files, options: &'a Options) -> Self {
         let (made, faults) = (Translation::default(), Vec::new());
-        Self { world, files, options, made, faults, plugin: String::new(), cluster: None }
+        Self { world, files, options, made, faults, plugin: String::new(), cluster: None, hosted: HashSet::new() }
     }
 
     /// Where a word stands.

@@ -30,6 +30,7 @@ impl Made {
             ("/etc/coredns/Corefile", corefile),
             ("/etc/coredns/resolv.conf", "search svc.cluster.local cluster.local corp.example\nnameserver 192.0.2.1\n"),
             ("/etc/resolv.conf", "nameserver 192.0.2.1\nsearch host.example.\n"),
+            ("/etc/coredns/NodeHosts", "10.0.0.5 node-1 node-1.example # the first\nfd00::5 node-1\nnonsense\n"),
             ("/etc/coredns/custom/a.server", "stub.example {\n  forward . 192.0.2.7\n}\n"),
             ("/etc/coredns/custom/b.override", "bufsize 1400\n"),
             ("/etc/coredns/custom/c.txt", "}"),
@@ -116,7 +117,7 @@ fn shown(translation: &Translation) -> String {
 const SAMPLES: [(&str, &[&str]); 6] = [
     ("default", &[]),
     ("kubeadm-2025", &[]),
-    ("k3s", &["hosts"]),
+    ("k3s", &[]),
     ("nodelocal", &[]),
     ("stub-domains", &[]),
     ("everything", &[]),
@@ -246,6 +247,26 @@ fn variables_imports_and_blocks_without_braces_are_read() {
         translated("(x) {\n bind {$DOMAIN}lo\n}\n. {\n import custom/?.override\n}\n", &Options::default()).unwrap();
     assert!(shown(&made).contains("udp_answer_bytes_max = 1400"));
     assert_eq!(made.files, [Path::new("/etc/coredns/Corefile"), Path::new("/etc/coredns/custom/b.override")]);
+}
+
+#[test]
+fn names_of_hosts_files_are_zones_of_their_own() {
+    let corefile = "example.org {\n hosts {\n  192.0.2.1 a.example.org b.example.com *.x\n  ttl 9\n  no_reverse\n  fallthrough\n }\n local\n}\n";
+    let made = translated(corefile, &Options::default()).unwrap();
+    let text = shown(&made);
+    let zones: Vec<&str> = text.lines().filter(|line| line.starts_with("zone = ")).collect();
+    let localhost = [&format!("1.{}ip6.arpa.", "0.".repeat(31)), "1.0.0.127.in-addr.arpa.", "localhost."];
+    let expected: Vec<String> =
+        ["a.example.org."].iter().chain(&localhost).map(|zone| format!("zone = \"{zone}\"")).collect();
+    assert_eq!(zones, expected, "{text}");
+    assert!(
+        text.contains("text = \"$TTL 9\\n@ SOA @ hostmaster 1 7200 1800 86400 30\\n@ NS @\\n@ A 192.0.2.1\\n\""),
+        "{text}"
+    );
+    assert!(text.contains("@ A 127.0.0.1\\n@ AAAA ::1\\n") && text.contains("@ PTR localhost."), "{text}");
+    assert!(text.contains("/etc/hosts cannot be read"), "{text}");
+    let many: String = (0..2001).map(|number| format!("  192.0.2.1 n{number}\n")).collect();
+    assert!(faults(&format!(". {{\n hosts {{\n{many} }}\n}}\n"))[0].contains("2002 names and addresses"));
 }
 
 #[test]

@@ -59,9 +59,8 @@ fn known(toml: &str) -> String {
 #[test]
 fn corefiles_are_taken_over() {
     for name in ["default", "kubeadm-2025", "k3s", "nodelocal", "stub-domains"] {
-        let ignore = if name == "k3s" { vec!["hosts".to_owned()] } else { Vec::new() };
         let Imported { toml, report, .. } =
-            import::import(&Options { files: vec![corefile(name)], ignore, ..Options::default() }).unwrap();
+            import::import(&Options { files: vec![corefile(name)], ..Options::default() }).unwrap();
         assert_eq!(problems(&known(&toml)), [], "{name}:\n{toml}");
         assert!(!report.contains("to do: "), "{name}: {report}");
         assert!(
@@ -71,7 +70,7 @@ fn corefiles_are_taken_over() {
     }
     let Imported { toml, .. } =
         import::import(&Options { files: vec![corefile("default")], ..Options::default() }).unwrap();
-    assert!(toml.contains("# default.corefile:11: ttl\nttl = 30\n"), "{toml}");
+    assert!(toml.contains("# default.corefile:10: ttl\nttl = 30\n"), "{toml}");
     assert!(toml.contains("[cluster_http]") && toml.contains("lameduck_ms = 5000"), "{toml}");
 }
 
@@ -303,7 +302,7 @@ fn skydns_itself_is_taken_over() {
     let Imported { toml, .. } = imported(&["own/skydns.json"]);
     for expected in [
         "addresses = [\"10.0.0.2\"]\n",
-        "layout = \"skydns\"\n# skydns.json:3: domain\nzones = [\"cluster.local.\"]\n",
+        "layout = \"skydns\"\n# skydns.json:3: domain\nzones = [\"cluster.local.\"]\ngeneration = \"skydns\"\n",
         "ttl_seconds = 600\n",
         "# questions with the labels \"*\" and \"any\" are answered once",
         "nameservers = 8.8.8.8:53,8.8.4.4:53: no counterpart",

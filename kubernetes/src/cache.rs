@@ -64,7 +64,11 @@ impl Cache {
                 return Vec::new();
             }
         };
-        tracing::info!(path = shown, objects = objects.len(), "the cluster as it was last is served until it is listed");
+        tracing::info!(
+            path = shown,
+            objects = objects.len(),
+            "the cluster as it was last is served until it is listed"
+        );
         self.is_loaded = true;
         self.unlisted = objects.iter().map(identity).collect();
         state.from_cache.store(true, Ordering::Relaxed);

@@ -121,9 +121,13 @@ mod tests {
     fn own_addresses_are_those_that_clients_ask() {
         let cluster = "[kubernetes]\nzones = [\"a\"]\n";
         let addresses = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<IpAddr>>();
-        let sockets = format!("{cluster}[sockets]\nlisten = [\"192.0.2.9:53\", \"127.0.0.1:53\", \"192.0.2.53:5353\"]\n");
+        let sockets =
+            format!("{cluster}[sockets]\nlisten = [\"192.0.2.9:53\", \"127.0.0.1:53\", \"192.0.2.53:5353\"]\n");
         assert_eq!(own("192.0.2.53", &sockets), addresses(&["192.0.2.53", "192.0.2.9"]));
-        assert_eq!(own("192.0.2.53", &format!("{cluster}own_addresses = [\"10.0.0.10\"]\n")), addresses(&["10.0.0.10"]));
+        assert_eq!(
+            own("192.0.2.53", &format!("{cluster}own_addresses = [\"10.0.0.10\"]\n")),
+            addresses(&["10.0.0.10"])
+        );
         let machine = own("127.0.0.53", cluster);
         assert!(machine.iter().all(|address| !address.is_loopback()), "{machine:?}");
         assert_eq!(machine, outer(of_machine().into_iter()));

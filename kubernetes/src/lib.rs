@@ -18,5 +18,5 @@ mod state;
 pub mod sync;
 
 pub use api::check;
-pub use source::{ClusterSource, guest};
+pub use source::{guest, guest_with};
 pub use state::ClusterState;

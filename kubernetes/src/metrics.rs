@@ -50,13 +50,15 @@ impl Reader {
 
     /// Gauges by kind.
     fn kinds(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
-        let objects = self.each().map(|(labels, kind)| (labels, self.0.scopes_of(kind).map(ScopeState::objects).sum::<u64>() as f64));
+        let objects = self
+            .each()
+            .map(|(labels, kind)| (labels, self.0.scopes_of(kind).map(ScopeState::objects).sum::<u64>() as f64));
         gauge(encoder, "ringdns_kubernetes_objects", "Objects of the cluster that are known.", objects)?;
         let bytes = self.each().map(|(labels, kind)| (labels, self.0.bytes(kind) as f64));
         gauge(encoder, "ringdns_kubernetes_bytes", "Bytes that they take.", bytes)?;
-        let versions = self.each().filter_map(|(labels, kind)| {
-            Some((labels, self.0.scopes_of(kind).map(ScopeState::version).max()? as f64))
-        });
+        let versions = self
+            .each()
+            .filter_map(|(labels, kind)| Some((labels, self.0.scopes_of(kind).map(ScopeState::version).max()? as f64)));
         gauge(encoder, "ringdns_kubernetes_resource_version", "Version of the cluster that is served.", versions)?;
         let ages = self.each().filter_map(|(labels, kind)| Some((labels, self.0.age_seconds(kind)?)));
         let help = "Seconds since an event or a bookmark came, or a listing.";
@@ -67,12 +69,24 @@ impl Reader {
     fn counts(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
         let lists = self.each().map(|(labels, kind)| (labels, self.0.scopes_of(kind).map(ScopeState::lists).sum()));
         counter(encoder, "ringdns_kubernetes_lists", "Listings of all objects that were begun.", lists)?;
-        let faults = self.0.faults().into_iter().map(|((kind, reason), count)| {
-            (vec![("kind", kind.to_owned()), ("reason", reason.to_owned())], count)
-        });
-        counter(encoder, "ringdns_kubernetes_errors", "Failures between the API server and this one, by reason.", faults)?;
+        let faults = self
+            .0
+            .faults()
+            .into_iter()
+            .map(|((kind, reason), count)| (vec![("kind", kind.to_owned()), ("reason", reason.to_owned())], count));
+        counter(
+            encoder,
+            "ringdns_kubernetes_errors",
+            "Failures between the API server and this one, by reason.",
+            faults,
+        )?;
         let writes = self.0.cache_writes.load(Ordering::Relaxed);
-        counter(encoder, "ringdns_kubernetes_cache_writes", "Times that the copy on disk was written.", [(Labels::new(), writes)])
+        counter(
+            encoder,
+            "ringdns_kubernetes_cache_writes",
+            "Times that the copy on disk was written.",
+            [(Labels::new(), writes)],
+        )
     }
 
     /// Requests, as client-go counts them.

@@ -40,14 +40,19 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The cluster of a configuration as a source; nothing where there is none.
 pub fn guest(config: &Config) -> Option<Box<dyn Guest>> {
+    guest_with(config, Tempo::default())
+}
+
+/// [`guest`] at another pace, for tests.
+pub fn guest_with(config: &Config, tempo: Tempo) -> Option<Box<dyn Guest>> {
     let cluster = config.kubernetes.as_ref()?;
-    let own = own_addresses(config, cluster);
-    Some(Box::new(ClusterSource::new(cluster, Records::new(options(cluster, own)), Tempo::default())))
+    let records = Records::new(options(cluster, own_addresses(config, cluster)));
+    Some(Box::new(ClusterSource::new(cluster, records, tempo)))
 }
 
 /// A cluster as a source.
 #[derive(Debug)]
-pub struct ClusterSource {
+struct ClusterSource {
     /// How the API server is reached.
     access: KubernetesAccess,
     /// What is followed.
@@ -74,7 +79,7 @@ pub struct ClusterSource {
 
 impl ClusterSource {
     /// A source that has not said anything.
-    pub fn new(config: &KubernetesConfig, records: Records, tempo: Tempo) -> Self {
+    fn new(config: &KubernetesConfig, records: Records, tempo: Tempo) -> Self {
         let plan = Plan::new(config);
         let state = Arc::new(ClusterState::new(&plan));
         Self {

@@ -82,7 +82,8 @@ impl ClusterState {
             error: Mutex::default(),
         };
         // As CoreDNS has them: from a millisecond on, each twice the one before.
-        let programming = || Histogram::new(&std::array::from_fn::<_, 20, _>(|power| 0.001 * 2_f64.powi(power_of(power))));
+        let programming =
+            || Histogram::new(&std::array::from_fn::<_, 20, _>(|power| 0.001 * 2_f64.powi(power_of(power))));
         Self {
             scopes: plan.scopes.iter().map(|found| scope(found.what.kind())).collect(),
             kept: Mutex::default(),
@@ -143,7 +144,8 @@ impl ClusterState {
         *self.faults.lock().unwrap_or_else(PoisonError::into_inner).entry((kind, reason)).or_default() += 1;
         let remedy = fault.remedy(resource);
         let text = format!("{resource}: {fault}{remedy}");
-        let is_news = scope.error.lock().unwrap_or_else(PoisonError::into_inner).replace(text.clone()).as_ref() != Some(&text);
+        let is_news =
+            scope.error.lock().unwrap_or_else(PoisonError::into_inner).replace(text.clone()).as_ref() != Some(&text);
         // The same thing is said once, however often it is tried: the metrics count.
         if is_news {
             tracing::warn!(reason, "{text}");

@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stdout, reason = "tests report to people")]
 
+mod corefile;
 mod devices;
 mod doctor;
 mod health;

@@ -159,7 +159,7 @@ fn overlay(
     base: &Path,
     problems: &mut Problems<'_>,
 ) -> Result<Option<Overlay>, ConfigError> {
-    let ignore = source.ignore.iter().chain(spec.ignore.iter().flat_map(|ignore| ignore.get_ref()));
+    let ignore = source.ignore.iter().chain(spec.ignore.iter().flat_map(Spanned::get_ref));
     let ignore: Vec<String> = ignore.cloned().collect();
     let ignore_unsupported = spec.ignore_unsupported.unwrap_or(false);
     let own = spec.path.as_ref().map(|path| base.join(path.get_ref()));

@@ -12,7 +12,7 @@ use super::problem::Problems;
 use super::secret;
 use super::validate::number;
 use crate::etcd::Tree;
-use crate::health::Status;
+use crate::health::{AllDown, Status};
 
 /// Where the copy on disk lies unless the file says otherwise.
 const CACHE_FILE: &str = "/var/lib/ringdns/etcd.cache";
@@ -112,6 +112,7 @@ pub(super) fn etcd(
     spec: &Etcd,
     trees: &[Spanned<EtcdTree>],
     is_stored: bool,
+    all_down: AllDown,
     base: &Path,
     problems: &mut Problems<'_>,
 ) -> Option<EtcdConfig> {
@@ -127,11 +128,12 @@ pub(super) fn etcd(
         }
         return None;
     };
-    if trees.is_empty() && !is_stored {
-        let remedy = "add a table [[etcd_tree]] with layout and zones";
+    let has_states = spec.status_path.as_ref().is_some_and(|path| !path.get_ref().is_empty());
+    if trees.is_empty() && !is_stored && !has_states {
+        let remedy = "add a table [[etcd_tree]] with layout and zones, or status_path";
         problems.add(Some(list.span()), "etcd.endpoints", "nothing says what is to be read", remedy);
     }
-    let trees = tree::trees(trees, problems);
+    let trees = tree::trees(trees, all_down, problems);
     let status_path = status_path(spec.status_path.as_ref(), &trees, problems);
     let config = connection(spec, base, problems)?;
     Some(EtcdConfig { status_path, trees, ..config })
@@ -284,7 +286,10 @@ mod tests {
             skip_domain: false,
             answers: Mode::All,
             health: false,
+            all_down: AllDown::All,
             wildcard_names_max: 0,
+            generation: Default::default(),
+            local: None,
         };
         assert_eq!(etcd.trees, [tree]);
         assert_eq!((etcd.status_path, etcd.status_unknown), (None, Status::Up));

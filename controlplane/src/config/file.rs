@@ -259,7 +259,9 @@ pub struct ZoneFile {
     /// The zone's name.
     pub zone: Spanned<String>,
     /// The zone file.
-    pub path: Spanned<PathBuf>,
+    pub path: Option<Spanned<PathBuf>>,
+    /// Its text, in place of a file.
+    pub text: Option<Spanned<String>>,
 }
 
 /// `[[view]]`

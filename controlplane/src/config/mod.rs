@@ -36,6 +36,7 @@ mod tests;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ringdns_engine::cookie::CookieSecret;
 use ringdns_engine::name::WireName;
@@ -62,7 +63,7 @@ pub use sockets::SocketsConfig;
 pub use stats::{ContainerdnsStatsConfig, StatsConfig};
 pub use store::StoreEtcdConfig;
 pub use transfer::TransferConfig;
-pub use watch::ConfigWatch;
+pub use watch::{ConfigWatch, Stale};
 
 /// Everything that an operator decides, checked.
 #[derive(Clone, Debug)]
@@ -250,8 +251,10 @@ pub struct StoreConfig {
 pub struct ZoneFileConfig {
     /// The zone's name.
     pub zone: WireName,
-    /// The zone file.
+    /// The zone file; that of the configuration where the zone's text stands in it.
     pub path: PathBuf,
+    /// The zone's text; none: it is read from the file.
+    pub text: Option<Arc<str>>,
 }
 
 /// A view and its clients.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ringdns_engine::name::WireName;
 use toml::Spanned;
@@ -92,9 +93,9 @@ pub(super) fn add_spec_error(problems: &mut Problems<'_>, error: &SpecError) {
 /// Checks table by table.
 fn checked(path: &Path, base: &Path, spec: file::V1, problems: &mut Problems<'_>) -> Config {
     let is_stored = store::is_in_etcd(&spec.store);
-    let etcd = etcd(&spec.etcd, &spec.etcd_tree, is_stored, base, problems);
     let health = health(&Tables::of(&spec), base, problems);
-    check_enabled(&spec.scanner, spec.etcd.endpoints.is_some(), problems);
+    let etcd = etcd(&spec.etcd, &spec.etcd_tree, is_stored, health.all_down, base, problems);
+    check_enabled(&spec, problems);
     let cluster_http = cluster_http(&spec.cluster_http, problems);
     Config {
         path: path.to_path_buf(),
@@ -108,7 +109,7 @@ fn checked(path: &Path, base: &Path, spec: file::V1, problems: &mut Problems<'_>
         eal: eal(&spec.eal, problems),
         ports: ports(&spec.port, &spec.sockets, problems),
         store: store::store(spec.store, etcd.is_some(), base, problems),
-        zone_files: zone_files(&spec.zone_file, base, problems),
+        zone_files: zone_files(&spec.zone_file, path, problems),
         containerdns_api: containerdns_api(&spec.containerdns_api, etcd.as_ref(), base, problems),
         kubesync: kubesync(spec.kubesync.as_ref(), &health.keys.status_path, etcd.is_some(), problems),
         etcd,
@@ -157,17 +158,15 @@ fn eal(spec: &file::Eal, problems: &mut Problems<'_>) -> EalConfig {
 }
 
 /// `[[zone_file]]`
-fn zone_files(specs: &[Spanned<file::ZoneFile>], base: &Path, problems: &mut Problems<'_>) -> Vec<ZoneFileConfig> {
+fn zone_files(specs: &[Spanned<file::ZoneFile>], file: &Path, problems: &mut Problems<'_>) -> Vec<ZoneFileConfig> {
+    let base = file.parent().unwrap_or(Path::new(""));
     let mut zones: Vec<ZoneFileConfig> = Vec::new();
     let mut seen: HashMap<WireName, usize> = HashMap::new();
     for (index, spec) in specs.iter().enumerate() {
         let key = format!("zone_file[{index}].zone");
         let spec = spec.get_ref();
         let span: Option<Range<usize>> = Some(spec.zone.span());
-        if spec.path.get_ref().as_os_str().is_empty() {
-            let key = format!("zone_file[{index}].path");
-            problems.add(Some(spec.path.span()), key, "the path is empty", "name the zone file");
-        }
+        let (path, text) = content(index, spec, file, problems);
         match spec.zone.get_ref().parse::<WireName>() {
             Err(error) => {
                 let message = format!("\"{}\" is no domain name: {error}", spec.zone.get_ref());
@@ -178,11 +177,38 @@ fn zone_files(specs: &[Spanned<file::ZoneFile>], base: &Path, problems: &mut Pro
                     let message = format!("zone {zone} is already that of zone_file[{before}]");
                     problems.add(span, key, message, "keep one of the two, or join them by $INCLUDE");
                 }
-                zones.push(ZoneFileConfig { zone: zone.to_lowercase(), path: base.join(spec.path.get_ref()) });
+                zones.push(ZoneFileConfig { zone: zone.to_lowercase(), path: base.join(path), text });
             }
         }
     }
     zones
+}
+
+/// Where the content of a zone is: a file, or text of the configuration's own file.
+fn content(
+    index: usize,
+    spec: &file::ZoneFile,
+    file: &Path,
+    problems: &mut Problems<'_>,
+) -> (PathBuf, Option<Arc<str>>) {
+    let key = |name: &str| format!("zone_file[{index}].{name}");
+    match (&spec.path, &spec.text) {
+        (Some(path), None) if path.get_ref().as_os_str().is_empty() => {
+            problems.add(Some(path.span()), key("path"), "the path is empty", "name the zone file");
+        }
+        (Some(path), None) => return (path.get_ref().clone(), None),
+        (None, Some(text)) => {
+            let name = file.file_name().map(PathBuf::from).unwrap_or_default();
+            return (name, Some(text.get_ref().as_str().into()));
+        }
+        (Some(_), Some(text)) => {
+            problems.add(Some(text.span()), key("text"), "path and text are both given", "keep one of the two");
+        }
+        (None, None) => {
+            problems.add(Some(spec.zone.span()), key("path"), "nothing says what is in the zone", "name its file");
+        }
+    }
+    (PathBuf::new(), None)
 }
 
 /// `[admin]`

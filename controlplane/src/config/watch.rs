@@ -16,6 +16,17 @@ const COREFILE_INTERVAL: Duration = Duration::from_secs(1);
 /// How often the ConfigMap of kube-dns is looked at: as often as kube-dns does.
 const KUBE_DNS_INTERVAL: Duration = Duration::from_secs(10);
 
+/// What is to be read again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stale {
+    /// Nothing.
+    Nothing,
+    /// The zone files.
+    ZoneFiles,
+    /// The configuration, and the zone files after it.
+    Corefile,
+}
+
 /// What was seen of the files that are read live.
 #[derive(Debug)]
 pub struct ConfigWatch {
@@ -48,21 +59,21 @@ impl ConfigWatch {
         }
     }
 
-    /// True where the configuration is to be read again: what it is made from differs from what was read, and has stayed the same
-    /// from one look to the next, so that a file that is being written is not read by half. Each version is told once.
-    pub fn has_changed(&mut self, config: &Config, now: Instant) -> bool {
-        let Some(corefile) = config.corefile.as_ref() else { return false };
+    /// What is to be read again: what it is made from differs from what was read, and has stayed the same from one look to the
+    /// next, so that a file that is being written is not read by half. Each version is told once.
+    pub fn look(&mut self, config: &Config, now: Instant) -> Stale {
+        let Some(corefile) = config.corefile.as_ref() else { return Stale::Nothing };
         if self.looked.is_some_and(|looked| now.duration_since(looked) < COREFILE_INTERVAL) {
-            return false;
+            return Stale::Nothing;
         }
         self.looked = Some(now);
         let found = Digest { corefile: Some(digest(corefile)), zones: zones(config) };
         let is_still = std::mem::replace(&mut self.seen, found) == found;
-        let is_new = is_still && self.handled != found;
-        if is_new {
-            self.handled = found;
+        if !is_still || self.handled == found {
+            return Stale::Nothing;
         }
-        is_new
+        let before = std::mem::replace(&mut self.handled, found);
+        if before.corefile == found.corefile { Stale::ZoneFiles } else { Stale::Corefile }
     }
 
     /// Reads the ConfigMap of kube-dns where it is time to; what is new or wrong is told once.

@@ -24,8 +24,8 @@ const TRANSFERS_MAX: usize = 16;
 /// Most transfers of one address at once, so that one client that reads slowly leaves the others some.
 const TRANSFERS_PER_CLIENT_MAX: usize = 4;
 
-/// The source whose zones are sent as CoreDNS sends those of a cluster.
-const CLUSTER_SOURCE: &str = "kubernetes";
+/// The sources that have no clusters.
+const OTHER_SOURCES: [&str; 3] = ["store", "zone_files", "etcd"];
 
 /// The name below the apex that a cluster's zone has, and its zones of addresses and of external names do not.
 const CLUSTER_LABEL: &[u8] = b"dns-version";
@@ -158,7 +158,8 @@ impl Gate {
 /// How a zone is sent.
 fn shape(zone: &WireName, origin: u8, snapshot: &Snapshot, state: &State) -> Shape {
     let source = state.sources.get(usize::from(origin)).map(|source| source.name);
-    let version = zone.child(CLUSTER_LABEL).ok().filter(|_| source == Some(CLUSTER_SOURCE));
+    let is_guest = source.is_some_and(|source| !OTHER_SOURCES.contains(&source));
+    let version = zone.child(CLUSTER_LABEL).ok().filter(|_| is_guest);
     let is_cluster = version.is_some_and(|version| snapshot.node(zone, &version).is_some());
     if is_cluster { Shape::Cluster } else { Shape::Zone }
 }

@@ -5,11 +5,14 @@
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use ringdns_controlplane::config::{AaaaMode, Config, CookieMode};
 use ringdns_controlplane::guest::Guest;
+use ringdns_controlplane::health::{Said, Status};
 use ringdns_controlplane::sockets::SocketOptions;
 use ringdns_controlplane::{BuildInfo, ControlPlane, StartError};
 use ringdns_engine::cookie::{CookieConfig, CookieSecret};
@@ -117,6 +120,20 @@ impl Server {
     /// The control plane.
     pub fn plane(&self) -> &ControlPlane {
         self.plane.as_ref().unwrap()
+    }
+
+    /// Says of addresses how they are, as checks in this process do; nothing: that nothing is known.
+    pub fn say(&self, members: &[(&str, Option<Status>)]) {
+        let said = members.iter().map(|(address, status)| (address.parse().unwrap(), status.map(Said::new))).collect();
+        let health = self.plane().health();
+        let mut telling = pin!(health.tell(said));
+        // It waits for room in the cycle's queue only; the tests of other crates, which have no runtime, use this file too.
+        loop {
+            match telling.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(told) => return told.unwrap(),
+                Poll::Pending => std::thread::sleep(Duration::from_millis(1)),
+            }
+        }
     }
 
     /// Ends it.

@@ -62,26 +62,28 @@ fn addresses_that_are_down_are_known_without_etcd_too() {
     let directory = tempfile::tempdir().unwrap();
     let text = config(directory.path(), &[etcd.members[0].endpoint()]);
     let server = Server::start(directory.path(), &text);
-    let up = |server: &Server| -> Value {
-        let rrset = server.get("/api/v1/zones/c.local/rrsets/www/A").1;
-        let members = rrset["selection"]["members"].as_array().cloned().unwrap_or_default();
-        members.iter().map(|member| member["up"].clone()).collect()
+    let states = |server: &Server| -> Value {
+        let members = server.get("/api/v1/members?name=www.c.local").1["members"].clone();
+        members.as_array().unwrap().iter().map(|member| member["state"].clone()).collect()
     };
-    assert_eq!(up(&server), json!([]));
+    let rrset = |server: &Server| server.get("/api/v1/zones/c.local/rrsets/www/A").1;
+    let before = rrset(&server);
+    assert_eq!(states(&server), json!(["UNKNOWN", "UNKNOWN"]));
     etcd.put("/containerdns/monitor/status/10.0.0.2", r#"{"status":"DOWN","ports":["80"]}"#);
-    wait_until("it is down", || up(&server) == json!([true, false]));
+    wait_until("it is down", || states(&server) == json!(["UNKNOWN", "DOWN"]));
     assert_eq!(seen(&server)["addresses_down"], json!(1));
     etcd.put("/containerdns/monitor/status/10.0.0.2", r#"{"status":"UP","ports":["80"]}"#);
-    wait_until("it is up", || up(&server) == json!([]));
+    wait_until("it is up", || states(&server) == json!(["UNKNOWN", "UP"]));
     etcd.put("/containerdns/monitor/status/10.0.0.1", r#"{"status":"DOWN"}"#);
-    wait_until("the other is down", || up(&server) == json!([false, true]));
+    wait_until("the other is down", || states(&server) == json!(["DOWN", "UP"]));
+    assert_eq!(rrset(&server), before, "what etcd has of the record is the same");
     let cache = directory.path().join("etcd.cache");
     let has = |text: &str| std::fs::read(&cache).is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(text));
     wait_until("the copy on disk has it", || has("status/10.0.0.1"));
     server.stop();
     etcd.members[0].kill();
     let server = Server::start(directory.path(), &text);
-    assert_eq!(up(&server), json!([false, true]));
+    assert_eq!(states(&server), json!(["DOWN", "UP"]));
     server.stop();
 }
 

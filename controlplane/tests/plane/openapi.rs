@@ -8,7 +8,9 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use crate::common::{Server, TOKEN};
+use ringdns_controlplane::health::Status;
+
+use crate::common::{Server, TOKEN, wait_until};
 use crate::schema::{Dice, fault, make, resolve, spoil};
 use serde_json::{Value, json};
 
@@ -97,6 +99,7 @@ fn text(key: &str, dice: &mut Dice) -> String {
         "ns" | "mname" | "rname" => &["ns.example.", ".", "a.b.c."],
         "view" => &["office", "default", "nowhere"],
         "name" => &["www.example.org.", "www.example.org", "x.example"],
+        "address" => &["192.0.2.1", "192.0.2.1", "2001:db8::1", "x"],
         "view_name" => &["office", "fuzz", "default", "x"],
         "prefixes" => &["192.0.2.0/24", "10.0.0.0/8", "2001:db8::/32", "192.0.2.1"],
         "if_match" | "If-Match" | "If-None-Match" => &["*", "\"0\"", "W/\"0\"", "\"a\", \"b\""],
@@ -312,6 +315,9 @@ fn every_answer_is_one_that_the_document_announces() {
     let question = ringdns_engine::testing::query("www.example.org.", 1);
     asker.send_to(&question, server.plane().socket_addresses()[0]).unwrap();
     asker.recv(&mut [0; 512]).unwrap();
+    // And an address of which something is known.
+    server.say(&[("192.0.2.1", Some(Status::Down))]);
+    wait_until("it is known", || server.get("/api/v1/members/192.0.2.1").0 == 200);
     let document = server.get("/api/v1/openapi.json").1;
     let mut operations = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {

@@ -2,7 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what a test cannot set up ends it")]
 
-use crate::common::Server;
+use crate::common::{Server, wait_until};
+use ringdns_controlplane::health::Status;
 use ringdns_engine::counters::Counters;
 use ringdns_engine::limits::BURST_FRAMES_MAX;
 use ringdns_engine::testing::{TestFrame, UdpFrame, query, reply_message, server_config};
@@ -214,4 +215,64 @@ fn wrong_views_are_named() {
     assert_eq!(error(server.json("PUT", &path("www", "CNAME"), alias)).1, "cname_and_other");
     assert_eq!(server.json("PUT", &format!("{}?view=lab", path("www", "CNAME")), alias).0, 201);
     assert_eq!(error(server.json("PUT", &format!("{www}?view=lab"), &text)).1, "cname_and_other");
+}
+
+#[test]
+fn members_that_are_down_are_not_answered_and_what_was_put_is_as_it_was() {
+    let (_directory, mut server) = with_zone();
+    let selection = json!({"mode": "all", "max_answers": 0, "members": [{}, {"up": false}, {}, {}]});
+    let text = body(&["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"], &selection);
+    assert_eq!(server.json("PUT", &path("www", "A"), &text).0, 201);
+    let before = server.request("GET", &path("www", "A"), &[], "");
+    server.say(&[
+        ("192.0.2.4", Some(Status::Down)),
+        ("192.0.2.2", Some(Status::Up)),
+        ("192.0.2.9", Some(Status::Down)),
+    ]);
+    wait_until("it is left out", || ask(&mut server, "203.0.113.1", "www.example.org.") == (2, [192, 0, 2, 3]));
+    let after = server.request("GET", &path("www", "A"), &[], "");
+    assert_eq!((&after.body, after.header("etag")), (&before.body, before.header("etag")));
+    let condition = [("if-match", before.header("etag").unwrap())];
+    let same = server.authorised("PUT", &path("www", "A"), &condition, &text);
+    assert_eq!(same.status, 200, "{}", same.body);
+    assert_eq!(ask(&mut server, "203.0.113.1", "www.example.org."), (2, [192, 0, 2, 3]), "and is left out still");
+
+    let targets = |server: &Server, query: &str| -> Vec<String> {
+        let page = server.get(&format!("/api/v1/members{query}")).1;
+        let members = page["members"].as_array().unwrap_or_else(|| panic!("{page}"));
+        members.iter().map(|member| format!("{} {}", member["target"], member["state"]).replace('"', "")).collect()
+    };
+    assert_eq!(targets(&server, "?state=down"), ["192.0.2.4 DOWN", "192.0.2.9 DOWN"]);
+    assert_eq!(
+        targets(&server, "?name=www.example.org"),
+        ["192.0.2.1 UNKNOWN", "192.0.2.2 UP", "192.0.2.3 UNKNOWN", "192.0.2.4 DOWN"]
+    );
+    assert_eq!(targets(&server, "?name=www.example.org.&state=unknown&after=192.0.2.1"), ["192.0.2.3 UNKNOWN"]);
+    let (mut next, mut pages) = ("?limit=1&state=down".to_owned(), Vec::new());
+    while !next.is_empty() {
+        pages.extend(targets(&server, &next));
+        let link = server.get(&format!("/api/v1/members{next}")).1["next"].clone();
+        next = link.as_str().map(|link| link.replace("/api/v1/members", "")).unwrap_or_default();
+    }
+    assert_eq!(pages, ["192.0.2.4 DOWN", "192.0.2.9 DOWN"]);
+    for (query, expected) in [
+        ("?state=sleepy", (422, "invalid_field", "state")),
+        ("?after=x", (422, "invalid_token", "after")),
+        ("?name=www.nowhere", (404, "zone_not_found", "")),
+        ("?name=none.example.org", (404, "rrset_not_found", "")),
+        ("/192.0.2.1", (404, "member_not_found", "")),
+        ("/x", (404, "member_not_found", "")),
+    ] {
+        let (status, code, field) = error(server.get(&format!("/api/v1/members{query}")));
+        assert_eq!((status, code.as_str(), field.as_str()), expected, "{query}");
+    }
+
+    server.say(&[("192.0.2.4", None)]);
+    wait_until("it is back", || ask(&mut server, "203.0.113.1", "www.example.org.") == (3, [192, 0, 2, 4]));
+    let metrics = server.request("GET", "/metrics", &[], "").body;
+    assert!(metrics.contains("ringdns_members{state=\"down\"} 1.0"), "{metrics}");
+    let handle = server.plane().health();
+    let found = handle.records(&["example.org.".parse().unwrap()], 3);
+    assert_eq!((found.addresses.len(), found.left_out), (3, 1));
+    assert!(handle.records(&["example.net.".parse().unwrap()], 3).addresses.is_empty());
 }

@@ -26,8 +26,6 @@ pub(super) const NOT_NEEDED: &[(&str, &str)] = &[
 
 /// Plugins that change answers and that nothing takes the place of: the plugin, what is missing, what to do.
 pub(super) const UNSUPPORTED: &[(&str, &str, &str)] = &[
-    ("hosts", "names from a hosts file", "write them into a zone file or the store"),
-    ("local", "localhost from the server", "clients have it in /etc/hosts; else write a zone file for localhost"),
     ("rewrite", "rewriting questions and answers", "write the names as records (CNAME) into a zone file or the store"),
     ("template", "answers made from patterns", "write the names, or a wildcard record, into a zone file or the store"),
     ("dns64", "AAAA records made from A records", "leave the translation to the resolver in front of the clients"),

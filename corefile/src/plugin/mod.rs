@@ -4,6 +4,7 @@ mod cluster;
 mod etcd;
 mod files;
 mod forward;
+mod hosts;
 mod http;
 mod listed;
 mod listen;
@@ -32,6 +33,8 @@ const TRANSLATED: &[(&str, Translate)] = &[
     ("file", files::file),
     ("auto", files::auto),
     ("transfer", files::transfer),
+    ("hosts", hosts::hosts),
+    ("local", hosts::local),
     ("forward", forward::forward),
     ("proxy", forward::proxy),
     ("cache", forward::cache),

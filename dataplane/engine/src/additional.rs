@@ -71,7 +71,11 @@ impl Adder<'_, '_, '_, '_> {
         };
         let mut complete = Ok(());
         for rtype in [types::A, types::AAAA] {
-            let Some(rrset) = self.chooser.rrset(self.snapshot, node, rtype) else { continue };
+            let rrset = match self.mention.cut {
+                Some(_) => self.chooser.glue(self.snapshot, node, rtype),
+                None => self.chooser.rrset(self.snapshot, node, rtype),
+            };
+            let Some(rrset) = rrset else { continue };
             if self.added.insert(rrset) {
                 let chosen = self.chooser.choose(rrset);
                 let owner = Owner::Name(target);

@@ -7,7 +7,7 @@ use crate::limits::CHAIN_STEPS_MAX;
 use crate::locate::{Zone, locate, zone_above, zone_of};
 use crate::query::{FLAG_AA, FLAG_TC, Query, QueryName};
 use crate::rtype::{rcode, types};
-use crate::rules::{Dangling, has_whole_names};
+use crate::rules::{Dangling, REFUSE_ANY, has_whole_names};
 use crate::select::{Chooser, Turns, Window};
 use crate::snapshot::{CUT, DNAME, NodeView, RULED, RrsetView, Snapshot};
 use crate::writer::{Full, Owner, QNAME_OFFSET, Section, Writer};
@@ -210,6 +210,9 @@ impl<'a> Walk<'a, '_, '_> {
         self.note_zone(Some(zone));
         let first = spare.is_some();
         if first {
+            if self.qtype == types::ANY && zone.apex.rules().is_some_and(|rules| rules.has(REFUSE_ANY)) {
+                return Step::Done(rcode::REFUSED);
+            }
             self.flags |= FLAG_AA;
         }
         for depth in self.snapshot.turns(usize::from(zone.depth), name.depth()) {

@@ -1,5 +1,7 @@
 //! Schedulers with a real etcd: agents and leaders are lost, paused and cut off, and every target keeps an agent that is live.
 
+#[path = "../common/mod.rs"]
+mod common;
 #[path = "../../../controlplane/tests/common/etcd.rs"]
 mod etcd;
 mod locks;

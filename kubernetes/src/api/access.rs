@@ -79,12 +79,16 @@ fn wrong(access: &KubernetesAccess, error: &dyn std::error::Error) -> String {
     let error = chain(error);
     match access {
         KubernetesAccess::InCluster => {
-            format!("kubernetes: this does not run in a Pod with a service account: {error}; set kubernetes.kubeconfig or kubernetes.endpoint")
+            format!(
+                "kubernetes: this does not run in a Pod with a service account: {error}; set kubernetes.kubeconfig or kubernetes.endpoint"
+            )
         }
         KubernetesAccess::Kubeconfig { path, context } => {
             let context = context.as_ref().map(|context| format!(" --context {context}")).unwrap_or_default();
             let path = path.display();
-            format!("kubernetes.kubeconfig: {path}: {error}; give one that works with: kubectl --kubeconfig {path}{context} get services")
+            format!(
+                "kubernetes.kubeconfig: {path}: {error}; give one that works with: kubectl --kubeconfig {path}{context} get services"
+            )
         }
         KubernetesAccess::Endpoint { url, .. } => {
             format!(
@@ -108,7 +112,10 @@ mod tests {
             check(&access).unwrap_err().to_string()
         };
         let missing = kubeconfig(None);
-        assert!(missing.starts_with("kubernetes.kubeconfig: ") && missing.contains("kubectl --kubeconfig"), "{missing}");
+        assert!(
+            missing.starts_with("kubernetes.kubeconfig: ") && missing.contains("kubectl --kubeconfig"),
+            "{missing}"
+        );
         std::fs::write(&path, "clusters: [").unwrap();
         assert!(kubeconfig(None).contains("failed to parse kubeconfig YAML"));
         std::fs::write(&path, "clusters: []\ncontexts: []\nusers: []\n").unwrap();

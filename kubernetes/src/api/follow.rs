@@ -73,8 +73,8 @@ impl Default for Tempo {
 pub struct Following {
     /// What is told.
     pub told: mpsc::Receiver<Told>,
-    /// Who tells it.
-    tasks: JoinSet<()>,
+    /// Who tells it; they end with this.
+    _tasks: JoinSet<()>,
 }
 
 impl Following {
@@ -88,6 +88,6 @@ impl Following {
             let (link, names, state) = (Arc::clone(&link), Arc::clone(&names), Arc::clone(state));
             tasks.spawn(Follower::new(place, scope.clone(), link, names, state, telling.clone(), tempo).run());
         }
-        Self { told, tasks }
+        Self { told, _tasks: tasks }
     }
 }

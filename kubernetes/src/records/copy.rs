@@ -15,7 +15,8 @@ impl Records {
                 Object::Pod(object::Pod { key, addresses: addresses.to_vec() })
             })
         });
-        let namespaces = namespaces.filter(|(_, found)| found.exists()).map(|(name, _)| Object::Namespace(name.clone()));
+        let namespaces =
+            namespaces.filter(|(_, found)| found.exists()).map(|(name, _)| Object::Namespace(name.clone()));
         namespaces.chain(self.store.entries().flat_map(of_entry)).chain(pods)
     }
 }

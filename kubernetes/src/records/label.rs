@@ -26,7 +26,9 @@ pub(super) fn of_address(address: IpAddr, mode: EndpointLabel) -> String {
         EndpointLabel::KubeDnsHash => {
             // How Go prints the record: host, port, priority, weight, text, mail, TTL, targetstrip, group, key.
             let hash = fnv(&format!("&{{{address} 0 10 10  false 30 0  }}"));
-            format!("{hash:x}").bytes().map(|byte| format!("{byte:x}")).collect()
+            // The bytes of that text are digits and letters, so each has two digits itself.
+            let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or_default();
+            format!("{hash:x}").bytes().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
         }
         EndpointLabel::Kube2skyHash => {
             let json = format!(r#"{{"host":"{address}","priority":10,"weight":10,"ttl":30,"targetstrip":0}}"#);

@@ -34,7 +34,7 @@ use draft::{Draft, Outcome, Said};
 use focus::Focus;
 use pack::{Packed, Wanted};
 use pointer::Index;
-use questions::Answers;
+use questions::Ends;
 use store::{Part, Store};
 use update::{answer_questions, names_of_namespaces, now_seconds};
 use zone::{Role, Zone};
@@ -96,8 +96,8 @@ pub struct Records {
     servers: BTreeSet<u32>,
     /// What was said of name servers.
     servers_said: Vec<Said>,
-    /// What was said for questions with `*`.
-    answers: Answers,
+    /// Where the answers to questions with `*` end that have enough records.
+    ends: Ends,
     /// Slices whose changes wait to be told, by their Services.
     triggered: Vec<(u32, u64)>,
     /// Those that were in the last changes.
@@ -120,7 +120,7 @@ impl Records {
             index: Index::default(),
             servers: BTreeSet::new(),
             servers_said: Vec::new(),
-            answers: Answers::new(),
+            ends: Ends::new(),
             triggered: Vec::new(),
             programmed: Vec::new(),
             listing: HashSet::new(),
@@ -187,7 +187,7 @@ impl Records {
         let (before, after) = names_of_namespaces(plan, store, &waiting);
         outcome.compare(before.0, after.0);
         if plan.options.query_wildcards {
-            answer_questions(plan, store, &waiting, &mut self.answers, &mut outcome);
+            answer_questions(plan, store, &waiting, &mut self.ends, &mut outcome);
         }
         let servers = servers::render(plan, store, &self.servers).0;
         if servers != self.servers_said {

@@ -82,9 +82,9 @@ impl Pods {
 
     /// Bytes that they take, about.
     pub(super) fn bytes(&self) -> usize {
-        let pod = |(name, pod): (&Box<str>, &Pod)| name.len() + size_of_val(&*pod.addresses);
+        let pod = |(name, addresses): (&str, &[IpAddr])| name.len() + size_of_val(addresses);
         let slots = self.pods.capacity() * size_of::<(Box<str>, Pod)>();
-        slots + self.counts.capacity() * size_of::<(IpAddr, u32)>() + self.pods.iter().map(pod).sum::<usize>()
+        slots + self.counts.capacity() * size_of::<(IpAddr, u32)>() + self.iter().map(pod).sum::<usize>()
     }
 
     /// True without any.

@@ -103,6 +103,16 @@ pub(super) struct Waiting {
     pub(super) pods: BTreeMap<(Arc<str>, IpAddr), bool>,
 }
 
+impl Waiting {
+    /// What a Service was before the events that wait.
+    pub(super) fn view_before<'a>(&'a self, store: &'a Store, number: u32) -> Option<View<'a>> {
+        match self.entries.get(&number) {
+            Some(before) => Some(store.entry(number)?.view(&before.parts, before.visible)),
+            None => store.view(number),
+        }
+    }
+}
+
 /// Which object of an entry is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {

@@ -12,7 +12,7 @@ use super::focus::Focus;
 use super::label::dashed;
 use super::names::under;
 use super::pointer::{self, Claim};
-use super::questions::{self, Answers};
+use super::questions::{self, Ends, Shares};
 use super::store::{Store, View, Waiting};
 use super::zone::Role;
 use super::{Plan, Programmed, ProgrammedKind, Records};
@@ -26,14 +26,6 @@ impl Plan {
     /// True where there are PTR records.
     pub(super) fn has_pointers(&self) -> bool {
         self.zones.iter().any(|zone| matches!(zone.role, Role::Reverse { .. }))
-    }
-}
-
-/// What a Service was before the events that wait.
-fn view_before<'a>(store: &'a Store, waiting: &'a Waiting, number: u32) -> Option<View<'a>> {
-    match waiting.entries.get(&number) {
-        Some(before) => Some(store.entry(number)?.view(&before.parts, before.visible)),
-        None => store.view(number),
     }
 }
 
@@ -66,7 +58,7 @@ impl Records {
         let (plan, store) = (&self.plan, &self.store);
         let mut moves = Vec::new();
         for &number in waiting.entries.keys() {
-            let (Some(before), Some(after)) = (view_before(store, waiting, number), store.view(number)) else {
+            let (Some(before), Some(after)) = (waiting.view_before(store, number), store.view(number)) else {
                 continue;
             };
             let focus = Focus::new(&before, &after, plan.options.endpoint_label);
@@ -75,7 +67,7 @@ impl Records {
             moves.extend(differing.into_iter().map(|(address, has)| (address, number, has)));
         }
         let changed: BTreeSet<IpAddr> = moves.iter().map(|(address, ..)| *address).collect();
-        let before = self.claims_of(&changed, |number| view_before(&self.store, waiting, number));
+        let before = self.claims_of(&changed, |number| waiting.view_before(&self.store, number));
         for (address, number, has) in moves {
             if has { self.index.insert(address, number) } else { self.index.remove(address, number) }
         }
@@ -173,18 +165,23 @@ pub(super) fn answer_questions(
     plan: &Plan,
     store: &Store,
     waiting: &Waiting,
-    answers: &mut Answers,
+    ends: &mut Ends,
     outcome: &mut Outcome<'_>,
 ) {
     let mut asked = BTreeSet::new();
     for &number in waiting.entries.keys() {
-        let views = [view_before(store, waiting, number), store.view(number)];
-        views.iter().flatten().for_each(|view| questions::of(view, &mut asked));
+        let views = [waiting.view_before(store, number), store.view(number)];
+        views.iter().flatten().for_each(|view| questions::of(view, ends, &mut asked));
     }
+    let mut shares = Shares::new(plan, store, waiting);
     for question in asked {
-        let after = question.render(plan, store);
-        let before = if after.is_empty() { answers.remove(&question) } else { answers.insert(question, after.clone()) };
-        outcome.compare(before.unwrap_or_default(), after);
+        let (before, _) = question.render(&mut shares, true);
+        let (after, last) = question.render(&mut shares, false);
+        outcome.compare(before, after);
+        match last.and_then(|number| store.entry(number)) {
+            Some(entry) => ends.insert(question, (entry.namespace.clone(), entry.name.clone())),
+            None => ends.remove(&question),
+        };
     }
 }
 

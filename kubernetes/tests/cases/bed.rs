@@ -15,9 +15,10 @@ use ringdns_controlplane::{BuildInfo, ControlPlane, Refusal};
 use ringdns_engine::counters::Counters;
 use ringdns_engine::name::WireName;
 use ringdns_engine::publish::{Publisher, Reader};
-use ringdns_engine::serve::{ChaosConfig, EdnsConfig, MessageConfig, MessageServer, Transport};
-use ringdns_engine::snapshot::Snapshot;
+use ringdns_engine::serve::{ChaosConfig, EdnsConfig, MessageConfig, MessageServer, TransferStart, Transport};
+use ringdns_engine::snapshot::{RrsetView, Snapshot};
 use ringdns_engine::testing::query;
+use ringdns_engine::transfer::{Filled, Shape};
 use ringdns_kubernetes::object::{Event, Object};
 use ringdns_kubernetes::options::Options;
 use ringdns_kubernetes::records::Records;
@@ -92,10 +93,10 @@ impl Bed {
         let reader = publisher.reader();
         let answers = MessageConfig {
             udp_answer_bytes_max: 4096,
+            hides_aaaa: false,
             edns: EdnsConfig::default(),
             chaos: ChaosConfig::default(),
             rate_limit: None,
-            hides_aaaa: false,
         };
         let sockets = SocketOptions { listen: Vec::new(), answers: answers.clone(), names: config.stats.names };
         let build = BuildInfo { version: "1.2.3".into(), commit: "abc".into(), dpdk: "22.11".into() };
@@ -174,6 +175,34 @@ impl Bed {
         let client = "192.0.2.1:4242".parse().unwrap();
         let length = self.server.answer(client, &mut buffer, question.len(), self.reader.pin(), &Counters::default());
         message::read(&buffer[..length.unwrap()])
+    }
+
+    /// The messages that answer a question for a transfer as CoreDNS does.
+    pub fn transfer(&mut self, question: &[u8]) -> Vec<Reply> {
+        let mut buffer = vec![0; 65_535];
+        buffer[..question.len()].copy_from_slice(question);
+        let (client, snapshot) = ("192.0.2.1:4242".parse().unwrap(), Arc::new(self.reader.pin().clone()));
+        let shape = Some(|_: RrsetView<'_>| Shape::Cluster);
+        let counters = Counters::default();
+        let started =
+            self.server.begin_transfer(client, &mut buffer, question.len(), &snapshot, shape, &counters).unwrap();
+        let mut transfer = match started {
+            TransferStart::Begun(transfer) => transfer,
+            TransferStart::Answer(bytes, _) => return vec![message::read(&buffer[..bytes])],
+            TransferStart::Other => panic!("no transfer"),
+        };
+        let mut replies = Vec::new();
+        loop {
+            match transfer.fill(&mut buffer) {
+                Filled::More(bytes) => replies.push(message::read(&buffer[..bytes])),
+                Filled::Last(bytes) => {
+                    replies.push(message::read(&buffer[..bytes]));
+                    return replies;
+                }
+                Filled::Nothing => {}
+                Filled::Impossible => panic!("a record that no message can hold"),
+            }
+        }
     }
 
     /// Response code and rdata of the answer, sorted, in one text.

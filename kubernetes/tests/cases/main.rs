@@ -10,4 +10,5 @@ mod objects;
 mod random;
 mod rules;
 mod samples;
+mod transfers;
 mod vectors;

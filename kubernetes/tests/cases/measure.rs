@@ -10,7 +10,7 @@ use ringdns_kubernetes::options::Options;
 use ringdns_kubernetes::records::Records;
 
 use crate::objects::{a_namespace, a_service, a_slice};
-use crate::samples::{coredns, name};
+use crate::samples::{coredns, kube_dns, name};
 
 /// Services of the large cluster.
 const SERVICES: u32 = 10_000;
@@ -93,10 +93,9 @@ fn event(records: &mut Records, whole: &Slice) -> (u128, usize) {
 #[test]
 #[ignore = "it measures"]
 fn measure_a_large_cluster() {
-    for (title, reverse_zones) in
-        [("without reverse zones", vec![]), ("with reverse zones", vec![name("10.in-addr.arpa.")])]
-    {
-        let options = Options { reverse_zones, ..coredns() };
+    let reverse = Options { reverse_zones: vec![name("10.in-addr.arpa.")], ..coredns() };
+    let ways = [("without reverse zones", coredns()), ("with reverse zones", reverse), ("like kube-dns", kube_dns())];
+    for (title, options) in ways {
         let (mut records, taken, changes) = load(&options);
         let before = resident();
         let others: Vec<Records> = (0..4).map(|_| load(&options).0).collect();

@@ -42,6 +42,8 @@ pub fn type_number(text: &str) -> u16 {
         ("AAAA", 28),
         ("SRV", 33),
         ("ANY", 255),
+        ("IXFR", 251),
+        ("AXFR", 252),
     ];
     types.iter().find(|(name, _)| *name == text).map(|(_, number)| *number).unwrap_or_else(|| panic!("type {text}"))
 }

@@ -16,7 +16,7 @@ use crate::objects::{self, namespace};
 /// The cases.
 pub const CASES: &str = include_str!("cluster-dns.json");
 
-/// Suites that are for other tests: zone transfers, and what is read from etcd.
+/// Suites that are for other tests: zone transfers (`transfers`), and what is read from etcd.
 const OTHERS: [&str; 4] = ["coredns.kubernetes.axfr", "coredns.ci.axfr", "coredns.etcd", "skydns"];
 
 /// Cases that cannot pass, and why. They must fail, so that the list stays true.
@@ -152,7 +152,7 @@ fn serve_upstream(bed: &mut Bed, upstream: &Value) {
 }
 
 /// Serves what a case has.
-fn serve(bed: &mut Bed, all: &Value, case: &Value) {
+pub fn serve(bed: &mut Bed, all: &Value, case: &Value) {
     let (setup, suite) = (&case["setup"], case["suite"].as_str().unwrap());
     let fixtures: Vec<&str> = strings(setup, "fixtures").collect();
     let of_fixtures = fixtures.iter().filter_map(|fixture| fixture.strip_prefix("k8s/"));
@@ -206,7 +206,7 @@ fn rdata_matches(pattern: &str, rdata: &str) -> bool {
 }
 
 /// True where a record is what a case says.
-fn record_matches(expected: &Value, record: &Shown, whole: bool) -> bool {
+pub fn record_matches(expected: &Value, record: &Shown, whole: bool) -> bool {
     let ttl = expected["ttl"].as_u64().is_none_or(|ttl| ttl == u64::from(record.ttl));
     let is_one = expected["type"] == *record.rtype && rdata_matches(expected["rdata"].as_str().unwrap(), &record.rdata);
     is_one && (!whole || (ttl && expected["name"] == *record.name))

@@ -117,7 +117,8 @@ impl Cluster {
         let name = (namespace.to_owned(), name.to_owned());
         let Some(before) = self.objects.get_mut(plural).and_then(|objects| objects.remove(&name)) else { return };
         self.version += 1;
-        let change = Change { version: self.version, plural: plural.to_owned(), name, before: Some(before), after: None };
+        let change =
+            Change { version: self.version, plural: plural.to_owned(), name, before: Some(before), after: None };
         self.log.push(change);
     }
 

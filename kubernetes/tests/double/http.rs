@@ -76,8 +76,11 @@ async fn read(stream: &mut BufReader<TcpStream>) -> Result<Request, Over> {
     }
     let target = lines[0].split(' ').nth(1).ok_or(Over)?.to_owned();
     let (path, query) = target.split_once('?').unwrap_or((&target, ""));
-    let parameters: BTreeMap<String, String> =
-        query.split('&').filter_map(|pair| pair.split_once('=')).map(|(key, value)| (key.to_owned(), decoded(value))).collect();
+    let parameters: BTreeMap<String, String> = query
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(key, value)| (key.to_owned(), decoded(value)))
+        .collect();
     let mut parts = path.trim_matches('/').split('/').peekable();
     let skipped = if parts.next() == Some("apis") { 2 } else { 1 };
     let parts: Vec<&str> = parts.skip(skipped).collect();
@@ -136,7 +139,11 @@ async fn answer(
     if let Some((code, message)) = refused {
         return status(stream, code, message).await;
     }
-    if is_watch { events(stream, shared, changed.clone(), request, fault).await } else { page(stream, shared, request, fault).await }
+    if is_watch {
+        events(stream, shared, changed.clone(), request, fault).await
+    } else {
+        page(stream, shared, request, fault).await
+    }
 }
 
 /// Why a request is refused by rule.
@@ -181,7 +188,8 @@ async fn status(stream: &mut BufReader<TcpStream>, code: u16, message: &str) -> 
 /// The head of an answer.
 async fn head(stream: &mut BufReader<TcpStream>, code: u16) -> Result<(), Over> {
     let text = reason(code);
-    let head = format!("HTTP/1.1 {code} {text}\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n");
+    let head =
+        format!("HTTP/1.1 {code} {text}\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n");
     stream.get_mut().write_all(head.as_bytes()).await?;
     Ok(())
 }
@@ -224,8 +232,11 @@ async fn page(
         let items: Vec<Value> = items.into_iter().map(|(_, object)| object).collect();
         // The API server writes null for no items in some places.
         let items = if items.is_empty() { Value::Null } else { json!(items) };
-        (!is_gone).then(|| json!({ "kind": "List", "apiVersion": "v1", "items": items,
-                                   "metadata": { "resourceVersion": version.to_string(), "continue": next } }).to_string())
+        (!is_gone).then(|| {
+            json!({ "kind": "List", "apiVersion": "v1", "items": items,
+                                   "metadata": { "resourceVersion": version.to_string(), "continue": next } })
+            .to_string()
+        })
     };
     let Some(body) = body else { return status(stream, 410, "The provided continue parameter is too old").await };
     head(stream, 200).await?;
@@ -273,7 +284,11 @@ async fn events(
     let end = tokio::time::Instant::now() + Duration::from_secs(seconds);
     let (is_gone, duplicate) = {
         let cluster = shared.cluster.lock().unwrap_or_else(PoisonError::into_inner);
-        let duplicate = cluster.since(0).filter(|change| change.version <= version).filter_map(|change| event(change, request)).last();
+        let duplicate = cluster
+            .since(0)
+            .filter(|change| change.version <= version)
+            .filter_map(|change| event(change, request))
+            .last();
         (version < cluster.compacted(), duplicate)
     };
     // Servers say it either way.

@@ -4,7 +4,8 @@ use super::*;
 
 /// Endpoints of two subsets.
 fn endpoints(name: &str, subsets: usize) -> Value {
-    let subset = |number| json!({ "addresses": [{ "ip": format!("10.0.0.{number}") }], "ports": [{ "port": 80 + number }] });
+    let subset =
+        |number| json!({ "addresses": [{ "ip": format!("10.0.0.{number}") }], "ports": [{ "port": 80 + number }] });
     let subsets: Vec<Value> = (0..subsets).map(subset).collect();
     json!({ "kind": "Endpoints", "metadata": { "namespace": "a", "name": name }, "subsets": subsets })
 }
@@ -76,14 +77,19 @@ async fn only_what_is_wanted_is_asked_for() {
     scopes.push(Scope { labels: "dns=yes".to_owned(), ..scope(What::Namespaces) });
     let mut follow = Follow::start(&server, Plan { scopes });
     follow.until_listed().await;
-    let names = |mirror: &Mirror| mirror.objects.keys().map(|(_, namespace, name)| format!("{namespace}/{name}")).collect::<Vec<_>>();
+    let names = |mirror: &Mirror| {
+        mirror.objects.keys().map(|(_, namespace, name)| format!("{namespace}/{name}")).collect::<Vec<_>>()
+    };
     assert_eq!(names(&follow.mirror), ["/a", "/b", "/c", "a/web", "c/web"]);
     // A label is taken away, and what had it is as if it were gone.
     server.put(json!({ "kind": "Namespace", "metadata": { "name": "b" } }));
     server.put(json!({ "kind": "Service", "metadata": { "namespace": "c", "name": "web" }, "spec": { "clusterIP": "10.0.0.1" } }));
     follow.until("they are gone", |mirror, _| names(mirror) == ["/a", "/c", "a/web"]).await;
     let requests = server.cluster().requests.clone();
-    assert!(requests.iter().all(|line| !line.contains("/namespaces/b/") && !line.starts_with("/api/v1/services")), "{requests:#?}");
+    assert!(
+        requests.iter().all(|line| !line.contains("/namespaces/b/") && !line.starts_with("/api/v1/services")),
+        "{requests:#?}"
+    );
 }
 
 #[tokio::test]

@@ -139,7 +139,7 @@ mod tests {
             answer(&query, &message)
         };
         assert_eq!(reply(&|_| ()), Some(Answer { rcode: 3, records: 2 }));
-        assert!(reply(&|message| message[14] = b'b').is_some() && reply(&|message| message.push(0)).is_some());
+        assert!(reply(&|message| message[15] = b'b').is_some() && reply(&|message| message.push(0)).is_some());
         let header_alone = reply(&|message| {
             message[5] = 0;
             message.truncate(HEADER_BYTES);

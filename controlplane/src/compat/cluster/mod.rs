@@ -114,7 +114,7 @@ impl Cluster {
         let served = self.context.state.served();
         let mut zones = served.zones.keys();
         let only = zones.next().filter(|_| zones.next().is_none());
-        only.map_or_else(|| ".".to_owned(), |zone| zone.to_string())
+        only.map_or_else(|| ".".to_owned(), ToString::to_string)
     }
 
     /// Serves a port until told to stop, then until the requests that are under way are answered.

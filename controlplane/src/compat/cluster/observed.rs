@@ -61,12 +61,12 @@ mod tests {
     #[test]
     fn values_and_failures_are_counted() {
         let observed = Observed::new(0.25, 2.0, 3);
-        for value in [0.25, 0.3, 1.0, 1.1] {
+        for value in [0.25, 0.5, 1.0, 1.25] {
             observed.note(value);
         }
         observed.note_failure();
         let (values, buckets) = observed.read();
         assert_eq!(buckets, [(0.25, 1), (0.5, 1), (1.0, 1), (f64::INFINITY, 1)]);
-        assert_eq!((values.failures, values.sum), (1, 2.65));
+        assert_eq!((values.failures, values.sum), (1, 3.0));
     }
 }

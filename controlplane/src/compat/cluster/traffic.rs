@@ -1,6 +1,7 @@
 //! What all workers and sockets count, summed up as other servers show it.
 
 use std::array;
+use std::net::SocketAddr;
 
 use ringdns_engine::census::{Census, Histogram, QTYPES};
 use ringdns_engine::counters::Counters;
@@ -36,7 +37,7 @@ impl<'a> Flow<'a> {
             add(dns_port.unwrap_or(53), "udp", counters);
         }
         if let Some(monitor) = &context.sockets {
-            let port = monitor.addresses.first().map_or(53, |address| address.port());
+            let port = monitor.addresses.first().map_or(53, SocketAddr::port);
             monitor.counters().into_iter().for_each(|(proto, counters)| add(port, proto, counters));
         }
         flows

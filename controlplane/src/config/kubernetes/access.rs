@@ -44,13 +44,23 @@ pub(super) fn access(spec: &Kubernetes, base: &Path, problems: &mut Problems<'_>
         for (key, file) in files {
             if let Some(file) = file {
                 let message = "it is given, and no endpoint to use it with";
-                problems.add(Some(file.span()), format!("kubernetes.{key}"), message, "give kubernetes.endpoint, or remove the key");
+                problems.add(
+                    Some(file.span()),
+                    format!("kubernetes.{key}"),
+                    message,
+                    "give kubernetes.endpoint, or remove the key",
+                );
             }
         }
     }
     if let (Some(context), None) = (&spec.context, &spec.kubeconfig) {
         let message = "a context is given, and no kubeconfig that it is of";
-        problems.add(Some(context.span()), "kubernetes.context", message, "give kubernetes.kubeconfig, or remove the key");
+        problems.add(
+            Some(context.span()),
+            "kubernetes.context",
+            message,
+            "give kubernetes.kubeconfig, or remove the key",
+        );
     }
     match (&spec.kubeconfig, &spec.endpoint) {
         (Some(_), Some(endpoint)) => {
@@ -72,17 +82,29 @@ fn endpoint(url: &Spanned<String>, spec: &Kubernetes, base: &Path, problems: &mu
     const KEY: &str = "kubernetes.endpoint";
     let text = url.get_ref();
     let scheme = text.split_once("://").filter(|(_, rest)| !rest.is_empty() && !rest.contains([' ', '@', '?', '#']));
-    let is_given = [&spec.certificate_file, &spec.key_file, &spec.ca_file, &spec.token_file].iter().any(|file| file.is_some());
+    let is_given =
+        [&spec.certificate_file, &spec.key_file, &spec.ca_file, &spec.token_file].iter().any(|file| file.is_some());
     match scheme.map(|(scheme, _)| scheme) {
         Some("https") => {}
         // Whoever listens on the way would have the token.
         Some("http") if is_given => {
-            problems.add(Some(url.span()), KEY, "the connection is not protected, and files for one that is are given", "write https://");
+            problems.add(
+                Some(url.span()),
+                KEY,
+                "the connection is not protected, and files for one that is are given",
+                "write https://",
+            );
         }
         Some("http") => {}
-        _ => problems.add(Some(url.span()), KEY, format!("\"{text}\" is no URL of an API server"), "write \"https://HOST:PORT\""),
+        _ => problems.add(
+            Some(url.span()),
+            KEY,
+            format!("\"{text}\" is no URL of an API server"),
+            "write \"https://HOST:PORT\"",
+        ),
     }
-    let mut file = |given: &Option<Spanned<PathBuf>>, key| given.as_ref().map(|path| readable(path, key, base, problems));
+    let mut file =
+        |given: &Option<Spanned<PathBuf>>, key| given.as_ref().map(|path| readable(path, key, base, problems));
     let (certificate, key) = (file(&spec.certificate_file, "certificate_file"), file(&spec.key_file, "key_file"));
     let (ca_file, token_file) = (file(&spec.ca_file, "ca_file"), file(&spec.token_file, "token_file"));
     let identity = match (certificate, key) {

@@ -19,9 +19,7 @@ use super::problem::Problems;
 use super::validate::{number, small};
 
 pub use access::KubernetesAccess;
-pub use words::{
-    Compatibility, EndpointLabels, EndpointPtrs, ExternalAddresses, KubernetesEndpoints, KubernetesPods,
-};
+pub use words::{Compatibility, EndpointLabels, EndpointPtrs, ExternalAddresses, KubernetesEndpoints, KubernetesPods};
 
 /// Longest TTL in seconds: CoreDNS takes no longer one.
 const TTL_SECONDS_MAX: i64 = 3600;
@@ -124,7 +122,12 @@ pub(super) fn kubernetes(
     let named = zones(spec.zones.as_ref(), "kubernetes.zones", problems);
     if named.is_empty() && !problems.has("kubernetes.zones") {
         let span = spec.zones.as_ref().map_or(span, Spanned::span);
-        problems.add(Some(span), "kubernetes.zones", "nothing says which zones are the cluster's", "write [\"cluster.local.\"]");
+        problems.add(
+            Some(span),
+            "kubernetes.zones",
+            "nothing says which zones are the cluster's",
+            "write [\"cluster.local.\"]",
+        );
     }
     let (compatibility, preset) = words::compatibility(spec.compatibility.as_ref(), problems);
     let (namespaces, namespace_labels) = namespaces(spec, problems);
@@ -194,7 +197,12 @@ fn namespaces(spec: &spec::Kubernetes, problems: &mut Problems<'_>) -> (Vec<Stri
         }
     }
     if list.get_ref().is_empty() {
-        problems.add(Some(list.span()), KEY, "no namespace is named", "name one or more, or remove the key for all of them");
+        problems.add(
+            Some(list.span()),
+            KEY,
+            "no namespace is named",
+            "name one or more, or remove the key for all of them",
+        );
     }
     (names, labels)
 }
@@ -216,7 +224,12 @@ fn check_endpoints(spec: &spec::Kubernetes, endpoints: bool, problems: &mut Prob
     for (key, given) in [("zonal", spec.zonal), ("ignore_empty_services", spec.ignore_empty_services)] {
         if given == Some(true) && !endpoints {
             let key = format!("kubernetes.{key}");
-            problems.add(None, key, "it is decided by endpoints, and kubernetes.endpoints is false", "remove one of the two");
+            problems.add(
+                None,
+                key,
+                "it is decided by endpoints, and kubernetes.endpoints is false",
+                "remove one of the two",
+            );
         }
     }
 }
@@ -253,7 +266,12 @@ fn external(spec: Option<&Spanned<spec::External>>, problems: &mut Problems<'_>)
     let apex = spec.apex.as_ref().map_or("dns", |apex| apex.get_ref());
     if apex.is_empty() || apex.contains('.') || format!("{apex}.").parse::<WireName>().is_err() {
         let span = spec.apex.as_ref().map(Spanned::span);
-        problems.add(span, "kubernetes.external.apex", format!("\"{apex}\" is no label"), "write one label, such as \"dns\"");
+        problems.add(
+            span,
+            "kubernetes.external.apex",
+            format!("\"{apex}\" is no label"),
+            "write one label, such as \"dns\"",
+        );
     }
     Some(KubernetesExternal {
         zones: named,

@@ -117,7 +117,13 @@ impl Preset {
     /// What one of the programs does.
     fn of(compatibility: Compatibility) -> Self {
         // The three others write messages of SkyDNS, whose TTL and priority they set alike.
-        let skydns = Self { ttl: 30, srv_priority: 10, ptr: EndpointPtrs::None, labels: EndpointLabels::Kube2sky, ..Self::CORE_DNS };
+        let skydns = Self {
+            ttl: 30,
+            srv_priority: 10,
+            ptr: EndpointPtrs::None,
+            labels: EndpointLabels::Kube2sky,
+            ..Self::CORE_DNS
+        };
         match compatibility {
             Compatibility::CoreDns => Self::CORE_DNS,
             Compatibility::KubeDns => Self {
@@ -148,7 +154,12 @@ fn word<T: Copy>(
     }
     let known: Vec<String> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
     let message = format!("\"{}\" is none of its words", given.get_ref());
-    problems.add(Some(given.span()), format!("kubernetes.{key}"), message, format!("write one of {}", known.join(", ")));
+    problems.add(
+        Some(given.span()),
+        format!("kubernetes.{key}"),
+        message,
+        format!("write one of {}", known.join(", ")),
+    );
     default
 }
 

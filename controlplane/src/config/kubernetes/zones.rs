@@ -14,7 +14,11 @@ const OCTET_BITS: u32 = 8;
 const NIBBLE_BITS: u32 = 4;
 
 /// Zones by their names, no zone twice.
-pub(super) fn zones(list: Option<&Spanned<Vec<Spanned<String>>>>, key: &str, problems: &mut Problems<'_>) -> Vec<WireName> {
+pub(super) fn zones(
+    list: Option<&Spanned<Vec<Spanned<String>>>>,
+    key: &str,
+    problems: &mut Problems<'_>,
+) -> Vec<WireName> {
     let mut zones = Vec::new();
     for entry in list.into_iter().flat_map(Spanned::get_ref) {
         match entry.get_ref().parse::<WireName>() {
@@ -42,11 +46,14 @@ pub(super) fn reverse_zones(
         let text = entry.get_ref();
         let found: Option<Vec<WireName>> = match text.split_once('/') {
             Some((address, prefix)) => network(address, prefix),
-            None => text.parse::<WireName>().ok().map(|zone| zone.to_lowercase()).filter(is_reverse).map(|zone| vec![zone]),
+            None => {
+                text.parse::<WireName>().ok().map(|zone| zone.to_lowercase()).filter(is_reverse).map(|zone| vec![zone])
+            }
         };
         let Some(found) = found else {
             let message = format!("\"{text}\" is no reverse zone and no network");
-            let remedy = "write \"in-addr.arpa.\", \"ip6.arpa.\", a zone below them, or a network such as \"10.96.0.0/12\"";
+            let remedy =
+                "write \"in-addr.arpa.\", \"ip6.arpa.\", a zone below them, or a network such as \"10.96.0.0/12\"";
             problems.add(Some(entry.span()), key, message, remedy);
             continue;
         };
@@ -62,9 +69,9 @@ pub(super) fn reverse_zones(
 /// True for names in the trees of addresses.
 fn is_reverse(zone: &WireName) -> bool {
     let text = zone.to_string();
-    ["in-addr.arpa.", "ip6.arpa."].iter().any(|top| {
-        text.strip_suffix(top).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-    })
+    ["in-addr.arpa.", "ip6.arpa."]
+        .iter()
+        .any(|top| text.strip_suffix(top).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')))
 }
 
 /// The zones of a network. One whose prefix ends within a label is several zones (RFC 1034 knows whole labels only).

@@ -130,25 +130,26 @@ fn a_change_is_seen_once_it_stays_and_each_version_once() {
     let mut seconds = 0;
     let mut look = |config: &Config| {
         seconds += 2;
-        watch.has_changed(config, start + Duration::from_secs(seconds))
+        watch.look(config, start + Duration::from_secs(seconds))
     };
-    assert!(!look(&config) && !look(&config), "nothing has changed");
+    let mut twice = |config: &Config| (look(config), look(config));
+    let (nothing, changed) = ((Stale::Nothing, Stale::Nothing), (Stale::Nothing, Stale::Corefile));
+    assert_eq!(twice(&config), nothing, "nothing has changed");
     swap("..2");
-    assert!(!look(&config), "it may be about to change again");
-    assert!(look(&config));
+    assert_eq!(twice(&config), changed, "first it may be about to change again");
     let changes = config.take(&source.load().unwrap());
     assert_eq!(changes.live, ["corefile", "dns.nsid"]);
-    assert!(!look(&config) && !look(&config), "what was read is known");
+    assert_eq!(twice(&config), nothing, "what was read is known");
     swap("..3");
-    assert!(!look(&config) && look(&config));
+    assert_eq!(twice(&config), changed);
     assert!(source.load().is_err());
-    assert!(!look(&config) && !look(&config), "a version that was refused is not tried again");
+    assert_eq!(twice(&config), nothing, "a version that was refused is not tried again");
     swap("..2");
-    assert!(!look(&config) && look(&config), "the good one is back");
+    assert_eq!(twice(&config), changed, "the good one is back");
     files.write("zone", "longer");
-    assert!(!look(&config) && look(&config), "a zone file has changed");
+    assert_eq!(twice(&config), (Stale::Nothing, Stale::ZoneFiles));
     fs::remove_file(files.path("Corefile")).unwrap();
-    assert!(!look(&config) && look(&config), "it is gone");
+    assert_eq!(twice(&config), changed, "it is gone");
 }
 
 #[test]

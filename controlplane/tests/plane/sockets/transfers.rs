@@ -236,6 +236,26 @@ fn free_port() -> u16 {
     UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
+/// NSD with its files in a directory, as a secondary of the zone.
+fn nsd(directory: &str, port: u16, primary: u16) -> String {
+    format!(
+        "server:\n  ip-address: 127.0.0.1@{port}\n  server-count: 1\n  username: \"\"\n  chroot: \"\"\n  database: \"\"\n  \
+         zonesdir: \"{directory}\"\n  pidfile: \"{directory}/pid\"\n  xfrdfile: \"{directory}/xfrd\"\n  \
+         zonelistfile: \"{directory}/zones\"\n  xfrdir: \"{directory}\"\n  rrl-ratelimit: 0\n  xfrd-reload-timeout: 0\n\
+         remote-control:\n  control-enable: no\nzone:\n  name: example.org\n  zonefile: \"z\"\n  \
+         request-xfr: AXFR 127.0.0.1@{primary} NOKEY\n  allow-notify: 127.0.0.1 NOKEY\n"
+    )
+}
+
+/// Knot likewise.
+fn knot(directory: &str, port: u16, primary: u16) -> String {
+    format!(
+        "server:\n  listen: 127.0.0.1@{port}\n  rundir: \"{directory}\"\n  udp-workers: 1\n  tcp-workers: 1\n  background-workers: 1\n\
+         database:\n  storage: \"{directory}\"\nremote:\n  - id: primary\n    address: 127.0.0.1@{primary}\nzone:\n  \
+         - domain: example.org\n    storage: \"{directory}\"\n    master: primary\n    semantic-checks: off\n"
+    )
+}
+
 #[test]
 fn secondaries_take_the_zone_and_give_the_same_answers() {
     let host = large(TO_LOOPBACK);
@@ -256,19 +276,8 @@ fn secondaries_take_the_zone_and_give_the_same_answers() {
     let ports = [free_port(), free_port()];
     let directories = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
     let [nsd_in, knot_in] = directories.each_ref().map(|directory| directory.path().display().to_string());
-    let nsd = format!(
-        "server:\n  ip-address: 127.0.0.1@{}\n  server-count: 1\n  username: \"\"\n  chroot: \"\"\n  database: \"\"\n  \
-         zonesdir: \"{nsd_in}\"\n  pidfile: \"{nsd_in}/pid\"\n  xfrdfile: \"{nsd_in}/xfrd\"\n  zonelistfile: \"{nsd_in}/zones\"\n  \
-         xfrdir: \"{nsd_in}\"\n  rrl-ratelimit: 0\n  xfrd-reload-timeout: 0\nremote-control:\n  control-enable: no\nzone:\n  name: example.org\n  zonefile: \"z\"\n  \
-         request-xfr: AXFR 127.0.0.1@{primary} NOKEY\n  allow-notify: 127.0.0.1 NOKEY\n",
-        ports[0]
-    );
-    let knot = format!(
-        "server:\n  listen: 127.0.0.1@{}\n  rundir: \"{knot_in}\"\n  udp-workers: 1\n  tcp-workers: 1\n  background-workers: 1\n\
-         database:\n  storage: \"{knot_in}\"\nremote:\n  - id: primary\n    address: 127.0.0.1@{primary}\nzone:\n  - domain: example.org\n    \
-         storage: \"{knot_in}\"\n    master: primary\n    semantic-checks: off\n",
-        ports[1]
-    );
+    let nsd = nsd(&nsd_in, ports[0], primary);
+    let knot = knot(&knot_in, ports[1], primary);
     let _nsd = Secondary::start("nsd", &["-d", "-c"], directories[0].path(), &nsd);
     let _knot = Secondary::start("knotd", &["-c"], directories[1].path(), &knot);
     let answer = |port: u16, question: &[&str]| {

@@ -131,9 +131,15 @@ impl<'a> Chooser<'a> {
         Some(Window { table, first, count })
     }
 
-    /// What the client gets to see of an RRset's type at a node.
+    /// What the client gets to see of an RRset's type at a node; nothing where it is withheld because all its records are down.
     #[inline]
     pub(crate) fn rrset<'b>(&mut self, snapshot: &Snapshot, node: NodeView<'b>, rtype: u16) -> Option<RrsetView<'b>> {
+        self.glue(snapshot, node, rtype).filter(|rrset| !rrset.is_withheld())
+    }
+
+    /// The same of a name server's addresses in a referral, which are never withheld: nobody finds a zone without them.
+    #[inline]
+    pub(crate) fn glue<'b>(&mut self, snapshot: &Snapshot, node: NodeView<'b>, rtype: u16) -> Option<RrsetView<'b>> {
         if self.hides(rtype) {
             return None;
         }

@@ -195,6 +195,11 @@ impl Snapshot {
         })
     }
 
+    /// All nodes of all zones, in no order.
+    pub fn all_nodes(&self) -> impl Iterator<Item = NodeView<'_>> {
+        self.shards().flat_map(ShardView::entries).map(|(_, node, _)| node)
+    }
+
     /// The number of the view that a client sees.
     pub fn view_of(&self, client: IpAddr) -> u16 {
         self.views.of(match client {

@@ -20,6 +20,7 @@ use super::negative::{NEGATIVE, Negative};
 use crate::name::WireName;
 use crate::rtype::types;
 use crate::rules::RulesView;
+use crate::select::table::Table;
 use crate::select::{Selection, VIEW_DEFAULT};
 
 /// The node is the apex of its zone.
@@ -144,6 +145,16 @@ impl<'a> NodeView<'a> {
     /// The owner, in lower case.
     pub fn owner(&self) -> WireName {
         WireName::from_wire(self.name).unwrap_or_else(|_| WireName::root())
+    }
+
+    /// The apex of the zone that the owner is in, in lower case.
+    pub fn apex(&self) -> WireName {
+        let mut apex = self.owner();
+        while apex.label_count() > usize::from(self.apex_depth()) {
+            let Some(parent) = apex.parent() else { break };
+            apex = parent;
+        }
+        apex
     }
 
     /// The RRsets by ascending type.
@@ -374,7 +385,13 @@ impl<'a> RrsetView<'a> {
         self.kind & SELECTED != 0
     }
 
-    /// How the records are chosen from, where that is not all of them as they are stored.
+    /// True where no record may be answered: all are down, and that is to be told.
+    #[inline]
+    pub(crate) fn is_withheld(&self) -> bool {
+        self.is_selected() && Table::of(self.records).is_some_and(|table| table.len() == 0)
+    }
+
+    /// How the records are chosen from as they were put; nothing where that is all of them as they are stored.
     pub fn selection(&self) -> Option<Selection> {
         if self.is_selected() { super::selection::read(self.records, self.count) } else { None }
     }

@@ -26,6 +26,8 @@ enum Kind {
     Other,
     /// Not sent.
     Hidden,
+    /// The name server by its own name: sent where it is called so.
+    Server,
     /// A Service.
     Service,
     /// A port of a Service.
@@ -48,7 +50,8 @@ pub(super) fn put(
     let target = rdata.get(SRV_HEAD_BYTES..).unwrap_or_default();
     match (kind, is_srv) {
         (Kind::Hidden, _) | (Kind::Endpoint, true) | (Kind::Port, false) => Ok(()),
-        (Kind::Other, _) | (Kind::Service, false) => writer.put_record(node.name(), rrset, rdata),
+        (Kind::Server, _) if !is_server(snapshot, apex_depth, node) => Ok(()),
+        (Kind::Other | Kind::Server, _) | (Kind::Service, false) => writer.put_record(node.name(), rrset, rdata),
         (Kind::Endpoint, false) => match service(snapshot, apex_depth, node) {
             Some(service) if has_cluster_ip(service) => Ok(()),
             _ => writer.put_record(node.name(), rrset, rdata),
@@ -69,6 +72,7 @@ fn kind(node: NodeView<'_>, apex_depth: u8) -> Kind {
     let is_marked = |label: usize| labels.get(label).is_some_and(|label| label.starts_with(b"_"));
     match (labels[KIND], count) {
         (b"pod", _) | (b"dns-version", 1) => Kind::Hidden,
+        (b"dns", 2) => Kind::Server,
         (b"svc", _) if labels[BELOW] == b"_zone" => Kind::Hidden,
         (b"svc", 3) => Kind::Service,
         (b"svc", 4) if !is_marked(BELOW) => Kind::Endpoint,
@@ -103,6 +107,15 @@ fn find<'a>(snapshot: &'a Snapshot, apex_depth: u8, name: &[u8]) -> Option<NodeV
     let mut taken = QueryName::default();
     taken.take(name).ok()?;
     snapshot.find(&taken, taken.depth(), apex_depth)
+}
+
+/// True for a name that an NS record of the zone leads to.
+fn is_server(snapshot: &Snapshot, apex_depth: u8, node: NodeView<'_>) -> bool {
+    let mut name = QueryName::default();
+    name.take(node.name()).ok();
+    let apex = snapshot.find(&name, usize::from(apex_depth), apex_depth);
+    let servers = apex.and_then(|apex| apex.rrset(types::NS));
+    servers.is_some_and(|servers| servers.rdatas().any(|server| server == node.name()))
 }
 
 /// True for a Service with a cluster IP: its ports lead to itself, those of others to their endpoints.

@@ -258,7 +258,11 @@ impl Transfer {
     fn put_node(&mut self, snapshot: &Snapshot, node: NodeView<'_>, writer: &mut Writer<'_>) -> Result<(), Full> {
         let (sent, view) = (self.sent, self.view);
         let mut number = 0;
-        for rrset in node.rrsets().filter(|rrset| rrset.rtype() != types::SOA && shows(view, node, rrset)) {
+        let shown = |rrset: &RrsetView<'_>| rrset.rtype() != types::SOA && shows(view, node, rrset);
+        // Others do not take an alias beside other records (RFC 2181 section 10.1), where our rules allow it.
+        let is_alias_beside = node.rrsets().any(|rrset| shown(&rrset) && !goes_with_alias(rrset.rtype()));
+        let sent_of = |rrset: &RrsetView<'_>| shown(rrset) && !(is_alias_beside && rrset.rtype() == types::CNAME);
+        for rrset in node.rrsets().filter(sent_of) {
             for rdata in all(rrset) {
                 number += 1;
                 if number <= sent {
@@ -273,6 +277,11 @@ impl Transfer {
         }
         Ok(())
     }
+}
+
+/// True for an alias, and for what may stand beside one (RFC 4035 section 2.5).
+fn goes_with_alias(rtype: u16) -> bool {
+    matches!(rtype, types::CNAME | types::RRSIG | types::NSEC)
 }
 
 /// True for an RRset that a view shows.

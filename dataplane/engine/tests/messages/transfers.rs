@@ -84,7 +84,8 @@ fn listed(snapshot: &Snapshot, zone: &str) -> BTreeSet<String> {
             for rdata in rrset.rdatas() {
                 let mut bytes = b"\0\0\0\0\0\0\0\x01\0\0\0\0".to_vec();
                 bytes.extend_from_slice(node.owner().as_bytes());
-                let ([t1, t2], [l1, l2]) = (rrset.rtype().to_be_bytes(), (rdata.len() as u16).to_be_bytes());
+                let ([t1, t2], [l1, l2]) =
+                    (rrset.rtype().to_be_bytes(), u16::try_from(rdata.len()).unwrap().to_be_bytes());
                 bytes.extend_from_slice(&[t1, t2, 0, 1]);
                 bytes.extend_from_slice(&rrset.ttl().to_be_bytes());
                 bytes.extend_from_slice(&[l1, l2]);

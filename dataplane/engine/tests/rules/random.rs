@@ -91,6 +91,9 @@ fn rules(dice: &mut Dice) -> Rules {
         cname_for_addresses_only: dice.one_in(2),
         whole_names: dice.one_in(2),
         zone_case: dice.one_in(2),
+        // What the reference does not know: each has a test of its own.
+        refuse_any: false,
+        aliases_beside: false,
         search: dice.one_in(2).then_some(search),
     }
 }

@@ -93,7 +93,7 @@ fn rules_are_given_back_and_go_with_their_zone() {
     assert_eq!(editor.set_rules(&apex, &too_many), Err(EditError::TooLarge));
     assert_eq!(editor.set_rules(&name("elsewhere."), &rules), Err(EditError::NoZone));
     let rrsets = editor.remove_zone(&apex);
-    assert_eq!(rrsets, served.rrsets() - 7, "rules are no RRsets");
+    assert_eq!(rrsets, served.rrsets() - 6, "rules are no RRsets");
     add_zone(&mut editor, CLUSTER, super::RECORDS);
     assert_eq!(editor.commit().rules(&apex), Some(Rules::default()), "a zone that is added has none");
     let mut editor = Editor::new(&served);
@@ -367,8 +367,6 @@ fn the_search_path_is_walked_for_the_client() {
             ("db.two.svc.svc.cluster.local.", A, NXDOMAIN),
             ("db.two.one.pod.cluster.local.", A, NXDOMAIN),
             ("db.two.cluster.local.", A, NXDOMAIN),
-            // Behind a zone cut nothing is known.
-            ("x.sub.example.net.one.svc.cluster.local.", A, NXDOMAIN),
             (
                 "al.example.net.one.svc.cluster.local.",
                 A,
@@ -377,6 +375,33 @@ fn the_search_path_is_walked_for_the_client() {
             ),
         ],
     );
+}
+
+#[test]
+fn the_search_path_passes_over_what_others_serve() {
+    let rules = Rules { fallthrough: true, ..searching(false) };
+    let mut editor = Editor::new(&snapshot(&rules));
+    add_zone(
+        &mut editor,
+        "cut.test.",
+        "@ SOA ns host 1 2 3 4 5\nsub NS ns.sub\nns.sub A 192.0.2.1\nd DNAME e\nx.e A 192.0.2.2\n",
+    );
+    add_zone(&mut editor, "local.", "@ SOA ns host 1 2 3 4 5\ndb.two.one.svc.cluster A 192.0.2.9\n");
+    let mut ways = Ways::new(editor.commit(), false);
+    let cases = [
+        ("x.sub.cut.test.one.svc.cluster.local.", A, "NXDomain AA; SOA local."),
+        ("ns.sub.cut.test.one.svc.cluster.local.", A, "NXDomain AA; SOA local."),
+        ("x.d.cut.test.one.svc.cluster.local.", A, "NXDomain AA; SOA local."),
+        (
+            "x.e.cut.test.one.svc.cluster.local.",
+            A,
+            "NoError AA; x.e.cut.test.one.svc.cluster.local. 300 IN A 192.0.2.2",
+        ),
+        // The zone above has the very name that was asked for.
+        ("db.two.one.svc.cluster.local.", A, "NoError AA; db.two.one.svc.cluster.local. 300 IN A 192.0.2.9"),
+        ("db.two.empty.svc.cluster.local.", A, "NoError AA; db.two.empty.svc.cluster.local. 300 IN A 10.1.0.1"),
+    ];
+    check(&mut ways, &cases);
 }
 
 #[test]

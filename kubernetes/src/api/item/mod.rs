@@ -18,8 +18,8 @@ use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::api::discovery::v1 as discovery;
 use serde::de::DeserializeOwned;
 
-pub(super) use self::json::{EndpointsItem, ImportItem, Metadata, NamespaceItem, PodItem, ServiceItem, SliceItem};
 use self::json::{AddressItem, EndpointItem, IngressItem, Labels, PodStatus, PortItem, Subset, Target};
+pub(super) use self::json::{EndpointsItem, ImportItem, Metadata, NamespaceItem, PodItem, ServiceItem, SliceItem};
 use super::names::Names;
 use crate::object::{
     Endpoint, Ingress, Key, Kind, Object, Pod, Port, Protocol, Service, ServiceImport, ServiceKind, Slice,
@@ -121,7 +121,8 @@ impl Item for ServiceItem {
         } else {
             ServiceKind::ClusterIp
         };
-        let listed = if spec.cluster_ips.is_empty() { std::slice::from_ref(&spec.cluster_ip) } else { &spec.cluster_ips };
+        let listed =
+            if spec.cluster_ips.is_empty() { std::slice::from_ref(&spec.cluster_ip) } else { &spec.cluster_ips };
         let ingress = |item: IngressItem| match item.ip.parse() {
             Ok(address) => Some(Ingress::Address(address)),
             Err(_) => Some(Ingress::Name(item.hostname.into())).filter(|name| *name != Ingress::Name(Box::default())),
@@ -201,7 +202,13 @@ impl Item for EndpointsItem {
         let parts = Parts::Subsets(self.subsets.len());
         let endpoint = |item: AddressItem, ready| {
             let addresses = vec![item.ip.parse().ok()?];
-            Some(Endpoint { addresses, hostname: item.hostname.into(), pod: pod(item.target), zone: Box::default(), ready })
+            Some(Endpoint {
+                addresses,
+                hostname: item.hostname.into(),
+                pod: pod(item.target),
+                zone: Box::default(),
+                ready,
+            })
         };
         let service = &key.name;
         let subset = |(key, subset): (Key, Subset)| {

@@ -1,5 +1,7 @@
 //! Objects as API servers write them, and what becomes of them.
 
+#![allow(clippy::needless_pass_by_value, reason = "objects are written where they are used")]
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -47,7 +49,8 @@ fn services_are_of_three_kinds() {
     assert_eq!(ports, [("dns", Protocol::Udp, 53), ("", Protocol::Tcp, 80)]);
     assert!(found.has_selector && !found.publish_not_ready);
 
-    let found = service(json!({ "clusterIP": "None", "clusterIPs": ["None"], "publishNotReadyAddresses": true }), Value::Null);
+    let found =
+        service(json!({ "clusterIP": "None", "clusterIPs": ["None"], "publishNotReadyAddresses": true }), Value::Null);
     assert_eq!((found.kind, found.cluster_ips.len()), (ServiceKind::Headless, 0));
     assert!(found.publish_not_ready && !found.has_selector);
     let found = service(json!({ "type": "ExternalName", "externalName": "a.example", "clusterIP": "" }), Value::Null);
@@ -84,12 +87,16 @@ fn slices_are_of_a_service_or_of_an_import_or_of_both() {
     assert_eq!((&*found.key.name, &*found.service, &*found.cluster), ("s-1", "s", ""));
     assert_eq!((found.triggered_ms, found.ports.len()), (Some(1_767_323_045_000), 1));
     let endpoints: Vec<_> = found.endpoints.iter().map(|end| (end.addresses[0].to_string(), end.ready)).collect();
-    assert_eq!(endpoints, [("10.0.0.1".to_owned(), true), ("10.0.0.2".to_owned(), false), ("10.0.0.3".to_owned(), true)]);
+    assert_eq!(
+        endpoints,
+        [("10.0.0.1".to_owned(), true), ("10.0.0.2".to_owned(), false), ("10.0.0.3".to_owned(), true)]
+    );
     let first = &found.endpoints[0];
     assert_eq!((&*first.hostname, &*first.pod, &*first.zone), ("h", "p", "z"));
     assert_eq!(&*found.endpoints[1].pod, "");
 
-    let import = json!({ "multicluster.kubernetes.io/service-name": "i", "multicluster.kubernetes.io/source-cluster": "c" });
+    let import =
+        json!({ "multicluster.kubernetes.io/service-name": "i", "multicluster.kubernetes.io/source-cluster": "c" });
     let found = slices(import.clone());
     assert_eq!((found.len(), &*found[0].key.name, &*found[0].service, &*found[0].cluster), (1, "s-1/import", "i", "c"));
     let mut both = import;
@@ -125,7 +132,8 @@ fn pods_are_told_while_they_run() {
         object["metadata"]["name"] = json!("p");
         told::<PodItem>(object).len()
     };
-    let running = json!({ "phase": "Running", "podIP": "10.0.0.1", "podIPs": [{ "ip": "10.0.0.1" }, { "ip": "fd00::1" }] });
+    let running =
+        json!({ "phase": "Running", "podIP": "10.0.0.1", "podIPs": [{ "ip": "10.0.0.1" }, { "ip": "fd00::1" }] });
     assert_eq!(pod(json!({}), running.clone()), 1);
     assert_eq!(pod(json!({ "deletionTimestamp": "2026-01-01T00:00:00Z" }), running), 0);
     assert_eq!(pod(json!({}), json!({ "phase": "Succeeded", "podIP": "10.0.0.1" })), 0);
@@ -137,6 +145,8 @@ fn pods_are_told_while_they_run() {
 fn imports_and_namespaces_are_told() {
     let found = told::<ImportItem>(json!({ "metadata": { "namespace": "a", "name": "i" },
         "spec": { "type": "Headless", "ips": null, "ports": [{ "name": "x", "port": 1, "protocol": "SCTP" }] } }));
-    assert!(matches!(&found[0], Object::ServiceImport(import) if import.headless && import.ports[0].protocol == Protocol::Sctp));
+    assert!(
+        matches!(&found[0], Object::ServiceImport(import) if import.headless && import.ports[0].protocol == Protocol::Sctp)
+    );
     assert_eq!(told::<NamespaceItem>(json!({ "metadata": { "name": "a" } })), [Object::Namespace("a".into())]);
 }
