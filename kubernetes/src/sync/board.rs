@@ -66,6 +66,8 @@ pub(super) struct Board {
     pub(super) users: HashMap<IpAddr, BTreeSet<Unit>>,
     /// The records in etcd: the sum of each value, and the revision that wrote it.
     pub(super) records: HashMap<String, (u64, i64)>,
+    /// Records of ours where nothing is followed any more, since the configuration names another place.
+    strays: HashMap<String, (u64, i64)>,
     /// The ledger of Services and Pods.
     pub(super) ledgers: HashMap<Unit, Noted<Ledger>>,
     /// The ledger of addresses.
@@ -112,6 +114,7 @@ impl Board {
             pod_keys: HashMap::new(),
             users: HashMap::new(),
             records: HashMap::new(),
+            strays: HashMap::new(),
             ledgers: HashMap::new(),
             shares: HashMap::new(),
             states: HashMap::new(),
@@ -240,6 +243,27 @@ impl Board {
         self.queue.insert(unit);
     }
 
+    /// What stands at a key: the sum of its value, and the revision that wrote it.
+    pub(super) fn record(&self, key: &str) -> Option<(u64, i64)> {
+        self.records.get(key).or_else(|| self.strays.get(key)).copied()
+    }
+
+    /// The keys in a ledger that lie where nothing is followed.
+    pub(super) fn strays_of(&self, ledger: &[Entry]) -> Vec<String> {
+        let base = format!("{}/", self.layout.base());
+        let keys =
+            ledger.iter().filter_map(|entry| Ledger::parse(&entry.value)).flat_map(|ledger| ledger.0.into_keys());
+        keys.filter(|key| !key.starts_with(&base)).collect()
+    }
+
+    /// Notes what stands at such a key, or that nothing does.
+    pub(super) fn note_stray(&mut self, key: &str, found: Option<&Entry>) {
+        match found {
+            Some(entry) => drop(self.strays.insert(key.to_owned(), (sum(&entry.value), entry.revision))),
+            None => drop(self.strays.remove(key)),
+        }
+    }
+
     /// Takes what is new in etcd.
     pub(super) fn news(&mut self, place: Place, news: News) {
         match news {
@@ -355,6 +379,7 @@ impl Board {
 
     /// Puts a unit off that could not be written.
     pub(super) fn postpone(&mut self, unit: Unit) {
+        self.parked.remove(&unit);
         self.later.insert(unit);
     }
 

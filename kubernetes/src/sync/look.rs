@@ -33,6 +33,8 @@ impl Board {
             }
             count += writes.len();
             keys.extend(writes.iter().map(|write| write.key.clone()));
+            // On its way from now on: it is not yet as it is to be, whoever asks.
+            self.park(unit.clone(), [i64::MAX; 3]);
             due.push((unit, writes));
         }
         due
@@ -45,6 +47,9 @@ impl Board {
         };
         let reach = |place: Place| if writes.iter().any(|write| is_in(&write.key, place)) { revision } else { 0 };
         let revisions: Revisions = PLACES.map(reach);
+        for write in writes {
+            self.note_stray(&write.key, None);
+        }
         self.park(unit, revisions);
     }
 
@@ -71,10 +76,10 @@ impl Board {
         for (key, value) in records {
             let new = sum(value.as_bytes());
             let put = |known| Write { key: key.clone(), known, value: Some(value.clone().into_bytes()), lease: 0 };
-            match self.records.get(key) {
+            match self.record(key) {
                 None => writes.push(put(0)),
-                Some(&(found, _)) if found == new && (self.adopt || noted.has(key, found)) => {}
-                Some(&(found, revision)) if found != new && noted.has(key, found) => writes.push(put(revision)),
+                Some((found, _)) if found == new && (self.adopt || noted.has(key, found)) => {}
+                Some((found, revision)) if found != new && noted.has(key, found) => writes.push(put(revision)),
                 Some(_) => {
                     foreign.insert(key.clone());
                     continue;
@@ -83,7 +88,7 @@ impl Board {
             next.note(key, new);
         }
         for key in noted.0.keys().filter(|key| wanted.is_none_or(|wanted| !wanted.records.contains_key(*key))) {
-            if let Some(&(_, known)) = self.records.get(key).filter(|(found, _)| noted.has(key, *found)) {
+            if let Some((_, known)) = self.record(key).filter(|(found, _)| noted.has(key, *found)) {
                 writes.push(Write { key: key.clone(), known, value: None, lease: 0 });
             }
         }

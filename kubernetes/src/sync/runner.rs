@@ -8,7 +8,7 @@ use ringdns_controlplane::etcd::SessionError;
 use ringdns_health::backoff::Backoff;
 use ringdns_health::follow::{News, follow};
 use ringdns_health::lead::{Seat, Standing, lead};
-use ringdns_health::link::Link;
+use ringdns_health::link::{Entry, Link};
 use ringdns_health::scheduler::fence::{Outcome, Write};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -27,6 +27,9 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// Messages that wait to be taken. Where we are behind, etcd and the API server are read no further.
 const WAITING_MAX: usize = 64;
+
+/// Tries to read a key of ours that lies where nothing is followed any more.
+const STRAY_TRIES_MAX: u32 = 10;
 
 /// Messages of the API server that are taken at once.
 const MESSAGES_MAX: usize = 256;
@@ -118,7 +121,7 @@ impl ClusterWriter {
             let is_due = work.leads() && self.state.board().has_work();
             tokio::select! {
                 biased;
-                Some((place, found)) = told.recv() => self.take_news(place, found),
+                Some((place, found)) = told.recv() => self.take_news(&work.link, place, found).await,
                 count = following.told.recv_many(&mut waiting, MESSAGES_MAX) => {
                     if count == 0 {
                         return;
@@ -138,11 +141,38 @@ impl ClusterWriter {
     }
 
     /// Takes what is new in etcd.
-    fn take_news(&self, place: Place, news: News) {
+    async fn take_news(&self, link: &Link, place: Place, news: News) {
         if let News::Listed(listing) = &news {
             tracing::info!(?place, keys = listing.entries.len(), revision = listing.revision, "etcd was listed");
+            if place == Place::Ledger {
+                self.find_strays(link, &listing.entries).await;
+            }
         }
         self.state.board().news(place, news);
+    }
+
+    /// Reads what was written where nothing is followed any more, so that it goes: the configuration names another place by now.
+    async fn find_strays(&self, link: &Link, ledger: &[Entry]) {
+        let keys = self.state.board().strays_of(ledger);
+        for key in keys {
+            let mut backoff = Backoff::default();
+            for tries in 1.. {
+                match link.get(&key).await {
+                    Ok(found) => {
+                        self.state.board().note_stray(&key, found.as_ref());
+                        break;
+                    }
+                    Err(error) if tries == STRAY_TRIES_MAX => {
+                        tracing::error!(
+                            key,
+                            "it was written before the configuration changed, and cannot be read: {error}; delete it"
+                        );
+                        break;
+                    }
+                    Err(_) => backoff.wait().await,
+                }
+            }
+        }
     }
 
     /// Takes what is new in the cluster.

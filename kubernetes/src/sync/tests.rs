@@ -208,8 +208,6 @@ fn keys_that_others_have_are_left_unless_they_are_adopted() {
         bench.board.take(service("stays", "10.0.0.3"));
         bench.settle(100);
         assert_eq!(bench.board.foreign.values().next().map(|keys| keys.len()), Some(foreign));
-        // What is ours is no longer ours once somebody has written it.
-        bench.put("/skydns/local/cluster/svc/a/web/2f1020d6", value);
         bench.board.take(Event::Gone(Kind::Service, key("web")));
         bench.settle(100);
         let found = bench.records().into_iter().filter(|key| key.contains("/web/")).count();

@@ -72,6 +72,7 @@ fn a_server_that_reads_the_tree_answers_as_one_that_follows_the_cluster() {
     let mut dual = service("a", "web", "10.96.0.2");
     dual["spec"]["clusterIPs"] = serde_json::json!(["10.96.0.2", "fd00::2"]);
     scene.server.put(dual);
+    scene.server.put(service("a", "one", "10.96.0.3"));
     scene.server.put(serde_json::json!({ "kind": "Namespace", "metadata": { "name": "a" } }));
     scene.server.put(service("a", "db", "None"));
     scene.server.put(slice("a", "db", &[("db-0", "10.9.0.5"), ("", "10.9.0.6")]));
@@ -108,9 +109,9 @@ fn a_server_that_reads_the_tree_answers_as_one_that_follows_the_cluster() {
             // hashes are others.
             asked.extend([
                 ("db-0.db.a.svc.cluster.local", "A"),
-                ("_http._tcp.web.a.svc.cluster.local", "SRV"),
+                ("_http._tcp.one.a.svc.cluster.local", "SRV"),
                 ("_pg._tcp.db.a.svc.cluster.local", "SRV"),
-                ("_none._tcp.web.a.svc.cluster.local", "SRV"),
+                ("_none._tcp.one.a.svc.cluster.local", "SRV"),
             ]);
         } else {
             let found = tree.says("_pg._tcp.db.a.svc.cluster.local", "SRV");

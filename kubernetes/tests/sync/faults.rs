@@ -56,6 +56,7 @@ fn what_happens_while_the_api_server_is_away_is_written_when_it_is_back() {
     let writer = scene.writer("s1", "layout = \"skydns\"");
     writer.wait_synced();
     scene.away(true);
+    wait_until("it knows", || writer.state.json()["cluster"]["connected"] == false);
     scene.server.put(service("a", "web", "10.96.0.4"));
     scene.server.remove("services", "a", "gone");
     scene.server.cluster().compact();

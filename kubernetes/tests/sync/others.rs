@@ -78,6 +78,19 @@ fn a_service_that_changes_always_has_an_address() {
 }
 
 #[test]
+fn what_was_written_elsewhere_before_moves() {
+    let scene = Scene::start();
+    scene.etcd.put("/old/local/cluster/svc/a/web/by-hand", "{}");
+    scene.server.put(service("a", "web", "10.96.0.2"));
+    for (prefix, kept) in [("/old", 3), ("/new", 1)] {
+        let writer = scene.writer("s1", &format!("layout = \"skydns\"\ncluster = \"c1\"\nprefix = \"{prefix}\""));
+        writer.wait_synced();
+        assert_eq!(scene.read("/old/local/cluster/svc/a/").len(), kept);
+    }
+    assert_eq!(scene.read("/new/local/cluster/svc/a/").len(), 2);
+}
+
+#[test]
 fn a_cluster_that_has_lost_its_objects_deletes_nothing() {
     let scene = Scene::start();
     scene.server.put(service("a", "web", "10.96.0.2"));
