@@ -41,10 +41,7 @@ use crate::zonefile::source::{self as zone_file, Reload, ReloadRequest, ZoneFile
 const RUNTIME_THREADS: usize = 2;
 
 /// How long requests that are under way may take once the end has come.
-const DRAIN_SECONDS: u64 = 5;
-
-/// The same as a duration.
-const DRAIN: Duration = Duration::from_secs(DRAIN_SECONDS);
+const DRAIN: Duration = Duration::from_secs(5);
 
 /// The sources that are always there, in order of priority: the first wins.
 const SOURCES: [&str; 2] = ["store", "zone_files"];
@@ -174,12 +171,7 @@ impl ControlPlane {
         store.attach(config.store.etcd.as_ref())?;
         let is_read = |etcd: &&EtcdConfig| !etcd.trees.is_empty() || etcd.status_path.is_some();
         let read = config.etcd.as_ref().filter(is_read);
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(RUNTIME_THREADS)
-            .thread_name("ringdns-control")
-            .enable_all()
-            .build()
-            .map_err(StartError::Thread)?;
+        let runtime = make_runtime().map_err(StartError::Thread)?;
         let listeners = Listeners::bind(&runtime, config)?;
 
         let files = config.zone_files.iter().map(ZoneFileState::new);
@@ -366,7 +358,7 @@ impl Parts {
         runtime.block_on(async {
             let drained = tokio::time::timeout(DRAIN, interfaces.stop());
             if drained.await.is_err() {
-                tracing::warn!(seconds = DRAIN_SECONDS, "requests were still under way at the end");
+                tracing::warn!(seconds = DRAIN.as_secs(), "requests were still under way at the end");
             }
             store.stop().await;
         });
@@ -388,6 +380,12 @@ fn show_guests(state: &State, guests: &[Box<dyn Guest>]) {
     let _ = state.guests.set(shown);
     let hold = guests.iter().map(|guest| guest.hold()).max().unwrap_or_default();
     state.hold(guests.iter().map(|guest| guest.name()).collect(), hold);
+}
+
+/// Starts the runtime's threads.
+fn make_runtime() -> std::io::Result<Runtime> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(RUNTIME_THREADS).thread_name("ringdns-control").enable_all().build()
 }
 
 /// Publishes which client sees which view, so that it is known before the first record is.

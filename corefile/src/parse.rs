@@ -11,6 +11,9 @@ use crate::world::World;
 /// Most words of a Corefile with all that it imports: imports that multiply end here.
 const WORDS_MAX: usize = 200_000;
 
+/// Most bytes that are read for a Corefile, a file counted each time that it is imported.
+const BYTES_MAX: usize = 16 << 20;
+
 /// Most imports that are carried out: those that go in circles end here.
 const IMPORTS_MAX: usize = 1000;
 
@@ -48,8 +51,15 @@ pub struct Corefile {
 
 /// Reads a Corefile and what it imports. The first fault ends it: what follows could only be guessed at.
 pub fn parse(path: &Path, world: &dyn World) -> Result<Corefile, Fault> {
-    let mut parser =
-        Parser { world, files: Files::default(), words: Vec::new(), snippets: HashMap::new(), imports: 0, read: 0 };
+    let mut parser = Parser {
+        world,
+        files: Files::default(),
+        words: Vec::new(),
+        snippets: HashMap::new(),
+        imports: 0,
+        read: 0,
+        bytes: 0,
+    };
     let unread = |error: std::io::Error| Fault {
         place: Place { file: path.to_path_buf(), line: 1 },
         plugin: None,
@@ -79,12 +89,18 @@ struct Parser<'a> {
     imports: usize,
     /// Words that were read.
     read: usize,
+    /// Bytes that were read.
+    bytes: usize,
 }
 
 impl Parser<'_> {
     /// The words of a file.
     fn read(&mut self, path: &Path) -> std::io::Result<Vec<Word>> {
         let text = self.world.read(path)?;
+        self.bytes += text.len();
+        if self.bytes > BYTES_MAX {
+            return Err(std::io::Error::other("it and what was read before come to more than 16 MiB"));
+        }
         let known = self.files.0.iter().position(|known| **known == *path);
         let number = known.unwrap_or(self.files.0.len());
         if known.is_none() {

@@ -208,6 +208,10 @@ fn every_fault_is_told_at_once_and_one_of_an_import_with_its_file() {
     let world = Made::with(&[("/c/Corefile", "import d/*"), ("/c/d/1", ". {\n"), ("/c/d/2", "}\nb {\n  acl\n}")]);
     let found = translate(Path::new("/c/Corefile"), &world, &Options::default()).unwrap_err();
     assert_eq!((found[0].place.to_string(), found[0].plugin.as_deref()), ("/c/d/2:3".to_owned(), Some("acl")));
+    let large = format!("#{}", "x".repeat(1 << 20));
+    let world = Made::with(&[("/c/Corefile", &"import large\n".repeat(20)), ("/c/large", &large)]);
+    let found = translate(Path::new("/c/Corefile"), &world, &Options::default()).unwrap_err();
+    assert!(found[0].message.contains("more than 16 MiB"), "{}", found[0]);
 }
 
 #[test]
@@ -267,6 +271,20 @@ fn names_of_hosts_files_are_zones_of_their_own() {
     assert!(text.contains("/etc/hosts cannot be read"), "{text}");
     let many: String = (0..2001).map(|number| format!("  192.0.2.1 n{number}\n")).collect();
     assert!(faults(&format!(". {{\n hosts {{\n{many} }}\n}}\n"))[0].contains("2002 names and addresses"));
+}
+
+#[test]
+fn switches_of_the_cluster_are_keys() {
+    let text = shown(
+        &translated(
+            "a {\n kubernetes {\n  noendpoints\n  endpoint https://192.0.2.1\n  tls a b c\n }\n}\n",
+            &Options::default(),
+        )
+        .unwrap(),
+    );
+    for line in ["endpoints = false", "endpoint = \"https://192.0.2.1\"", "ca_file = \"/etc/coredns/c\""] {
+        assert!(text.lines().any(|found| found == line), "{line}: {text}");
+    }
 }
 
 #[test]

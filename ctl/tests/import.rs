@@ -75,6 +75,28 @@ fn corefiles_are_taken_over() {
 }
 
 #[test]
+fn every_key_that_a_corefile_comes_to_is_taken() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let text = fs::read_to_string(corefile("everything")).unwrap();
+    fs::write(path("Corefile"), text.replace("/zones", path("zones").to_str().unwrap())).unwrap();
+    fs::write(path("resolv.conf"), "search cluster.local corp.example\n").unwrap();
+    fs::create_dir(path("zones")).unwrap();
+    fs::create_dir(path("kube")).unwrap();
+    fs::write(path("kube/config"), "").unwrap();
+    fs::write(path("zones/db.example.com"), "").unwrap();
+    let Imported { toml, .. } =
+        import::import(&Options { files: vec![path("Corefile")], ..Options::default() }).unwrap();
+    // Secrets and certificates are not there; all else is.
+    let problems: Vec<Problem> =
+        problems(&known(&toml)).into_iter().filter(|found| !found.key.contains("_file")).collect();
+    assert_eq!(problems, [], "{toml}");
+    for table in ["kubernetes.external", "kubernetes.search_path", "transfer", "etcd_tree", "zone_file", "dns"] {
+        assert!(toml.contains(&format!("[{table}]")), "{table}: {toml}");
+    }
+}
+
+#[test]
 fn what_a_corefile_has_that_is_not_supported_is_an_error_unless_it_is_passed_over() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("mine");

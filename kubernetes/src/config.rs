@@ -128,8 +128,8 @@ mod tests {
             own("192.0.2.53", &format!("{cluster}own_addresses = [\"10.0.0.10\"]\n")),
             addresses(&["10.0.0.10"])
         );
-        let machine = own("127.0.0.53", cluster);
-        assert!(machine.iter().all(|address| !address.is_loopback()), "{machine:?}");
-        assert_eq!(machine, outer(of_machine().into_iter()));
+        let wildcard = own("192.0.2.53", &format!("{cluster}[sockets]\nlisten = [\"0.0.0.0:53\"]\nudp = false\n"));
+        assert_eq!(wildcard, outer(addresses(&["192.0.2.53"]).into_iter().chain(of_machine())));
+        assert!(wildcard.iter().all(|address| !address.is_loopback()), "{wildcard:?}");
     }
 }

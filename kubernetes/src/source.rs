@@ -71,6 +71,8 @@ struct ClusterSource {
     unlisted: HashSet<usize>,
     /// True once everything was said that there was at the start.
     synced: bool,
+    /// True once everything was listed and handed on: what changes from then on is measured.
+    is_measuring: bool,
     /// When something was handed on last.
     handed: Option<Instant>,
     /// Told when the last large batch is published.
@@ -92,6 +94,7 @@ impl ClusterSource {
             cache: Cache::new(config.cache_file.clone()),
             state,
             synced: false,
+            is_measuring: false,
             handed: None,
             published: None,
         }
@@ -182,6 +185,7 @@ impl ClusterSource {
         }
         self.hand_on(sink).await?;
         if self.unlisted.is_empty() {
+            self.is_measuring = true;
             self.state.from_cache.store(false, Ordering::Relaxed);
             if !self.synced {
                 self.synced = true;
@@ -203,7 +207,7 @@ impl ClusterSource {
         }
         let is_large = changes.len() >= PACED_CHANGES;
         // What is listed at start changed long ago, and is not measured.
-        let is_measured = !programmed.is_empty() && self.unlisted.is_empty();
+        let is_measured = !programmed.is_empty() && self.is_measuring;
         if is_large && let Some(published) = self.published.take() {
             // Fails where the cycle is gone, which the next batch tells.
             let _ = published.await;

@@ -66,7 +66,7 @@ fn a_mounted_corefile_is_served_without_ports_and_read_again() {
     let program = folder.path().join("coredns");
     symlink(binary(), &program).expect("a link");
     let mut command = Command::new(&program);
-    command.arg("-conf").arg(folder.path().join("Corefile")).stdin(Stdio::null());
+    command.arg("-conf").arg(folder.path().join("Corefile")).stdin(Stdio::null()).stderr(Stdio::null());
     let _server = Coredns(command.spawn().expect("a server"));
     wait_for("the zone's answer", TIME_MAX, || {
         let ready = http::request(ADMIN, "GET", "/ready", None, None).is_ok_and(|response| response.status == 200);

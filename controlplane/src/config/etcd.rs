@@ -311,6 +311,11 @@ mod tests {
         assert_eq!((etcd.status_path.as_deref(), etcd.status_unknown), (Some("/s"), Status::Down));
         let etcd = with("", "layout = \"skydns\"\nwildcard_names_max = 500");
         assert_eq!(etcd.trees[0].wildcard_names_max, 500);
+        let etcd = with("", "layout = \"skydns\"\ngeneration = \"skydns\"\nlocal = \"X.c.local\"");
+        let tree = &etcd.trees[0];
+        assert_eq!((tree.generation, tree.ttl_seconds), (crate::etcd::Generation::SkyDns, 3600));
+        assert_eq!(tree.local, Some("x.c.local.".parse().unwrap()));
+        assert_eq!(with("", "layout = \"skydns\"\nlocal = \"\"").trees[0].local, None);
     }
 
     #[test]
@@ -347,6 +352,16 @@ mod tests {
                 format!("{endpoints}{TREE}wildcard_names_max = -1"),
                 "etcd_tree[0].wildcard_names_max: -1 is out of bounds",
             ),
+            (
+                format!("{endpoints}{TREE}generation = \"bind\""),
+                "etcd_tree[0].generation: \"bind\" is none of its words; write one of \"coredns\", \"skydns\"",
+            ),
+            (
+                format!("{endpoints}{}generation = \"skydns\"", TREE.replace("skydns", "kdns")),
+                "etcd_tree[0].generation: the layout kdns has no such thing",
+            ),
+            (format!("{endpoints}{TREE}local = \"a.example.\""), "\"a.example.\" is no name below one of the zones"),
+            (format!("{endpoints}{TREE}local = \"s.local.\""), "\"s.local.\" is no name below one of the zones"),
             (format!("{endpoints}status_unknown = \"no\"\n{TREE}"), "etcd.status_unknown: \"no\" is none of its words"),
             (format!("{endpoints}status_path = \"s\"\n{TREE}"), "etcd.status_path: \"s\" is no prefix of keys"),
             (

@@ -117,13 +117,16 @@ fn misplaced(layout: Layout, spec: &EtcdTree) -> Vec<(&'static str, std::ops::Ra
     let skip = spec.skip_domain.as_ref().filter(|skip| *skip.get_ref() && layout != Layout::ContainerDns);
     // Records of kdns say themselves how they are chosen from.
     let answers = spec.answers.as_ref().filter(|_| layout == Layout::Kdns);
+    let generation =
+        spec.generation.as_ref().filter(|word| *word.get_ref() != GENERATIONS[0].0 && layout != Layout::SkyDns);
+    let local = spec.local.as_ref().filter(|name| !name.get_ref().is_empty() && layout != Layout::SkyDns);
     let names = spec.wildcard_names_max.as_ref().filter(|names| *names.get_ref() != 0 && layout != Layout::SkyDns);
     let spans = [
         ("skip_domain", skip.map(Spanned::span)),
         ("answers", answers.map(Spanned::span)),
         ("wildcard_names_max", names.map(Spanned::span)),
-        ("generation", spec.generation.as_ref().filter(|_| layout != Layout::SkyDns).map(Spanned::span)),
-        ("local", spec.local.as_ref().filter(|_| layout != Layout::SkyDns).map(Spanned::span)),
+        ("generation", generation.map(Spanned::span)),
+        ("local", local.map(Spanned::span)),
     ];
     spans.into_iter().filter_map(|(name, span)| Some((name, span?))).collect()
 }
@@ -135,7 +138,7 @@ fn local(
     key: &str,
     problems: &mut Problems<'_>,
 ) -> Option<WireName> {
-    let name = name?;
+    let name = name.filter(|name| !name.get_ref().is_empty())?;
     let local = name.get_ref().parse::<WireName>().map(|name| name.to_lowercase());
     let local = local.ok().filter(|local| zones.iter().any(|zone| zone.contains(local) && zone != local));
     if local.is_none() {

@@ -1,5 +1,7 @@
 //! The HTTP ports around a cluster's DNS, asked as kubelets and Prometheus do.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "what a test cannot set up ends it")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream, UdpSocket};

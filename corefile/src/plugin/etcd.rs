@@ -53,6 +53,7 @@ pub(super) fn etcd(line: &Line, scope: &Scope<'_>, out: &mut Out<'_>) {
     out.set(TABLE, "endpoints", Value::Texts(endpoints), name);
     out.made.document.begin(TREE);
     out.set(TREE, "layout", Value::text("skydns"), name);
+    out.set(TREE, "generation", Value::text("coredns"), name);
     out.set(TREE, "prefix", Value::text(prefix), name);
     out.set(TREE, "zones", Value::Texts(zones), name);
     out.set(TREE, "ttl_seconds", Value::Number(TTL_SECONDS), name);

@@ -46,7 +46,7 @@ pub(super) fn hosts(line: &Line, scope: &Scope<'_>, out: &mut Out<'_>) {
             "ttl" => ttl = out.number(option, 1..=65_535).unwrap_or(TTL_SECONDS),
             "no_reverse" => has_reverse = false,
             "reload" => {
-                out.note(&option.name, Why::NotNeeded, "reload: the file of a live Corefile is looked at every second")
+                out.note(&option.name, Why::NotNeeded, "reload: the file of a live Corefile is looked at every second");
             }
             "fallthrough" => falls_through = true,
             address if address.parse::<IpAddr>().is_ok() => {

@@ -7,7 +7,7 @@
 use core::time::Duration;
 
 use crate::counters::Counter;
-use crate::frame::FrameBuffer;
+use crate::frame::{FrameBuffer, UDP_BYTES};
 use crate::limits::{BURST_FRAMES_MAX, LABEL_BYTES_MAX};
 use crate::query::HEADER_BYTES;
 use crate::rtype::types;
@@ -91,7 +91,12 @@ impl<const N: usize> Histogram<N> {
     /// Adds a value several times.
     #[inline]
     fn add(&self, value: u64, times: u64) {
-        let place = self.bounds.partition_point(|&bound| bound < value);
+        self.add_at(self.bounds.partition_point(|&bound| bound < value), value, times);
+    }
+
+    /// The same for who knows the place of the value's bucket.
+    #[inline]
+    fn add_at(&self, place: usize, value: u64, times: u64) {
         self.counts.get(place).unwrap_or(&self.beyond).add(times);
         self.sum.add(value.wrapping_mul(times));
     }
@@ -107,6 +112,22 @@ impl<const N: usize> Histogram<N> {
         self.sum.get()
     }
 }
+
+impl Histogram<{ SIZE_BOUNDS.len() }> {
+    /// Adds the size of a message. Nearly all are short, and their buckets need not be searched for.
+    #[inline]
+    fn add_size(&self, bytes: usize) {
+        match bytes {
+            0..=HUNDREDS_BYTES => self.add_at(bytes.div_ceil(100), bytes as u64, 1),
+            _ => self.add(bytes as u64, 1),
+        }
+    }
+}
+
+/// Sizes up to this one have a bucket for each hundred bytes.
+const HUNDREDS_BYTES: usize = 400;
+
+const _: () = assert!(matches!(SIZE_BOUNDS, [0, 100, 200, 300, 400, ..]));
 
 /// What the messages of one worker are like. Allocates nothing.
 #[derive(Debug)]
@@ -150,18 +171,22 @@ pub(crate) struct Seen {
     qtype: u8,
     /// Whether it has the DO bit.
     dnssec_ok: bool,
+    /// Whether it came by IPv6.
+    is_ipv6: bool,
+    /// Where the message stands in its frame; 0: there is none.
+    message_at: u8,
 }
 
 impl Seen {
     /// Of something that is no query.
-    const NOTHING: Self = Self { bytes: 0, qtype: OTHER, dnssec_ok: false };
+    const NOTHING: Self = Self { bytes: 0, qtype: OTHER, dnssec_ok: false, is_ipv6: false, message_at: 0 };
 
     /// Looks at a message that nobody has checked.
     #[inline]
-    pub(crate) fn of(message: &[u8]) -> Self {
+    pub(crate) fn of(message: &[u8], is_ipv6: bool) -> Self {
         let bytes = u16::try_from(message.len()).unwrap_or(u16::MAX);
         let (qtype, dnssec_ok) = question(message).unwrap_or((OTHER, false));
-        Self { bytes, qtype, dnssec_ok }
+        Self { bytes, qtype, dnssec_ok, is_ipv6, message_at: 0 }
     }
 }
 
@@ -171,13 +196,16 @@ impl Census {
     pub(crate) fn look<F: FrameBuffer>(frames: &[F]) -> [Seen; BURST_FRAMES_MAX] {
         let mut all = [Seen::NOTHING; BURST_FRAMES_MAX];
         for (frame, seen) in frames.iter().zip(&mut all) {
-            if let Some((_, datagram)) = datagram_of(frame.frame())
-                && let Some((header, rest)) = datagram.split_first_chunk::<8>()
+            let frame = frame.frame();
+            if let Some((is_ipv6, datagram)) = datagram_of(frame)
+                && let Some((header, rest)) = datagram.split_first_chunk::<UDP_BYTES>()
             {
                 // Short frames are filled up to the least that Ethernet sends: the datagram says where it ends.
                 let &[_, _, _, _, l1, l2, _, _] = header;
-                let length = usize::from(u16::from_be_bytes([l1, l2])).saturating_sub(header.len());
-                *seen = Seen::of(rest.get(..length).unwrap_or_default());
+                let length = usize::from(u16::from_be_bytes([l1, l2])).saturating_sub(UDP_BYTES);
+                // Behind at most 18 bytes of Ethernet, 60 of IP and 8 of UDP.
+                let message_at = u8::try_from(frame.len() - rest.len()).unwrap_or_default();
+                *seen = Seen { message_at, ..Seen::of(rest.get(..length).unwrap_or_default(), is_ipv6) };
             }
         }
         all
@@ -188,26 +216,26 @@ impl Census {
     pub(crate) fn count_burst<F: FrameBuffer>(&self, frames: &[F], verdicts: &[Verdict], seen: &[Seen]) {
         for ((frame, verdict), seen) in frames.iter().zip(verdicts).zip(seen) {
             if *verdict == Verdict::Reply
-                && let Some((is_ipv6, datagram)) = datagram_of(frame.frame())
-                && let Some((_, message)) = datagram.split_first_chunk::<8>()
+                && seen.message_at != 0
+                && let Some(message) = frame.frame().get(usize::from(seen.message_at)..)
             {
-                self.count(*seen, is_ipv6, message);
+                self.count(*seen, message);
             }
         }
     }
 
     /// Counts a query and its answer. Only the owning worker may call it.
     #[inline]
-    pub(crate) fn count(&self, seen: Seen, is_ipv6: bool, answer: &[u8]) {
-        let family = self.queries.get(usize::from(is_ipv6));
+    pub(crate) fn count(&self, seen: Seen, answer: &[u8]) {
+        let family = self.queries.get(usize::from(seen.is_ipv6));
         if let Some(counter) = family.and_then(|types| types.get(usize::from(seen.qtype))) {
             counter.add(1);
         }
         self.answered.add(1);
         self.dnssec_ok.add(u64::from(seen.dnssec_ok));
         self.nodata.add(u64::from(is_nodata(answer)));
-        self.request_bytes.add(seen.bytes.into(), 1);
-        self.response_bytes.add(answer.len() as u64, 1);
+        self.request_bytes.add_size(seen.bytes.into());
+        self.response_bytes.add_size(answer.len());
     }
 
     /// Counts so many answers that took as long. Only the owning worker may call it.
@@ -240,11 +268,25 @@ impl Census {
     }
 }
 
-/// Type and DO bit of a query; nothing unless there is exactly one question.
+/// Type and DO bit of a query; nothing unless there is exactly one question. What is asked mostly is read from its end; where
+/// something follows it that does not belong there, it is refused, whatever its type.
 #[inline]
 fn question(message: &[u8]) -> Option<(u8, bool)> {
-    let (header, mut rest) = message.split_first_chunk::<HEADER_BYTES>()?;
-    let &[_, _, _, _, 0, 1, ..] = header else { return None };
+    let (header, rest) = message.split_first_chunk::<HEADER_BYTES>()?;
+    match (header.last_chunk::<8>()?, rest) {
+        ([0, 1, 0, 0, 0, 0, 0, 0], [.., t1, t2, _, _]) => Some((place(u16::from_be_bytes([*t1, *t2])), false)),
+        // RFC 6891 section 6.1.2: the OPT record, without options.
+        ([0, 1, 0, 0, 0, 0, 0, 1], [.., t1, t2, _, _, 0, 0, 41, _, _, _, _, flags, _, 0, 0]) => {
+            Some((place(u16::from_be_bytes([*t1, *t2])), flags & 0x80 != 0))
+        }
+        ([0, 1, ..], rest) => question_walked(rest),
+        _ => None,
+    }
+}
+
+/// The same for messages of any shape, from their question on.
+#[inline(never)]
+fn question_walked(mut rest: &[u8]) -> Option<(u8, bool)> {
     loop {
         let (&label, after) = rest.split_first()?;
         rest = after.get(usize::from(label)..).filter(|_| usize::from(label) <= LABEL_BYTES_MAX)?;
@@ -324,8 +366,37 @@ mod tests {
 
     #[test]
     fn what_is_no_query_is_of_another_type() {
-        for message in [&b""[..], b"\0\0\0\0\0\x01\0\0\0\0\0\0", b"\0\0\0\0\0\x01\0\0\0\0\0\0\xc0\x0c\0\x01\0\x01"] {
-            assert_eq!((Seen::of(message).qtype, Seen::of(message).dnssec_ok), (OTHER, false));
+        let pointer = b"\0\0\0\0\0\x01\0\0\0\0\0\x02\xc0\x0c\0\x01\0\x01";
+        for message in [&b""[..], b"\0\0\0\0\0\x01\0\0\0\0\0\0", b"\0\0\0\0\0\x02\0\0\0\0\0\0\0\0\x01\0\x01", pointer] {
+            assert_eq!((Seen::of(message, false).qtype, Seen::of(message, false).dnssec_ok), (OTHER, false));
+        }
+    }
+
+    #[test]
+    fn every_shape_of_query_is_read_alike() {
+        let plain = query("a.b.", types::AAAA);
+        let with_opt = query_edns("a.b.", types::AAAA, 1232, true);
+        // With an option, and with a record behind the OPT record.
+        let mut with_option = with_opt.clone();
+        *with_option.last_mut().unwrap() = 4;
+        with_option.extend_from_slice(&[0, 10, 0, 0]);
+        let mut with_more = with_opt.clone();
+        with_more[11] = 2;
+        with_more.extend_from_slice(&[0, 0, 250, 0, 255, 0, 0, 0, 0, 0, 0]);
+        let read = |message: &[u8]| (Seen::of(message, false).qtype, Seen::of(message, false).dnssec_ok);
+        assert_eq!(read(&plain), (1, false));
+        for message in [with_opt, with_option, with_more] {
+            assert_eq!(read(&message), (1, true), "{message:?}");
+        }
+    }
+
+    #[test]
+    fn sizes_stand_where_a_search_would_put_them() {
+        for bytes in [0, 1, 99, 100, 101, 400, 401, 511, 512, 513, 4096, 65_535] {
+            let (census, searched) = (Census::default(), Census::default());
+            census.request_bytes.add_size(bytes);
+            searched.request_bytes.add(bytes as u64, 1);
+            assert!(census.request_bytes.buckets().eq(searched.request_bytes.buckets()), "{bytes}");
         }
     }
 

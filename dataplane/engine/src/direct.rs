@@ -129,20 +129,29 @@ fn find<'a>(asked: Asked<'a>, candidate: Option<Candidate<'a>>) -> Option<Body<'
     let node = snapshot.confirm(candidate, &query.name)?;
     match node.rrset(query.qtype) {
         Some(rrset) if query.qtype != hidden => rrset.is_verbatim().then_some(Body::Rrset(rrset)),
-        _ if node.cname().is_some() => None,
-        _ => {
-            let depth = node.apex_depth();
-            let apex = snapshot.find(&query.name, usize::from(depth), depth)?;
-            if apex.has(RULED) && !apex.rules()?.leave_existing(node) {
-                return None;
-            }
-            negative(query, snapshot, apex, rcode::NOERROR)
-        }
+        _ => without_type(query, snapshot, candidate),
     }
+}
+
+/// NODATA for the name's node, which is known to lack the type, where there is neither an alias nor a rule for it.
+// Not inlined, and not given what was read of the node: positive answers are more, and need the registers.
+#[inline(never)]
+fn without_type<'a>(query: &Query, snapshot: &'a Snapshot, candidate: Candidate<'a>) -> Option<Body<'a>> {
+    let node = candidate.node()?;
+    if node.cname().is_some() {
+        return None;
+    }
+    let depth = node.apex_depth();
+    let apex = snapshot.find(&query.name, usize::from(depth), depth)?;
+    if apex.has(RULED) && !apex.rules()?.leave_existing(node) {
+        return None;
+    }
+    negative(query, snapshot, apex, rcode::NOERROR)
 }
 
 /// NXDOMAIN for a name that has no node in the deepest zone that could have it, where that zone is served and has neither a
 /// wildcard that stands for it nor a rule for it.
+#[inline(never)]
 fn absent<'a>(query: &Query, snapshot: &'a Snapshot) -> Option<Body<'a>> {
     let apex = snapshot.zone_without_turns(&query.name)?;
     let encloser = closest_encloser(snapshot, &query.name, apex.apex_depth())?;

@@ -58,7 +58,7 @@ impl Pings {
         }
         let config = Config::builder().kind(kind).build();
         // A failure is not kept: the permission may be given while we run.
-        let client = Client::new(&config).map_err(|error| of_socket(address, error))?;
+        let client = Client::new(&config).map_err(|error| of_socket(address, &error))?;
         *slot = Some(client.clone());
         Ok(client)
     }
@@ -95,11 +95,11 @@ fn kind_of(packet: &IcmpPacket) -> (IpAddr, u8) {
 }
 
 /// What the system has against a socket.
-fn of_socket(address: IpAddr, error: io::Error) -> ProbeError {
+fn of_socket(address: IpAddr, error: &io::Error) -> ProbeError {
     if error.kind() == io::ErrorKind::PermissionDenied {
-        ProbeError::PingPermission(in_one_line(&error))
+        ProbeError::PingPermission(in_one_line(error))
     } else {
-        of_sending(address, &error)
+        of_sending(address, error)
     }
 }
 

@@ -2,8 +2,6 @@
 
 #[path = "../common/mod.rs"]
 mod common;
-#[path = "../../../controlplane/tests/common/etcd.rs"]
-mod etcd;
 mod locks;
 mod losses;
 mod quorum;

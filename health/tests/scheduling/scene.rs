@@ -18,7 +18,7 @@ use ringdns_health::scheduler::{Scheduler, SchedulerState};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
-use crate::etcd::Etcd;
+use crate::common::real::Etcd;
 
 /// Where things stand in etcd.
 pub const ROOT: &str = "/containerdns/monitor";

@@ -100,3 +100,39 @@ impl Plan {
         Self { scopes }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use ringdns_controlplane::config::Config;
+
+    use super::*;
+
+    /// What is asked for with these lines, in one text a scope.
+    fn plan(lines: &str) -> Vec<String> {
+        let port = "[[port]]\ndevice = \"net_tap0\"\naddresses = [\"192.0.2.53\"]\n";
+        let text = format!("{port}[kubernetes]\nzones = [\"a\"]\n{lines}\n");
+        let config = Config::parse(Path::new("/r.toml"), &text).unwrap().kubernetes.unwrap();
+        let shown = |scope: Scope| {
+            let Scope { what, namespace, labels, fields } = scope;
+            format!("{what:?} {} {labels} {fields}", namespace.as_deref().unwrap_or("*")).trim_end().to_owned()
+        };
+        Plan::new(&config).scopes.into_iter().map(shown).collect()
+    }
+
+    #[test]
+    fn no_more_is_asked_for_than_answers_need() {
+        assert_eq!(plan(""), ["Namespaces *", "Services *", "Either *"]);
+        assert_eq!(plan("endpoints = false"), ["Namespaces *", "Services *"]);
+        assert_eq!(plan("resource = \"endpoints\"")[2], "Endpoints *");
+        assert_eq!(plan("pods = \"insecure\"").len(), 3);
+        assert_eq!(plan("pods = \"verified\"\nlabels = \"x\"")[3], format!("Pods * x {RUNNING}"));
+        assert_eq!(plan("multicluster_zones = [\"a\"]\nlabels = \"x\"")[2..], ["Either * x", "Imports *"]);
+        assert_eq!(plan("namespace_labels = \"x=y\"")[0], "Namespaces * x=y");
+        assert_eq!(
+            plan("namespaces = [\"b\", \"c\"]\nlabels = \"x\"\nendpoints = false"),
+            ["Namespaces *  metadata.name=b", "Namespaces *  metadata.name=c", "Services b x", "Services c x"]
+        );
+    }
+}

@@ -196,7 +196,8 @@ impl Records {
         let (touched, mut changes) = (outcome.touched, outcome.changes);
         self.raise_serials(&touched, now_seconds, &mut changes);
         self.note_programmed();
-        self.store.tidy(waiting.entries.into_keys(), waiting.namespaces.into_keys());
+        let of_pods = waiting.pods.into_keys().map(|(namespace, _)| namespace);
+        self.store.tidy(waiting.entries.into_keys(), waiting.namespaces.into_keys().chain(of_pods));
         changes
     }
 

@@ -1,5 +1,8 @@
 //! The records of Services by their addresses outside the cluster, as CoreDNS's `k8s_external` has them.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
 use ringdns_engine::name::WireName;
 
 use super::Plan;
@@ -33,19 +36,20 @@ pub(super) fn render(
         pool.say_names(&site, focus, draft);
         return;
     }
+    let addresses: BTreeSet<IpAddr> = service.outer.iter().copied().collect();
     let name = read(service.outer_name);
     let (ttl, base) = (site.ttl, &site.base);
-    let targets: Vec<&WireName> = service.outer.iter().map(|_| base).chain(&name).collect();
-    draft.addresses(place, base, ttl, service.outer.iter().copied());
+    let targets: Vec<&WireName> = addresses.iter().map(|_| base).chain(&name).collect();
+    draft.addresses(place, base, ttl, addresses.iter().copied());
     for ((name, protocol), numbers) in by_name(&service.ports) {
         let Some(owner) = port_owner(name, protocol, base) else { continue };
-        draft.addresses(place, &owner, ttl, service.outer.iter().copied());
+        draft.addresses(place, &owner, ttl, addresses.iter().copied());
         let candidates = numbers.iter().flat_map(|number| targets.iter().map(|target| (Some(*number), *target)));
         draft.records(place, &owner, (rtype::SRV, ttl), shared_srv(site.priority, candidates));
     }
     match name {
         // An alias stands alone (RFC 2181 section 10.1), so the name itself has no SRV records.
-        Some(name) if service.outer.is_empty() => {
+        Some(name) if addresses.is_empty() => {
             draft.records(place, base, (rtype::CNAME, ttl), vec![name.as_bytes().to_vec()]);
         }
         _ => {

@@ -178,7 +178,8 @@ impl Question {
     pub(super) fn render(&self, shares: &mut Shares<'_>, before: bool) -> (Vec<Said>, Option<u32>) {
         let (plan, store) = (shares.plan, shares.store);
         let head = if self.head == Head::Leaves { &Head::Base } else { &self.head };
-        let (mut sums, mut last): (BTreeMap<(usize, u16), Vec<Vec<u8>>>, _) = (BTreeMap::new(), None);
+        let mut last = None;
+        let mut sums: BTreeMap<(usize, u16), Vec<Vec<u8>>> = BTreeMap::new();
         for number in self.services(store) {
             let share = shares.of(number, before).iter().filter(|(other, _)| other == head);
             for (zone, rtype, rdatas) in share.flat_map(|(_, records)| records) {

@@ -283,6 +283,9 @@ impl Store {
     /// Takes a namespace, or forgets it. What is in it is answered only as long as it exists.
     pub(super) fn set_namespace(&mut self, name: &Arc<str>, exists: bool) {
         let listing = self.listing;
+        if !exists && !self.namespaces.contains_key(name) {
+            return;
+        }
         let was_visible = self.is_visible(name);
         let known = self.namespaces.get(name).is_some_and(|namespace| namespace.exists);
         if known != exists {
@@ -307,6 +310,9 @@ impl Store {
 
     /// Takes the addresses of a Pod; none: it is no more.
     pub(super) fn put_pod(&mut self, namespace: &Arc<str>, name: &str, addresses: &[IpAddr]) {
+        if addresses.is_empty() && !self.namespaces.contains_key(namespace) {
+            return;
+        }
         let (listing, is_visible) = (self.listing, self.is_visible(namespace));
         let pods = &mut self.namespace(namespace).pods;
         let changed = pods.put(name, addresses, listing);

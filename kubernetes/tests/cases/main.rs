@@ -2,8 +2,10 @@
 //! control plane, from whose snapshot the engine answers.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what a test cannot set up ends it")]
+#![allow(clippy::print_stdout, reason = "where a sequence that fails began, and what was measured")]
 
 mod bed;
+mod manifests;
 mod measure;
 mod message;
 mod objects;

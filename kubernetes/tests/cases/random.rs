@@ -130,7 +130,7 @@ impl Served {
             match change {
                 Change::AddName { apex, owner } => assert!(self.names.insert((text(&apex), text(&owner))), "{owner}"),
                 Change::RemoveName { apex, owner } => {
-                    assert!(self.names.remove(&(text(&apex), text(&owner))), "{owner}")
+                    assert!(self.names.remove(&(text(&apex), text(&owner))), "{owner}");
                 }
                 Change::Put { apex, rrset } => {
                     assert!(apex.contains(&rrset.owner));

@@ -102,7 +102,8 @@ impl MessageServer {
         counters: &Counters,
     ) -> Result<usize, Reason> {
         let client_ip = client.ip().to_canonical();
-        let census = counters.census().map(|census| (census, Seen::of(buffer.get(..length).unwrap_or_default())));
+        let message = buffer.get(..length).unwrap_or_default();
+        let census = counters.census().map(|census| (census, Seen::of(message, client_ip.is_ipv6())));
         let replied = self.reply(SocketAddr::new(client_ip, client.port()), buffer, length, snapshot, counters);
         match replied {
             Ok(reply) => {
@@ -114,7 +115,7 @@ impl MessageServer {
                     names.count(message, self.now_seconds);
                 }
                 if let (Some((census, seen)), Some(message)) = (census, buffer.get(..reply.length)) {
-                    census.count(seen, client_ip.is_ipv6(), message);
+                    census.count(seen, message);
                 }
                 Ok(reply.length)
             }

@@ -95,6 +95,7 @@ fn rules(dice: &mut Dice) -> Rules {
         refuse_any: false,
         aliases_beside: false,
         search: dice.one_in(2).then_some(search),
+        ..Rules::default()
     }
 }
 

@@ -4,7 +4,7 @@ use ringdns_engine::name::WireName;
 use ringdns_engine::rtype::types::{A, AAAA, ANY, CNAME, MX, SOA, SRV, TXT};
 use ringdns_engine::rules::{PodRule, Rules, Search};
 use ringdns_engine::snapshot::Snapshot;
-use ringdns_engine::snapshot::edit::{EditError, Editor};
+use ringdns_engine::snapshot::edit::{EditError, Editor, RrsetSpec};
 use ringdns_engine::testing::query;
 
 use super::common::{add_zone, name, text};
@@ -559,4 +559,28 @@ fn an_answer_that_does_not_fit_is_truncated_and_keeps_its_aliases() {
 fn nothing_is_served_from_nothing() {
     let mut ways = Ways::new(Snapshot::empty(), true);
     check(&mut ways, &[("gone.", AAAA, "ServFail")]);
+}
+
+#[test]
+fn any_is_refused_and_an_alias_stands_beside_others_where_the_zone_says_so() {
+    let text = RrsetSpec { rtype: TXT, ttl: 60, rdatas: vec![b"\x04note".to_vec()], ..RrsetSpec::default() };
+    let (apex, owner) = (name(CLUSTER), name("inner.one.svc.cluster.local."));
+    let mut without = Editor::new(&snapshot(&Rules::default()));
+    assert_eq!(without.put_rrset(&apex, &owner, &text), Err(EditError::CnameAndOther));
+    let rules = Rules { refuse_any: true, aliases_beside: true, cname_for_addresses_only: true, ..Rules::default() };
+    let mut editor = Editor::new(&snapshot(&rules));
+    editor.put_rrset(&apex, &owner, &text).unwrap();
+    let alias = "NoError AA; inner.one.svc.cluster.local. 300 IN CNAME web.one.svc.cluster.local.; \
+                 web.one.svc.cluster.local. 300 IN A 10.0.0.1";
+    check(
+        &mut Ways::new(editor.commit(), false),
+        &[
+            ("inner.one.svc.cluster.local.", A, alias),
+            ("inner.one.svc.cluster.local.", TXT, "NoError AA; inner.one.svc.cluster.local. 60 IN TXT note"),
+            ("inner.one.svc.cluster.local.", MX, "NoError AA; SOA cluster.local."),
+            ("inner.one.svc.cluster.local.", ANY, "Refused"),
+            ("missing.cluster.local.", ANY, "Refused"),
+            ("foo.example.net.", ANY, "NoError AA; foo.example.net. 300 IN A 192.0.2.2"),
+        ],
+    );
 }
