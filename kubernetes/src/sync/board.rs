@@ -51,9 +51,9 @@ pub(super) struct Board {
     /// The path of the ledger.
     ledger_path: String,
     /// The path of states; nothing: there are none.
-    status_path: Option<String>,
+    pub(super) status_path: Option<String>,
     /// Services.
-    services: HashMap<Key, Service>,
+    pub(super) services: HashMap<Key, Service>,
     /// Slices by their Services.
     slices: HashMap<Key, BTreeMap<Arc<str>, Slice>>,
     /// The Services of slices.
@@ -75,19 +75,19 @@ pub(super) struct Board {
     /// The states.
     pub(super) states: HashMap<IpAddr, Entry>,
     /// Up to which revision each place is known; nothing: it was not listed yet.
-    reached: [Option<i64>; 3],
+    pub(super) reached: [Option<i64>; 3],
     /// Units that are to be looked at.
-    queue: BTreeSet<Unit>,
+    pub(super) queue: BTreeSet<Unit>,
     /// Units that were written, until what was written is seen at the places.
-    parked: HashMap<Unit, Revisions>,
+    pub(super) parked: HashMap<Unit, Revisions>,
     /// Units that could not be written, until a while has passed.
-    later: BTreeSet<Unit>,
+    pub(super) later: BTreeSet<Unit>,
     /// Keys of others at places that units want.
     pub(super) foreign: BTreeMap<Unit, BTreeSet<String>>,
     /// True once all objects were told.
-    is_told: bool,
+    pub(super) is_told: bool,
     /// True where the cluster cannot be without a Service, since all of it is followed.
-    is_whole: bool,
+    pub(super) is_whole: bool,
 }
 
 impl Board {
@@ -362,84 +362,6 @@ impl Board {
     /// True for a unit that is to be something, or was written.
     fn is_known(&self, unit: &Unit) -> bool {
         self.wanted.contains_key(unit) || self.ledgers.contains_key(unit)
-    }
-
-    /// Has everything looked at.
-    fn queue_all(&mut self) {
-        self.queue.extend(self.wanted.keys().chain(self.ledgers.keys()).cloned());
-        if self.status_path.is_some() {
-            self.queue.extend(self.users.keys().chain(self.shares.keys()).copied().map(Unit::Address));
-        }
-    }
-
-    /// Has those looked at that could not be written.
-    pub(super) fn resume(&mut self) {
-        self.queue.append(&mut self.later);
-    }
-
-    /// Puts a unit off that could not be written.
-    pub(super) fn postpone(&mut self, unit: Unit) {
-        self.parked.remove(&unit);
-        self.later.insert(unit);
-    }
-
-    /// True where something is to be looked at, and enough is known for it.
-    pub(super) fn has_work(&self) -> bool {
-        self.is_ready() && !self.queue.is_empty()
-    }
-
-    /// True once everything is known. A cluster without any Service has lost its objects rather than its Services: there is always the
-    /// one of the API server itself. What was written stays then.
-    pub(super) fn is_ready(&self) -> bool {
-        self.is_told && self.reached.iter().all(Option::is_some) && !self.is_empty()
-    }
-
-    /// True where the cluster has no Service at all, and that cannot be.
-    pub(super) fn is_empty(&self) -> bool {
-        self.is_told && self.is_whole && self.services.is_empty()
-    }
-
-    /// The next unit, as long as nothing of it is on its way.
-    pub(super) fn next(&mut self) -> Option<Unit> {
-        while let Some(unit) = self.queue.pop_first() {
-            let is_parked = match &unit {
-                // They write the same keys.
-                Unit::Address(address) => self.parked.contains_key(&Unit::Stale(*address)),
-                Unit::Stale(address) => self.parked.contains_key(&Unit::Address(*address)) || self.is_behind(),
-                Unit::Service(_) | Unit::Pod(_) => false,
-            };
-            if is_parked {
-                self.later.insert(unit);
-            } else if !self.parked.contains_key(&unit) {
-                return Some(unit);
-            }
-        }
-        None
-    }
-
-    /// Has a unit looked at.
-    pub(super) fn enqueue(&mut self, unit: Unit) {
-        self.queue.insert(unit);
-    }
-
-    /// True where records wait to be written, by which somebody may still be sent to an address.
-    fn is_behind(&self) -> bool {
-        self.later.iter().any(|unit| matches!(unit, Unit::Service(_) | Unit::Pod(_)))
-    }
-
-    /// A unit was written: it is looked at again once that is seen.
-    pub(super) fn park(&mut self, unit: Unit, revisions: Revisions) {
-        self.parked.insert(unit, revisions);
-    }
-
-    /// Units that are not yet as they should be, as far as anybody knows.
-    pub(super) fn waiting(&self) -> usize {
-        self.queue.len() + self.parked.len() + self.later.len()
-    }
-
-    /// True for a unit of those.
-    pub(super) fn is_waiting(&self, unit: &Unit) -> bool {
-        self.queue.contains(unit) || self.parked.contains_key(unit) || self.later.contains(unit)
     }
 
     /// Services that are known.

@@ -19,6 +19,7 @@ mod board;
 mod layout;
 mod ledger;
 mod look;
+mod queue;
 mod role;
 mod runner;
 mod state;

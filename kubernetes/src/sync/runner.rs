@@ -284,9 +284,9 @@ impl Work {
                 }
                 return;
             }
+            Ok(Outcome::Fenced) if self.leads() => self.lost.notify_one(),
             // What has changed there is on its way here.
-            Ok(Outcome::Conflict) => {}
-            Ok(Outcome::Fenced) => self.lost.notify_one(),
+            Ok(Outcome::Conflict | Outcome::Fenced) => {}
             Err(error) => {
                 let pause = self.backoff.pause();
                 self.write_at = Instant::now() + pause;
