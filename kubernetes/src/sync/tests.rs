@@ -207,7 +207,7 @@ fn keys_that_others_have_are_left_unless_they_are_adopted() {
         bench.board.take(service("web", "10.254.162.44"));
         bench.board.take(service("stays", "10.0.0.3"));
         bench.settle(100);
-        assert_eq!(bench.board.foreign.values().next().map(|keys| keys.len()), Some(foreign));
+        assert_eq!(bench.board.foreign.values().next().map(std::collections::BTreeSet::len), Some(foreign));
         bench.board.take(Event::Gone(Kind::Service, key("web")));
         bench.settle(100);
         let found = bench.records().into_iter().filter(|key| key.contains("/web/")).count();
