@@ -1,4 +1,4 @@
-//! The command line: `ringdns run | scanner | scheduler | check-config | config | ctl | apicmd | doctor | setup | version`.
+//! The command line: `ringdns run | scanner | scheduler | kubesync | check-config | config | ctl | apicmd | doctor | setup | version`.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -14,7 +14,7 @@ use ringdns_dataplane::dpdk::Eal;
 use crate::coredns::{self, Action};
 use crate::doctor::{self, Doctor};
 use crate::setup::{self, Setup};
-use crate::{health, preflight, run};
+use crate::{health, kubesync, preflight, run};
 
 /// Exit code where RingDNS could not start, or could not go on.
 const FAILED: u8 = 1;
@@ -49,6 +49,12 @@ enum Command {
     /// Say which scanner checks which target, until SIGTERM or SIGINT; one scheduler of many leads
     Scheduler {
         /// The configuration file; [etcd], [health] and [scheduler] count
+        #[arg(short, long, value_name = "FILE", default_value = CONFIG_PATH)]
+        config: PathBuf,
+    },
+    /// Write a Kubernetes cluster's records to etcd, for servers outside of it, until SIGTERM or SIGINT; one of many leads
+    Kubesync {
+        /// The configuration file; [etcd], [kubernetes] and [kubesync] count
         #[arg(short, long, value_name = "FILE", default_value = CONFIG_PATH)]
         config: PathBuf,
     },
@@ -125,6 +131,7 @@ pub fn main() -> ExitCode {
         Command::Run(run) => serve(&run.into()),
         Command::Scanner { config } => ended(health::scan(&config)),
         Command::Scheduler { config } => ended(health::schedule(&config)),
+        Command::Kubesync { config } => ended(kubesync::run(&config)),
         Command::CheckConfig { config } => match check(&config) {
             Ok(report) => say(&report),
             Err(report) => fail(&report, MISUSED),
@@ -200,6 +207,9 @@ fn build_info() -> BuildInfo {
 
 /// What there is to say of a configuration, or what is wrong with it.
 fn check(path: &Path) -> Result<String, String> {
+    if let Some(report) = kubesync::check(path)? {
+        return Ok(report);
+    }
     if let Some(role) = RoleConfig::load_alone(path) {
         let RoleConfig { etcd, health, .. } = role.map_err(|error| error.to_string())?;
         let (path, members) = (path.display(), etcd.endpoints.len());

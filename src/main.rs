@@ -7,6 +7,7 @@ mod doctor;
 mod health;
 mod hold;
 mod kernel;
+mod kubesync;
 mod notify;
 mod ports;
 mod preflight;

@@ -15,6 +15,7 @@ pub mod options;
 pub mod records;
 mod source;
 mod state;
+pub mod sync;
 
 pub use api::check;
 pub use source::{guest, guest_with};

@@ -12,8 +12,12 @@ const SETUP: &str = "conf/systemd/ringdns-setup.service";
 /// What the latter reads.
 const VARIABLES: &str = "conf/systemd/setup.env";
 
-/// The units of the roles of health checking.
-const ROLES: [&str; 2] = ["conf/systemd/ringdns-scanner.service", "conf/systemd/ringdns-scheduler.service"];
+/// The units of the roles beside the server.
+const ROLES: [&str; 3] = [
+    "conf/systemd/ringdns-kubesync.service",
+    "conf/systemd/ringdns-scanner.service",
+    "conf/systemd/ringdns-scheduler.service",
+];
 
 /// Lines, or their starts, that these must have.
 const ROLES_PROMISES: &[&str] = &[
@@ -87,9 +91,9 @@ mod tests {
     fn a_broken_promise_is_seen() {
         let kept: Vec<String> = PROMISES.iter().skip(1).map(|promise| format!("{promise}\n")).collect();
         let role: String = ROLES_PROMISES.iter().map(|promise| format!("{promise}\n")).collect();
-        let units = [(SERVER, &*format!("# Type=notify\n{}", kept.concat())), (ROLES[0], &role), (ROLES[1], &role)];
+        let units = [(SERVER, &*format!("# Type=notify\n{}", kept.concat())), (ROLES[0], &role), (ROLES[1], &role), (ROLES[2], &role)];
         assert_eq!(promises(&Tree::of(&units)).len(), 1);
-        assert_eq!(promises(&Tree::of(&[])).len(), PROMISES.len() + 2 * ROLES_PROMISES.len());
+        assert_eq!(promises(&Tree::of(&[])).len(), PROMISES.len() + ROLES.len() * ROLES_PROMISES.len());
     }
 
     #[test]

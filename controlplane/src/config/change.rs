@@ -51,6 +51,7 @@ impl Config {
         changes.live("zone_file", &mut self.zone_files, &new.zone_files);
         changes.restart("etcd", &self.etcd, &new.etcd);
         changes.restart("kubernetes", &self.kubernetes, &new.kubernetes);
+        changes.restart("kubesync", &self.kubesync, &new.kubesync);
         self.health.compare(&new.health, &mut changes);
         changes.live("view", &mut self.views, &new.views);
         changes.live("transfer", &mut self.transfers, &new.transfers);

@@ -104,6 +104,8 @@ pub struct V1 {
     pub etcd_tree: Vec<Spanned<super::etcd_tree::EtcdTree>>,
     /// The cluster whose Services are answered.
     pub kubernetes: Option<Spanned<super::kubernetes::spec::Kubernetes>>,
+    /// What of the cluster is written to etcd.
+    pub kubesync: Option<Spanned<super::kubesync::Kubesync>>,
     /// Where in etcd health is kept.
     pub health: super::health::spec::Health,
     /// Who checks.

@@ -15,6 +15,7 @@ mod kdns_api;
 mod kernel;
 mod keys;
 pub mod kubernetes;
+pub mod kubesync;
 mod port;
 mod problem;
 mod rate_limit;
@@ -55,6 +56,7 @@ pub use kubernetes::{
     Compatibility, EndpointLabels, EndpointPtrs, ExternalAddresses, KubernetesAccess, KubernetesConfig,
     KubernetesEndpoints, KubernetesExternal, KubernetesPods, KubernetesSearchPath,
 };
+pub use kubesync::{KubesyncConfig, KubesyncLayout, KubesyncRole};
 pub use problem::{ConfigError, Problem};
 pub use shutdown::ShutdownConfig;
 pub use sockets::SocketsConfig;
@@ -94,6 +96,8 @@ pub struct Config {
     pub etcd: Option<EtcdConfig>,
     /// The cluster whose Services are answered; none: there is none.
     pub kubernetes: Option<KubernetesConfig>,
+    /// What `ringdns kubesync` writes to etcd; none: it is not told.
+    pub kubesync: Option<KubesyncConfig>,
     /// Who checks targets how, and who is told.
     pub health: HealthConfig,
     /// Which clients see which view; no name and no prefix twice.

@@ -345,7 +345,11 @@ fn the_example_with_everything_switched_on_is_taken() {
     let switched_on: String = (EXAMPLE.lines())
         .filter(|line| !line.contains("_file = ") || line.starts_with("cache_file"))
         // For another layout, or one of two.
-        .filter(|line| !["generation =", "local =", "text ="].iter().any(|key| line.starts_with(&format!("# {key}"))))
+        .filter(|line| {
+            !["generation =", "local =", "text =", "service_addresses =", "states ="]
+                .iter()
+                .any(|key| line.starts_with(&format!("# {key}")))
+        })
         // A Corefile must be there.
         .filter(|line| !line.contains("/etc/coredns/") && !line.starts_with("# ignore = "))
         // A token's file must be there.

@@ -19,6 +19,7 @@ use super::file::{self, Spec, SpecError};
 use super::health::{Tables, check_enabled, health};
 use super::kdns_api::kdns_api;
 use super::kubernetes::kubernetes;
+use super::kubesync::kubesync;
 use super::port::ports;
 use super::problem::Problems;
 use super::rate_limit::rate_limit;
@@ -110,6 +111,7 @@ fn checked(path: &Path, base: &Path, spec: file::V1, problems: &mut Problems<'_>
         store: store::store(spec.store, etcd.is_some(), base, problems),
         zone_files: zone_files(&spec.zone_file, path, problems),
         containerdns_api: containerdns_api(&spec.containerdns_api, etcd.as_ref(), base, problems),
+        kubesync: kubesync(spec.kubesync.as_ref(), &health.keys.status_path, etcd.is_some(), problems),
         etcd,
         kubernetes: kubernetes(spec.kubernetes.as_ref(), base, problems),
         health,

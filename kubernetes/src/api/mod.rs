@@ -21,4 +21,5 @@ mod plan;
 pub use access::check;
 pub use fault::Fault;
 pub use follow::{Following, Tempo, Told};
+pub(crate) use plan::RUNNING;
 pub use plan::{Plan, Scope, What};

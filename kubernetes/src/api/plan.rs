@@ -5,7 +5,7 @@ use ringdns_controlplane::config::{KubernetesConfig, KubernetesEndpoints, Kubern
 use crate::object::Kind;
 
 /// Pods that have ended are not listed: there may be many, and their addresses are no longer theirs.
-const RUNNING: &str = "status.phase!=Failed,status.phase!=Succeeded,status.phase!=Unknown";
+pub(crate) const RUNNING: &str = "status.phase!=Failed,status.phase!=Succeeded,status.phase!=Unknown";
 
 /// What one listing and its watches are of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -39,7 +39,7 @@ pub(super) fn of_address(address: IpAddr, mode: EndpointLabel) -> String {
 
 /// An address with dashes for its dots and colons. One that ends in a colon gets a digit behind it: no label of a host ends
 /// in a hyphen.
-pub(super) fn dashed(address: IpAddr) -> String {
+pub(crate) fn dashed(address: IpAddr) -> String {
     let mut label = address.to_string().replace(['.', ':'], "-");
     if label.ends_with('-') {
         label.push('0');
@@ -48,7 +48,7 @@ pub(super) fn dashed(address: IpAddr) -> String {
 }
 
 /// FNV-1a of 32 bits.
-fn fnv(text: &str) -> u32 {
+pub(crate) fn fnv(text: &str) -> u32 {
     /// What an empty text gives.
     const BASIS: u32 = 0x811c_9dc5;
     /// What each step multiplies by.

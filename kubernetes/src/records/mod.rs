@@ -8,7 +8,7 @@
 mod copy;
 mod draft;
 mod focus;
-mod label;
+pub(crate) mod label;
 mod names;
 mod outer;
 mod pack;

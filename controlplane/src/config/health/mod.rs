@@ -402,7 +402,7 @@ fn parsed<T: std::str::FromStr>(
 }
 
 /// A name that can be part of a key; the machine's where none is given.
-fn name(given: Option<&Spanned<String>>, key: &str, problems: &mut Problems<'_>) -> String {
+pub(super) fn name(given: Option<&Spanned<String>>, key: &str, problems: &mut Problems<'_>) -> String {
     let Some(given) = given else {
         let found = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         return if found.trim().is_empty() { "localhost".to_owned() } else { found.trim().to_owned() };
@@ -417,7 +417,7 @@ fn name(given: Option<&Spanned<String>>, key: &str, problems: &mut Problems<'_>)
 }
 
 /// Where a role can be read: on loopback unless the file says otherwise.
-fn listen(given: Option<&Spanned<SocketAddr>>, port: u16) -> SocketAddr {
+pub(super) fn listen(given: Option<&Spanned<SocketAddr>>, port: u16) -> SocketAddr {
     given.map_or_else(|| SocketAddr::from(([127, 0, 0, 1], port)), |given| *given.get_ref())
 }
 
