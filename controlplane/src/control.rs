@@ -170,10 +170,8 @@ impl ControlPlane {
         build: BuildInfo,
         guests: Vec<Box<dyn Guest>>,
     ) -> Result<Self, StartError> {
-        let store = if config.store.in_memory { Store::in_memory()? } else { Store::open(&config.store.path)? };
-        store.attach(config.store.etcd.as_ref())?;
-        let is_read = |etcd: &&EtcdConfig| !etcd.trees.is_empty() || etcd.status_path.is_some();
-        let read = config.etcd.as_ref().filter(is_read);
+        let store = Store::of(&config.store)?;
+        let read = config.etcd.as_ref().filter(|etcd| is_read(etcd));
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(RUNTIME_THREADS)
             .thread_name("ringdns-control")
@@ -388,6 +386,11 @@ fn show_guests(state: &State, guests: &[Box<dyn Guest>]) {
     let _ = state.guests.set(shown);
     let hold = guests.iter().map(|guest| guest.hold()).max().unwrap_or_default();
     state.hold(guests.iter().map(|guest| guest.name()).collect(), hold);
+}
+
+/// Whether there is anything to read from etcd beside the store.
+fn is_read(etcd: &EtcdConfig) -> bool {
+    !etcd.trees.is_empty() || etcd.status_path.is_some()
 }
 
 /// Publishes which client sees which view, so that it is known before the first record is.

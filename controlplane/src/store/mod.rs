@@ -111,6 +111,13 @@ impl Store {
         Ok(Self { path: path.to_path_buf(), database: Arc::new(database) })
     }
 
+    /// The store of a configuration, attached to its etcd where it has one.
+    pub(crate) fn of(config: &crate::config::StoreConfig) -> Result<Self, OpenError> {
+        let store = if config.in_memory { Self::in_memory()? } else { Self::open(&config.path)? };
+        store.attach(config.etcd.as_ref())?;
+        Ok(store)
+    }
+
     /// Makes an empty store that is gone with the process.
     pub fn in_memory() -> Result<Self, OpenError> {
         let path = PathBuf::new();
