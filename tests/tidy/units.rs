@@ -91,7 +91,12 @@ mod tests {
     fn a_broken_promise_is_seen() {
         let kept: Vec<String> = PROMISES.iter().skip(1).map(|promise| format!("{promise}\n")).collect();
         let role: String = ROLES_PROMISES.iter().map(|promise| format!("{promise}\n")).collect();
-        let units = [(SERVER, &*format!("# Type=notify\n{}", kept.concat())), (ROLES[0], &role), (ROLES[1], &role), (ROLES[2], &role)];
+        let units = [
+            (SERVER, &*format!("# Type=notify\n{}", kept.concat())),
+            (ROLES[0], &role),
+            (ROLES[1], &role),
+            (ROLES[2], &role),
+        ];
         assert_eq!(promises(&Tree::of(&units)).len(), 1);
         assert_eq!(promises(&Tree::of(&[])).len(), PROMISES.len() + ROLES.len() * ROLES_PROMISES.len());
     }

@@ -65,24 +65,6 @@ fn each_mistake_is_named_with_place_key_and_remedy() {
         ),
         ("[dns]\nudp_answer_bytes_max = 5000", "2:24: dns.udp_answer_bytes_max: 5000"),
         ("[dns]\nudp_answer_bytes_max = \"x\"", "2:24: invalid type: string \"x\", expected i64"),
-        (
-            "[rate_limit]\nresponses_per_second = -1",
-            "2:24: rate_limit.responses_per_second: -1 is out of bounds; give a number from 0 to 1000000 a second; 0 is",
-        ),
-        ("[rate_limit]\nnxdomains_per_second = 1000001", "2:24: rate_limit.nxdomains_per_second: 1000001 is out"),
-        ("[rate_limit]\npackets_per_second = 100000001", "give a number from 0 to 100000000 a second"),
-        ("[rate_limit]\nwindow_seconds = 3601", "give a number from 0 to 3600 seconds"),
-        ("[rate_limit]\nslip = 11", "2:8: rate_limit.slip: 11 is out of bounds; give a number from 0 to 10"),
-        ("[rate_limit]\nipv4_prefix = 33", "give a number from 1 to 32 bits"),
-        ("[rate_limit]\nipv6_prefix = 0", "give a number from 1 to 128 bits"),
-        ("[rate_limit]\ntable_entries = 3", "give a number from 4 to 16777216"),
-        (
-            "[rate_limit]\nexempt = [\"192.0.2.1/24\"]",
-            "2:11: rate_limit.exempt: \"192.0.2.1/24\" is no network: bits beyond the prefix are set; the network is \
-             192.0.2.0/24; write \"192.0.2.0/24\"",
-        ),
-        ("[rate_limit]\nexempt = [\"localhost\"]", "\"localhost\" is no network: no IPv4 or IPv6 address; write an"),
-        ("[rate_limit]\nexempt = [\"::1\", \"::1/128\"]", "2:18: rate_limit.exempt: ::1/128 is given twice"),
         ("[workers]\ncores = []", "2:9: workers.cores: no core is given; name one"),
         ("[workers]\ncores = [1, 2, 1]", "2:9: workers.cores: core 1 is given twice; each worker needs"),
         ("[workers]\ncores = [-1]", "2:9: workers.cores: -1 is no CPU id; lscpu"),
@@ -128,6 +110,32 @@ fn each_mistake_is_named_with_place_key_and_remedy() {
         ("[[port]]\ndevice = \"a\"\naddresses = [\"192.0.2.1\"]\naddress = 1", "4:1: unknown field `address`"),
         ("[dns", "1:5: "),
         ("= 1", "1:1: "),
+    ] {
+        assert_told(text, expected);
+    }
+}
+
+#[test]
+fn each_mistake_of_a_limit_is_named() {
+    for (text, expected) in [
+        (
+            "[rate_limit]\nresponses_per_second = -1",
+            "2:24: rate_limit.responses_per_second: -1 is out of bounds; give a number from 0 to 1000000 a second; 0 is",
+        ),
+        ("[rate_limit]\nnxdomains_per_second = 1000001", "2:24: rate_limit.nxdomains_per_second: 1000001 is out"),
+        ("[rate_limit]\npackets_per_second = 100000001", "give a number from 0 to 100000000 a second"),
+        ("[rate_limit]\nwindow_seconds = 3601", "give a number from 0 to 3600 seconds"),
+        ("[rate_limit]\nslip = 11", "2:8: rate_limit.slip: 11 is out of bounds; give a number from 0 to 10"),
+        ("[rate_limit]\nipv4_prefix = 33", "give a number from 1 to 32 bits"),
+        ("[rate_limit]\nipv6_prefix = 0", "give a number from 1 to 128 bits"),
+        ("[rate_limit]\ntable_entries = 3", "give a number from 4 to 16777216"),
+        (
+            "[rate_limit]\nexempt = [\"192.0.2.1/24\"]",
+            "2:11: rate_limit.exempt: \"192.0.2.1/24\" is no network: bits beyond the prefix are set; the network is \
+             192.0.2.0/24; write \"192.0.2.0/24\"",
+        ),
+        ("[rate_limit]\nexempt = [\"localhost\"]", "\"localhost\" is no network: no IPv4 or IPv6 address; write an"),
+        ("[rate_limit]\nexempt = [\"::1\", \"::1/128\"]", "2:18: rate_limit.exempt: ::1/128 is given twice"),
     ] {
         assert_told(text, expected);
     }
