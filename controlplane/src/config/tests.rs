@@ -96,11 +96,6 @@ fn each_mistake_is_named_with_place_key_and_remedy() {
             "2:8: zone_file[0].zone: \"a..b\" is no domain name: a label is empty",
         ),
         ("[[zone_file]]\nzone = \"a\"\npath = \"\"", "3:8: zone_file[0].path: the path is empty"),
-        ("[[zone_file]]\nzone = \"a\"", "2:8: zone_file[0].path: nothing says what is in the zone; name its file"),
-        (
-            "[[zone_file]]\nzone = \"a\"\npath = \"b\"\ntext = \"\"",
-            "4:8: zone_file[0].text: path and text are both given; keep one of the two",
-        ),
         (
             "[[zone_file]]\nzone = \"a\"\npath = \"x\"\n[[zone_file]]\nzone = \"A.\"\npath = \"y\"",
             "5:8: zone_file[1].zone: zone A. is already that of zone_file[0]; keep one",

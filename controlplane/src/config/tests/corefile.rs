@@ -174,3 +174,20 @@ fn the_config_map_of_kube_dns_is_read_again_after_ten_seconds() {
     fs::remove_dir_all(files.path("cm")).unwrap();
     assert_eq!(rules(40), 0);
 }
+
+#[test]
+fn a_zone_has_a_file_or_a_text() {
+    let zone = |more: &str| {
+        let sockets = "[sockets]\nlisten = [\"127.0.0.1:1\"]\n";
+        Config::parse(Path::new("/etc/ringdns/ringdns.toml"), &format!("[[zone_file]]\nzone = \"a\"\n{more}{sockets}"))
+    };
+    let config = zone("text = \"x\"\n").unwrap();
+    assert_eq!(config.zone_files[0].text.as_deref(), Some("x"));
+    for (more, expected) in [
+        ("", "2:8: zone_file[0].path: nothing says what is in the zone; name its file"),
+        ("path = \"b\"\ntext = \"\"\n", "4:8: zone_file[0].text: path and text are both given; keep one of the two"),
+    ] {
+        let found = zone(more).unwrap_err().to_string();
+        assert!(found.contains(expected), "{found}");
+    }
+}
