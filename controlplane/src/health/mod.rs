@@ -6,7 +6,7 @@
 //!                                                                          +-> table -> API, metrics
 //! ```
 //!
-//! Whoever learns of an address tells the cycle as a source tells of records. The merge marks what it serves ([`owners`]), so a member
+//! Whoever learns of an address tells the cycle as a source tells of records. The merge marks what it serves (`owners`), so a member
 //! that is down leaves the answers whichever source its records are of, and what sources said stays as they said it. Where all
 //! members are down, all are answered or none (`ringdns_engine::select::Marks`).
 
