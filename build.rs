@@ -6,7 +6,9 @@ use std::process::Command;
 fn main() {
     // A source archive has no repository; then the version alone must do.
     let commit = git(&["rev-parse", "--short=12", "HEAD"]).unwrap_or_else(|| "unknown".to_owned());
-    let is_changed = git(&["status", "--porcelain", "--untracked-files=no"]).is_some();
+    // Without writing the index anew, which would have the next build begin from here again.
+    let status = ["--no-optional-locks", "status", "--porcelain", "--untracked-files=no"];
+    let is_changed = git(&status).is_some();
     println!("cargo::rustc-env=RINGDNS_COMMIT={commit}{}", if is_changed { "-changed" } else { "" });
     for file in ["HEAD", "logs/HEAD", "index"] {
         if let Some(path) = git(&["rev-parse", "--git-path", file])
