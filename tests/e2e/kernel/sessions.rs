@@ -1,6 +1,6 @@
 //! Streams through the kernel path while dnsperf asks: short messages, a long session with a hold time, bulk, `dig +tcp`.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -66,17 +66,23 @@ fn keep(mut stream: TcpStream, until: Option<Instant>) -> Duration {
         if until.is_some_and(|until| Instant::now() > until) {
             return longest;
         }
-        stream.write_all(&[0xff; 19]).expect("a keepalive that leaves");
-        match stream.read_exact(&mut message) {
+        let sent = stream.write_all(&[0xff; 19]);
+        match sent.and_then(|()| stream.read_exact(&mut message)) {
             Ok(()) => {}
-            // The other side has ended the session.
-            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof && until.is_none() => return longest,
+            // The other side has ended the session. It does so with a reset where a keepalive of ours was still on its way
+            // (RFC 1122 section 4.2.2.13); a session that is lost before its time is lost for that side too, which tells.
+            Err(error) if until.is_none() && is_end(error.kind()) => return longest,
             Err(error) => panic!("the session was lost after {:?}: {error}", heard.elapsed()),
         }
         longest = longest.max(heard.elapsed());
         heard = Instant::now();
         thread::sleep(KEEPALIVE_INTERVAL);
     }
+}
+
+/// True for what a stream comes to when its other side is closed.
+fn is_end(error: ErrorKind) -> bool {
+    matches!(error, ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe)
 }
 
 /// The bytes of bulk from one place on.
