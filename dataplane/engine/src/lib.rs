@@ -20,6 +20,7 @@
 
 mod additional;
 mod answer;
+pub mod cache;
 mod chaos;
 pub mod cookie;
 pub mod counters;
