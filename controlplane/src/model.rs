@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ringdns_engine::limits::{RRSET_BYTES_MAX, RRSET_RECORDS_MAX};
 use ringdns_engine::name::WireName;
 use ringdns_engine::rate::Network;
+use ringdns_engine::rules::Rules;
 use ringdns_engine::select::{Member, SELECTION_MEMBERS_MAX, Selection};
 
 use crate::text::rtype;
@@ -154,7 +155,29 @@ pub enum Change {
         /// True: it answers for questions that have it, and for no other.
         are_labels: bool,
     },
-    /// What the source has in a zone, all of it: what is not named here is gone. The zone is added where it was missing.
+    /// How a zone that the source has answers for what it does not have. The last source to say it counts.
+    SetRules {
+        /// The zone.
+        apex: WireName,
+        /// The rules.
+        rules: Rules,
+    },
+    /// The source has a name in a zone, whether it has RRsets there or not: one without is answered with NODATA.
+    AddName {
+        /// The zone.
+        apex: WireName,
+        /// The name.
+        owner: WireName,
+    },
+    /// The source has a name only where it has an RRset at or below it.
+    RemoveName {
+        /// The zone.
+        apex: WireName,
+        /// The name.
+        owner: WireName,
+    },
+    /// What the source has in a zone, all of it: what is not named here is gone, names without RRsets too. The zone is added
+    /// where it was missing.
     ReplaceZone {
         /// The zone.
         apex: WireName,

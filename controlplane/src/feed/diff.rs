@@ -32,7 +32,11 @@ impl Touched {
     pub(crate) fn note(&mut self, change: &Change) {
         match change {
             // How names are answered, not what is at them.
-            Change::SetViews(_) | Change::SetAsterisks { .. } => {}
+            Change::SetViews(_)
+            | Change::SetAsterisks { .. }
+            | Change::SetRules { .. }
+            | Change::AddName { .. }
+            | Change::RemoveName { .. } => {}
             Change::AddZone(apex) => drop(self.zones.insert(apex.clone())),
             Change::RemoveZone(apex) => self.note_whole(apex),
             Change::ReplaceZone { apex, rrsets } => {

@@ -7,6 +7,8 @@
 //! At one owner the candidates are taken in order of priority; each is served unless its type is taken already or cannot
 //! stand beside one that is (CNAME). So the result depends on what the sources say, never on who said it first.
 
+mod names;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
@@ -20,6 +22,7 @@ use ringdns_engine::snapshot::edit::{EditError, Editor, RrsetSpec};
 use crate::model::{Change, Rrset, exclude_each_other};
 use crate::text::rtype;
 use crate::views::Views;
+use names::Names;
 
 /// A change that the snapshot could not take. It spoils nothing but itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,6 +100,8 @@ pub(crate) struct Merge {
     losers: HashMap<WireName, Losers>,
     /// RRsets in `losers`.
     losers_count: usize,
+    /// Names that exist without RRsets, and the source of each zone's rules.
+    names: Names,
     /// The numbers of views.
     views: Arc<Views>,
 }
@@ -145,6 +150,9 @@ impl Merge {
             Change::SetAsterisks { apex, are_labels } => {
                 scene.transaction.edit().set_asterisks(&apex, are_labels);
             }
+            Change::SetRules { apex, rules } => scene.set_rules(&apex, &rules),
+            Change::AddName { apex, owner } => scene.add_name(&apex, &owner),
+            Change::RemoveName { apex, owner } => scene.remove_name(&apex, &owner),
             Change::ReplaceZone { apex, rrsets } => scene.replace_zone(&apex, rrsets),
             Change::Put { apex, rrset } => scene.put(&apex, rrset),
             Change::Remove { apex, owner, rtype, view } => {
@@ -195,12 +203,15 @@ impl Scene<'_> {
         if zones.get(apex).is_some_and(|origins| origins.len() == 1) {
             // The only source of a zone loses against nobody, so there are no losers here.
             zones.remove(apex);
+            self.merge.names.forget_zone(apex);
             self.transaction.edit().remove_zone(apex);
             return;
         }
         if let Some(origins) = zones.get_mut(apex) {
             origins.retain(|origin| *origin != self.origin);
         }
+        self.remove_names(apex);
+        self.remove_rules(apex);
         let owners: HashSet<WireName> = self.own_rrsets(apex).into_iter().map(|(owner, _)| owner).collect();
         let origin = self.origin;
         for owner in owners {
@@ -211,6 +222,7 @@ impl Scene<'_> {
     /// Makes what the source has in a zone equal to a list; what is the same already is not touched.
     fn replace_zone(&mut self, apex: &WireName, rrsets: Vec<Rrset>) {
         self.add_zone(apex);
+        self.remove_names(apex);
         let present = self.own_rrsets(apex);
         if !present.is_empty() {
             let kind = |rrset: &Rrset| Some((rrset.rtype, self.merge.views.number(rrset.view.as_deref())?));

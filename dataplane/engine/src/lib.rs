@@ -12,6 +12,7 @@
 //! 8. [`publish`]: how workers come to see it.
 //! 9. [`rate`]: how much of it each client may have.
 //! 10. [`select`]: which records and which view of them it gets.
+//! 11. [`rules`]: what some zones answer otherwise.
 //!
 //! [`verdict`] lists every reason for which a frame is not simply answered, [`counters`] counts them, [`limits`] has every
 //! bound.
@@ -36,6 +37,7 @@ pub mod publish;
 pub mod query;
 pub mod rate;
 pub mod rtype;
+pub mod rules;
 pub mod select;
 pub mod serve;
 pub mod snapshot;

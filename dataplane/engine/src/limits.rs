@@ -34,6 +34,9 @@ pub const CHAOS_TEXT_BYTES_MAX: usize = 255;
 /// CNAME and DNAME steps followed for one query. Longer chains are cut: the client gets what was found so far.
 pub const CHAIN_STEPS_MAX: usize = 16;
 
+/// Host suffixes of a search path: each is one more name to look for. Resolvers took six of all kinds for decades.
+pub const SEARCH_HOST_SUFFIXES_MAX: usize = 16;
+
 /// Addresses that one server answers for.
 pub const SERVED_ADDRESSES_MAX: usize = 64;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Snapshot;
 use super::edit::EditError;
-use super::node::{APEX, CUT, DNAME, NodeView, SOA, WILDCARD_CHILD};
+use super::node::{APEX, CUT, DNAME, NAMED, NodeView, RULED, SOA, WILDCARD_CHILD};
 use super::open::{OpenNode, OpenRrset};
 use super::overlay::{Edited, Node, Number, Overlay, Place, Touched};
 use super::shard::{Shard, ShardBuilder, ShardFull, ShardView};
@@ -147,6 +147,35 @@ impl Draft {
         self.zone = None;
     }
 
+    /// Stores the rules of a zone in its apex, whose name is given; none where they are empty.
+    pub(super) fn set_rules(&mut self, name: &QueryName, apex_depth: u8, rules: Box<[u8]>) {
+        let node = self.overlay.open(&self.next, Place::of(&self.next, name, usize::from(apex_depth), apex_depth));
+        node.flags = if rules.is_empty() { node.flags & !RULED } else { node.flags | RULED };
+        node.rules = rules;
+    }
+
+    /// Makes a name exist, whatever it has.
+    pub(super) fn add_name(&mut self, name: &QueryName, apex_depth: u8) {
+        let depth = name.depth();
+        // The apex exists as long as its zone does.
+        if depth > usize::from(apex_depth) {
+            self.create(name, depth, apex_depth);
+            self.overlay.open(&self.next, Place::of(&self.next, name, depth, apex_depth)).flags |= NAMED;
+        }
+    }
+
+    /// Lets a name exist only where it has something; false where it was not made to exist without.
+    pub(super) fn remove_name(&mut self, name: &QueryName, apex_depth: u8) -> bool {
+        let depth = name.depth();
+        let node = self.overlay.open(&self.next, Place::of(&self.next, name, depth, apex_depth));
+        if depth == usize::from(apex_depth) || !node.present || node.flags & NAMED == 0 {
+            return false;
+        }
+        node.flags &= !NAMED;
+        self.prune(name, apex_depth);
+        true
+    }
+
     /// Removes a zone with everything in it; returns the number of its RRsets.
     pub(super) fn remove_zone(&mut self, apex: &WireName, name: &mut QueryName) -> u64 {
         let Some(apex_depth) = self.apex_depth(apex, name) else { return 0 };
@@ -169,6 +198,7 @@ impl Draft {
             node.rrsets.clear();
             mark(&mut self.next, node, name.depth());
             (node.present, node.children, node.flags) = (false, 0, 0);
+            node.rules = Box::default();
             self.next.totals.names -= 1;
         }
         self.next.totals.rrsets -= rrsets;
@@ -233,7 +263,7 @@ impl Draft {
     fn prune(&mut self, name: &QueryName, apex_depth: u8) {
         for depth in (usize::from(apex_depth) + 1..=name.depth()).rev() {
             let node = self.overlay.open(&self.next, Place::of(&self.next, name, depth, apex_depth));
-            if !node.present || !node.rrsets.is_empty() || node.children > 0 {
+            if !node.present || !node.rrsets.is_empty() || node.children > 0 || node.flags & NAMED != 0 {
                 return;
             }
             node.present = false;

@@ -11,6 +11,7 @@ use super::{NodeView, RrsetView, Snapshot, rdata, selection};
 use crate::name::WireName;
 use crate::query::QueryName;
 use crate::rtype::types;
+use crate::rules::Rules;
 use crate::select::{Selection, VIEW_DEFAULT, ViewTable, member_hash};
 
 /// An RRset as it is put into a snapshot.
@@ -74,8 +75,8 @@ impl fmt::Display for EditError {
 
 impl core::error::Error for EditError {}
 
-/// Most RRsets of one node: its head counts them, and what an apex has for negative answers, in one byte.
-const NODE_RRSETS_MAX: usize = 254;
+/// Most RRsets of one node: its head counts them, and what an apex has for negative answers and rules, in one byte.
+const NODE_RRSETS_MAX: usize = 253;
 
 /// A transaction. Nothing is visible before [`Editor::commit`]'s snapshot is published.
 pub struct Editor {
@@ -178,6 +179,29 @@ impl Editor {
     /// that have it, and not for names that are not there (RFC 4592). For zones whose questions may ask for `*` themselves.
     pub fn set_asterisks(&mut self, apex: &WireName, are_labels: bool) {
         self.draft.set_asterisks(apex, are_labels);
+    }
+
+    /// Says how a zone answers for what it does not have; a zone that is added has no rules.
+    pub fn set_rules(&mut self, apex: &WireName, rules: &Rules) -> Result<(), EditError> {
+        let apex_depth = self.draft.locate(apex, apex, &mut self.name)?;
+        let stored =
+            if *rules == Rules::default() { Box::default() } else { rules.encode().ok_or(EditError::TooLarge)? };
+        self.draft.set_rules(&self.name, apex_depth, stored);
+        Ok(())
+    }
+
+    /// Makes a name exist until it is removed as a name, with RRsets or without: where it has none it is answered with NODATA.
+    pub fn add_name(&mut self, apex: &WireName, owner: &WireName) -> Result<(), EditError> {
+        let apex_depth = self.draft.locate(apex, owner, &mut self.name)?;
+        self.draft.add_name(&self.name, apex_depth);
+        Ok(())
+    }
+
+    /// Takes back [`Editor::add_name`]: the name exists only as long as it or a name below it has something. False where it
+    /// was not added so.
+    pub fn remove_name(&mut self, apex: &WireName, owner: &WireName) -> bool {
+        let located = self.draft.locate(apex, owner, &mut self.name);
+        located.is_ok_and(|apex_depth| self.draft.remove_name(&self.name, apex_depth))
     }
 
     /// Removes a zone with everything in it; returns the number of its RRsets. Goes through everything that is served.

@@ -36,6 +36,7 @@ use crate::hash::Seed;
 use crate::machine::BLOCK_BYTES;
 use crate::name::WireName;
 use crate::query::QueryName;
+use crate::rules::Rules;
 use crate::select::ViewTable;
 use shard::{Shard, ShardView};
 pub(crate) use steps::{Candidate, Lead, Spot};
@@ -176,6 +177,11 @@ impl Snapshot {
         let mut name = QueryName::default();
         name.take(owner.as_bytes()).ok()?;
         self.find(&name, name.depth(), u8::try_from(apex.label_count()).ok()?)
+    }
+
+    /// The rules of a zone; nothing where it is not there.
+    pub fn rules(&self, apex: &WireName) -> Option<Rules> {
+        Some(self.node(apex, apex)?.rules().map(Rules::decode).unwrap_or_default())
     }
 
     /// All nodes of a zone, in no order. Goes through everything that is served.

@@ -19,6 +19,7 @@ use super::Candidate;
 use super::negative::{NEGATIVE, Negative};
 use crate::name::WireName;
 use crate::rtype::types;
+use crate::rules::RulesView;
 use crate::select::{Selection, VIEW_DEFAULT};
 
 /// The node is the apex of its zone.
@@ -33,8 +34,16 @@ pub(crate) const DNAME: u8 = 8;
 pub(super) const SOA: u8 = 16;
 /// The node has RRsets in views: what is seen of it depends on the client, and none of it goes the direct way.
 pub(crate) const VIEWS: u8 = 32;
+/// The node is an apex whose zone has rules, see [`crate::rules`].
+pub(crate) const RULED: u8 = 128;
+/// The node is no apex, and exists whether it has anything or not.
+pub(crate) const NAMED: u8 = 128;
 /// The node has names below it: how many, its last bytes tell.
 pub(super) const PARENT: u8 = 64;
+
+/// The type under which an apex has its rules, in front of its negative answer: no record has it (RFC 6891 section 6.1.1).
+/// So ways that know of no rules find no negative answer, and leave the query to those that do.
+pub(super) const RULES: u16 = types::OPT;
 
 /// The RRset's records can be sent as they are stored to whoever asks for them: no name in them wants compression or
 /// addresses, and it is not for another zone to answer.
@@ -139,13 +148,13 @@ impl<'a> NodeView<'a> {
 
     /// The RRsets by ascending type.
     pub fn rrsets(&self) -> impl Iterator<Item = RrsetView<'a>> + use<'a> {
-        self.entries().filter(|entry| entry.rtype != NEGATIVE)
+        self.entries().filter(|entry| !matches!(entry.rtype, NEGATIVE | RULES))
     }
 
     /// The RRset of a type; where there are several, that of the default view or else of the first view.
     #[inline(always)]
     pub fn rrset(&self, rtype: u16) -> Option<RrsetView<'a>> {
-        self.entries().find(|entry| entry.rtype == rtype).filter(|_| rtype != NEGATIVE)
+        self.entries().find(|entry| entry.rtype == rtype).filter(|_| !matches!(rtype, NEGATIVE | RULES))
     }
 
     /// The RRset of a type in a view.
@@ -160,7 +169,18 @@ impl<'a> NodeView<'a> {
         Negative::decode(stored.records, stored.sum)
     }
 
-    /// The RRsets and, before them, what an apex has for negative answers.
+    /// The rules of an apex that has any.
+    #[inline]
+    pub(crate) fn rules(&self) -> Option<RulesView<'a>> {
+        if self.has(RULED) { self.stored_rules().and_then(RulesView::of) } else { None }
+    }
+
+    /// The rules as they are stored.
+    pub(super) fn stored_rules(&self) -> Option<&'a [u8]> {
+        Some(self.entries().next().filter(|entry| entry.rtype == RULES)?.records)
+    }
+
+    /// The RRsets and, before them, what an apex has for rules and negative answers.
     #[inline]
     fn entries(&self) -> impl Iterator<Item = RrsetView<'a>> + use<'a> {
         let mut records = self.records;

@@ -2,7 +2,7 @@
 
 use super::RrsetView;
 use super::negative::{self, NEGATIVE};
-use super::node::{APEX, IN_VIEW, NodeView, PARENT, SELECTED, VERBATIM, VIEWS, rdatas_of};
+use super::node::{APEX, IN_VIEW, NodeView, PARENT, RULES, SELECTED, VERBATIM, VIEWS, rdatas_of};
 use super::overlay::Place;
 use crate::frame::checksum::Sum;
 use crate::rtype::{self, types};
@@ -96,6 +96,8 @@ pub(super) struct OpenNode {
     pub name: Box<[u8]>,
     /// RRsets by ascending type and view.
     pub rrsets: Vec<OpenRrset>,
+    /// The rules of an apex as they are stored; empty where there are none.
+    pub rules: Box<[u8]>,
 }
 
 impl OpenNode {
@@ -110,6 +112,7 @@ impl OpenNode {
             children: 0,
             name: place.name.into(),
             rrsets: Vec::new(),
+            rules: Box::default(),
         }
     }
 
@@ -122,6 +125,7 @@ impl OpenNode {
             present: true,
             children: node.children(),
             rrsets: rrsets.collect(),
+            rules: node.stored_rules().unwrap_or_default().into(),
             ..Self::absent(place)
         }
     }
@@ -137,15 +141,20 @@ impl OpenNode {
         let has_views = self.rrsets.iter().any(|rrset| rrset.head.view != VIEW_DEFAULT);
         let flags = self.flags & !(VIEWS | PARENT);
         let flags = flags | if has_views { VIEWS } else { 0 } | if self.children > 0 { PARENT } else { 0 };
-        let entries = self.rrsets.len() + usize::from(negative.is_some());
+        let has_rules = !self.rules.is_empty();
+        let entries = self.rrsets.len() + usize::from(negative.is_some()) + usize::from(has_rules);
         arena.extend_from_slice(&[flags, self.apex_depth, byte(self.name.len()), byte(entries), self.depth]);
         arena.extend_from_slice(&self.name);
+        if has_rules {
+            encode_head(arena, [RULES, 1], self.rules.len(), [0, 0], 0);
+        }
         if let Some(stored) = &negative {
             encode_head(arena, [NEGATIVE, 1], stored.len(), [0, 0], negative::sum(stored));
         }
         for rrset in &self.rrsets {
             rrset.head.encode(arena, &rrset.records, has_views);
         }
+        arena.extend_from_slice(&self.rules);
         arena.extend_from_slice(negative.as_deref().unwrap_or_default());
         for rrset in &self.rrsets {
             arena.extend_from_slice(&rrset.records);
