@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::entry::{CacheKey, EntryBits, EntryHead, HEAD_WORDS};
 use super::index::{Index, Spot};
 use super::log::{FIRST_PLACE, Log, WORD_BYTES};
-use super::shelf::{CacheShelf, copy, last_word, read_head};
+use super::shelf::{CacheShelf, POINTER_BYTES, TTL_BYTES, copy, last_word, read_head};
 use crate::frame::checksum::Sum;
 use crate::limits::NAME_BYTES_MAX;
 
@@ -28,12 +28,15 @@ pub struct CachedAnswer<'a> {
     pub bits: EntryBits,
     /// The response code.
     pub rcode: u16,
-    /// Records of the answer, the authority and the additional section.
-    pub counts: [u16; 3],
-    /// The records as they stand behind the question, which begins at the twelfth byte, without an OPT record.
+    /// Records of the answer and the authority section. There are no others.
+    pub counts: [u16; 2],
+    /// The records as they stand behind the question, whose name begins at the twelfth byte of the message. Pointers in them
+    /// lead to places in that name only.
     pub body: &'a [u8],
     /// Where their TTLs stand in `body`.
     pub ttl_places: &'a [u16],
+    /// Where pointers stand in `body`.
+    pub pointer_places: &'a [u16],
     /// When it was fetched, in seconds since 1970.
     pub fetched_seconds: u32,
     /// How long from then on it may be answered: no TTL in it is less.
@@ -47,7 +50,7 @@ pub struct CachedAnswer<'a> {
 pub enum InsertError {
     /// It is larger than an entry, or than a quarter of the room for newcomers.
     TooLarge,
-    /// No name, one that is too long, or a TTL that stands outside of the records.
+    /// No name, one that is too long, or a TTL or a pointer that stands outside of the records.
     Malformed,
 }
 
@@ -156,7 +159,7 @@ impl CacheDesk {
     /// name, the entry's head and its records as they were fetched.
     pub fn retain(&mut self, mut keep: impl FnMut(&[u8], &EntryHead, &CachedAnswer<'_>) -> bool) {
         let shelf = Arc::clone(&self.shelf);
-        let (mut name, mut body, mut places) = (Vec::new(), Vec::new(), Vec::new());
+        let mut parts = Parts::default();
         for (large, log, end) in [(false, &shelf.small, self.small_head), (true, &shelf.large, self.large_head)] {
             let mut place = log.tail();
             while place < end {
@@ -164,18 +167,20 @@ impl CacheDesk {
                 let spot = Spot { large, place };
                 place += u64::from(head.words).max(1);
                 let Some(slot) = live_slot(&shelf.index, &head, spot) else { continue };
-                read(log, spot.place, &head, &mut name, &mut places, &mut body);
+                parts.read(log, spot.place, &head);
+                let (ttl_places, pointer_places) = parts.places.split_at(usize::from(head.ttls));
                 let answer = CachedAnswer {
                     bits: head.bits,
                     rcode: head.rcode,
-                    counts: [head.answers, head.authorities, head.additionals],
-                    body: &body,
-                    ttl_places: &places,
+                    counts: [head.answers, head.authorities],
+                    body: &parts.body,
+                    ttl_places,
+                    pointer_places,
                     fetched_seconds: head.fetched_seconds,
                     ttl_seconds: head.ttl_seconds,
                     stale_seconds: head.stale_seconds,
                 };
-                if !keep(&name, &head, &answer) {
+                if !keep(&parts.name, &head, &answer) {
                     shelf.index.clear(slot);
                     self.counts.entries -= 1;
                     self.counts.removed += 1;
@@ -187,13 +192,18 @@ impl CacheDesk {
     /// Makes the words of an entry.
     fn compose(&mut self, key: &CacheKey<'_>, answer: &CachedAnswer<'_>) -> Result<(), InsertError> {
         let body_bytes = u16::try_from(answer.body.len()).map_err(|_| InsertError::TooLarge)?;
-        let ttls = u16::try_from(answer.ttl_places.len()).map_err(|_| InsertError::TooLarge)?;
+        let count_of = |places: &[u16]| u16::try_from(places.len()).map_err(|_| InsertError::TooLarge);
+        let (ttls, pointers) = (count_of(answer.ttl_places)?, count_of(answer.pointer_places)?);
         let name_bytes = u8::try_from(key.name.len()).map_err(|_| InsertError::Malformed)?;
-        let is_outside = |&place: &u16| usize::from(place) + 4 > answer.body.len();
-        if key.name.is_empty() || key.name.len() > NAME_BYTES_MAX || answer.ttl_places.iter().any(is_outside) {
+        let are_inside =
+            |places: &[u16], bytes| places.iter().all(|&place| usize::from(place) + bytes <= answer.body.len());
+        if !(1..=NAME_BYTES_MAX).contains(&key.name.len())
+            || !are_inside(answer.ttl_places, TTL_BYTES)
+            || !are_inside(answer.pointer_places, POINTER_BYTES)
+        {
             return Err(InsertError::Malformed);
         }
-        let [answers, authorities, additionals] = answer.counts;
+        let [answers, authorities] = answer.counts;
         let mut head = EntryHead {
             words: 0,
             name_bytes,
@@ -205,13 +215,13 @@ impl CacheDesk {
             ttl_seconds: answer.ttl_seconds,
             answers,
             authorities,
-            additionals,
             ttls,
+            pointers,
             body_bytes,
             body_sum: Sum::default().add(answer.body).fold(),
             stale_seconds: answer.stale_seconds,
         };
-        let count = HEAD_WORDS + head.name_words() + head.ttl_words() + head.body_words();
+        let count = HEAD_WORDS + head.name_words() + head.place_words() + head.body_words();
         head.words = u16::try_from(count).map_err(|_| InsertError::TooLarge)?;
         if count as u64 > self.shelf.small.capacity() / 4 {
             return Err(InsertError::TooLarge);
@@ -219,7 +229,8 @@ impl CacheDesk {
         self.words.clear();
         self.words.extend(head.to_words());
         append_bytes(&mut self.words, key.name);
-        for places in answer.ttl_places.chunks(WORD_BYTES / 2) {
+        let places: Vec<u16> = answer.ttl_places.iter().chain(answer.pointer_places).copied().collect();
+        for places in places.chunks(WORD_BYTES / 2) {
             self.words.push(places.iter().rev().fold(0, |word, &place| word << 16 | u64::from(place)));
         }
         append_bytes(&mut self.words, answer.body);
@@ -366,21 +377,35 @@ fn words_of(log: &Log, place: u64, head: &EntryHead) -> Vec<u64> {
     words.iter().map(|word| word.load(core::sync::atomic::Ordering::Relaxed)).collect()
 }
 
-/// Reads the parts of an entry.
-fn read(log: &Log, place: u64, head: &EntryHead, name: &mut Vec<u8>, places: &mut Vec<u16>, body: &mut Vec<u8>) {
-    let words = log.words(place, usize::from(head.words));
-    let ttls_at = HEAD_WORDS + head.name_words();
-    let body_at = ttls_at + head.ttl_words();
-    let fill = |bytes: &mut Vec<u8>, count: usize, from: usize, to: usize| {
-        bytes.clear();
-        bytes.resize(count, 0);
-        copy(words.get(from..to).unwrap_or_default(), bytes);
-    };
-    fill(name, usize::from(head.name_bytes), HEAD_WORDS, ttls_at);
-    fill(body, 2 * usize::from(head.ttls), ttls_at, body_at);
-    places.clear();
-    places.extend(body.as_chunks::<2>().0.iter().map(|place| u16::from_le_bytes(*place)));
-    fill(body, usize::from(head.body_bytes), body_at, words.len());
+/// The parts of an entry: working memory that is reused.
+#[derive(Default)]
+struct Parts {
+    /// The name.
+    name: Vec<u8>,
+    /// The places of TTLs, then of pointers.
+    places: Vec<u16>,
+    /// The records.
+    body: Vec<u8>,
+}
+
+impl Parts {
+    /// Reads the entry at a place.
+    fn read(&mut self, log: &Log, place: u64, head: &EntryHead) {
+        let Self { name, places, body } = self;
+        let words = log.words(place, usize::from(head.words));
+        let places_at = HEAD_WORDS + head.name_words();
+        let body_at = places_at + head.place_words();
+        let fill = |bytes: &mut Vec<u8>, count: usize, from: usize, to: usize| {
+            bytes.clear();
+            bytes.resize(count, 0);
+            copy(words.get(from..to).unwrap_or_default(), bytes);
+        };
+        fill(name, usize::from(head.name_bytes), HEAD_WORDS, places_at);
+        fill(body, 2 * (usize::from(head.ttls) + usize::from(head.pointers)), places_at, body_at);
+        places.clear();
+        places.extend(body.as_chunks::<2>().0.iter().map(|place| u16::from_le_bytes(*place)));
+        fill(body, usize::from(head.body_bytes), body_at, words.len());
+    }
 }
 
 /// Appends bytes, zeros behind them up to a whole word.

@@ -5,9 +5,12 @@
 //! | 0 | words in all 16, bytes of the name 8, bits 8, type 16, response code 16 |
 //! | 1 | the hash |
 //! | 2 | when it was fetched 32, how long it may be answered 32, in seconds |
-//! | 3 | records in answer, authority and additional section, and TTLs in all, 16 each |
+//! | 3 | records in answer and authority section, TTLs and pointers in them, 16 each |
 //! | 4 | bytes of records 16, their checksum's sum 16, for how long it may be answered stale 32 |
-//! | .. | the name in lower case; the places of TTLs, 16 each; the records; each filled up with zeros |
+//! | .. | the name in lower case; the places of TTLs, then of pointers, 16 each; the records; each filled up with zeros |
+//!
+//! Names in the records are whole, or end in a pointer to a place in the question's name, where no name of theirs does: so
+//! they can stand behind another name too.
 //!
 //! An entry of no name fills a log up to its end.
 
@@ -108,10 +111,10 @@ pub struct EntryHead {
     pub answers: u16,
     /// Records in the authority section.
     pub authorities: u16,
-    /// Records in the additional section, the OPT record left out.
-    pub additionals: u16,
-    /// TTLs in all of them.
+    /// TTLs in them.
     pub(super) ttls: u16,
+    /// Pointers in them.
+    pub(super) pointers: u16,
     /// Bytes of the records.
     pub body_bytes: u16,
     /// The checksum's sum of the records as they are stored, as if they began at an even place.
@@ -133,7 +136,7 @@ impl EntryHead {
             quarters([self.words, second, self.qtype, self.rcode]),
             self.hash,
             halves(self.fetched_seconds, self.ttl_seconds),
-            quarters([self.answers, self.authorities, self.additionals, self.ttls]),
+            quarters([self.answers, self.authorities, self.ttls, self.pointers]),
             quarters([self.body_bytes, self.body_sum, 0, 0]) | u64::from(self.stale_seconds) << 32,
         ]
     }
@@ -144,7 +147,7 @@ impl EntryHead {
         let [first, hash, times, counts, last] = words.map(u64::to_le_bytes);
         let [w1, w2, name_bytes, bits, t1, t2, r1, r2] = first;
         let [f1, f2, f3, f4, l1, l2, l3, l4] = times;
-        let [a1, a2, n1, n2, x1, x2, c1, c2] = counts;
+        let [a1, a2, n1, n2, c1, c2, p1, p2] = counts;
         let [b1, b2, s1, s2, e1, e2, e3, e4] = last;
         Self {
             words: u16::from_le_bytes([w1, w2]),
@@ -157,8 +160,8 @@ impl EntryHead {
             ttl_seconds: u32::from_le_bytes([l1, l2, l3, l4]),
             answers: u16::from_le_bytes([a1, a2]),
             authorities: u16::from_le_bytes([n1, n2]),
-            additionals: u16::from_le_bytes([x1, x2]),
             ttls: u16::from_le_bytes([c1, c2]),
+            pointers: u16::from_le_bytes([p1, p2]),
             body_bytes: u16::from_le_bytes([b1, b2]),
             body_sum: u16::from_le_bytes([s1, s2]),
             stale_seconds: u32::from_le_bytes([e1, e2, e3, e4]),
@@ -171,10 +174,10 @@ impl EntryHead {
         usize::from(self.name_bytes).div_ceil(WORD_BYTES)
     }
 
-    /// Words of the places of TTLs.
+    /// Words of the places of TTLs and pointers.
     #[inline(always)]
-    pub(super) fn ttl_words(&self) -> usize {
-        usize::from(self.ttls).div_ceil(WORD_BYTES / 2)
+    pub(super) fn place_words(&self) -> usize {
+        (usize::from(self.ttls) + usize::from(self.pointers)).div_ceil(WORD_BYTES / 2)
     }
 
     /// Words of the records.

@@ -1,6 +1,7 @@
 //! What workers see of the cache: entries are found and copied, never waited for.
 
 use core::fmt;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::entry::{CacheKey, EntryHead, HEAD_WORDS};
 use super::index::{Index, Spot};
@@ -8,7 +9,13 @@ use super::log::{Log, WORD_BYTES};
 use crate::frame::checksum::Sum;
 
 /// Bytes of a TTL.
-const TTL_BYTES: usize = 4;
+pub(super) const TTL_BYTES: usize = 4;
+
+/// Bytes of a pointer.
+pub(super) const POINTER_BYTES: usize = 2;
+
+/// Where the question's name stands in a message, to which pointers of entries lead.
+const QNAME_AT: u16 = 12;
 
 /// The cache as it is shared by all who read it.
 pub struct CacheShelf {
@@ -75,7 +82,7 @@ impl CacheShelf {
     }
 }
 
-impl Found<'_> {
+impl<'a> Found<'a> {
     /// Notes that it was used.
     #[inline(always)]
     pub fn touch(&self) {
@@ -98,34 +105,76 @@ impl Found<'_> {
     /// what was written, as if it began at an even place. Nothing where the entry went away meanwhile; `to` is spoilt then.
     #[inline]
     pub fn put(&self, to: &mut [u8], ttls: Ttls) -> Option<u16> {
+        let mut places = self.copy(to)?;
+        let mut sum = Sum::default().add_sum(self.head.body_sum, 0);
+        for place in places.by_ref().take(usize::from(self.head.ttls)) {
+            let bytes = to.get_mut(place..)?.first_chunk_mut::<TTL_BYTES>()?;
+            let old = *bytes;
+            *bytes = ttls.of(old);
+            sum = sum.subtract_sum(Sum::default().add(&old).fold(), place);
+            sum = sum.add_sum(Sum::default().add(bytes).fold(), place);
+        }
+        self.is_intact().then(|| sum.fold())
+    }
+
+    /// The same behind another name than the question's: the entry's name stands whole at `name_at` of the message. Nothing
+    /// also where that is too far into the message for pointers.
+    pub fn put_behind(&self, to: &mut [u8], ttls: Ttls, name_at: usize) -> Option<()> {
+        let moved_by = u16::try_from(name_at).ok()?.checked_sub(QNAME_AT)?;
+        let mut places = self.copy(to)?;
+        for place in places.by_ref().take(usize::from(self.head.ttls)) {
+            let bytes = to.get_mut(place..)?.first_chunk_mut::<TTL_BYTES>()?;
+            *bytes = ttls.of(*bytes);
+        }
+        for place in places.take(usize::from(self.head.pointers)) {
+            let bytes = to.get_mut(place..)?.first_chunk_mut::<POINTER_BYTES>()?;
+            let pointer = u16::from_be_bytes(*bytes).checked_add(moved_by)?;
+            // RFC 1035 section 4.1.4: the two highest bits are ones, fourteen are left for the offset.
+            if pointer < POINTER_MARK {
+                return None;
+            }
+            *bytes = pointer.to_be_bytes();
+        }
+        self.is_intact().then_some(())
+    }
+
+    /// Copies the records as they are stored, and gives the places of TTLs, then of pointers, among them.
+    #[inline(always)]
+    fn copy(&self, to: &mut [u8]) -> Option<impl Iterator<Item = usize> + use<'a>> {
         let head = &self.head;
         if to.len() != usize::from(head.body_bytes) {
             return None;
         }
-        let log = self.shelf.log(self.spot);
-        let ttls_at = HEAD_WORDS + head.name_words();
-        let body_at = ttls_at + head.ttl_words();
-        let words = log.words(self.spot.place, body_at + head.body_words());
+        let places_at = HEAD_WORDS + head.name_words();
+        let body_at = places_at + head.place_words();
+        let words = self.shelf.log(self.spot).words(self.spot.place, body_at + head.body_words());
         copy(words.get(body_at..)?, to);
-        let mut sum = Sum::default().add_sum(head.body_sum, 0);
-        let mut left = usize::from(head.ttls);
-        for word in words.get(ttls_at..body_at)? {
-            let places = word.load(core::sync::atomic::Ordering::Relaxed).to_le_bytes();
-            for place in places.as_chunks::<2>().0.iter().take(left) {
-                let place = usize::from(u16::from_le_bytes(*place));
-                let bytes = to.get_mut(place..)?.first_chunk_mut::<TTL_BYTES>()?;
-                let old = *bytes;
-                let ttl = match ttls {
-                    Ttls::Aged(age) => u32::from_be_bytes(old).saturating_sub(age),
-                    Ttls::Fixed(ttl) => ttl,
-                };
-                *bytes = ttl.to_be_bytes();
-                sum = sum.subtract_sum(Sum::default().add(&old).fold(), place);
-                sum = sum.add_sum(Sum::default().add(bytes).fold(), place);
-            }
-            left = left.saturating_sub(WORD_BYTES / 2);
-        }
-        log.is_intact(self.spot.place).then(|| sum.fold())
+        let places = words.get(places_at..body_at)?.iter().flat_map(|word| {
+            let [p1, p2, p3, p4, p5, p6, p7, p8] = word.load(Ordering::Relaxed).to_le_bytes();
+            [[p1, p2], [p3, p4], [p5, p6], [p7, p8]].map(|place| usize::from(u16::from_le_bytes(place)))
+        });
+        Some(places)
+    }
+
+    /// True where nothing was written over what was read so far.
+    #[inline(always)]
+    fn is_intact(&self) -> bool {
+        self.shelf.log(self.spot).is_intact(self.spot.place)
+    }
+}
+
+/// The least pointer (RFC 1035 section 4.1.4).
+const POINTER_MARK: u16 = 0xc000;
+
+impl Ttls {
+    /// What a TTL becomes.
+    #[inline(always)]
+    fn of(self, stored: [u8; TTL_BYTES]) -> [u8; TTL_BYTES] {
+        let ttl = match self {
+            Self::Aged(age) => u32::from_be_bytes(stored).saturating_sub(age),
+            Self::Fixed(ttl) => ttl,
+        };
+        ttl.to_be_bytes()
     }
 }
 
@@ -165,9 +214,9 @@ pub(super) fn last_word(rest: &[u8]) -> u64 {
 
 /// Copies as many bytes as there is room for.
 #[inline(always)]
-pub(super) fn copy(words: &[core::sync::atomic::AtomicU64], to: &mut [u8]) {
+pub(super) fn copy(words: &[AtomicU64], to: &mut [u8]) {
     let (whole, rest) = to.as_chunks_mut::<WORD_BYTES>();
-    let mut words = words.iter().map(|word| word.load(core::sync::atomic::Ordering::Relaxed).to_le_bytes());
+    let mut words = words.iter().map(|word| word.load(Ordering::Relaxed).to_le_bytes());
     for (chunk, word) in whole.iter_mut().zip(&mut words) {
         *chunk = word;
     }

@@ -34,9 +34,10 @@ impl Sample {
         CachedAnswer {
             bits: EntryBits::default(),
             rcode: 0,
-            counts: [1, 0, 0],
+            counts: [1, 0],
             body: &self.body,
             ttl_places: &[1],
+            pointer_places: &[],
             fetched_seconds,
             ttl_seconds: 300,
             stale_seconds: 0,
@@ -85,6 +86,23 @@ fn an_answer_is_found_by_its_whole_key_and_ages() {
 }
 
 #[test]
+fn records_can_stand_behind_another_name() {
+    let seed = Seed::random();
+    let mut desk = CacheDesk::new(CACHE_BYTES_MIN);
+    let mut sample = Sample::new(&seed, 7, 0);
+    // Pointer to the whole name, to its second label, and a TTL in between.
+    sample.body = b"\xc0\x0c\0\x05\0\x01\0\0\x01\x2c\0\x06\x03www\xc0\x1d".to_vec();
+    let answer = CachedAnswer { ttl_places: &[6], pointer_places: &[0, 16], ..sample.answer(1000) };
+    desk.insert(&sample.key(), &answer).unwrap();
+    let found = desk.shelf().find(&sample.key()).unwrap();
+    let mut body = vec![0; sample.body.len()];
+    found.put_behind(&mut body, Ttls::Fixed(30), 0x140).unwrap();
+    assert_eq!(body, b"\xc1\x40\0\x05\0\x01\0\0\0\x1e\0\x06\x03www\xc1\x51");
+    assert!(found.put_behind(&mut body, Ttls::Fixed(30), 0x3ff0).is_none(), "a pointer cannot lead so far");
+    assert!(found.put_behind(&mut body, Ttls::Fixed(30), 11).is_none(), "there is no name in the header");
+}
+
+#[test]
 fn a_newer_answer_takes_the_place_of_the_older() {
     let seed = Seed::random();
     let mut desk = CacheDesk::new(CACHE_BYTES_MIN);
@@ -107,6 +125,8 @@ fn what_cannot_be_kept_is_refused() {
     let sample = Sample::new(&seed, 1, 20);
     let outside = CachedAnswer { ttl_places: &[17], ..sample.answer(1) };
     assert_eq!(desk.insert(&sample.key(), &outside), Err(InsertError::Malformed));
+    let outside = CachedAnswer { pointer_places: &[19], ..sample.answer(1) };
+    assert_eq!(desk.insert(&sample.key(), &outside), Err(InsertError::Malformed));
     assert_eq!(desk.insert(&CacheKey { name: &[], ..sample.key() }, &sample.answer(1)), Err(InsertError::Malformed));
     assert_eq!(desk.counts(), CacheCounts::default());
 }
@@ -115,13 +135,14 @@ fn what_cannot_be_kept_is_refused() {
 fn a_flood_of_names_pushes_out_none_that_is_in_use() {
     let seed = Seed::random();
     let mut desk = CacheDesk::new(CACHE_BYTES_MIN);
-    let hot: Vec<Sample> = (0..1000).map(|number| Sample::new(&seed, number, 48)).collect();
+    let hot: Vec<Sample> =
+        (0..if cfg!(miri) { 50 } else { 1000 }).map(|number| Sample::new(&seed, number, 48)).collect();
     for sample in &hot {
         sample.put(&mut desk, 1000);
         assert!(sample.is_in(desk.shelf()), "asked for as soon as it is there");
     }
     let mut asked = 0;
-    for number in 0..if cfg!(miri) { 20_000u64 } else { 300_000 } {
+    for number in 0..if cfg!(miri) { 1_000u64 } else { 100_000 } {
         Sample::new(&seed, 1_000_000 + number, 40).put(&mut desk, 1001);
         if number % 4 == 0 {
             asked += 1;
@@ -154,8 +175,10 @@ fn every_entry_is_seen_and_can_be_removed() {
     let seed = Seed::random();
     let mut desk = CacheDesk::new(CACHE_BYTES_MIN);
     let lengths = (20..70).cycle();
-    let samples: Vec<Sample> =
-        (0..3000).zip(lengths).map(|(number, length)| Sample::new(&seed, number, length)).collect();
+    let samples: Vec<Sample> = (0..if cfg!(miri) { 60 } else { 3000 })
+        .zip(lengths)
+        .map(|(number, length)| Sample::new(&seed, number, length))
+        .collect();
     samples.iter().for_each(|sample| sample.put(&mut desk, 1000));
     let held = samples.iter().filter(|sample| sample.is_in(desk.shelf())).count();
     let mut seen = 0;
@@ -182,7 +205,7 @@ fn what_is_found_is_what_was_put_in_last() {
         (state >> 33) % below
     };
     let mut last = std::collections::HashMap::new();
-    for turn in 0..if cfg!(miri) { 3_000u64 } else { 200_000 } {
+    for turn in 0..if cfg!(miri) { 1_500u64 } else { 80_000 } {
         let number = random(20_000);
         if random(3) == 0 {
             let mut sample = Sample::new(&seed, number, 6 + usize::try_from(random(300)).unwrap());
@@ -202,7 +225,7 @@ fn what_is_found_is_what_was_put_in_last() {
         true
     });
     assert_eq!(seen, counts.entries);
-    assert!(counts.evicted > 0 && counts.entries > 1000, "{counts:?}");
+    assert!(cfg!(miri) || (counts.evicted > 0 && counts.entries > 1000), "{counts:?}");
 }
 
 /// Readers that run beside the writer find whole answers or none.
@@ -211,7 +234,7 @@ fn readers_never_see_a_torn_answer() {
     let seed = Seed::random();
     let mut desk = CacheDesk::new(CACHE_BYTES_MIN);
     let ended = AtomicBool::new(false);
-    let turns = if cfg!(miri) { 500u64 } else { 60_000 };
+    let turns = if cfg!(miri) { 300u64 } else { 40_000 };
     std::thread::scope(|scope| {
         let shelf = Arc::clone(desk.shelf());
         let (seed_read, ended_read) = (seed.clone(), &ended);
