@@ -27,6 +27,15 @@ pub(crate) struct Outcome {
     pub rcode: u16,
     /// AA and TC.
     pub flags: u16,
+    /// The name is not ours and nothing is known of it: the forwarder is to ask others. Nothing was written.
+    pub is_foreign: bool,
+}
+
+impl Outcome {
+    /// An answer.
+    pub(crate) const fn new(rcode: u16, flags: u16) -> Self {
+        Self { rcode, flags, is_foreign: false }
+    }
 }
 
 /// The zone that a name was found to belong to.
@@ -121,7 +130,7 @@ pub(crate) fn answer(
     }
     let is_of_zone = matches!(rcode, rcode::NOERROR | rcode::NXDOMAIN | rcode::YXDOMAIN);
     let flags = if is_of_zone { search.flags } else { search.flags & FLAG_TC };
-    Outcome { rcode, flags }
+    Outcome::new(rcode, flags)
 }
 
 /// A search through the zones.

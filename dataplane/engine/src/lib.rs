@@ -12,6 +12,7 @@
 //! 8. [`publish`]: how workers come to see it.
 //! 9. [`rate`]: how much of it each client may have.
 //! 10. [`select`]: which records and which view of them it gets.
+//! 11. [`recall`] and [`cache`]: names of others, answered from what others said of them.
 //! 11. [`rules`]: what some zones answer otherwise.
 //!
 //! [`verdict`] lists every reason for which a frame is not simply answered, [`counters`] counts them, [`limits`] has every
@@ -36,6 +37,7 @@ mod plain;
 pub mod publish;
 pub mod query;
 pub mod rate;
+pub mod recall;
 pub mod rtype;
 pub mod rules;
 pub mod select;
