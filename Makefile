@@ -9,6 +9,9 @@ CARGO ?= cargo
 PURE := --workspace --exclude ringdns --exclude ringdns-ffi
 # With the outer tests that start the server, and the benches through DPDK.
 ALL := --workspace --features ringdns-tests/device,ringdns-bench/dpdk,ringdns-bench/device
+# All tests that need no root. The whole workspace: of a few packages alone, the dependencies would have other features and be
+# built again.
+TESTS := --workspace --features ringdns-dataplane/dpdk,ringdns-bench/device
 # All benches with the same features, so that none is built twice.
 BENCH := --release --locked -p ringdns-bench --features dpdk,device
 # How long publication is watched under load.
@@ -26,7 +29,7 @@ FUZZ_SECONDS ?= 10
 # The tests that miri runs: all beside the sources, and whole answers, which pass through every part of the engine.
 MIRI_TESTS := --lib --test answers
 
-.PHONY: help run build check check-dpdk test e2e differential differential-long appliance-test loom instructions miri fuzz-smoke bench bench-peers soak kill api-fuzz \
+.PHONY: help run build build-instructions check check-dpdk check-all test e2e differential differential-long appliance-test loom instructions miri fuzz-smoke bench bench-peers soak kill api-fuzz \
   fmt clean deps deps-test deps-bench
 
 help: ## Print this help
@@ -49,7 +52,20 @@ check-dpdk: ## Clippy and tests of what touches DPDK
 	$(CARGO) clippy $(ALL) --all-targets --locked -- -D warnings
 	$(CARGO) test -p ringdns -p ringdns-ffi -p ringdns-dataplane -p ringdns-bench --features ringdns-dataplane/dpdk,ringdns-bench/device --locked
 
-test: deps deps-test check loom instructions check-dpdk e2e differential ## Everything that CI runs
+check-all: ## Both of these and loom, with each test run once and each dependency built once
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy $(PURE) --all-targets --locked -- -D warnings
+	$(CARGO) clippy $(ALL) --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(PURE) --no-deps --locked
+	$(CARGO) test $(TESTS) --locked
+	$(CARGO) test $(ALL) --locked --no-run --test e2e --test differential
+	@$(MAKE) --no-print-directory loom
+	@scripts/check-optional
+
+# Many tests wait for timers and other processes; what they leave of the processors is enough for the release build.
+test: deps deps-test ## Everything that CI runs
+	@scripts/beside '$(MAKE) --no-print-directory build build-instructions' $(MAKE) --no-print-directory check-all
+	@$(MAKE) --no-print-directory instructions e2e differential
 
 e2e: deps-test build ## The built server on virtual devices: REST, dig, dnsperf, malformed frames (root)
 	@scripts/run-device-test e2e
@@ -64,10 +80,12 @@ appliance-test: deps-test build ## A virtual machine with NICs of its own: set u
 	@scripts/appliance-test all
 
 loom: ## Every interleaving of the publication
-	RUSTFLAGS="--cfg loom" $(CARGO) test --release --locked -p ringdns-engine --lib --target-dir target/loom loom
+	RUSTFLAGS="--cfg loom" $(CARGO) test --locked -p ringdns-engine --lib --target-dir target/loom loom
 
-instructions: deps-test ## Count the instructions of each kind of query, and compare with what is recorded
-	$(CARGO) build --release --locked -p ringdns-bench --bin engine
+build-instructions: # What counts the instructions, and what is counted
+	$(CARGO) build --release --locked -p ringdns-bench --bin engine --bin instructions
+
+instructions: deps-test build-instructions ## Count the instructions of each kind of query, and compare with what is recorded
 	$(CARGO) run --release --locked -p ringdns-bench --bin instructions
 
 miri: ## The engine under miri, which sees undefined behaviour (nightly Rust by way of rustup)
@@ -102,7 +120,7 @@ kill: deps ## Kill a writer of the store KILLS times (1000): what was acknowledg
 	RINGDNS_TEST_KILLS=$(KILLS) $(CARGO) test --release --locked -p ringdns-controlplane --lib -- --nocapture store::kill
 
 api-fuzz: deps ## Make REQUESTS (100000) requests from the OpenAPI document, right and broken, and check every answer
-	RINGDNS_TEST_REQUESTS=$(REQUESTS) $(CARGO) test --release --locked -p ringdns-controlplane --test openapi -- --nocapture
+	RINGDNS_TEST_REQUESTS=$(REQUESTS) $(CARGO) test --release --locked -p ringdns-controlplane --test plane -- --nocapture openapi::
 
 fmt: ## Format the code
 	$(CARGO) fmt --all

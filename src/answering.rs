@@ -5,7 +5,7 @@ use std::io::{self, Read as _};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 
-use ringdns_controlplane::config::{Config, CookieMode};
+use ringdns_controlplane::config::{AaaaMode, Config, CookieMode};
 use ringdns_controlplane::sockets::SocketOptions;
 use ringdns_dataplane::exchange;
 use ringdns_engine::cookie::{CookieConfig, CookieSecret};
@@ -84,6 +84,7 @@ impl Answering {
             udp_answer_bytes_max: config.dns.udp_answer_bytes_max.min(open.udp_payload_bytes_max),
             answer_local: port.kernel.is_none(),
             vlan: port.vlan,
+            hides_aaaa: config.dns.aaaa == AaaaMode::Nodata,
             edns: self.edns_config(config),
             chaos: chaos_config(config),
             rate_limit: config.rate_limit.clone().map(|limit| RateLimit { workers, ..limit }),
@@ -112,6 +113,7 @@ impl Answering {
     pub fn message_config(&self, config: &Config) -> MessageConfig {
         MessageConfig {
             udp_answer_bytes_max: config.dns.udp_answer_bytes_max,
+            hides_aaaa: config.dns.aaaa == AaaaMode::Nodata,
             edns: self.edns_config(config),
             chaos: chaos_config(config),
             rate_limit: config.rate_limit.clone(),

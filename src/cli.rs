@@ -1,18 +1,20 @@
-//! The command line: `ringdns run | scanner | scheduler | check-config | config | ctl | apicmd | doctor | setup | version`.
+//! The command line: `ringdns run | scanner | scheduler | kubesync | check-config | config | ctl | apicmd | doctor | setup | version`.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use ringdns_controlplane::config::{ConfigSource, RoleConfig};
 use ringdns_controlplane::{BuildInfo, CheckError, check_config, zonefile};
 use ringdns_ctl::apicmd::{self, Program};
 use ringdns_ctl::commands::{self, Ctl, Host};
 use ringdns_ctl::import;
 use ringdns_dataplane::dpdk::Eal;
 
+use crate::coredns::{self, Action};
 use crate::doctor::{self, Doctor};
 use crate::setup::{self, Setup};
-use crate::{health, preflight, run};
+use crate::{health, kubesync, preflight, run};
 
 /// Exit code where RingDNS could not start, or could not go on.
 const FAILED: u8 = 1;
@@ -37,11 +39,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Serve DNS until SIGTERM or SIGINT
-    Run {
-        /// The configuration file; conf/example.toml explains every key
-        #[arg(short, long, value_name = "FILE", default_value = CONFIG_PATH)]
-        config: PathBuf,
-    },
+    Run(Run),
     /// Check targets and tell etcd which of them are up, until SIGTERM or SIGINT
     Scanner {
         /// The configuration file; [etcd], [scanner], [[probe]] and [alert] count
@@ -54,9 +52,15 @@ enum Command {
         #[arg(short, long, value_name = "FILE", default_value = CONFIG_PATH)]
         config: PathBuf,
     },
+    /// Write a Kubernetes cluster's records to etcd, for servers outside of it, until SIGTERM or SIGINT; one of many leads
+    Kubesync {
+        /// The configuration file; [etcd], [kubernetes] and [kubesync] count
+        #[arg(short, long, value_name = "FILE", default_value = CONFIG_PATH)]
+        config: PathBuf,
+    },
     /// Check a configuration and the zone files that it names, without starting anything
     CheckConfig {
-        /// The configuration file
+        /// The configuration file, or a Corefile
         #[arg(value_name = "FILE", default_value = CONFIG_PATH)]
         config: PathBuf,
     },
@@ -80,10 +84,31 @@ enum Command {
     Version,
 }
 
+/// Where the configuration of a server is.
+#[derive(Args)]
+struct Run {
+    /// The configuration file; conf/example.toml explains every key [default: /etc/ringdns/ringdns.toml, without --corefile]
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// A Corefile, the configuration of CoreDNS; with --config part of that file. It is read again when it changes
+    #[arg(long, visible_alias = "conf", value_name = "FILE")]
+    corefile: Option<PathBuf>,
+    /// A plugin of the Corefile that is passed over; may be given again
+    #[arg(long, value_name = "PLUGIN", requires = "corefile")]
+    corefile_ignore: Vec<String>,
+}
+
+impl From<Run> for ConfigSource {
+    fn from(run: Run) -> Self {
+        let file = run.config.or_else(|| run.corefile.is_none().then(|| CONFIG_PATH.into()));
+        Self { file, corefile: run.corefile, ignore: run.corefile_ignore, port: None }
+    }
+}
+
 /// What can be done with configurations.
 #[derive(Subcommand)]
 enum ConfigCommand {
-    /// Turn containerdns.conf, skydns.conf, kdns.cfg and the like into a configuration of RingDNS
+    /// Turn a Corefile, containerdns.conf, skydns.conf, kdns.cfg and the like into a configuration of RingDNS
     Import(import::Options),
 }
 
@@ -91,21 +116,22 @@ enum ConfigCommand {
 pub fn main() -> ExitCode {
     // A link of that name to this program is the other program.
     let mut words = std::env::args_os();
-    if let Some(program) = words.next().and_then(|name| Program::called_as(&name)) {
-        let flags: Vec<String> = words.map(|word| word.to_string_lossy().into_owned()).collect();
-        return apicmd::main(program, &flags).into();
+    let name = words.next().unwrap_or_default();
+    let flags = || words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>();
+    if let Some(program) = Program::called_as(&name) {
+        return apicmd::main(program, &flags()).into();
+    }
+    if coredns::is_name(&name) {
+        return as_coredns(&flags());
     }
     match Arguments::parse().command {
         Command::Config(ConfigCommand::Import(options)) => import::main(&options).into(),
         Command::Ctl(ctl) => commands::main(&ctl, host()).into(),
         Command::Apicmd { flags } => apicmd::main(Program::Own, &flags).into(),
-        Command::Run { config } => match run::run(&config, build_info()) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(run::RunError::Config(error)) => fail(&error, MISUSED),
-            Err(error) => fail(&error, FAILED),
-        },
+        Command::Run(run) => serve(&run.into()),
         Command::Scanner { config } => ended(health::scan(&config)),
         Command::Scheduler { config } => ended(health::schedule(&config)),
+        Command::Kubesync { config } => ended(kubesync::run(&config)),
         Command::CheckConfig { config } => match check(&config) {
             Ok(report) => say(&report),
             Err(report) => fail(&report, MISUSED),
@@ -129,6 +155,30 @@ pub fn main() -> ExitCode {
             let BuildInfo { version, commit, dpdk } = build_info();
             say(&format!("ringdns {version} (commit {commit}, {dpdk})"))
         }
+    }
+}
+
+/// Serves, as told by a configuration.
+fn serve(source: &ConfigSource) -> ExitCode {
+    match run::run(source, build_info()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(run::RunError::Config(error)) => fail(&error, MISUSED),
+        Err(error) => fail(&error, FAILED),
+    }
+}
+
+/// Does what CoreDNS would, called by its name.
+fn as_coredns(flags: &[String]) -> ExitCode {
+    match coredns::read(flags) {
+        Ok(Action::Serve { source, pid_file }) => {
+            let id = std::process::id();
+            match pid_file.map_or(Ok(()), |path| std::fs::write(path, format!("{id}\n"))) {
+                Ok(()) => serve(&source),
+                Err(error) => fail(&format!("-pidfile cannot be written: {error}; name another file"), FAILED),
+            }
+        }
+        Ok(Action::Version) => say(&format!("RingDNS-{}", env!("CARGO_PKG_VERSION"))),
+        Err(fault) => fail(&fault, MISUSED),
     }
 }
 
@@ -157,8 +207,23 @@ fn build_info() -> BuildInfo {
 
 /// What there is to say of a configuration, or what is wrong with it.
 fn check(path: &Path) -> Result<String, String> {
+    if let Some(report) = kubesync::check(path)? {
+        return Ok(report);
+    }
+    if let Some(role) = RoleConfig::load_alone(path) {
+        let RoleConfig { etcd, health, .. } = role.map_err(|error| error.to_string())?;
+        let (path, members) = (path.display(), etcd.endpoints.len());
+        let (scanner, scheduler) = (&health.scanner.name, &health.scheduler.name);
+        return Ok(format!(
+            "{path}: right for `ringdns scanner` ({scanner}) and `ringdns scheduler` ({scheduler}); members of etcd: {members}; \
+             without [[port]] it is none for `ringdns run`"
+        ));
+    }
     let checked = check_config(path).map_err(|error: CheckError| error.to_string())?;
     preflight::devices(&checked.config).map_err(|error| error.to_string())?;
+    if let Some(cluster) = &checked.config.kubernetes {
+        ringdns_kubernetes::check(&cluster.access).map_err(|error| error.to_string())?;
+    }
     let mut report = String::new();
     for warning in &checked.warnings {
         report += &format!("warning: {warning}\n");
@@ -166,7 +231,8 @@ fn check(path: &Path) -> Result<String, String> {
     for (zone, records) in &checked.zone_records {
         report += &format!("{zone} {records} records\n");
     }
-    let (ports, workers) = (checked.config.ports.len(), checked.config.workers.cores.len().max(1));
+    let ports = checked.config.ports.len();
+    let workers = if ports == 0 { 0 } else { checked.config.workers.cores.len().max(1) };
     Ok(report + &format!("{}: right; ports: {ports}, workers: {workers}", path.display()))
 }
 

@@ -3,10 +3,12 @@
 use std::fmt;
 use std::path::Path;
 
-use ringdns_controlplane::config::{Config, ConfigError, RoleConfig};
+use ringdns_controlplane::ControlPlane;
+use ringdns_controlplane::config::{Config, ConfigError, LogConfig, RoleConfig};
 use ringdns_controlplane::logging::{self, LogError};
 use ringdns_health::scanner::{self, Scanner};
 use ringdns_health::scheduler::{self, SchedulerRole};
+use ringdns_kubernetes::sync;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -23,6 +25,8 @@ pub enum RoleError {
     Scanner(scanner::StartError),
     /// The scheduler.
     Scheduler(scheduler::StartError),
+    /// What writes a cluster's records to etcd.
+    Kubesync(sync::StartError),
 }
 
 impl fmt::Display for RoleError {
@@ -35,14 +39,21 @@ impl fmt::Display for RoleError {
             }
             Self::Scanner(error) => error.fmt(f),
             Self::Scheduler(error) => error.fmt(f),
+            Self::Kubesync(error) => error.fmt(f),
         }
     }
 }
 
-/// The scanner of a server, where it has one.
-pub fn beside(config: &Config) -> Result<Option<Scanner>, scanner::StartError> {
-    let etcd = config.etcd.clone().filter(|_| config.health.scanner.enabled);
-    etcd.map(|etcd| Scanner::start(etcd, &config.health)).transpose()
+/// The scanner of a server, where it has one: an agent among others where there is etcd, else for this server alone.
+pub fn beside(config: &Config, server: &ControlPlane) -> Result<Option<Scanner>, scanner::StartError> {
+    if !config.health.scanner.enabled {
+        return Ok(None);
+    }
+    let scanner = match config.etcd.clone() {
+        Some(etcd) => Scanner::start(etcd, &config.health),
+        None => Scanner::start_alone(server.health(), &config.health),
+    };
+    scanner.map(Some)
 }
 
 /// Checks targets until SIGTERM or SIGINT.
@@ -66,13 +77,18 @@ pub fn schedule(path: &Path) -> Result<(), RoleError> {
 /// Reads the configuration and takes the signals before anything is started.
 fn start(path: &Path) -> Result<(RoleConfig, Signals), RoleError> {
     let config = RoleConfig::load(path).map_err(RoleError::Config)?;
-    logging::init(&config.log).map_err(RoleError::Log)?;
-    let signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(RoleError::Signals)?;
+    let signals = signals(&config.log)?;
     Ok((config, signals))
 }
 
+/// Begins to log, and takes the signals.
+pub(crate) fn signals(log: &LogConfig) -> Result<Signals, RoleError> {
+    logging::init(log).map_err(RoleError::Log)?;
+    Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(RoleError::Signals)
+}
+
 /// Waits until it is time to end.
-fn wait_for_end(mut signals: Signals) {
+pub(crate) fn wait_for_end(mut signals: Signals) {
     for signal in signals.forever() {
         if signal != SIGHUP {
             return;

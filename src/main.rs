@@ -2,9 +2,12 @@
 
 mod answering;
 mod cli;
+mod coredns;
 mod doctor;
 mod health;
+mod hold;
 mod kernel;
+mod kubesync;
 mod notify;
 mod ports;
 mod preflight;

@@ -23,6 +23,9 @@ const STUCK_AFTER: Duration = Duration::from_secs(3);
 /// them is served. Units wait 90 seconds.
 const SYNC_TIME_MAX: Duration = Duration::from_secs(60);
 
+/// How long ending takes at most once the workers may stop: requests and connections have five seconds.
+const DRAIN_TIME_MAX: Duration = Duration::from_secs(30);
+
 /// Speaks to systemd.
 pub struct Notifier {
     /// Where it listens; none: nobody does.
@@ -39,6 +42,8 @@ pub struct Notifier {
     is_reloading: bool,
     /// Reloads of zone files that are not over.
     reloads: Vec<PendingReload>,
+    /// Whether it was told that the server is about to end: nothing that came before counts then.
+    is_stopping: bool,
 }
 
 impl Notifier {
@@ -60,7 +65,8 @@ impl Notifier {
     /// One that speaks to a given socket.
     fn new(socket: Option<UnixDatagram>, feeds_watchdog: bool, counters: Vec<Arc<Counters>>) -> Self {
         let (workers, started) = (Progress::new(counters), Instant::now());
-        Self { socket, feeds_watchdog, workers, started, is_ready: false, is_reloading: false, reloads: Vec::new() }
+        let (is_ready, is_reloading, is_stopping, reloads) = (false, false, false, Vec::new());
+        Self { socket, feeds_watchdog, workers, started, is_ready, is_reloading, reloads, is_stopping }
     }
 
     /// To be called several times a second: tells what has changed, and feeds the watchdog where all is well.
@@ -71,14 +77,14 @@ impl Notifier {
     /// [`Notifier::look`] at a moment.
     fn look_at(&mut self, is_synced: bool, now: Instant) {
         let stuck = self.workers.stuck(now);
-        if !self.is_ready && stuck.is_none() && self.workers.has_begun() {
+        if !self.is_ready && !self.is_stopping && stuck.is_none() && self.workers.has_begun() {
             if is_synced {
                 self.is_ready = self.send("READY=1\nSTATUS=Answering");
             } else if now.duration_since(self.started) > SYNC_TIME_MAX {
                 self.is_ready = self.send("READY=1\nSTATUS=Answering; not every source has been read, see /ready");
             }
         }
-        if self.is_reloading {
+        if self.is_reloading && !self.is_stopping {
             self.reloads.retain_mut(|reload| !reload.is_over());
             self.is_reloading = !self.reloads.is_empty();
             if !self.is_reloading {
@@ -94,7 +100,8 @@ impl Notifier {
 
     /// Tells that a reload has begun; [`Notifier::look`] tells when it is over.
     pub fn reloading(&mut self) {
-        self.is_reloading = self.send("RELOADING=1\nSTATUS=Reading configuration and zone files again");
+        self.is_reloading =
+            !self.is_stopping && self.send("RELOADING=1\nSTATUS=Reading configuration and zone files again");
     }
 
     /// What of a reload goes on by itself: none where the configuration was refused.
@@ -102,9 +109,16 @@ impl Notifier {
         self.reloads.extend(reload);
     }
 
-    /// Tells that the server is about to end.
-    pub fn stopping(&self) {
-        self.send("STOPPING=1\nSTATUS=Draining");
+    /// Tells that the server is about to end, and for how long it answers yet.
+    pub fn stopping(&mut self, lameduck: Duration) {
+        self.is_stopping = true;
+        if lameduck.is_zero() {
+            self.send("STOPPING=1\nSTATUS=Draining");
+        } else {
+            let microseconds = (lameduck + DRAIN_TIME_MAX).as_micros();
+            let status = "Not ready any more, answering for a while yet";
+            self.send(&format!("STOPPING=1\nSTATUS={status}\nEXTEND_TIMEOUT_USEC={microseconds}"));
+        }
     }
 
     /// Sends a message; true where it is gone, or where nobody listens. One that is lost is followed by others.
@@ -228,12 +242,23 @@ mod tests {
     }
 
     #[test]
+    fn who_is_about_to_end_says_for_how_long_and_nothing_of_readiness() {
+        let (mut notifier, managers, counters) = notifier();
+        notifier.stopping(Duration::from_secs(5));
+        assert!(heard(&managers)[0].ends_with("\nEXTEND_TIMEOUT_USEC=35000000"));
+        counters.iter().for_each(|counters| counters.polls.add(1));
+        notifier.reloading();
+        notifier.look_at(true, Instant::now());
+        assert_eq!(heard(&managers), ["WATCHDOG=1"], "it goes on being watched");
+    }
+
+    #[test]
     fn both_kinds_of_sockets_are_found_and_a_manager_that_is_not_there_is_no_harm() {
         let name = format!("ringdns-notify-{}", std::process::id());
         let listener = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
         listener.set_nonblocking(true).unwrap();
-        let notifier = Notifier::new(connect(&OsString::from(format!("@{name}"))).ok(), false, Vec::new());
-        notifier.stopping();
+        let mut notifier = Notifier::new(connect(&OsString::from(format!("@{name}"))).ok(), false, Vec::new());
+        notifier.stopping(Duration::ZERO);
         assert_eq!(heard(&listener), ["STOPPING=1\nSTATUS=Draining"]);
         assert!(connect(&OsString::from("/nonexistent/notify")).is_err());
         Notifier::new(None, true, Vec::new()).look_at(true, Instant::now());

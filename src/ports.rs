@@ -35,6 +35,7 @@ impl PlannedWorker {
 }
 
 /// All ports, set up, and the workers that have a queue.
+#[derive(Default)]
 pub struct OpenPorts {
     /// The ports, in the order of the configuration.
     pub ports: Vec<Port>,

@@ -1,18 +1,17 @@
 //! The configuration read again, at SIGHUP or when the admin API asks: as a whole or not at all.
 
 use std::net::SocketAddr;
-use std::path::Path;
 
 use ringdns_controlplane::ControlPlane;
-use ringdns_controlplane::config::Config;
+use ringdns_controlplane::config::{Config, ConfigSource};
 use ringdns_controlplane::reload::Outcome;
 
 use crate::answering::Answering;
 
 /// Reads the file again. What can change does, in the workers before their next burst; what cannot is named. A file with a
 /// mistake changes nothing. Zone files are read again in any case.
-pub fn reload(path: &Path, running: &mut Config, answering: &Answering, control: &ControlPlane) -> Outcome {
-    let new = Config::load(path).inspect_err(|error| {
+pub fn reload(source: &ConfigSource, running: &mut Config, answering: &Answering, control: &ControlPlane) -> Outcome {
+    let new = source.load().inspect_err(|error| {
         tracing::error!("the configuration stays as it was: {error}");
         control.note_refused_config(error);
     })?;
@@ -22,6 +21,9 @@ pub fn reload(path: &Path, running: &mut Config, answering: &Answering, control:
     let key = "sockets.listen".to_owned();
     if !answering.sockets(running).listen.iter().all(is_listened_on) && !changes.restart.contains(&key) {
         changes.restart.push(key);
+    }
+    if changes.live.iter().any(|key| key == "corefile") {
+        running.tell_corefile();
     }
     if !changes.live.is_empty() {
         answering.renew(running);

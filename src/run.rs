@@ -1,27 +1,27 @@
 //! `ringdns run`: ports, workers and control plane are started in order, and ended in the opposite one.
 
 use std::fmt;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use ringdns_controlplane::config::{Config, ConfigError, CookieMode};
+use ringdns_controlplane::config::{Config, ConfigError, ConfigSource, ConfigWatch, CookieMode, Stale};
 use ringdns_controlplane::logging::{self, LogError};
 use ringdns_controlplane::reload::{Outcome, Reply};
 use ringdns_controlplane::{BuildInfo, ControlPlane, StartError as ControlError};
-use ringdns_dataplane::dpdk::{DpdkError, Eal, EalOptions, PortQueue, prepare_control_threads};
+use ringdns_dataplane::dpdk::{Device, DpdkError, Eal, EalOptions, PortQueue, prepare_control_threads};
 use ringdns_dataplane::worker::Worker;
 use ringdns_dataplane::workers::{StartError, WorkerPanic, Workers};
 use ringdns_engine::counters::Counters;
 use ringdns_engine::publish::Publisher;
 use ringdns_engine::snapshot::Snapshot;
 use ringdns_health::scanner::{Scanner, StartError as ScannerError};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
 use crate::answering::Answering;
 use crate::health;
+use crate::hold;
 use crate::kernel::KernelInterfaces;
 use crate::notify::Notifier;
 use crate::ports::{self, OpenPorts, PlannedWorker};
@@ -95,25 +95,30 @@ run_error_from! {
 }
 
 /// Serves until SIGTERM or SIGINT.
-pub fn run(path: &Path, build: BuildInfo) -> Result<(), RunError> {
-    let mut config = Config::load(path)?;
+pub fn run(source: &ConfigSource, build: BuildInfo) -> Result<(), RunError> {
+    let mut config = source.load()?;
     logging::init(&config.log)?;
+    config.tell_corefile();
+    let mut watch = ConfigWatch::new(&config);
     let devices = preflight::devices(&config)?;
-    let cores = preflight::cores(&config)?;
+    // Without ports there are no workers, and nothing has to keep off their cores.
+    let cores = if devices.is_empty() { Vec::new() } else { preflight::cores(&config)? };
     // Before any other thread is made: they inherit cores and signal masks from this one.
     prepare_control_threads(&cores)?;
     let (sender, events) = mpsc::channel();
     forward_signals(sender.clone())?;
     let mut answering = Answering::new()?;
 
-    let (hugepages, memory_mib) = (config.eal.hugepages, config.eal.memory_mib);
-    let eal = Eal::start(&EalOptions { hugepages, memory_mib, worker_cores: cores.clone() }, &devices)?;
+    let eal = start_eal(&config, &devices, &cores)?;
     let mut interfaces = KernelInterfaces::default();
-    let OpenPorts { ports, workers } = ports::open(&eal, &config, &devices, &cores, &mut answering, &mut interfaces)?;
+    let OpenPorts { ports, workers } = match &eal {
+        Some(eal) => ports::open(eal, &config, &devices, &cores, &mut answering, &mut interfaces)?,
+        None => OpenPorts::default(),
+    };
 
     let publisher = Publisher::new(Snapshot::empty());
-    let counters: Vec<Arc<Counters>> =
-        workers.iter().map(|_| Arc::new(Counters::with_names(config.stats.names))).collect();
+    let count = || Arc::new(Counters::with_names(config.stats.names).with_census(config.stats.messages));
+    let counters: Vec<Arc<Counters>> = workers.iter().map(|_| count()).collect();
     let workers: Vec<_> = (workers.into_iter().zip(&counters))
         .map(|(PlannedWorker { core, idle, lanes }, counters)| {
             (core, Worker::new(lanes, publisher.reader(), Arc::clone(counters), idle))
@@ -121,10 +126,12 @@ pub fn run(path: &Path, build: BuildInfo) -> Result<(), RunError> {
         .collect();
     let workers_count = workers.len();
     let mut notifier = Notifier::from_environment(counters.clone());
-    let control = ControlPlane::start(&config, answering.sockets(&config), counters, publisher, build, Vec::new())?;
+    let guests = ringdns_kubernetes::guest(&config).into_iter().collect();
+    let control = ControlPlane::start(&config, answering.sockets(&config), counters, publisher, build, guests)?;
     warn_without_tcp(&config, &control);
     let kernel_path = interfaces.start()?;
-    let scanner = health::beside(&config)?;
+    let scanner = health::beside(&config, &control)?;
+    hold::until_answering(&config, &control, &sender, &events);
     let workers = match Workers::start(workers) {
         Ok(workers) => workers,
         Err(error) => {
@@ -137,9 +144,10 @@ pub fn run(path: &Path, build: BuildInfo) -> Result<(), RunError> {
     tracing::info!(ports = config.ports.len(), workers = workers_count, "ready to answer");
     control.on_reload(Box::new(move |reply| drop(sender.send(Event::Reload(reply)))));
     let mut running =
-        Running { path, config: &mut config, answering: &answering, control: &control, workers: &workers };
-    running.wait_for_end(&events, &mut interfaces, &mut ports, &mut notifier);
-    notifier.stopping();
+        Running { source, config: &mut config, answering: &answering, control: &control, workers: &workers };
+    running.wait_for_end(&events, &mut interfaces, &mut ports, &mut notifier, &mut watch);
+    control.announce_end();
+    notifier.stopping(Duration::ZERO);
     scanner.into_iter().for_each(Scanner::stop);
     // The workers answer while requests of the API are finished; then they answer what has arrived, and end.
     let publisher = control.shutdown();
@@ -151,6 +159,15 @@ pub fn run(path: &Path, build: BuildInfo) -> Result<(), RunError> {
     ended?;
     tracing::info!("ended");
     Ok(())
+}
+
+/// Starts DPDK where there are devices for it: without any, queries come by the kernel's sockets alone.
+fn start_eal(config: &Config, devices: &[Device], cores: &[usize]) -> Result<Option<Eal>, DpdkError> {
+    if devices.is_empty() {
+        return Ok(None);
+    }
+    let (hugepages, memory_mib) = (config.eal.hugepages, config.eal.memory_mib);
+    Eal::start(&EalOptions { hugepages, memory_mib, worker_cores: cores.to_vec() }, devices).map(Some)
 }
 
 /// Warns where clients are sent to TCP, and nobody answers there.
@@ -175,7 +192,7 @@ enum Event {
 
 /// Starts a thread that passes signals on; taken before anything is started, so that none of them ends the process.
 fn forward_signals(sender: mpsc::Sender<Event>) -> Result<(), RunError> {
-    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1])?;
     let forward = move || {
         for signal in signals.forever() {
             if sender.send(Event::Signal(signal)).is_err() {
@@ -189,8 +206,8 @@ fn forward_signals(sender: mpsc::Sender<Event>) -> Result<(), RunError> {
 
 /// What runs.
 struct Running<'a> {
-    /// The configuration's file.
-    path: &'a Path,
+    /// Where the configuration is read from.
+    source: &'a ConfigSource,
     /// What holds of it.
     config: &'a mut Config,
     /// Makes the workers' servers.
@@ -202,30 +219,39 @@ struct Running<'a> {
 }
 
 impl Running<'_> {
-    /// Reloads when asked to; returns when it is time to end: at SIGTERM, SIGINT or the death of a worker.
+    /// Reloads when asked to; returns when it is time to end: at the death of a worker, or at SIGTERM or SIGINT. Where the
+    /// configuration says so, that is some time later, or at the second of these signals.
     fn wait_for_end(
         &mut self,
         events: &mpsc::Receiver<Event>,
         interfaces: &mut KernelInterfaces,
         ports: &mut PortWatch,
         notifier: &mut Notifier,
+        watch: &mut ConfigWatch,
     ) {
+        let mut end = None;
         loop {
             notifier.look(self.control);
-            match events.recv_timeout(LOOK_INTERVAL) {
-                // What comes of it is logged when it is there: a large zone takes seconds.
-                Ok(Event::Signal(SIGHUP)) => {
-                    notifier.reloading();
-                    notifier.expect(self.reload().ok().map(|(_, zone_files)| zone_files.into()));
+            let left = end.map_or(LOOK_INTERVAL, |end: Instant| end.saturating_duration_since(Instant::now()));
+            match events.recv_timeout(left.min(LOOK_INTERVAL)) {
+                // What comes of it is logged when it is there: a large zone takes seconds. CoreDNS takes SIGUSR1 for it.
+                Ok(Event::Signal(SIGHUP | SIGUSR1)) => {
+                    self.reload_and_notify(notifier);
                 }
                 // Whoever asked may have gone.
                 Ok(Event::Reload(reply)) => drop(reply.send(self.reload())),
-                Ok(Event::Signal(_)) | Err(RecvTimeoutError::Disconnected) => {
-                    tracing::info!("draining");
-                    return;
+                Ok(Event::Signal(_)) if end.is_none() && !self.config.shutdown.lameduck.is_zero() => {
+                    end = Some(self.be_lame(notifier));
                 }
+                Ok(Event::Signal(_)) | Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => {}
             }
+            let now = Instant::now();
+            if end.is_some_and(|end| end <= now) {
+                break;
+            }
+            watch.look_at_kube_dns(self.config.kube_dns_directory.as_deref(), now);
+            self.renew(watch.look(self.config, now), notifier);
             ports.look();
             interfaces.look();
             interfaces.show(&ports.gauges());
@@ -235,10 +261,48 @@ impl Running<'_> {
                 return;
             }
         }
+        tracing::info!("draining");
+    }
+
+    /// Says that the server is not ready, and goes on; gives when that is over.
+    fn be_lame(&self, notifier: &mut Notifier) -> Instant {
+        let lameduck = self.config.shutdown.lameduck;
+        self.control.announce_end();
+        notifier.stopping(lameduck);
+        tracing::info!(
+            ?lameduck,
+            "not ready any more; answering for a while yet, until the next SIGTERM at the latest"
+        );
+        Instant::now() + lameduck
+    }
+
+    /// Reads the configuration again, and has the service manager know. True where it was taken.
+    fn reload_and_notify(&mut self, notifier: &mut Notifier) -> bool {
+        notifier.reloading();
+        let taken = self.reload().ok();
+        let is_taken = taken.is_some();
+        notifier.expect(taken.map(|(_, zone_files)| zone_files.into()));
+        is_taken
+    }
+
+    /// Reads again what was found to have changed.
+    fn renew(&mut self, stale: Stale, notifier: &mut Notifier) {
+        let is_done = match stale {
+            Stale::Nothing => true,
+            Stale::ZoneFiles => false,
+            Stale::Corefile => {
+                tracing::info!("what the Corefile is made from has changed");
+                self.reload_and_notify(notifier)
+            }
+        };
+        if !is_done {
+            // What comes of it is logged when it is there.
+            drop(self.control.request_reload());
+        }
     }
 
     /// Reads the configuration again.
     fn reload(&mut self) -> Outcome {
-        reload(self.path, self.config, self.answering, self.control)
+        reload(self.source, self.config, self.answering, self.control)
     }
 }

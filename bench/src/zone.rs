@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use ringdns_engine::name::WireName;
 use ringdns_engine::rtype::types;
+use ringdns_engine::rules::{PodRule, Rules, Search};
 use ringdns_engine::snapshot::Snapshot;
 use ringdns_engine::snapshot::edit::{EditError, Editor, RrsetSpec};
 use ringdns_engine::testing::{UdpFrame, query, query_options};
@@ -109,6 +110,39 @@ pub fn frames(count: usize, names: u64, hits: bool) -> Vec<Vec<u8>> {
 /// Frames that ask for random names that exist, with options in an OPT record: their numbers and data.
 pub fn frames_with_options(count: usize, names: u64, options: &[(u16, &[u8])]) -> Vec<Vec<u8>> {
     frames_of(count, names, true, |qname| query_options(qname, types::A, 1232, options))
+}
+
+/// Frames that ask for names that are made of random numbers.
+pub fn frames_named(count: usize, qname: impl Fn(u64) -> String) -> Vec<Vec<u8>> {
+    let (mut numbers, path) = (Numbers(7), UdpFrame::ipv4());
+    (0..count).map(|_| path.build(&query(&qname(numbers.draw()), types::A))).collect()
+}
+
+/// The same zone with the rules that a cluster's has, and a namespace `ns`; with a search path or without.
+///
+/// # Errors
+/// None for the zones made here.
+pub fn with_rules(snapshot: &Snapshot, searches: bool) -> Result<Snapshot, EditError> {
+    let apex: WireName = APEX.parse().map_err(|_| EditError::NoZone)?;
+    let mut editor = Editor::new(snapshot);
+    for branch in ["svc", "pod"] {
+        editor.add_name(&apex, &format!("ns.{branch}.{APEX}").parse().map_err(|_| EditError::OutOfZone)?)?;
+    }
+    let rules = Rules {
+        empty_depth_max: Some(2),
+        soa_below_apex: true,
+        pods: Some(PodRule { ttl: 5, ..PodRule::default() }),
+        deep_pods: true,
+        bare_ports: true,
+        no_dangling_cname: true,
+        cname_for_addresses_only: true,
+        whole_names: true,
+        zone_case: true,
+        search: searches.then(Search::default),
+        ..Rules::default()
+    };
+    editor.set_rules(&apex, &rules)?;
+    Ok(editor.commit())
 }
 
 /// Frames with the message for each name.

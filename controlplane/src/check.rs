@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use crate::config::{Config, ConfigError};
+use ringdns_corefile::{Why, grouped};
+
+use crate::config::{Config, ConfigError, ConfigSource};
 use crate::zonefile::{self, ZoneError};
 
 /// What a configuration would serve.
@@ -29,12 +31,13 @@ pub enum CheckError {
 
 /// Loads and checks a configuration and reads its zone files; reports every problem.
 pub fn check_config(path: &Path) -> Result<Checked, CheckError> {
-    let config = Config::load(path)?;
-    let mut warnings = Vec::new();
+    let config = ConfigSource::of(path).load()?;
+    let notes = config.corefile.iter().flat_map(|corefile| grouped(&corefile.notes));
+    let mut warnings: Vec<String> = notes.filter(|(why, _)| *why != Why::NotNeeded).map(|(_, note)| note).collect();
     let mut zone_records = Vec::new();
     let mut failed = Vec::new();
     for file in &config.zone_files {
-        match zonefile::load(&file.zone, &file.path) {
+        match zonefile::load_configured(file) {
             Ok(zone) => {
                 warnings.extend(zone.warnings.first.iter().map(ToString::to_string));
                 zone_records.push((zone.apex.to_string(), zone.records));

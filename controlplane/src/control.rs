@@ -15,22 +15,24 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
 use crate::api::{Bounds, Context, ready};
-use crate::config::{Changes, Config, ConfigError, ViewConfig};
+use crate::config::{Changes, ClusterPort, Config, ConfigError, EtcdConfig, ViewConfig};
 use crate::cycle::{Cycle, RECLAIM_INTERVAL};
 use crate::etcd::reach::Served;
 use crate::etcd::source::EtcdSource;
 use crate::etcd::state::EtcdState;
 use crate::guest::Guest;
-use crate::health::Table;
+use crate::health::owners::Owners;
+use crate::health::{Handle, Rule};
 use crate::interfaces::{Addresses, Interfaces, Listeners};
 use crate::metrics::Metrics;
 use crate::ports::PortGauges;
 use crate::reload::{ReloadHook, Settings};
 use crate::sockets::{SocketOptions, Sockets, SocketsError};
-use crate::source::{self, Sink, Source};
+use crate::source;
 use crate::state::{State, ZoneFileState};
 use crate::stats::Stats;
 use crate::store::{OpenError, Store, StoreHandle, StoreSource};
+use crate::supervise::{spawn_guest, spawn_source};
 use crate::tls::TlsError;
 use crate::views::Views;
 use crate::zonefile::source::{self as zone_file, Reload, ReloadRequest, ZoneFiles};
@@ -39,7 +41,7 @@ use crate::zonefile::source::{self as zone_file, Reload, ReloadRequest, ZoneFile
 const RUNTIME_THREADS: usize = 2;
 
 /// How long requests that are under way may take once the end has come.
-const DRAIN_SECONDS: u64 = 5;
+const DRAIN: Duration = Duration::from_secs(5);
 
 /// The sources that are always there, in order of priority: the first wins.
 const SOURCES: [&str; 2] = ["store", "zone_files"];
@@ -130,6 +132,8 @@ pub struct ControlPlane {
     settings: Arc<Settings>,
     /// What others see.
     state: Arc<State>,
+    /// The way of checks of this process.
+    health: Handle,
 }
 
 /// What ends in order.
@@ -163,15 +167,11 @@ impl ControlPlane {
         build: BuildInfo,
         guests: Vec<Box<dyn Guest>>,
     ) -> Result<Self, StartError> {
-        let store = Store::open(&config.store.path)?;
+        let store = if config.store.in_memory { Store::in_memory()? } else { Store::open(&config.store.path)? };
         store.attach(config.store.etcd.as_ref())?;
-        let read = config.etcd.as_ref().filter(|etcd| !etcd.trees.is_empty());
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(RUNTIME_THREADS)
-            .thread_name("ringdns-control")
-            .enable_all()
-            .build()
-            .map_err(StartError::Thread)?;
+        let is_read = |etcd: &&EtcdConfig| !etcd.trees.is_empty() || etcd.status_path.is_some();
+        let read = config.etcd.as_ref().filter(is_read);
+        let runtime = make_runtime().map_err(StartError::Thread)?;
         let listeners = Listeners::bind(&runtime, config)?;
 
         let files = config.zone_files.iter().map(ZoneFileState::new);
@@ -180,11 +180,13 @@ impl ControlPlane {
         let names: Vec<&'static str> =
             SOURCES.into_iter().chain(read.map(|_| "etcd")).chain(guests.iter().map(|guest| guest.name())).collect();
         let state = Arc::new(State::new(Arc::clone(publisher.current()), &names, views, files.collect()));
-        let sockets = Sockets::start(&config.sockets, sockets, &state, Duration::from_secs(DRAIN_SECONDS))?;
+        show_guests(&state, &guests);
+        let sockets = Sockets::start(config, sockets, &state, settings.transfers(), DRAIN)?;
         let (events, waiting) = source::queue();
+        let rule = Rule { all_down: config.health.all_down, ..Rule::default() };
         let clients = (ZONE_FILES, zone_file::clients(&config.views));
-        let cycle = Cycle::new(publisher, waiting, Arc::clone(&state), clients);
-        let cycle = spawn_cycle(cycle)?;
+        let (owners, waiting) = (Owners::new(Arc::clone(&state.members), rule), (events.downgrade(), waiting));
+        let cycle = spawn_cycle(Cycle::new(publisher, waiting, Arc::clone(&state), clients, owners))?;
         runtime.spawn(source::tick(events.downgrade(), RECLAIM_INTERVAL));
 
         let (mut store, writer) = StoreSource::new(store, Arc::clone(&state));
@@ -197,17 +199,16 @@ impl ControlPlane {
         let mut tasks = vec![spawn_source(&runtime, &state, ZONE_FILES, zone_files, &events)];
         let mut served = None;
         if let Some(config) = read {
-            let health = Arc::new(Table::new(config.status_unknown));
-            let seen = state.etcd.get_or_init(|| Arc::new(EtcdState::new(health)));
+            let seen = state.etcd.get_or_init(|| Arc::new(EtcdState::new(Arc::clone(&state.members))));
             let etcd = EtcdSource::new(config, Arc::clone(seen));
             tasks.push(spawn_source(&runtime, &state, 2, etcd, &events));
             served = Some(Served::new(Arc::clone(seen), 2, events.downgrade()));
         }
         let guest_metrics = guests.iter().filter_map(|guest| guest.metrics()).collect();
-        let first = 2 + u8::from(read.is_some());
-        for (origin, guest) in (first..).zip(guests) {
+        for (origin, guest) in (2 + u8::from(read.is_some())..).zip(guests) {
             tasks.push(spawn_guest(&runtime, &state, origin, guest, &events));
         }
+        let health = Handle::new(events.downgrade(), Arc::clone(&state), writer.clone());
         // From here on only sources hold the queue open: when the last ends, so does the cycle.
         drop(events);
 
@@ -234,7 +235,7 @@ impl ControlPlane {
         let addresses = listeners.addresses();
         let interfaces = listeners.serve(&runtime, config, &context, served);
         let parts = Parts { runtime, interfaces, tasks, store: writer, cycle, sockets };
-        Ok(Self { parts: Some(parts), addresses, reloads, settings, state })
+        Ok(Self { parts: Some(parts), addresses, reloads, settings, state, health })
     }
 
     /// Where the API listens: the port is the one that was given, or a free one where 0 was given.
@@ -257,6 +258,16 @@ impl ControlPlane {
         self.addresses.kdns
     }
 
+    /// Where a port around a cluster's DNS listens, if it does.
+    pub fn cluster_address(&self, port: ClusterPort) -> Option<SocketAddr> {
+        self.addresses.cluster.iter().find(|(bound, _)| *bound == port).map(|&(_, address)| address)
+    }
+
+    /// For checks that run in this process.
+    pub fn health(&self) -> Handle {
+        self.health.clone()
+    }
+
     /// Shows ports in the metrics from now on; the first call counts.
     pub fn show_ports(&self, ports: Vec<Arc<PortGauges>>) {
         self.state.show_ports(ports);
@@ -270,6 +281,11 @@ impl ControlPlane {
     /// True once every source has been read.
     pub fn is_synced(&self) -> bool {
         self.state.is_synced()
+    }
+
+    /// True while answers are held back for a source that has not told everything yet.
+    pub fn is_held_back(&self) -> bool {
+        self.state.is_held_back()
     }
 
     /// Reads the zone files again; what changed is published at once. A file with mistakes leaves its zone as it is.
@@ -310,6 +326,12 @@ impl ControlPlane {
         self.settings.set_hook(hook);
     }
 
+    /// Says from now on that the server is not ready, and goes on all the same: who sends queries here is to learn of it before
+    /// the end.
+    pub fn announce_end(&self) {
+        self.state.note_ending();
+    }
+
     /// Stops in order: no new requests, the requests that are under way are answered, the sources end, the store is
     /// closed, the cycle publishes what is left. Gives the publisher back, so that its snapshots outlive the workers.
     pub fn shutdown(mut self) -> Option<Publisher> {
@@ -332,9 +354,9 @@ impl Parts {
         // All drain at the same time.
         sockets.request_stop();
         runtime.block_on(async {
-            let drained = tokio::time::timeout(Duration::from_secs(DRAIN_SECONDS), interfaces.stop());
+            let drained = tokio::time::timeout(DRAIN, interfaces.stop());
             if drained.await.is_err() {
-                tracing::warn!(seconds = DRAIN_SECONDS, "requests were still under way at the end");
+                tracing::warn!(seconds = DRAIN.as_secs(), "requests were still under way at the end");
             }
             store.stop().await;
         });
@@ -347,6 +369,21 @@ impl Parts {
         tracing::info!("control plane has ended");
         publisher
     }
+}
+
+/// Shows what sources of other crates show, and has answers held back for them as long as they ask for.
+fn show_guests(state: &State, guests: &[Box<dyn Guest>]) {
+    let shown = guests.iter().filter_map(|guest| Some((guest.name(), guest.shown()?))).collect();
+    // Set here alone.
+    let _ = state.guests.set(shown);
+    let hold = guests.iter().map(|guest| guest.hold()).max().unwrap_or_default();
+    state.hold(guests.iter().map(|guest| guest.name()).collect(), hold);
+}
+
+/// Starts the runtime's threads.
+fn make_runtime() -> std::io::Result<Runtime> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(RUNTIME_THREADS).thread_name("ringdns-control").enable_all().build()
 }
 
 /// Publishes which client sees which view, so that it is known before the first record is.
@@ -365,45 +402,6 @@ fn publish_views(views: &[ViewConfig], publisher: &mut Publisher) -> Arc<Views> 
 fn spawn_cycle(cycle: Cycle) -> Result<JoinHandle<Publisher>, StartError> {
     let builder = std::thread::Builder::new().name("ringdns-cycle".to_owned());
     builder.spawn(move || cycle.run()).map_err(StartError::Thread)
-}
-
-/// Starts a source of this crate: see [`supervise`].
-fn spawn_source<S: Source>(
-    runtime: &Runtime,
-    state: &Arc<State>,
-    origin: u8,
-    source: S,
-    events: &mpsc::Sender<source::Event>,
-) -> AbortHandle {
-    supervise(runtime, state, origin, source.run(Sink::new(origin, events.clone())))
-}
-
-/// Starts a source of another crate: see [`supervise`].
-fn spawn_guest(
-    runtime: &Runtime,
-    state: &Arc<State>,
-    origin: u8,
-    guest: Box<dyn Guest>,
-    events: &mpsc::Sender<source::Event>,
-) -> AbortHandle {
-    supervise(runtime, state, origin, guest.run(Sink::new(origin, events.clone())))
-}
-
-/// Runs a source; one that fails is told in the log and by `/ready`, and what it said stays served.
-fn supervise<E: std::fmt::Display + Send + 'static>(
-    runtime: &Runtime,
-    state: &Arc<State>,
-    origin: u8,
-    source: impl Future<Output = Result<(), E>> + Send + 'static,
-) -> AbortHandle {
-    let state = Arc::clone(state);
-    let task = runtime.spawn(async move {
-        let Err(error) = source.await else { return };
-        let Some(source) = state.sources.get(usize::from(origin)) else { return };
-        tracing::error!(source = source.name, "the source ended: {error}; what it said before stays served");
-        source.note_failure(error.to_string());
-    });
-    task.abort_handle()
 }
 
 /// Looks at the workers at intervals, as long as anybody can ask.

@@ -9,6 +9,7 @@ use ringdns_engine::publish::Publisher;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::feed::diff::Touched;
+use crate::health::owners::{self, Owners};
 use crate::merge::{ClientsOfViews, Merge, Refusal, Transaction};
 use crate::source::{Batch, Event, Published};
 use crate::state::{Served, State};
@@ -28,6 +29,8 @@ pub(crate) struct Cycle {
     publisher: Publisher,
     /// What the sources say.
     events: mpsc::Receiver<Event>,
+    /// The same queue, for who finds the owners of members.
+    walkers: mpsc::WeakSender<Event>,
     /// What is known beyond the snapshot.
     merge: Merge,
     /// What others see.
@@ -47,11 +50,13 @@ impl Cycle {
     /// source it is from.
     pub(crate) fn new(
         publisher: Publisher,
-        events: mpsc::Receiver<Event>,
+        (walkers, events): (mpsc::WeakSender<Event>, mpsc::Receiver<Event>),
         state: Arc<State>,
         (origin, clients): (u8, ClientsOfViews),
+        owners: Owners,
     ) -> Self {
-        Self { publisher, events, merge: Merge::new(Arc::clone(&state.views), origin, clients), state }
+        let merge = Merge::new(Arc::clone(&state.views), origin, clients, owners);
+        Self { publisher, events, walkers, merge, state }
     }
 
     /// Runs on a thread of its own until every source is gone; gives the publisher back.
@@ -63,8 +68,26 @@ impl Cycle {
                 Event::Tick => drop(self.publisher.reclaim()),
                 event => self.turn(event),
             }
+            self.walk();
         }
         self.publisher
+    }
+
+    /// Has the owners of new members found, in what is published.
+    fn walk(&mut self) {
+        let Some(wanted) = self.merge.start_walk() else { return };
+        let (snapshot, walkers) = (Arc::clone(self.publisher.current()), self.walkers.clone());
+        let look = move || {
+            let found = owners::find(&snapshot, wanted);
+            drop(snapshot);
+            if let Some(events) = walkers.upgrade() {
+                // Where the cycle has ended, nobody is waiting.
+                let _ = events.blocking_send(Event::Found(found));
+            }
+        };
+        if let Err(error) = std::thread::Builder::new().name("ringdns-owners".to_owned()).spawn(look) {
+            tracing::error!("the owners of members cannot be found: {error}; raise the limit of processes (ulimit -u)");
+        }
     }
 
     /// One publication: an event and what waits behind it.
@@ -88,6 +111,11 @@ impl Cycle {
                     self.take(batch, &mut transaction, &mut waiting);
                 }
                 Event::Synced { origin } => synced.push(origin),
+                Event::Found(found) => {
+                    let mut refusals = Vec::new();
+                    self.merge.end_walk(found, &mut transaction, &mut refusals);
+                    self.tell_refusals("health", &refusals);
+                }
                 // Publishing looks at retired snapshots as well.
                 Event::Tick => {}
             }
@@ -117,17 +145,21 @@ impl Cycle {
         if let Some(source) = source {
             source.note_batch();
         }
-        let name = source.map_or("unknown", |source| source.name);
-        for refusal in refusals.iter().take(REFUSALS_LOGGED_MAX) {
-            tracing::error!(source = name, "not served: {refusal}");
-        }
-        if let Some(rest) = refusals.len().checked_sub(REFUSALS_LOGGED_MAX).filter(|&rest| rest > 0) {
-            tracing::error!(source = name, "{rest} more RRsets are not served");
-        }
-        self.state.refusals.fetch_add(refusals.len() as u64, Ordering::Relaxed);
+        self.tell_refusals(source.map_or("health", |source| source.name), &refusals);
         if let Some(done) = batch.done {
             waiting.push(Waiting { done, refusals });
         }
+    }
+
+    /// Tells what could not be taken.
+    fn tell_refusals(&self, source: &'static str, refusals: &[Refusal]) {
+        for refusal in refusals.iter().take(REFUSALS_LOGGED_MAX) {
+            tracing::error!(source, "not served: {refusal}");
+        }
+        if let Some(rest) = refusals.len().checked_sub(REFUSALS_LOGGED_MAX).filter(|&rest| rest > 0) {
+            tracing::error!(source, "{rest} more RRsets are not served");
+        }
+        self.state.refusals.fetch_add(refusals.len() as u64, Ordering::Relaxed);
     }
 
     /// Tells everybody of a publication.

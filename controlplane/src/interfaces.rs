@@ -13,9 +13,10 @@ use tokio::task::JoinHandle;
 
 use crate::StartError;
 use crate::api::{self, Context};
+use crate::compat::cluster::Cluster;
 use crate::compat::containerdns::remote::Remote;
 use crate::compat::{containerdns, containerdns_stats, kdns};
-use crate::config::Config;
+use crate::config::{ClusterPort, Config};
 use crate::etcd::reach::Served;
 use crate::tls;
 
@@ -32,7 +33,7 @@ struct Bound {
 }
 
 /// Where the interfaces listen.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Addresses {
     /// The admin API.
     pub(crate) admin: SocketAddr,
@@ -42,6 +43,8 @@ pub(crate) struct Addresses {
     pub(crate) containerdns_stats: Option<SocketAddr>,
     /// The record interface of kdns.
     pub(crate) kdns: Option<SocketAddr>,
+    /// The ports around a cluster's DNS.
+    pub(crate) cluster: Vec<(ClusterPort, SocketAddr)>,
 }
 
 /// The bound addresses of all interfaces that the configuration has.
@@ -54,6 +57,8 @@ pub(crate) struct Listeners {
     containerdns_stats: Option<Bound>,
     /// The record interface of kdns, and how its connections are protected.
     kdns: Option<(Bound, Option<Arc<tls::Renewed>>)>,
+    /// The ports around a cluster's DNS.
+    cluster: Vec<(ClusterPort, Bound)>,
 }
 
 impl Listeners {
@@ -67,11 +72,14 @@ impl Listeners {
             let tls = tls.map_err(|error| StartError::Tls { key: "kdns_api.cert_file", error })?;
             Ok::<_, StartError>((bind("kdns_api.listen", api.listen)?, tls.map(Arc::new)))
         });
+        let cluster = config.cluster_http.ports.iter();
+        let cluster = cluster.map(|&(port, address)| Ok::<_, StartError>((port, bind(port.key(), address)?)));
         Ok(Self {
             admin: bind("admin.listen", config.admin.listen)?,
             containerdns: containerdns.map(|address| bind("containerdns_api.listen", address)).transpose()?,
             containerdns_stats: stats.map(|address| bind("containerdns_stats.listen", address)).transpose()?,
             kdns: kdns.transpose()?,
+            cluster: cluster.collect::<Result<_, _>>()?,
         })
     }
 
@@ -83,6 +91,7 @@ impl Listeners {
             containerdns: of(&self.containerdns),
             containerdns_stats: of(&self.containerdns_stats),
             kdns: self.kdns.as_ref().map(|(bound, _)| bound.address),
+            cluster: self.cluster.iter().map(|(port, bound)| (*port, bound.address)).collect(),
         }
     }
 
@@ -102,8 +111,7 @@ impl Listeners {
         if let Some((bound, config)) = self.containerdns.zip(config.containerdns_api.clone()) {
             let remote = config.etcd.clone().zip(etcd);
             let remote = remote.map(|(places, (etcd, served))| Remote::new(etcd, places, served));
-            let (store, settings) = (context.store.clone(), Arc::clone(&context.settings));
-            let service = containerdns::Service::new(config, store, remote, settings);
+            let service = containerdns::Service::new(config, remote, context);
             interfaces.spawn(runtime, bound, "record interface of ContainerDNS", |listener, stopped| {
                 service.serve(listener, stopped)
             });
@@ -126,6 +134,11 @@ impl Listeners {
             interfaces.spawn(runtime, bound, "record interface of kdns", |listener, stopped| {
                 service.serve(listener, tls, stopped)
             });
+        }
+        let cluster = Cluster::new(config, context);
+        for (port, bound) in self.cluster {
+            let cluster = Arc::clone(&cluster);
+            interfaces.spawn(runtime, bound, port.key(), |listener, stopped| cluster.serve(port, listener, stopped));
         }
         interfaces
     }

@@ -14,6 +14,7 @@ use ringdns_engine::verdict::{Fate, Reason};
 
 use crate::BuildInfo;
 use crate::ports::PortGauges;
+use crate::process::{self, Figure};
 use crate::reload::Settings;
 use crate::sockets::{Monitor, is_of_messages};
 use crate::state::{PUBLISH_SECONDS_BUCKETS, State, now_ms};
@@ -142,6 +143,7 @@ impl Collector for Reader {
         self.snapshot(&mut encoder)?;
         self.publications(&mut encoder)?;
         self.sources(&mut encoder)?;
+        self.state.members.encode(&mut encoder)?;
         if let Some(etcd) = self.state.etcd.get() {
             etcd.encode(&mut encoder)?;
         }
@@ -305,6 +307,14 @@ impl Reader {
             ("dpdk", self.build.dpdk.clone()),
         ];
         metric.encode_info(&labels)?;
+        for Figure { name, help, is_counter, value } in process::figures() {
+            let kind = if is_counter { MetricType::Counter } else { MetricType::Gauge };
+            let mut metric = encoder.encode_descriptor(name, help, None, kind)?;
+            match kind {
+                MetricType::Counter => metric.encode_counter::<NoLabelSet, _, u64>(&value, None)?,
+                _ => metric.encode_gauge(&value)?,
+            }
+        }
         let help = "Start time of the process in seconds since 1970.";
         gauge(encoder, "process_start_time_seconds", help, [(Labels::new(), self.start_seconds)])
     }

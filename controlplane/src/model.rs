@@ -1,6 +1,7 @@
 //! What sources say: zones and RRsets, and changes to them.
 
 use std::collections::HashSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use ringdns_engine::limits::{RRSET_BYTES_MAX, RRSET_RECORDS_MAX};
@@ -9,6 +10,7 @@ use ringdns_engine::rate::Network;
 use ringdns_engine::rules::Rules;
 use ringdns_engine::select::{Member, SELECTION_MEMBERS_MAX, Selection};
 
+use crate::health::{Rule, Said};
 use crate::text::rtype;
 
 /// Largest TTL in seconds (RFC 2181 section 8).
@@ -154,6 +156,16 @@ pub enum Change {
         apex: WireName,
         /// True: it answers for questions that have it, and for no other.
         are_labels: bool,
+    },
+    /// How addresses are, whoever has them in records: up, down, or nothing is known of them any more.
+    SetMembers(Vec<(IpAddr, Option<Said>)>),
+    /// What the health of members means to the records that the source puts into a zone after this; where it says nothing, that is
+    /// what the configuration says for all.
+    SetHealth {
+        /// The zone.
+        apex: WireName,
+        /// What it means.
+        rule: Rule,
     },
     /// How a zone that the source has answers for what it does not have. The last source to say it counts.
     SetRules {

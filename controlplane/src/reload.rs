@@ -11,7 +11,7 @@ use ringdns_engine::name::WireName;
 use serde_json::{Value, json};
 use tokio::sync::{oneshot, watch};
 
-use crate::config::{Changes, Config, ConfigError, Tokens, ViewConfig, ZoneFileConfig};
+use crate::config::{Changes, Config, ConfigError, Tokens, TransferConfig, ViewConfig, ZoneFileConfig};
 use crate::logging;
 use crate::zonefile::source::Reload;
 
@@ -35,6 +35,8 @@ pub(crate) struct LastReload {
     pub(crate) error: Option<String>,
     /// Keys whose new values hold after a restart only.
     pub(crate) restart: Vec<String>,
+    /// Tells the text of the configuration that was taken last from others.
+    pub(crate) fingerprint: u64,
 }
 
 /// What of the configuration can change in the control plane, shared by its parts.
@@ -46,6 +48,8 @@ pub(crate) struct Settings {
     wanted: Mutex<Wanted>,
     /// Zones that the kdns interface writes; told at each reading.
     kdns_zones: watch::Sender<Arc<[WireName]>>,
+    /// Who may have whole zones; told at each reading.
+    transfers: watch::Sender<Arc<[TransferConfig]>>,
     /// What the last reading of the configuration came to.
     last: Mutex<LastReload>,
     /// The zones that are read from etcd; they stay the same while the process runs.
@@ -96,7 +100,9 @@ impl Settings {
         let kdns_zones = watch::Sender::new(kdns_zones(config));
         let trees = config.etcd.iter().flat_map(|etcd| &etcd.trees);
         let etcd_zones = trees.flat_map(|tree| tree.zones.iter().cloned()).collect();
-        Self { tokens, wanted: Mutex::new(wanted), kdns_zones, etcd_zones, ..Self::default() }
+        let transfers = watch::Sender::new(config.transfers.as_slice().into());
+        let last = Mutex::new(LastReload { fingerprint: config.fingerprint, ..LastReload::default() });
+        Self { tokens, wanted: Mutex::new(wanted), kdns_zones, transfers, last, etcd_zones, ..Self::default() }
     }
 
     /// Who may do what over the admin API.
@@ -122,6 +128,11 @@ impl Settings {
         self.kdns_zones.subscribe()
     }
 
+    /// Who may have whole zones.
+    pub(crate) fn transfers(&self) -> watch::Receiver<Arc<[TransferConfig]>> {
+        self.transfers.subscribe()
+    }
+
     /// Where a zone is kept that cannot be written, if it cannot.
     pub(crate) fn keeper(&self, apex: &WireName) -> Option<Keeper> {
         let etcd = || self.etcd_zones.contains(apex).then_some(Keeper::Etcd);
@@ -135,7 +146,7 @@ impl Settings {
 
     /// The same for people and scripts.
     pub(crate) fn last_json(&self) -> Value {
-        let LastReload { taken, refused, error, restart } = self.last();
+        let LastReload { taken, refused, error, restart, .. } = self.last();
         json!({ "reloads": taken, "reloads_refused": refused, "error": error, "needs_restart": restart })
     }
 
@@ -160,10 +171,12 @@ impl Settings {
         }
         drop(wanted);
         self.kdns_zones.send_replace(kdns_zones(config));
+        self.transfers.send_replace(config.transfers.as_slice().into());
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         last.taken += 1;
         last.error = None;
         last.restart.clone_from(&changes.restart);
+        last.fingerprint = config.fingerprint;
     }
 
     /// Sets who reads the configuration again; the first one stays.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
+use crate::health::owners::Found;
 use crate::merge::Refusal;
 use crate::model::Change;
 
@@ -31,6 +32,8 @@ pub(crate) enum Event {
         /// The source.
         origin: u8,
     },
+    /// The owners of members were found.
+    Found(Found),
     /// Time passes: a look at retired snapshots is due.
     Tick,
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ringdns_engine::name::WireName;
 use ringdns_engine::snapshot::Snapshot;
@@ -14,6 +14,8 @@ use crate::compat::kdns::Refusals;
 use crate::config::ZoneFileConfig;
 use crate::etcd::state::EtcdState;
 use crate::feed::Feed;
+use crate::guest::Shown;
+use crate::health::Table;
 use crate::ports::PortGauges;
 use crate::store::ReplicaState;
 use crate::views::Views;
@@ -21,6 +23,9 @@ use crate::views::Views;
 /// Upper bounds in seconds of the buckets of the publication histogram.
 pub(crate) const PUBLISH_SECONDS_BUCKETS: [f64; 12] =
     [0.000_1, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0, 5.0, f64::INFINITY];
+
+/// How often it is looked whether answers are still held back.
+const HELD_LOOK_INTERVAL: Duration = Duration::from_millis(5);
 
 /// What is served, and who says so.
 #[derive(Clone, Debug)]
@@ -141,12 +146,20 @@ pub struct State {
     pub sources: Vec<SourceState>,
     /// The ports; written once.
     ports: OnceLock<Vec<Arc<PortGauges>>>,
+    /// Which addresses are up.
+    pub(crate) members: Arc<Table>,
     /// The etcd source, where there is one.
     pub(crate) etcd: OnceLock<Arc<EtcdState>>,
+    /// For which sources answers are held back, and until when.
+    held: OnceLock<(Vec<&'static str>, Instant)>,
+    /// What sources of other crates show, by their names.
+    pub(crate) guests: OnceLock<Vec<(&'static str, Arc<dyn Shown>)>>,
     /// The store as a replica of etcd, where it is one.
     pub(crate) replica: OnceLock<Arc<ReplicaState>>,
     /// What the kdns interface did not take, where there is one.
     pub(crate) kdns: OnceLock<Arc<Refusals>>,
+    /// Whether the server was told to end.
+    ending: AtomicBool,
     /// The names of views.
     pub views: Arc<Views>,
     /// What has changed of late.
@@ -177,9 +190,13 @@ impl State {
             served: RwLock::new(Served { snapshot, zones: Arc::default() }),
             sources: sources.iter().map(|name| SourceState::new(name)).collect(),
             ports: OnceLock::new(),
+            members: Arc::default(),
             etcd: OnceLock::new(),
+            guests: OnceLock::new(),
+            held: OnceLock::new(),
             replica: OnceLock::new(),
             kdns: OnceLock::new(),
+            ending: AtomicBool::new(false),
             views,
             feed: Arc::default(),
             zone_files: Mutex::new(zone_files),
@@ -231,9 +248,38 @@ impl State {
         self.publish_times.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Notes that the server was told to end: it is not ready from now on, and answers all the same.
+    pub(crate) fn note_ending(&self) {
+        self.ending.store(true, Ordering::Release);
+    }
+
+    /// True once the server was told to end.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::Acquire)
+    }
+
     /// True once every source has told all that it had.
     pub fn is_synced(&self) -> bool {
         self.sources.iter().all(SourceState::is_synced)
+    }
+
+    /// Has answers held back until these sources have told everything, for a time at most; the first call counts.
+    pub(crate) fn hold(&self, sources: Vec<&'static str>, time: Duration) {
+        let _ = self.held.set((sources, Instant::now() + time));
+    }
+
+    /// True while answers are held back.
+    pub fn is_held_back(&self) -> bool {
+        let Some((names, until)) = self.held.get() else { return false };
+        let is_missing = |source: &SourceState| names.contains(&source.name) && !source.is_synced();
+        Instant::now() < *until && self.sources.iter().any(is_missing)
+    }
+
+    /// Waits as long as answers are held back.
+    pub(crate) async fn until_answering(&self) {
+        while self.is_held_back() {
+            tokio::time::sleep(HELD_LOOK_INTERVAL).await;
+        }
     }
 
     /// The zone files.

@@ -150,8 +150,10 @@ mod tests {
         use ringdns_engine::serve::{MessageServer, Transport};
         use ringdns_engine::snapshot::Snapshot;
         use ringdns_engine::testing::{query, server_config};
-        let ringdns_engine::serve::ServerConfig { udp_answer_bytes_max, edns, chaos, rate_limit, .. } = server_config();
-        let config = ringdns_engine::serve::MessageConfig { udp_answer_bytes_max, edns, chaos, rate_limit };
+        let server = server_config();
+        let ringdns_engine::serve::ServerConfig { udp_answer_bytes_max, hides_aaaa, edns, chaos, rate_limit, .. } =
+            server;
+        let config = ringdns_engine::serve::MessageConfig { udp_answer_bytes_max, hides_aaaa, edns, chaos, rate_limit };
         let mut server = MessageServer::new(&config, Transport::Udp);
         let counters = Arc::new(Counters::with_names(4096));
         let snapshot = Snapshot::empty();

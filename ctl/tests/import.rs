@@ -6,6 +6,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use ringdns_controlplane::config::file::KEYS;
 use ringdns_controlplane::config::{Config, ConfigError, Problem};
 use ringdns_ctl::Terminal;
 use ringdns_ctl::import::{self, ImportError, Imported, Kind, Options};
@@ -33,6 +34,98 @@ fn complete(names: &[&str], secrets: &Path) -> Options {
 /// What comes out of samples.
 fn imported(names: &[&str]) -> Imported {
     import::import(&options(names)).unwrap()
+}
+
+/// A Corefile of the translation's own tests.
+fn corefile(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../corefile/tests/samples").join(format!("{name}.corefile"))
+}
+
+/// A configuration without the tables that this build's reader does not know.
+fn known(toml: &str) -> String {
+    let mut is_known = true;
+    let mut lines = String::new();
+    for line in toml.lines() {
+        if let Some(header) = line.strip_prefix('[') {
+            let table = header.trim_matches(['[', ']']).split('.').next().unwrap_or_default().to_owned() + ".";
+            is_known = KEYS.iter().any(|key| key.starts_with(&table));
+        }
+        lines += if is_known { line } else { "" };
+        lines += "\n";
+    }
+    lines
+}
+
+#[test]
+fn corefiles_are_taken_over() {
+    for name in ["default", "kubeadm-2025", "k3s", "nodelocal", "stub-domains"] {
+        let Imported { toml, report, .. } =
+            import::import(&Options { files: vec![corefile(name)], ..Options::default() }).unwrap();
+        assert_eq!(problems(&known(&toml)), [], "{name}:\n{toml}");
+        assert!(!report.contains("to do: "), "{name}: {report}");
+        assert!(
+            report.contains("not supported yet: forward") && toml.contains("not supported yet: forward"),
+            "{report}"
+        );
+    }
+    let Imported { toml, .. } =
+        import::import(&Options { files: vec![corefile("default")], ..Options::default() }).unwrap();
+    assert!(toml.contains("# default.corefile:10: ttl\nttl = 30\n"), "{toml}");
+    assert!(toml.contains("[cluster_http]") && toml.contains("lameduck_ms = 5000"), "{toml}");
+}
+
+#[test]
+fn every_key_that_a_corefile_comes_to_is_taken() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let text = fs::read_to_string(corefile("everything")).unwrap();
+    fs::write(path("Corefile"), text.replace("/zones", path("zones").to_str().unwrap())).unwrap();
+    fs::write(path("resolv.conf"), "search cluster.local corp.example\n").unwrap();
+    fs::create_dir(path("zones")).unwrap();
+    fs::create_dir(path("kube")).unwrap();
+    fs::write(path("kube/config"), "").unwrap();
+    fs::write(path("zones/db.example.com"), "").unwrap();
+    let Imported { toml, .. } =
+        import::import(&Options { files: vec![path("Corefile")], ..Options::default() }).unwrap();
+    // Secrets and certificates are not there; all else is.
+    let problems: Vec<Problem> =
+        problems(&known(&toml)).into_iter().filter(|found| !found.key.contains("_file")).collect();
+    assert_eq!(problems, [], "{toml}");
+    for table in ["kubernetes.external", "kubernetes.search_path", "transfer", "etcd_tree", "zone_file", "dns"] {
+        assert!(toml.contains(&format!("[{table}]")), "{table}: {toml}");
+    }
+}
+
+#[test]
+fn what_a_corefile_has_that_is_not_supported_is_an_error_unless_it_is_passed_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("mine");
+    fs::write(&path, ".:53 {\n    bind 127.0.0.1\n    rewrite name a b\n    bufsize 1400\n}\n").unwrap();
+    let options = Options { files: vec![path], ..Options::default() };
+    let Err(ImportError::Read(fault)) = import::import(&options) else { panic!("it was taken") };
+    assert!(fault.contains("mine:3: rewrite: not supported") && fault.contains("--ignore rewrite"), "{fault}");
+    for options in [
+        Options { ignore_unsupported: true, ..options.clone() },
+        Options { ignore: vec!["rewrite".to_owned()], ..options },
+    ] {
+        let Imported { toml, report, .. } = import::import(&options).unwrap();
+        assert_eq!(problems(&toml), [], "{toml}");
+        assert!(report.contains("mine:3: ignored, as asked: rewrite"), "{report}");
+    }
+}
+
+#[test]
+fn the_directory_of_a_config_map_is_taken_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = Options { files: vec![directory.path().to_path_buf()], ..Options::default() };
+    assert!(matches!(import::import(&options), Err(ImportError::Read(fault)) if fault.contains("stubDomains")));
+    fs::write(directory.path().join("stubDomains"), "{\"corp.example\": [\"192.0.2.1\"]}").unwrap();
+    let Imported { toml, report, .. } = import::import(&options).unwrap();
+    assert!(toml.contains("[kube_dns_config]\ndirectory = ") && report.contains("corp.example."), "{toml}{report}");
+    fs::write(directory.path().join("upstreamNameservers"), "nonsense").unwrap();
+    assert!(
+        matches!(import::import(&options), Err(ImportError::Read(fault)) if fault.contains("upstreamNameservers:1"))
+    );
 }
 
 /// What the reader has against a configuration.
@@ -231,7 +324,7 @@ fn skydns_itself_is_taken_over() {
     let Imported { toml, .. } = imported(&["own/skydns.json"]);
     for expected in [
         "addresses = [\"10.0.0.2\"]\n",
-        "layout = \"skydns\"\n# skydns.json:3: domain\nzones = [\"cluster.local.\"]\n",
+        "layout = \"skydns\"\n# skydns.json:3: domain\nzones = [\"cluster.local.\"]\ngeneration = \"skydns\"\n",
         "ttl_seconds = 600\n",
         "# questions with the labels \"*\" and \"any\" are answered once",
         "nameservers = 8.8.8.8:53,8.8.4.4:53: no counterpart",

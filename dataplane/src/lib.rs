@@ -32,6 +32,7 @@
 //!     udp_answer_bytes_max: 1232,
 //!     answer_local: true,
 //!     vlan: None,
+//!     hides_aaaa: false,
 //!     edns: EdnsConfig::default(),
 //!     chaos: ChaosConfig::default(),
 //!     rate_limit: None,

@@ -209,9 +209,14 @@ impl<N: Nic> Lane<N> {
         if let Some(start) = self.start {
             self.server.set_time(milliseconds_since(start));
         }
+        // Two more readings, where somebody asks how long it takes.
+        let begun = counters.census().map(|census| (census, census.answered(), Instant::now()));
         self.server.serve_burst(&mut bursts.received, &mut bursts.verdicts, snapshot, counters);
         bursts.sort();
         self.transmit(&mut bursts.replies, counters);
+        if let Some((census, before, begun)) = begun {
+            census.note_time(begun.elapsed(), census.answered().wrapping_sub(before));
+        }
         if let Some(kernel) = &mut self.kernel
             && !bursts.punts.is_empty()
         {

@@ -21,6 +21,7 @@ use ringdns_engine::cookie::{CookieConfig, CookieSecret};
 use ringdns_engine::counters::Counters;
 use ringdns_engine::publish::Publisher;
 use ringdns_engine::rate::RateLimit;
+use ringdns_engine::rules::{PodRule, Rules, Search};
 use ringdns_engine::select::{Member, Mode, Selection, ViewTable};
 use ringdns_engine::serve::{MessageConfig, MessageServer, Server, ServerConfig, Transport};
 use ringdns_engine::snapshot::Snapshot;
@@ -151,7 +152,7 @@ fn nothing_is_allocated_in_steady_state() {
 #[test]
 fn nothing_is_allocated_where_clients_are_limited() {
     let publisher = Publisher::new(snapshot());
-    let counters = Arc::new(Counters::default());
+    let counters = Arc::new(Counters::default().with_census(true));
     let exempt = vec!["203.0.113.0/24".parse().unwrap()];
     let responses = RateLimit { responses_per_second: 500, nxdomains_per_second: 500, exempt, ..RateLimit::default() };
     let packets = RateLimit { packets_per_second: 20_000, ..responses.clone() };
@@ -173,15 +174,22 @@ fn nothing_is_allocated_where_clients_are_limited() {
     stop.store(true, Ordering::Relaxed);
     let (_worker, calls) = running.join().unwrap();
     assert_eq!(calls, 0, "the worker called the allocator");
+    let census = counters.census().unwrap();
+    let timed: u64 = census.nanoseconds.buckets().map(|(_, answers)| answers).sum();
+    assert_eq!(
+        (census.answered(), timed),
+        (counters.queries_ipv4.get() + counters.queries_ipv6.get(), census.answered())
+    );
 }
 
 #[test]
 fn nothing_is_allocated_for_messages_of_sockets() {
-    let (snapshot, counters) = (snapshot_with_selections(), Counters::default());
+    let (snapshot, counters) = (snapshot_with_selections(), Counters::default().with_census(true));
     let server = server_config();
     let limit = RateLimit { responses_per_second: 50, packets_per_second: 1000, ..RateLimit::default() };
     let config = MessageConfig {
         udp_answer_bytes_max: server.udp_answer_bytes_max,
+        hides_aaaa: server.hides_aaaa,
         edns: server.edns,
         chaos: server.chaos,
         rate_limit: Some(limit),
@@ -204,6 +212,63 @@ fn nothing_is_allocated_for_messages_of_sockets() {
     }
     assert!(answers(&counters, 0) > 1000 && counters.slipped.get() > 100, "{}", answers(&counters, 0));
     assert!(counters.reason(Reason::PacketLimited) > 1000 && counters.reason(Reason::RateLimited) > 100);
+}
+
+/// The snapshot with rules of every kind, and names that they are for.
+fn snapshot_with_rules() -> Snapshot {
+    let apex = name(APEX);
+    let mut editor = Editor::new(&snapshot());
+    for owner in ["ns.pod.example.org.", "ns.svc.example.org.", "void.ns.svc.example.org."] {
+        editor.add_name(&apex, &name(owner)).unwrap();
+    }
+    put_address(&mut editor, "_p._tcp.s.ns.svc.example.org.", [10, 0, 0, 1]);
+    let rdatas = vec![name("gone.example.org.").as_bytes().to_vec()];
+    let alias = RrsetSpec { rtype: 5, ttl: 60, rdatas, ..RrsetSpec::default() };
+    editor.put_rrset(&apex, &name("dangling.example.org."), &alias).unwrap();
+    let rules = Rules {
+        empty_depth_max: Some(2),
+        soa_below_apex: true,
+        pods: Some(PodRule { ttl: 5, ..PodRule::default() }),
+        deep_pods: true,
+        bare_ports: true,
+        no_dangling_cname: true,
+        cname_for_addresses_only: true,
+        zone_case: true,
+        search: Some(Search { host_suffixes: vec![name("corp.example.")], cname: true }),
+        ..Rules::default()
+    };
+    editor.set_rules(&apex, &rules).unwrap();
+    editor.commit()
+}
+
+#[test]
+fn nothing_is_allocated_by_rules() {
+    let (snapshot, counters) = (snapshot_with_rules(), Counters::default());
+    let ServerConfig { udp_answer_bytes_max, edns, chaos, .. } = server_config();
+    let config = MessageConfig { udp_answer_bytes_max, hides_aaaa: true, edns, chaos, rate_limit: None };
+    let messages = [
+        ("10-0-0-1.ns.pod.example.org.", 0),
+        ("x.fd--1.NS.pod.example.org.", 0),
+        ("p.tcp.s.ns.svc.example.org.", 0),
+        ("s.ns.svc.example.org.", 3),
+        ("dangling.example.org.", 0),
+        ("host7.ns.svc.example.org.", 0),
+        ("Host7.example.org.ns.svc.example.org.", 0),
+        ("www.elsewhere.ns.svc.example.org.", 3),
+    ]
+    .map(|(qname, rcode)| (query(qname, A), rcode));
+    let mut server = MessageServer::new(&config, Transport::Udp);
+    let mut buffer = vec![0; 4096];
+    for (message, rcode) in &messages {
+        let before = CALLS.get();
+        for _ in 0..1000 {
+            buffer[..message.len()].copy_from_slice(message);
+            let client = ([192, 0, 2, 1], 1024).into();
+            server.answer(client, &mut buffer, message.len(), &snapshot, &counters).unwrap();
+        }
+        assert_eq!(CALLS.get() - before, 0);
+        assert_eq!(buffer[3] & 0xf, *rcode, "{message:?}");
+    }
 }
 
 /// The snapshot with an RRset for each mode of selection, and one in a view that half of the clients are in.

@@ -11,6 +11,7 @@ use ringdns_engine::counters::Counters;
 use ringdns_engine::frame::FrameBuffer;
 use ringdns_engine::limits::BURST_FRAMES_MAX;
 use ringdns_engine::name::WireName;
+use ringdns_engine::rules::{PodRule, Rules, Search};
 use ringdns_engine::serve::{MessageConfig, MessageServer, Server, ServerConfig, Transport};
 use ringdns_engine::snapshot::Snapshot;
 use ringdns_engine::snapshot::edit::{Editor, RrsetSpec};
@@ -53,10 +54,10 @@ const LABELS: [&[u8]; 32] = [
     b"test",
     b"\xff\0.",
     b"x",
-    b"WWW",
+    b"PoD",
     b"toolong",
     b"hidden",
-    b"missing",
+    b"svc",
     b"TREE",
     b"arpa",
     &[b'l'; 63],
@@ -98,18 +99,50 @@ fn hosts() -> [Host; 2] {
     sparing.udp_answer_bytes_max = 512;
     sparing.answer_local = false;
     sparing.vlan = Some(7);
-    [generous, sparing].map(|config| Host {
+    sparing.hides_aaaa = true;
+    let ruled = with_rules(&snapshot);
+    [(generous, snapshot), (sparing, ruled)].map(|(config, snapshot)| Host {
         server: Server::new(&config),
         messages: MessageServer::new(&messages(&config), Transport::Udp),
-        snapshot: snapshot.clone(),
+        snapshot,
         config,
     })
+}
+
+/// The same zones, the inner ones with rules of every kind.
+fn with_rules(snapshot: &Snapshot) -> Snapshot {
+    let mut editor = Editor::new(snapshot);
+    let host_suffixes = ["wild.example.", "tree.example.", "."].map(|suffix| suffix.parse().unwrap()).to_vec();
+    let rules = |fallthrough| Rules {
+        empty_depth_max: Some(2),
+        soa_below_apex: true,
+        pods: Some(PodRule { ttl: 5, ..PodRule::default() }),
+        deep_pods: true,
+        bare_ports: true,
+        fallthrough,
+        no_dangling_cname: true,
+        cname_for_addresses_only: true,
+        whole_names: true,
+        zone_case: true,
+        refuse_any: fallthrough,
+        aliases_beside: false,
+        search: Some(Search { host_suffixes: host_suffixes.clone(), cname: !fallthrough }),
+    };
+    for (apex, fallthrough) in [("example.", false), ("sub.example.", true)] {
+        let apex: WireName = apex.parse().unwrap();
+        for namespace in ["a.svc", "a.pod"] {
+            editor.add_name(&apex, &format!("{namespace}.{apex}").parse().unwrap()).unwrap();
+        }
+        editor.set_rules(&apex, &rules(fallthrough)).unwrap();
+    }
+    editor.commit()
 }
 
 /// What of a port is not about frames.
 fn messages(config: &ServerConfig) -> MessageConfig {
     MessageConfig {
         udp_answer_bytes_max: config.udp_answer_bytes_max,
+        hides_aaaa: config.hides_aaaa,
         edns: config.edns.clone(),
         chaos: config.chaos.clone(),
         rate_limit: None,

@@ -17,6 +17,7 @@ pub mod clock;
 pub mod follow;
 pub mod insight;
 pub mod keys;
+pub mod lead;
 pub mod link;
 pub mod probe;
 pub mod scanner;

@@ -116,6 +116,19 @@ impl Link {
         answer
     }
 
+    /// Makes requests over one connection, each of which bounds its own time.
+    pub async fn session<T, F: Future<Output = Result<T, SessionError>>>(
+        &self,
+        requests: impl FnOnce(Client) -> F,
+    ) -> Result<T, SessionError> {
+        let (client, number) = self.client().await?;
+        let answer = requests(client).await;
+        if answer.as_ref().is_err_and(is_of_the_connection) {
+            self.give_up(number).await;
+        }
+        answer
+    }
+
     /// Everything below a path, by pages of one revision.
     pub async fn list(&self, path: &str) -> Result<Listing, SessionError> {
         let (mut from, end) = (format!("{path}/").into_bytes(), format!("{path}0").into_bytes());

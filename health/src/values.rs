@@ -89,10 +89,15 @@ impl Status {
         ports
     }
 
-    /// The same with another word, everything else kept.
-    pub fn with(&self, health: Health) -> Vec<u8> {
+    /// The same with what was found, everything else kept. What we say beside the word, since when, by whom and why, the original
+    /// reads past.
+    pub fn with(&self, found: &Observation) -> Vec<u8> {
+        let Observation { health, since, error, by } = found;
         let mut members = self.0.clone();
         members.insert("status".to_owned(), health.word().into());
+        for (name, text) in [("since", since), ("error", error), ("by", by)] {
+            members.insert(name.to_owned(), text.as_str().into());
+        }
         Value::Object(members).to_string().into_bytes()
     }
 }
@@ -262,8 +267,16 @@ mod tests {
         let status = Status::parse(value).unwrap();
         assert_eq!((status.health(), status.ports()), (Some(Health::Up), vec![80, 443, 8080]));
         let mut expected = json(value);
-        expected["status"] = "DOWN".into();
-        assert_eq!(json(&status.with(Health::Down)), expected);
+        let found = Observation {
+            health: Health::Down,
+            since: "2026-11-22T08:00:00Z".into(),
+            error: "refused".into(),
+            by: "a".into(),
+        };
+        for (name, text) in [("status", "DOWN"), ("since", "2026-11-22T08:00:00Z"), ("error", "refused"), ("by", "a")] {
+            expected[name] = text.into();
+        }
+        assert_eq!(json(&status.with(&found)), expected);
         assert_eq!(Status::parse(br#"{"status":"DONW"}"#).unwrap().health(), None);
         assert_eq!(Status::parse(b"[]"), Err(ValueError::NoObject));
         assert!(matches!(Status::parse(b"{"), Err(ValueError::Json(_))));

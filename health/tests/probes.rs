@@ -59,6 +59,97 @@ fn echo_requests_are_answered_by_either_ip_version() {
     assert!(fault.starts_with("nowhere.invalid cannot be resolved"), "{fault}");
 }
 
+/// Tells the process that is in a namespace of its own from the one that started it there.
+const IN_NAMESPACE: &str = "RINGDNS_TEST_IN_NAMESPACE";
+
+/// What the network is like: this namespace, a router in another, and targets behind it.
+const NETWORK: &str = "
+    ip link set lo up
+    ip link add near type veth peer name far netns $ROUTER
+    ip address add 10.9.0.1/24 dev near
+    ip -6 address add fd09::1/64 dev near nodad
+    ip link set near up
+    router() { nsenter --target $ROUTER --net \"$@\"; }
+    router ip link set lo up
+    router ip address add 10.9.0.2/24 dev far
+    router ip -6 address add fd09::2/64 dev far nodad
+    router ip link set far up
+    router sh -c 'echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv6/conf/all/forwarding'
+    ip route add 10.10.0.0/24 via 10.9.0.2
+    ip -6 route add fd10::/64 via fd09::2
+    router ip address add 10.10.0.1/32 dev lo
+    router ip -6 address add fd10::1/128 dev lo nodad
+    router ip route add unreachable 10.10.0.2
+    router ip -6 route add unreachable fd10::2
+    router ip route add prohibit 10.10.0.3
+    router ip -6 route add prohibit fd10::3
+    router ip route add blackhole 10.10.0.4
+    router ip -6 route add blackhole fd10::4
+    ip route add prohibit 10.10.0.5
+    ip route add unreachable 10.10.0.6
+";
+
+/// Runs the test of this name in a network namespace of its own, as a user of its own; true in there.
+fn is_in_namespace(test: &str) -> bool {
+    if std::env::var_os(IN_NAMESPACE).is_some() {
+        return true;
+    }
+    let mut command = Command::new("unshare");
+    command.args(["--map-root-user", "--net"]).arg(std::env::current_exe().unwrap());
+    command.args([test, "--exact", "--nocapture"]).env(IN_NAMESPACE, "1");
+    let ran = command.output().unwrap_or_else(|error| panic!("unshare of util-linux cannot be run: {error}"));
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(ran.status.success(), "{}{}", text(&ran.stdout), text(&ran.stderr));
+    false
+}
+
+/// A process that does nothing but have a namespace; it ends with this one or when it is dropped.
+struct Router(Child);
+
+impl Router {
+    /// In a network namespace of its own.
+    fn start() -> Self {
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "unshare", "--net", "sleep", "60"]).stdin(Stdio::null());
+        let router = Self(command.stdout(Stdio::null()).spawn().unwrap());
+        let namespace = |process: &str| std::fs::read_link(format!("/proc/{process}/ns/net")).ok();
+        let id = router.0.id().to_string();
+        wait_until("the router has a namespace", || namespace(&id).is_some_and(|its| Some(its) != namespace("self")));
+        router
+    }
+}
+
+impl Drop for Router {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+#[test]
+fn what_routers_refuse_is_down_with_their_reason() {
+    if !is_in_namespace("what_routers_refuse_is_down_with_their_reason") {
+        return;
+    }
+    let router = Router::start();
+    let mut shell = Command::new("sh");
+    shell.args(["-ec", NETWORK]).env("ROUTER", router.0.id().to_string());
+    assert!(shell.status().unwrap().success());
+    let lines = "kind = \"icmp\"";
+    for network in ["10.10.0.", "fd10::"] {
+        probe(&format!("{network}1"), &[], lines).unwrap_or_else(|error| panic!("{network}1: {error}"));
+        for last in [2, 3] {
+            let found = fault(&format!("{network}{last}"), &[], lines);
+            assert!(found.contains("it cannot be reached"), "{found}");
+        }
+        assert_eq!(fault(&format!("{network}4"), &[], lines), "icmp: no answer within 1000 ms");
+    }
+    assert!(fault("10.10.0.5", &[], "kind = \"icmp\"").contains("Permission denied"));
+    assert!(fault("10.10.0.6", &[], "kind = \"icmp\"").contains("No route to host"));
+    assert!(fault("10.10.0.2", &[80], "kind = \"tcp\"").contains("10.10.0.2:80: No route to host"));
+    assert!(fault("10.10.0.1", &[80], "kind = \"tcp\"").contains("10.10.0.1:80: Connection refused"));
+}
+
 /// True where echo requests need no permission.
 fn is_root() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();

@@ -39,7 +39,10 @@ fn a_listener_that_is_closed_and_opened_turns_its_state_and_nothing_else() {
     wait_until("the open listener is up", || state(&etcd, "127.0.0.1") == "UP");
     drop(listener);
     wait_until("the closed listener is down", || state(&etcd, "127.0.0.1") == "DOWN");
-    let found = key(&etcd, &status_key("127.0.0.1")).unwrap().0;
+    let mut found = key(&etcd, &status_key("127.0.0.1")).unwrap().0;
+    let told = ["since", "error", "by"].map(|name| found.as_object_mut().unwrap().remove(name).unwrap());
+    assert!(told[0].as_str().unwrap().ends_with('Z') && told[1].as_str().unwrap().contains("refused"), "{told:?}");
+    assert_eq!(told[2], "a");
     assert_eq!(found, serde_json::from_str::<serde_json::Value>(&status("DOWN", local.port())).unwrap());
 
     let member = json(scanner.address(), "/api/v1/members/127.0.0.1");

@@ -5,5 +5,18 @@
 //! API server --> watch --> objects, cut down --> records --> changes --> the control plane's cycle
 //! ```
 
+pub mod api;
+mod cache;
+mod config;
+mod histogram;
+mod metrics;
 pub mod object;
 pub mod options;
+pub mod records;
+mod source;
+mod state;
+pub mod sync;
+
+pub use api::check;
+pub use source::{guest, guest_with};
+pub use state::ClusterState;

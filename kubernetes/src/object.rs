@@ -4,8 +4,10 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 /// Namespace and name of an object. Namespaces and names of Services are shared by all that name them.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Key {
     /// The namespace; empty for objects that have none.
     pub namespace: Arc<str>,
@@ -14,7 +16,7 @@ pub struct Key {
 }
 
 /// The transport of a port, as it stands in SRV owners.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Protocol {
     /// `_tcp`, and what is not said.
     Tcp,
@@ -25,7 +27,7 @@ pub enum Protocol {
 }
 
 /// A port of a Service or of endpoints.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Port {
     /// Its name; empty: none.
     pub name: Box<str>,
@@ -36,7 +38,7 @@ pub struct Port {
 }
 
 /// What kind of Service it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ServiceKind {
     /// With addresses of its own (also of type NodePort and LoadBalancer).
     ClusterIp,
@@ -47,7 +49,7 @@ pub enum ServiceKind {
 }
 
 /// Where a load balancer takes a Service's traffic.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Ingress {
     /// At an address.
     Address(IpAddr),
@@ -56,7 +58,7 @@ pub enum Ingress {
 }
 
 /// A Service.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Service {
     /// Namespace and name.
     pub key: Key,
@@ -79,7 +81,7 @@ pub struct Service {
 }
 
 /// One endpoint of a slice.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoint {
     /// Its addresses; of a slice all have the same family.
     pub addresses: Vec<IpAddr>,
@@ -94,7 +96,7 @@ pub struct Endpoint {
 }
 
 /// A part of a Service's endpoints: an EndpointSlice, or a subset of Endpoints.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Slice {
     /// Namespace and name of the slice. A subset of Endpoints is named by its Endpoints and its place: `name/0`.
     pub key: Key,
@@ -111,7 +113,7 @@ pub struct Slice {
 }
 
 /// A Pod that runs. Those that have ended, or end, are not told.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pod {
     /// Namespace and name.
     pub key: Key,
@@ -120,7 +122,7 @@ pub struct Pod {
 }
 
 /// A ServiceImport of the multi-cluster services API.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServiceImport {
     /// Namespace and name.
     pub key: Key,
@@ -133,7 +135,7 @@ pub struct ServiceImport {
 }
 
 /// The kinds of objects.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Kind {
     /// Namespaces.
     Namespace,
@@ -148,7 +150,7 @@ pub enum Kind {
 }
 
 /// An object.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Object {
     /// A Namespace, which has only a name.
     Namespace(Arc<str>),

@@ -1,6 +1,7 @@
 //! How a cluster is answered: what `[kubernetes]` of the configuration says, and what the plugins of CoreDNS call the same things.
 
 use ringdns_engine::name::WireName;
+use ringdns_engine::rules::Search;
 
 /// Names of Pods made of their addresses, `10-0-0-1.namespace.pod.zone`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -108,4 +109,15 @@ pub struct Options {
     pub srv_priority: u16,
     /// Names by outer addresses.
     pub external: Option<External>,
+    /// The search path of the clients, walked here.
+    pub search: Option<Search>,
+}
+
+impl Options {
+    /// True where endpoints have the hashes of kube-dns or kube2sky for labels. With them comes what goes with those servers'
+    /// trees: each address of a Service is a leaf with a label of its own, SRV records of the bare name have port 0, there is
+    /// no `dns-version`, and names without records do not exist.
+    pub(crate) fn is_of_leaves(&self) -> bool {
+        matches!(self.endpoint_label, EndpointLabel::KubeDnsHash | EndpointLabel::Kube2skyHash)
+    }
 }

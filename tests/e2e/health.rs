@@ -1,5 +1,7 @@
-//! Members that are down leave the answers: by a key that somebody writes, and by a scanner and a scheduler of our own, with
-//! a real etcd and real listeners.
+//! Members that are down leave the answers: by a key that somebody writes, by a scanner and a scheduler of our own, with a real
+//! etcd and real listeners, and by a server that checks them itself.
+
+mod alone;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -103,18 +105,28 @@ fn put_state(member: &str, value: &str) {
     etcdctl(&["put", &format!("/containerdns/monitor/status/{member}"), value]);
 }
 
-/// The addresses that are answered.
-fn answered() -> BTreeSet<String> {
-    let records = dig(SERVED4, NAME, "A").answer;
+/// The addresses that are answered for a name.
+fn answered_of(name: &str) -> BTreeSet<String> {
+    let records = dig(SERVED4, name, "A").answer;
     records.iter().filter_map(|record| record.split(' ').nth(4)).map(str::to_owned).collect()
 }
 
-/// Waits until these members and no others are answered; gives how long that took.
-fn wait_until_answered(members: &[&str]) -> Duration {
+/// The addresses that are answered for the name of etcd.
+fn answered() -> BTreeSet<String> {
+    answered_of(NAME)
+}
+
+/// Waits until these members and no others are answered for a name; gives how long that took.
+fn wait_until_answered_of(name: &str, members: &[&str]) -> Duration {
     let wanted: BTreeSet<String> = members.iter().map(|&member| member.to_owned()).collect();
     let start = Instant::now();
-    wait_for(&format!("answers of {members:?}"), TIME_MAX, || (answered() == wanted).then_some(()));
+    wait_for(&format!("answers of {name}: {members:?}"), TIME_MAX, || (answered_of(name) == wanted).then_some(()));
     start.elapsed()
+}
+
+/// The same for the name of etcd.
+fn wait_until_answered(members: &[&str]) -> Duration {
+    wait_until_answered_of(NAME, members)
 }
 
 /// Starts etcd in this namespace, and waits until it answers.
@@ -147,10 +159,12 @@ fn start() -> (Setup, (Server, Process)) {
 #[test]
 fn an_address_that_a_key_says_is_down_is_not_answered() {
     let _turn = turn();
-    let (_setup, _running) = start();
+    let (_setup, running) = start();
     assert_eq!(answered().len(), 3, "what is answered OK is on the wire");
     put_state(MEMBERS[0], "{\"status\":\"DOWN\"}");
     wait_until_answered(&MEMBERS[1..]);
+    let shown = run("nslookup", &[NAME, &SERVED4.to_string()]);
+    assert!(!shown.contains(MEMBERS[0]) && shown.contains(MEMBERS[1]), "{shown}");
     put_state(MEMBERS[1], "{\"status\":\"DOWN\"}");
     wait_until_answered(&MEMBERS[2..]);
     put_state(MEMBERS[2], "{\"status\":\"DOWN\"}");
@@ -160,6 +174,24 @@ fn an_address_that_a_key_says_is_down_is_not_answered() {
     put_state(MEMBERS[0], "malformed");
     put_state(MEMBERS[1], "{\"status\":\"UP\"}");
     wait_until_answered(&MEMBERS[..2]);
+
+    // The same address in a record of the store leaves and comes back too, and the record itself is as it was.
+    let server = &running.0;
+    server.put_zone("store.example.");
+    server.put_rrset("store.example.", "www", "A", 60, &MEMBERS);
+    wait_until_answered_of("www.store.example.", &MEMBERS[..2]);
+    let record = || server.get("/api/v1/zones/store.example./rrsets/www/A").body;
+    let before = record();
+    put_state(MEMBERS[1], "{\"status\":\"DOWN\",\"by\":\"node-107\",\"error\":\"refused\"}");
+    wait_until_answered_of("www.store.example.", &MEMBERS[..1]);
+    assert_eq!(record(), before, "what was put is shown");
+    let program = binary().display().to_string();
+    let table = run(&program, &["ctl", "members", NAME, "--state", "down"]);
+    let rows: Vec<&str> = table.lines().collect();
+    assert!(rows.len() == 3 && rows[1].starts_with(MEMBERS[1]) && rows[1].contains("node-107"), "{table}");
+    let metrics = server.get("/metrics").body;
+    assert!(metrics.contains("ringdns_members{state=\"down\"} 2"), "{metrics}");
+    assert!(metrics.contains("ringdns_member_transitions_total{to=\"down\"}"), "{metrics}");
 }
 
 #[test]

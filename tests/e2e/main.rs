@@ -2,10 +2,12 @@
 
 #![expect(clippy::print_stdout, reason = "tests report to people")]
 
+mod corefile;
 mod devices;
 mod doctor;
 mod health;
 mod kernel;
+mod lameduck;
 mod load;
 mod malformed;
 mod malformed_frames;

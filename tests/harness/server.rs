@@ -244,10 +244,20 @@ impl Server {
         self.terminate()
     }
 
-    /// The same; nothing can be asked of it afterwards.
+    /// Sends it a signal.
+    pub fn signal(&self, which: Signal) {
+        signal(self.child(), which);
+    }
+
+    /// The same as [`Server::stop`]; nothing can be asked of it afterwards.
     pub fn terminate(&mut self) -> ExitStatus {
+        self.signal(Signal::SIGTERM);
+        self.wait()
+    }
+
+    /// Waits until it has ended, which something has made it do; nothing can be asked of it afterwards.
+    pub fn wait(&mut self) -> ExitStatus {
         let mut child = self.child.take().expect("a running server");
-        signal(&child, Signal::SIGTERM);
         let status = process::wait(&mut child, STOP_TIME_MAX);
         self.child = Some(child);
         status.unwrap_or_else(|| panic!("the server did not end within {STOP_TIME_MAX:?} of SIGTERM"))

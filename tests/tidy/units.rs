@@ -12,6 +12,25 @@ const SETUP: &str = "conf/systemd/ringdns-setup.service";
 /// What the latter reads.
 const VARIABLES: &str = "conf/systemd/setup.env";
 
+/// The units of the roles beside the server.
+const ROLES: [&str; 3] = [
+    "conf/systemd/ringdns-kubesync.service",
+    "conf/systemd/ringdns-scanner.service",
+    "conf/systemd/ringdns-scheduler.service",
+];
+
+/// Lines, or their starts, that these must have.
+const ROLES_PROMISES: &[&str] = &[
+    "Restart=always",
+    "User=",
+    "NoNewPrivileges=yes",
+    "CapabilityBoundingSet=",
+    "ProtectSystem=strict",
+    "PrivateDevices=yes",
+    "RestrictAddressFamilies=",
+    "SystemCallFilter=@system-service",
+];
+
 /// Lines, or their starts, that the server's unit must have: each is named in hugepages/README.md.
 const PROMISES: &[&str] = &[
     "Type=notify",
@@ -32,12 +51,16 @@ const PROMISES: &[&str] = &[
     "LimitNOFILE=",
 ];
 
-/// Promises that the server's unit does not keep.
+/// Promises that the units do not keep.
 pub fn promises(tree: &Tree) -> Vec<Violation> {
-    let text = tree.text(SERVER).unwrap_or_default();
-    let broken = PROMISES.iter().filter(|promise| !text.lines().any(|line| line.starts_with(**promise)));
+    let of_server = PROMISES.iter().map(|&promise| (SERVER, promise));
+    let of_roles = ROLES.iter().flat_map(|&unit| ROLES_PROMISES.iter().map(move |&promise| (unit, promise)));
+    let is_kept = |(unit, promise): &(&str, &str)| {
+        tree.text(unit).unwrap_or_default().lines().any(|line| line.starts_with(promise))
+    };
+    let broken = of_server.chain(of_roles).filter(|promise| !is_kept(promise));
     broken
-        .map(|promise| violation(SERVER, format!("the line {promise} is gone: put it back, or change the list")))
+        .map(|(unit, promise)| violation(unit, format!("the line {promise} is gone: put it back, or change the list")))
         .collect()
 }
 
@@ -67,9 +90,15 @@ mod tests {
     #[test]
     fn a_broken_promise_is_seen() {
         let kept: Vec<String> = PROMISES.iter().skip(1).map(|promise| format!("{promise}\n")).collect();
-        let tree = Tree::of(&[(SERVER, &format!("# Type=notify\n{}", kept.concat()))]);
-        assert_eq!(promises(&tree).len(), 1);
-        assert_eq!(promises(&Tree::of(&[])).len(), PROMISES.len());
+        let role: String = ROLES_PROMISES.iter().map(|promise| format!("{promise}\n")).collect();
+        let units = [
+            (SERVER, &*format!("# Type=notify\n{}", kept.concat())),
+            (ROLES[0], &role),
+            (ROLES[1], &role),
+            (ROLES[2], &role),
+        ];
+        assert_eq!(promises(&Tree::of(&units)).len(), 1);
+        assert_eq!(promises(&Tree::of(&[])).len(), PROMISES.len() + ROLES.len() * ROLES_PROMISES.len());
     }
 
     #[test]

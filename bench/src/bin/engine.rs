@@ -2,7 +2,8 @@
 //! in a first round.
 //!
 //! `engine [NAMES...]`: sizes of the zone, 1000 and 1000000 unless given. `engine --count NAMES QUERIES [KIND]` answers that
-//! many queries and prints nothing: for counting instructions. The kinds are `plain`, `tagged`, `nxdomain`, `edns`, `cookie` and `known-cookie`.
+//! many queries and prints nothing: for counting instructions. The kinds are `plain`, `tagged`, `nxdomain`, `noise`, `edns`,
+//! `cookie`, `known-cookie`, and `ruled`, `ruled-nxdomain`, `ruled-noise`, `pod` and `search` of a zone with rules.
 //! `--count-limited` does so with rate limits that let all pass.
 
 use std::error::Error;
@@ -89,9 +90,20 @@ impl Bench {
     /// Frames that ask for names that exist, with an option of the kind that is named.
     fn frames(&mut self, count: usize, names: u64, kind: &str) -> Result<Vec<Vec<u8>>, Box<dyn Error>> {
         Ok(match kind {
-            "plain" => zone::frames(count, names, true),
+            "plain" | "messages" | "ruled" => zone::frames(count, names, true),
             "tagged" => zone::frames(count, names, true).iter().map(|frame| tagged(frame)).collect(),
-            "nxdomain" => zone::frames(count, names, false),
+            "nxdomain" | "ruled-nxdomain" => zone::frames(count, names, false),
+            // What resolvers with a search path ask for that somebody else has.
+            "noise" | "ruled-noise" => zone::frames_named(count, |number| {
+                format!("www.x{:010}.com.ns.svc.{}", number % 1_000_000_000, zone::APEX)
+            }),
+            "pod" => zone::frames_named(count, |number| {
+                let [a, b, c, ..] = number.to_be_bytes();
+                format!("10-{a}-{b}-{c}.ns.pod.{}", zone::APEX)
+            }),
+            "search" => {
+                zone::frames_named(count, |number| format!("{}ns.svc.{}", zone::owner(number % names), zone::APEX))
+            }
             "edns" => zone::frames_with_options(count, names, &[]),
             "cookie" => zone::frames_with_options(count, names, &[(COOKIE, &CLIENT_COOKIE)]),
             "known-cookie" => {
@@ -151,7 +163,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         let (names, queries): (u64, usize) = (names.parse()?, queries.parse()?);
         let kind = kind.first().map_or("plain", String::as_str);
         let vlan = (kind == "tagged").then_some(VLAN);
-        let mut bench = Bench::new(zone::snapshot(names)?, (flag == "--count-limited").then(limits), vlan);
+        let mut snapshot = zone::snapshot(names)?;
+        if matches!(kind, "ruled" | "ruled-nxdomain" | "ruled-noise" | "pod" | "search") {
+            snapshot = zone::with_rules(&snapshot, kind == "search")?;
+        }
+        let mut bench = Bench::new(snapshot, (flag == "--count-limited").then(limits), vlan);
+        bench.counters = Counters::default().with_census(kind == "messages");
         let frames = bench.frames(COUNTED_FRAMES, names, kind)?;
         for _ in 0..queries / COUNTED_FRAMES {
             bench.round(&frames, true, |_, _| {});
@@ -212,6 +229,8 @@ fn measure(names: u64, figures: &mut Vec<Figure>) -> Result<(), Box<dyn Error>> 
     if bench.counters.names().is_none_or(|tally| tally.names().map(|count| count.queries).sum::<u64>() == 0) {
         return Err("names are not counted".into());
     }
+    bench.counters = Counters::default().with_census(true);
+    add("hit, messages counted", bench.nanoseconds(&hits, true), "ns/query");
     add("hit, clients limited", limited.nanoseconds(&hits, true), "ns/query");
     add("NXDOMAIN, clients limited", limited.nanoseconds(&misses, true), "ns/query");
     if limited.counters.reason(Reason::RateLimited) + limited.counters.reason(Reason::PacketLimited) > 0 {

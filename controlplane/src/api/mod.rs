@@ -10,6 +10,7 @@ pub mod error;
 mod export;
 mod import;
 mod import_json;
+mod members;
 mod openapi;
 mod read;
 pub mod ready;
@@ -184,6 +185,7 @@ async fn answer(
             }
         }
         Endpoint::ListViews | Endpoint::GetView => views::answer(context, &request),
+        Endpoint::ListMembers | Endpoint::GetMember => members::answer(context, &request),
         Endpoint::Stats | Endpoint::TopNames | Endpoint::NameStats => stats::answer(context, &request).await,
         _ => read::answer(context, &request).await,
     }

@@ -44,16 +44,8 @@ impl Page {
     fn parse(query: &str, with_owner: bool) -> Result<Self, ApiError> {
         let known: &[&str] = if with_owner { &["limit", "after", "owner"] } else { &["limit", "after"] };
         let parameters = Parameters::parse(query, known)?;
-        let limit = match parameters.get("limit") {
-            None => PAGE_ITEMS_DEFAULT,
-            Some(text) => {
-                let limit = text.parse().ok().filter(|limit| (1..=PAGE_ITEMS_MAX).contains(limit));
-                let message = format!("\"{text}\" is no number from 1 to {PAGE_ITEMS_MAX}");
-                limit.ok_or_else(|| ApiError::invalid("limit", "out_of_bounds", message))?
-            }
-        };
         let text = |key| parameters.get(key).map(str::to_owned);
-        Ok(Self { limit, after: text("after"), owner: text("owner") })
+        Ok(Self { limit: limit(&parameters)?, after: text("after"), owner: text("owner") })
     }
 }
 
@@ -108,8 +100,16 @@ pub(super) fn view_name(parameters: &Parameters) -> Option<&str> {
     parameters.get("view").filter(|name| *name != DEFAULT_NAME)
 }
 
+/// Most items of a page.
+pub(super) fn limit(parameters: &Parameters) -> Result<usize, ApiError> {
+    let Some(text) = parameters.get("limit") else { return Ok(PAGE_ITEMS_DEFAULT) };
+    let limit = text.parse().ok().filter(|limit| (1..=PAGE_ITEMS_MAX).contains(limit));
+    let message = format!("\"{text}\" is no number from 1 to {PAGE_ITEMS_MAX}");
+    limit.ok_or_else(|| ApiError::invalid("limit", "out_of_bounds", message))
+}
+
 /// A link to the page after this one.
-fn next_link(path: &str, limit: usize, after: &str) -> String {
+pub(super) fn next_link(path: &str, limit: usize, after: &str) -> String {
     format!("{path}?limit={limit}&after={}", utf8_percent_encode(after, NON_ALPHANUMERIC))
 }
 

@@ -60,23 +60,47 @@ impl Workers {
     }
 }
 
-/// `/ready`
-pub(super) fn answer(context: &Context) -> Answer {
+/// Something that keeps the server from being ready.
+#[derive(Debug)]
+pub(crate) struct Missing {
+    /// What it is called.
+    pub(crate) name: String,
+    /// A sentence for people.
+    text: String,
+}
+
+/// True where every worker polls.
+pub(crate) fn all_poll(context: &Context) -> bool {
+    context.workers.polling().into_iter().all(|polling| polling)
+}
+
+/// Everything that keeps the server from being ready, in the order of sources, workers and sockets.
+pub(crate) fn missing(context: &Context) -> Vec<Missing> {
     let mut missing = Vec::new();
+    let mut note = |name: &str, text: String| missing.push(Missing { name: name.to_owned(), text });
+    if context.state.is_ending() {
+        note("shutdown", "the server is about to end".to_owned());
+    }
     for source in &context.state.sources {
         match source.failure() {
-            Some(failure) => missing.push(format!("source {} has ended: {failure}", source.name)),
-            None if !source.is_synced() => missing.push(format!("source {} has not been read", source.name)),
+            Some(failure) => note(source.name, format!("source {} has ended: {failure}", source.name)),
+            None if !source.is_synced() => note(source.name, format!("source {} has not been read", source.name)),
             None => {}
         }
     }
-    let polling = context.workers.polling();
-    for (worker, _) in polling.iter().enumerate().filter(|(_, polling)| !**polling) {
-        missing.push(format!("worker {worker} does not poll its ports"));
+    for (worker, _) in context.workers.polling().iter().enumerate().filter(|(_, polling)| !**polling) {
+        note("workers", format!("worker {worker} does not poll its ports"));
     }
     if context.sockets.as_ref().is_some_and(|sockets| sockets.ended.load(Ordering::Relaxed) > 0) {
-        missing.push("a thread of the DNS sockets has ended".to_owned());
+        note("sockets", "a thread of the DNS sockets has ended".to_owned());
     }
+    missing
+}
+
+/// `/ready`
+pub(super) fn answer(context: &Context) -> Answer {
+    let missing: Vec<String> = missing(context).into_iter().map(|missing| missing.text).collect();
+    let polling = context.workers.polling();
     let failed: Vec<Value> = (context.state.zone_files().into_iter())
         .filter_map(|file| {
             let error = file.error?;
@@ -91,12 +115,20 @@ pub(super) fn answer(context: &Context) -> Answer {
     let ready = missing.is_empty();
     let workers: Vec<Value> =
         polling.iter().enumerate().map(|(worker, polling)| json!({ "worker": worker, "polling": polling })).collect();
-    let body = json!({
+    let mut body = json!({
         "ready": ready, "missing": missing, "sources": sources(context), "workers": workers,
         "zone_files_failed": failed, "etcd": context.state.etcd.get().map(|etcd| etcd.json()),
         "store_etcd": context.state.replica.get().map(|replica| replica.json()),
     });
+    show_guests(context, &mut body);
     Answer::json(if ready { 200 } else { 503 }, &body)
+}
+
+/// Adds what sources of other crates show.
+fn show_guests(context: &Context, body: &mut Value) {
+    for (name, shown) in context.state.guests.get().into_iter().flatten() {
+        body[*name] = shown.json();
+    }
 }
 
 /// The state of each source.
@@ -116,7 +148,7 @@ pub(super) fn status(context: &Context) -> Value {
         })
     });
     let times = context.state.publish_times();
-    json!({
+    let mut body = json!({
         "version": context.build.version,
         "commit": context.build.commit,
         "dpdk": context.build.dpdk,
@@ -137,5 +169,7 @@ pub(super) fn status(context: &Context) -> Value {
         "configuration": context.settings.last_json(),
         "shadowed_rrsets": context.state.losers.load(Ordering::Relaxed),
         "refused_changes": context.state.refusals.load(Ordering::Relaxed),
-    })
+    });
+    show_guests(context, &mut body);
+    body
 }

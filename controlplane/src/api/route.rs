@@ -54,6 +54,10 @@ pub enum Endpoint {
     PutView,
     /// Removes a view.
     DeleteView,
+    /// Addresses whose health is known, by page.
+    ListMembers,
+    /// How one address is.
+    GetMember,
     /// What was asked for, in numbers.
     Stats,
     /// The names that were asked for most.
@@ -124,6 +128,8 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/api/v1/views/{view_name}", Endpoint::GetView),
     route("PUT", "/api/v1/views/{view_name}", Endpoint::PutView),
     route("DELETE", "/api/v1/views/{view_name}", Endpoint::DeleteView),
+    route("GET", "/api/v1/members", Endpoint::ListMembers),
+    route("GET", "/api/v1/members/{address}", Endpoint::GetMember),
     route("GET", "/api/v1/stats", Endpoint::Stats),
     route("GET", "/api/v1/stats/names", Endpoint::TopNames),
     route("GET", "/api/v1/stats/names/{name}", Endpoint::NameStats),

@@ -1,7 +1,8 @@
 //! What differs between the configuration that runs and the one that its file says now.
 
 use super::{
-    AccessToken, AdminConfig, Config, ContainerdnsApiConfig, DnsConfig, KdnsApiConfig, LogConfig, PortConfig, Token,
+    AccessToken, AdminConfig, Config, ContainerdnsApiConfig, DnsConfig, KdnsApiConfig, LogConfig, PortConfig,
+    StoreConfig, Token,
 };
 
 /// Keys whose values have changed.
@@ -34,6 +35,8 @@ impl Config {
     /// Takes from a newer configuration what can change while RingDNS runs; all else stays, and is named.
     pub fn take(&mut self, new: &Config) -> Changes {
         let mut changes = Changes::default();
+        changes.live("corefile", &mut self.corefile, &new.corefile);
+        changes.live("kube_dns_config.directory", &mut self.kube_dns_directory, &new.kube_dns_directory);
         self.dns.take(&new.dns, &mut changes);
         changes.live("rate_limit", &mut self.rate_limit, &new.rate_limit);
         changes.restart("workers.cores", &self.workers.cores, &new.workers.cores);
@@ -43,17 +46,24 @@ impl Config {
         self.sockets.compare(&new.sockets, &mut changes);
         take_ports(&mut self.ports, &new.ports, &mut changes);
         changes.restart("store.path", &self.store.path, &new.store.path);
-        changes.restart("store.backend", &self.store.etcd, &new.store.etcd);
+        let backend = |store: &StoreConfig| (store.in_memory, store.etcd.clone());
+        changes.restart("store.backend", &backend(&self.store), &backend(&new.store));
         changes.live("zone_file", &mut self.zone_files, &new.zone_files);
         changes.restart("etcd", &self.etcd, &new.etcd);
+        changes.restart("kubernetes", &self.kubernetes, &new.kubernetes);
+        changes.restart("kubesync", &self.kubesync, &new.kubesync);
         self.health.compare(&new.health, &mut changes);
         changes.live("view", &mut self.views, &new.views);
+        changes.live("transfer", &mut self.transfers, &new.transfers);
         self.admin.take(&new.admin, &mut changes);
         let interfaces = (self.containerdns_api.as_ref(), new.containerdns_api.as_ref());
         ContainerdnsApiConfig::compare(interfaces.0, interfaces.1, &mut changes);
         self.stats.compare(&new.stats, &mut changes);
         KdnsApiConfig::take(self.kdns_api.as_mut(), new.kdns_api.as_ref(), &mut changes);
+        self.cluster_http.compare(&new.cluster_http, &mut changes);
+        self.shutdown.take(&new.shutdown, &mut changes);
         self.log.take(&new.log, &mut changes);
+        self.fingerprint = new.fingerprint;
         changes
     }
 }
@@ -65,6 +75,7 @@ impl DnsConfig {
         changes.live("dns.nsid", &mut self.nsid, &new.nsid);
         changes.live("dns.version", &mut self.version, &new.version);
         changes.live("dns.identity", &mut self.identity, &new.identity);
+        changes.live("dns.aaaa", &mut self.aaaa, &new.aaaa);
         changes.live("dns.cookies", &mut self.cookies, &new.cookies);
         changes.live("dns.cookie_secrets", &mut self.cookie_secrets, &new.cookie_secrets);
     }
@@ -139,7 +150,11 @@ mod tests {
     #[test]
     fn each_key_is_taken_or_named() {
         for (lines, live, restart) in [
-            ("[dns]\nnsid = \"b\"\ncookies = \"off\"", &["dns.nsid", "dns.cookies"][..], &[][..]),
+            (
+                "[dns]\nnsid = \"b\"\naaaa = \"nodata\"\ncookies = \"off\"",
+                &["dns.nsid", "dns.aaaa", "dns.cookies"][..],
+                &[][..],
+            ),
             ("[rate_limit]\npackets_per_second = 9", &["rate_limit"], &[]),
             ("dns_port = 54\nvlan = 7\nmtu = 1400", &["port[0].dns_port", "port[0].vlan"], &["port[0].mtu"]),
             ("kernel = \"tap\"", &[], &["port[0].kernel"]),
@@ -162,8 +177,9 @@ mod tests {
             ),
             ("[containerdns_api]\nlisten = \"127.0.0.1:1\"\ntoken = \"t\"", &[], &["containerdns_api.listen"]),
             (
-                "[[zone_file]]\nzone = \"a\"\npath = \"b\"\n[[view]]\nname = \"v\"\nprefixes = [\"::/0\"]",
-                &["zone_file", "view"],
+                "[[zone_file]]\nzone = \"a\"\npath = \"b\"\n[[view]]\nname = \"v\"\nprefixes = [\"::/0\"]\n\
+                 [[transfer]]\nzones = [\"*\"]\nto = [\"*\"]",
+                &["zone_file", "view", "transfer"],
                 &[],
             ),
         ] {

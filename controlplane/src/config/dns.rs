@@ -12,7 +12,7 @@ use toml::Spanned;
 
 use super::problem::Problems;
 use super::validate::{number, small};
-use super::{CookieMode, DnsConfig, file, secret};
+use super::{AaaaMode, CookieMode, DnsConfig, file, secret};
 
 /// Most secrets of cookies: the one that they are made with, and the one before or after it.
 const COOKIE_SECRETS_MAX: usize = 2;
@@ -31,6 +31,7 @@ pub(super) fn dns(spec: &file::Dns, base: &Path, problems: &mut Problems<'_>) ->
         nsid: nsid(spec.nsid.as_ref(), problems),
         version: text(spec.version.as_ref(), "dns.version", problems),
         identity: text(spec.identity.as_ref(), "dns.identity", problems),
+        aaaa: aaaa(spec.aaaa.as_ref(), problems),
         cookies: cookies(spec.cookies.as_ref(), problems),
         cookie_secrets: secrets(spec, base, problems),
     }
@@ -67,6 +68,20 @@ fn within(bytes: Vec<u8>, max: usize, span: Range<usize>, key: &str, problems: &
         problems.add(Some(span), key, format!("{} bytes are given", bytes.len()), remedy);
     }
     bytes
+}
+
+/// How questions for AAAA are answered.
+fn aaaa(word: Option<&Spanned<String>>, problems: &mut Problems<'_>) -> AaaaMode {
+    let Some(word) = word else { return AaaaMode::default() };
+    match word.get_ref().as_str() {
+        "answer" => AaaaMode::Answer,
+        "nodata" => AaaaMode::Nodata,
+        other => {
+            let message = format!("\"{other}\" is no way to answer questions for AAAA");
+            problems.add(Some(word.span()), "dns.aaaa", message, "write \"answer\" or \"nodata\"");
+            AaaaMode::default()
+        }
+    }
 }
 
 /// What cookies are for.

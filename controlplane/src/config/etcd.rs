@@ -12,7 +12,7 @@ use super::problem::Problems;
 use super::secret;
 use super::validate::number;
 use crate::etcd::Tree;
-use crate::health::Status;
+use crate::health::{AllDown, Status};
 
 /// Where the copy on disk lies unless the file says otherwise.
 const CACHE_FILE: &str = "/var/lib/ringdns/etcd.cache";
@@ -112,6 +112,7 @@ pub(super) fn etcd(
     spec: &Etcd,
     trees: &[Spanned<EtcdTree>],
     is_stored: bool,
+    all_down: AllDown,
     base: &Path,
     problems: &mut Problems<'_>,
 ) -> Option<EtcdConfig> {
@@ -127,11 +128,12 @@ pub(super) fn etcd(
         }
         return None;
     };
-    if trees.is_empty() && !is_stored {
-        let remedy = "add a table [[etcd_tree]] with layout and zones";
+    let has_states = spec.status_path.as_ref().is_some_and(|path| !path.get_ref().is_empty());
+    if trees.is_empty() && !is_stored && !has_states {
+        let remedy = "add a table [[etcd_tree]] with layout and zones, or status_path";
         problems.add(Some(list.span()), "etcd.endpoints", "nothing says what is to be read", remedy);
     }
-    let trees = tree::trees(trees, problems);
+    let trees = tree::trees(trees, all_down, problems);
     let status_path = status_path(spec.status_path.as_ref(), &trees, problems);
     let config = connection(spec, base, problems)?;
     Some(EtcdConfig { status_path, trees, ..config })
@@ -284,7 +286,10 @@ mod tests {
             skip_domain: false,
             answers: Mode::All,
             health: false,
+            all_down: AllDown::All,
             wildcard_names_max: 0,
+            generation: Default::default(),
+            local: None,
         };
         assert_eq!(etcd.trees, [tree]);
         assert_eq!((etcd.status_path, etcd.status_unknown), (None, Status::Up));
@@ -306,6 +311,11 @@ mod tests {
         assert_eq!((etcd.status_path.as_deref(), etcd.status_unknown), (Some("/s"), Status::Down));
         let etcd = with("", "layout = \"skydns\"\nwildcard_names_max = 500");
         assert_eq!(etcd.trees[0].wildcard_names_max, 500);
+        let etcd = with("", "layout = \"skydns\"\ngeneration = \"skydns\"\nlocal = \"X.c.local\"");
+        let tree = &etcd.trees[0];
+        assert_eq!((tree.generation, tree.ttl_seconds), (crate::etcd::Generation::SkyDns, 3600));
+        assert_eq!(tree.local, Some("x.c.local.".parse().unwrap()));
+        assert_eq!(with("", "layout = \"skydns\"\nlocal = \"\"").trees[0].local, None);
     }
 
     #[test]
@@ -342,6 +352,16 @@ mod tests {
                 format!("{endpoints}{TREE}wildcard_names_max = -1"),
                 "etcd_tree[0].wildcard_names_max: -1 is out of bounds",
             ),
+            (
+                format!("{endpoints}{TREE}generation = \"bind\""),
+                "etcd_tree[0].generation: \"bind\" is none of its words; write one of \"coredns\", \"skydns\"",
+            ),
+            (
+                format!("{endpoints}{}generation = \"skydns\"", TREE.replace("skydns", "kdns")),
+                "etcd_tree[0].generation: the layout kdns has no such thing",
+            ),
+            (format!("{endpoints}{TREE}local = \"a.example.\""), "\"a.example.\" is no name below one of the zones"),
+            (format!("{endpoints}{TREE}local = \"s.local.\""), "\"s.local.\" is no name below one of the zones"),
             (format!("{endpoints}status_unknown = \"no\"\n{TREE}"), "etcd.status_unknown: \"no\" is none of its words"),
             (format!("{endpoints}status_path = \"s\"\n{TREE}"), "etcd.status_path: \"s\" is no prefix of keys"),
             (

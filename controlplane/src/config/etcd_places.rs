@@ -46,7 +46,10 @@ impl EtcdPlaces {
             skip_domain: false,
             answers: Mode::All,
             health: false,
+            all_down: crate::health::AllDown::All,
             wildcard_names_max: 0,
+            generation: Default::default(),
+            local: None,
         };
         Self { trees: vec![tree], monitor_prefix: format!("{prefix}{MONITOR}") }
     }

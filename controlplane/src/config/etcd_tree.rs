@@ -9,7 +9,8 @@ use toml::Spanned;
 
 use super::problem::Problems;
 use super::validate::number;
-use crate::etcd::{Layout, Tree};
+use crate::etcd::{Generation, Layout, Tree};
+use crate::health::AllDown;
 use crate::model::TTL_SECONDS_MAX;
 
 /// Most names that can be made for questions with `*` and `any` of a tree: some hundred bytes of memory each.
@@ -23,6 +24,11 @@ const ANSWERS: [(&str, Mode); 5] = [
     ("hone-one", Mode::Sticky),
     ("random", Mode::Random),
 ];
+
+/// Whose answers are given from the tree of SkyDNS.
+const GENERATIONS: [(&str, Generation); 2] = [("coredns", Generation::CoreDns), ("skydns", Generation::SkyDns)];
+/// What can be answered where all members are down.
+pub(super) const ALL_DOWN: [(&str, AllDown); 2] = [("all", AllDown::All), ("none", AllDown::None)];
 
 /// `[[etcd_tree]]`
 #[derive(Debug, Deserialize)]
@@ -42,19 +48,27 @@ pub struct EtcdTree {
     pub answers: Option<Spanned<String>>,
     /// True: addresses that are down are left out.
     pub health: Option<Spanned<bool>>,
+    /// `all` or `none`: what is answered where all of them are.
+    pub all_down: Option<Spanned<String>>,
     /// Most names that are made for questions with `*` and `any`; 0: none.
     pub wildcard_names_max: Option<Spanned<i64>>,
+    /// `coredns` or `skydns`.
+    pub generation: Option<Spanned<String>>,
+    /// The name whose records `local.dns` has too.
+    pub local: Option<Spanned<String>>,
 }
 
-/// Checks the tables.
-pub(super) fn trees(specs: &[Spanned<EtcdTree>], problems: &mut Problems<'_>) -> Vec<Tree> {
+/// Checks the tables. `all_down` is what holds where a tree says nothing of it.
+pub(super) fn trees(specs: &[Spanned<EtcdTree>], all_down: AllDown, problems: &mut Problems<'_>) -> Vec<Tree> {
     let mut seen: HashMap<WireName, usize> = HashMap::new();
     let mut trees = Vec::new();
     for (index, spec) in specs.iter().enumerate() {
         let spec = spec.get_ref();
         let key = |name: &str| format!("etcd_tree[{index}].{name}");
+        let generation = one_of(spec.generation.as_ref(), &key("generation"), &GENERATIONS, problems);
         let (layout, prefix, ttl) = match spec.layout.get_ref().as_str() {
             "containerdns" => (Layout::ContainerDns, "/containerdns", 10),
+            "skydns" if generation == Generation::SkyDns => (Layout::SkyDns, "/skydns", 3600),
             "skydns" => (Layout::SkyDns, "/skydns", 300),
             "kdns" => (Layout::Kdns, "/kdns", 30),
             other => {
@@ -77,14 +91,21 @@ pub(super) fn trees(specs: &[Spanned<EtcdTree>], problems: &mut Problems<'_>) ->
             0,
             problems,
         );
+        let zones = zones(&spec.zones, index, &mut seen, problems);
         trees.push(Tree {
             layout,
             prefix: self::prefix(spec.prefix.as_ref(), prefix, &key("prefix"), problems),
-            zones: zones(&spec.zones, index, &mut seen, problems),
+            local: local(spec.local.as_ref(), &zones, &key("local"), problems),
+            generation,
+            zones,
             ttl_seconds: u32::try_from(ttl).unwrap_or_default(),
             skip_domain: spec.skip_domain.as_ref().is_some_and(|skip| *skip.get_ref()),
             answers: one_of(spec.answers.as_ref(), &key("answers"), &ANSWERS, problems),
             health: spec.health.as_ref().map_or(layout == Layout::ContainerDns, |health| *health.get_ref()),
+            all_down: match &spec.all_down {
+                None => all_down,
+                given => one_of(given.as_ref(), &key("all_down"), &ALL_DOWN, problems),
+            },
             wildcard_names_max: usize::try_from(names).unwrap_or_default(),
         });
     }
@@ -96,13 +117,35 @@ fn misplaced(layout: Layout, spec: &EtcdTree) -> Vec<(&'static str, std::ops::Ra
     let skip = spec.skip_domain.as_ref().filter(|skip| *skip.get_ref() && layout != Layout::ContainerDns);
     // Records of kdns say themselves how they are chosen from.
     let answers = spec.answers.as_ref().filter(|_| layout == Layout::Kdns);
+    let generation =
+        spec.generation.as_ref().filter(|word| *word.get_ref() != GENERATIONS[0].0 && layout != Layout::SkyDns);
+    let local = spec.local.as_ref().filter(|name| !name.get_ref().is_empty() && layout != Layout::SkyDns);
     let names = spec.wildcard_names_max.as_ref().filter(|names| *names.get_ref() != 0 && layout != Layout::SkyDns);
     let spans = [
         ("skip_domain", skip.map(Spanned::span)),
         ("answers", answers.map(Spanned::span)),
         ("wildcard_names_max", names.map(Spanned::span)),
+        ("generation", generation.map(Spanned::span)),
+        ("local", local.map(Spanned::span)),
     ];
     spans.into_iter().filter_map(|(name, span)| Some((name, span?))).collect()
+}
+
+/// The name whose records `local.dns` of its zone has too.
+fn local(
+    name: Option<&Spanned<String>>,
+    zones: &[WireName],
+    key: &str,
+    problems: &mut Problems<'_>,
+) -> Option<WireName> {
+    let name = name.filter(|name| !name.get_ref().is_empty())?;
+    let local = name.get_ref().parse::<WireName>().map(|name| name.to_lowercase());
+    let local = local.ok().filter(|local| zones.iter().any(|zone| zone.contains(local) && zone != local));
+    if local.is_none() {
+        let message = format!("\"{}\" is no name below one of the zones", name.get_ref());
+        problems.add(Some(name.span()), key, message, "write the name of a message, such as \"host1.skydns.local.\"");
+    }
+    local
 }
 
 /// The value of a word; the default one where none is given, or another.

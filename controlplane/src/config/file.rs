@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use toml::Spanned;
 
+pub use super::keys::KEYS;
+
 /// The version that a file without `version` has.
 const VERSION: u32 = 1;
 
@@ -49,13 +51,24 @@ struct Versioned {
 impl Spec {
     /// Reads text.
     pub fn parse(text: &str) -> Result<Self, SpecError> {
+        Self::check_version(text)?;
+        Ok(Spec::V1(Box::new(toml::from_str(text)?)))
+    }
+
+    /// Looks at the version alone.
+    pub(super) fn check_version(text: &str) -> Result<(), SpecError> {
         let versioned: Versioned = toml::from_str(text)?;
         match versioned.version {
             Some(version) if *version.get_ref() != VERSION => {
                 Err(SpecError::Version { found: *version.get_ref(), span: version.span() })
             }
-            _ => Ok(Spec::V1(Box::new(toml::from_str(text)?))),
+            _ => Ok(()),
         }
+    }
+
+    /// Reads what was parsed, its version being right.
+    pub(super) fn of_table(table: Spanned<toml::de::DeTable<'_>>) -> Result<Self, SpecError> {
+        Ok(Spec::V1(Box::new(V1::deserialize(toml::de::Deserializer::from(table))?)))
     }
 }
 
@@ -65,6 +78,10 @@ impl Spec {
 pub struct V1 {
     /// The format's version: 1.
     pub version: Option<u32>,
+    /// A Corefile that is part of the configuration.
+    pub corefile: super::corefile::Corefile,
+    /// The ConfigMap of kube-dns.
+    pub kube_dns_config: super::corefile::KubeDnsConfig,
     /// How queries are answered.
     pub dns: Dns,
     /// How much each client may have.
@@ -85,6 +102,10 @@ pub struct V1 {
     pub etcd: super::etcd::Etcd,
     /// What is read from etcd.
     pub etcd_tree: Vec<Spanned<super::etcd_tree::EtcdTree>>,
+    /// The cluster whose Services are answered.
+    pub kubernetes: Option<Spanned<super::kubernetes::spec::Kubernetes>>,
+    /// What of the cluster is written to etcd.
+    pub kubesync: Option<Spanned<super::kubesync::Kubesync>>,
     /// Where in etcd health is kept.
     pub health: super::health::spec::Health,
     /// Who checks.
@@ -97,6 +118,8 @@ pub struct V1 {
     pub alert: super::health::spec::Alert,
     /// Which clients see which view.
     pub view: Vec<Spanned<View>>,
+    /// Who may have whole zones.
+    pub transfer: Vec<Spanned<super::transfer::Transfer>>,
     /// The admin API.
     pub admin: Admin,
     /// Its tokens for some zones.
@@ -109,6 +132,10 @@ pub struct V1 {
     pub containerdns_stats: super::stats::ContainerdnsStats,
     /// The record interface of kdns.
     pub kdns_api: super::kdns_api::KdnsApi,
+    /// The HTTP ports that what stands around a cluster's DNS expects.
+    pub cluster_http: super::cluster_http::ClusterHttp,
+    /// How the server ends.
+    pub shutdown: super::shutdown::Shutdown,
     /// Logs.
     pub log: Log,
 }
@@ -125,6 +152,8 @@ pub struct Dns {
     pub version: Option<Spanned<String>>,
     /// Text of `id.server` and `hostname.bind`.
     pub identity: Option<Spanned<String>>,
+    /// `answer` or `nodata`.
+    pub aaaa: Option<Spanned<String>>,
     /// `off`, `on` or `enforce`.
     pub cookies: Option<Spanned<String>>,
     /// Secrets of cookies, each 32 hexadecimal digits.
@@ -215,7 +244,7 @@ pub struct Port {
 pub struct Store {
     /// The store's file.
     pub path: Option<Spanned<PathBuf>>,
-    /// `embedded` or `etcd`.
+    /// `embedded`, `memory` or `etcd`.
     pub backend: Option<Spanned<String>>,
     /// What the store's keys in etcd begin with.
     pub etcd_prefix: Option<Spanned<String>>,
@@ -230,7 +259,9 @@ pub struct ZoneFile {
     /// The zone's name.
     pub zone: Spanned<String>,
     /// The zone file.
-    pub path: Spanned<PathBuf>,
+    pub path: Option<Spanned<PathBuf>>,
+    /// Its text, in place of a file.
+    pub text: Option<Spanned<String>>,
 }
 
 /// `[[view]]`
@@ -266,154 +297,3 @@ pub struct Log {
     /// `text` or `json`.
     pub format: Option<Spanned<String>>,
 }
-
-/// Every key that a file can have, as `table.key`; the test of `conf/example.toml` reads it.
-pub const KEYS: &[&str] = &[
-    "version",
-    "dns.udp_answer_bytes_max",
-    "dns.nsid",
-    "dns.version",
-    "dns.identity",
-    "dns.cookies",
-    "dns.cookie_secrets",
-    "dns.cookie_secrets_file",
-    "rate_limit.responses_per_second",
-    "rate_limit.nxdomains_per_second",
-    "rate_limit.packets_per_second",
-    "rate_limit.window_seconds",
-    "rate_limit.slip",
-    "rate_limit.by_name",
-    "rate_limit.ipv4_prefix",
-    "rate_limit.ipv6_prefix",
-    "rate_limit.exempt",
-    "rate_limit.table_entries",
-    "sockets.listen",
-    "sockets.udp",
-    "sockets.tcp_connections_max",
-    "sockets.tcp_connections_per_client_max",
-    "sockets.tcp_idle_seconds",
-    "sockets.tcp_message_seconds",
-    "sockets.tcp_write_seconds",
-    "workers.cores",
-    "workers.idle",
-    "eal.hugepages",
-    "eal.memory_mib",
-    "port.device",
-    "port.addresses",
-    "port.dns_port",
-    "port.vlan",
-    "port.mtu",
-    "port.kernel",
-    "port.kernel_interface",
-    "store.path",
-    "store.backend",
-    "store.etcd_prefix",
-    "store.etcd_import",
-    "zone_file.zone",
-    "zone_file.path",
-    "etcd.endpoints",
-    "etcd.user",
-    "etcd.password_file",
-    "etcd.ca_file",
-    "etcd.cert_file",
-    "etcd.key_file",
-    "etcd.timeout_seconds",
-    "etcd.cache_file",
-    "etcd.status_path",
-    "etcd.status_unknown",
-    "etcd_tree.layout",
-    "etcd_tree.prefix",
-    "etcd_tree.zones",
-    "etcd_tree.ttl_seconds",
-    "etcd_tree.skip_domain",
-    "etcd_tree.answers",
-    "etcd_tree.health",
-    "etcd_tree.wildcard_names_max",
-    "health.generation",
-    "health.status_path",
-    "health.job_path",
-    "health.lock_path",
-    "health.agent_path",
-    "health.observation_path",
-    "scanner.enabled",
-    "scanner.name",
-    "scanner.listen",
-    "scanner.jobs",
-    "scanner.check",
-    "scanner.interval_ms",
-    "scanner.timeout_ms",
-    "scanner.retries",
-    "scanner.retry_pause_ms",
-    "scanner.rise",
-    "scanner.fall",
-    "scanner.jitter_percent",
-    "scanner.checks_max",
-    "scanner.lease_seconds",
-    "scanner.heartbeat_seconds",
-    "scanner.ports",
-    "probe.targets",
-    "probe.kind",
-    "probe.ports",
-    "probe.path",
-    "probe.host",
-    "probe.statuses",
-    "probe.ca_file",
-    "probe.verify",
-    "probe.query",
-    "probe.query_type",
-    "probe.rcodes",
-    "scheduler.name",
-    "scheduler.listen",
-    "scheduler.resources",
-    "scheduler.domain_path",
-    "scheduler.interval_seconds",
-    "scheduler.agent_downtime_seconds",
-    "scheduler.lease_seconds",
-    "scheduler.force_lock_seconds",
-    "scheduler.replicas",
-    "scheduler.quorum",
-    "scheduler.writes_per_second",
-    "alert.url",
-    "alert.authorization_file",
-    "alert.ca_file",
-    "alert.template_file",
-    "alert.to",
-    "alert.room",
-    "alert.sys_idx",
-    "alert.silent_seconds",
-    "alert.timeout_seconds",
-    "alert.queue",
-    "alert.tries",
-    "view.name",
-    "view.prefixes",
-    "admin.listen",
-    "admin.token_file",
-    "admin.token",
-    "admin.read_needs_token",
-    "admin_token.name",
-    "admin_token.file",
-    "admin_token.zones",
-    "admin_token.permissions",
-    "containerdns_api.listen",
-    "containerdns_api.token_file",
-    "containerdns_api.token",
-    "containerdns_api.domains",
-    "containerdns_api.generation",
-    "containerdns_api.ttl",
-    "containerdns_api.answers",
-    "containerdns_api.store",
-    "stats.names",
-    "containerdns_stats.listen",
-    "containerdns_stats.token_file",
-    "containerdns_stats.token",
-    "kdns_api.zones",
-    "kdns_api.listen",
-    "kdns_api.cert_file",
-    "kdns_api.key_file",
-    "kdns_api.client_ca_file",
-    "kdns_api.token_file",
-    "kdns_api.token",
-    "kdns_api.open",
-    "log.level",
-    "log.format",
-];

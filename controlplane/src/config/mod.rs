@@ -2,7 +2,9 @@
 
 mod access;
 mod change;
+mod cluster_http;
 mod containerdns_api;
+mod corefile;
 mod dns;
 mod etcd;
 mod etcd_places;
@@ -11,15 +13,21 @@ pub mod file;
 pub mod health;
 mod kdns_api;
 mod kernel;
+mod keys;
+pub mod kubernetes;
+pub mod kubesync;
 mod port;
 mod problem;
 mod rate_limit;
 mod secret;
+mod shutdown;
 mod sockets;
 mod stats;
 mod store;
+mod transfer;
 mod validate;
 mod view;
+mod watch;
 mod workers;
 
 #[cfg(test)]
@@ -28,6 +36,7 @@ mod tests;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ringdns_engine::cookie::CookieSecret;
 use ringdns_engine::name::WireName;
@@ -36,21 +45,37 @@ use ringdns_engine::rate::{Network, RateLimit};
 pub(crate) use access::Tokens;
 pub use access::{AccessToken, Permission};
 pub use change::Changes;
+pub use cluster_http::{ClusterHttpConfig, ClusterPort, ClusterProbe};
 pub use containerdns_api::{ContainerdnsApiConfig, Generation};
+pub use corefile::{ConfigSource, CorefileConfig};
 pub use etcd::{EtcdConfig, EtcdTls, Password};
 pub use etcd_places::EtcdPlaces;
 pub use health::{HealthConfig, RoleConfig};
 pub use kdns_api::KdnsApiConfig;
+pub use kubernetes::{
+    Compatibility, EndpointLabels, EndpointPtrs, ExternalAddresses, KubernetesAccess, KubernetesConfig,
+    KubernetesEndpoints, KubernetesExternal, KubernetesPods, KubernetesSearchPath,
+};
+pub use kubesync::{KubesyncConfig, KubesyncLayout, KubesyncRole};
 pub use problem::{ConfigError, Problem};
+pub use shutdown::ShutdownConfig;
 pub use sockets::SocketsConfig;
 pub use stats::{ContainerdnsStatsConfig, StatsConfig};
 pub use store::StoreEtcdConfig;
+pub use transfer::TransferConfig;
+pub use watch::{ConfigWatch, Stale};
 
 /// Everything that an operator decides, checked.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The file that it was read from.
     pub path: PathBuf,
+    /// Tells its text from others.
+    pub fingerprint: u64,
+    /// The Corefile that is part of it; none: there is none.
+    pub corefile: Option<CorefileConfig>,
+    /// Where kube-dns's ConfigMap is mounted; none: it is not looked at.
+    pub kube_dns_directory: Option<PathBuf>,
     /// How queries are answered.
     pub dns: DnsConfig,
     /// How much each client may have, as if one worker counted it all; none: as much as it asks for.
@@ -61,7 +86,7 @@ pub struct Config {
     pub workers: WorkersConfig,
     /// DPDK's environment.
     pub eal: EalConfig,
-    /// The ports that queries come in by; at least one.
+    /// The ports that queries come in by; none: they come by the kernel's sockets alone.
     pub ports: Vec<PortConfig>,
     /// The embedded store.
     pub store: StoreConfig,
@@ -69,10 +94,16 @@ pub struct Config {
     pub zone_files: Vec<ZoneFileConfig>,
     /// The etcd source; none: there is none.
     pub etcd: Option<EtcdConfig>,
+    /// The cluster whose Services are answered; none: there is none.
+    pub kubernetes: Option<KubernetesConfig>,
+    /// What `ringdns kubesync` writes to etcd; none: it is not told.
+    pub kubesync: Option<KubesyncConfig>,
     /// Who checks targets how, and who is told.
     pub health: HealthConfig,
     /// Which clients see which view; no name and no prefix twice.
     pub views: Vec<ViewConfig>,
+    /// Who may have which zones as a whole.
+    pub transfers: Vec<TransferConfig>,
     /// The admin API.
     pub admin: AdminConfig,
     /// The record interface of ContainerDNS; none: it is off.
@@ -81,6 +112,10 @@ pub struct Config {
     pub stats: StatsConfig,
     /// The record interface of kdns; none: it is off.
     pub kdns_api: Option<KdnsApiConfig>,
+    /// The HTTP ports that what stands around a cluster's DNS expects.
+    pub cluster_http: ClusterHttpConfig,
+    /// How the server ends.
+    pub shutdown: ShutdownConfig,
     /// Logs.
     pub log: LogConfig,
 }
@@ -96,10 +131,22 @@ pub struct DnsConfig {
     pub version: Vec<u8>,
     /// Text of `id.server` and `hostname.bind`; empty: they are refused.
     pub identity: Vec<u8>,
+    /// How questions for AAAA are answered.
+    pub aaaa: AaaaMode,
     /// What cookies are for.
     pub cookies: CookieMode,
     /// Secrets of cookies: the one that they are made with, and another whose cookies are taken; empty: a random one.
     pub cookie_secrets: Vec<CookieSecret>,
+}
+
+/// How questions for AAAA are answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AaaaMode {
+    /// As all others.
+    #[default]
+    Answer,
+    /// As if no name had such records.
+    Nodata,
 }
 
 /// What DNS cookies are for.
@@ -191,8 +238,10 @@ pub enum KernelKind {
 /// The embedded store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreConfig {
-    /// The store's file.
+    /// The store's file; in memory it is not made.
     pub path: PathBuf,
+    /// True: what is written is gone when the process ends.
+    pub in_memory: bool,
     /// Of which etcd the file is a replica; none: it stands by itself.
     pub etcd: Option<StoreEtcdConfig>,
 }
@@ -202,8 +251,10 @@ pub struct StoreConfig {
 pub struct ZoneFileConfig {
     /// The zone's name.
     pub zone: WireName,
-    /// The zone file.
+    /// The zone file; that of the configuration where the zone's text stands in it.
     pub path: PathBuf,
+    /// The zone's text; none: it is read from the file.
+    pub text: Option<Arc<str>>,
 }
 
 /// A view and its clients.
@@ -277,13 +328,12 @@ pub enum LogFormat {
 impl Config {
     /// Reads and checks a file; reports every problem of it.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| ConfigError::Unreadable { path: path.to_path_buf(), error })?;
-        Self::parse(path, &text)
+        ConfigSource::file(path).load()
     }
 
-    /// Checks text as if it had been read from `path`, which relative paths in it are relative to.
+    /// Checks text as if it had been read from `path`, which relative paths in it are relative to. A Corefile that it names is
+    /// read.
     pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
-        validate::validate(path, text)
+        corefile::parse(path, text, &ConfigSource::default())
     }
 }

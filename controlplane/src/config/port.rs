@@ -21,13 +21,17 @@ const MTU_BYTES_MIN_IPV6: i64 = 1280;
 const MTU_BYTES_MAX: i64 = 9000;
 
 /// `[[port]]`
-pub(super) fn ports(specs: &[Spanned<file::Port>], problems: &mut Problems<'_>) -> Vec<PortConfig> {
-    if specs.is_empty() {
+pub(super) fn ports(
+    specs: &[Spanned<file::Port>],
+    sockets: &super::sockets::Sockets,
+    problems: &mut Problems<'_>,
+) -> Vec<PortConfig> {
+    if specs.is_empty() && sockets.listen.as_ref().is_none_or(|listen| listen.get_ref().is_empty()) {
         problems.add(
             None,
             "port",
-            "no port is configured, so no query could come in",
-            "add a [[port]] with device and addresses; conf/example.toml shows one",
+            "no port and no socket is configured, so no query could come in",
+            "add a [[port]] with device and addresses, which conf/example.toml shows, or set sockets.listen",
         );
     }
     let mut devices = HashMap::new();

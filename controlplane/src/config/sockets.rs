@@ -55,7 +55,7 @@ pub struct Sockets {
 /// DNS over the kernel's own sockets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SocketsConfig {
-    /// Where TCP and UDP are listened on; none twice, none a wildcard where UDP is on.
+    /// Where TCP and UDP are listened on; none twice.
     pub listen: Vec<SocketAddr>,
     /// Whether UDP is listened on as well.
     pub udp: bool,
@@ -88,7 +88,7 @@ impl SocketsConfig {
 /// Checks the table.
 pub(super) fn sockets(spec: &Sockets, problems: &mut Problems<'_>) -> SocketsConfig {
     let udp = spec.udp.unwrap_or(true);
-    let listen = listen(spec.listen.as_ref(), udp, problems);
+    let listen = listen(spec.listen.as_ref(), problems);
     let mut count = |value: Option<&Spanned<i64>>, key: &str, default: i64| {
         let key = format!("sockets.{key}");
         usize::try_from(number(value, &key, 1..=CONNECTIONS_MAX, "", default, problems)).unwrap_or(usize::MAX)
@@ -114,7 +114,7 @@ pub(super) fn sockets(spec: &Sockets, problems: &mut Problems<'_>) -> SocketsCon
 }
 
 /// Checks the addresses.
-fn listen(list: Option<&Spanned<Vec<Spanned<SocketAddr>>>>, udp: bool, problems: &mut Problems<'_>) -> Vec<SocketAddr> {
+fn listen(list: Option<&Spanned<Vec<Spanned<SocketAddr>>>>, problems: &mut Problems<'_>) -> Vec<SocketAddr> {
     const KEY: &str = "sockets.listen";
     let Some(list) = list else { return Vec::new() };
     if list.get_ref().len() > SERVED_ADDRESSES_MAX {
@@ -124,12 +124,7 @@ fn listen(list: Option<&Spanned<Vec<Spanned<SocketAddr>>>>, udp: bool, problems:
     let mut addresses = Vec::new();
     for entry in list.get_ref() {
         let address = *entry.get_ref();
-        if udp && address.ip().is_unspecified() {
-            // An answer must come from the address that was asked, which a wildcard socket does not know.
-            let message = format!("{address} stands for every address, from which UDP cannot be answered");
-            let remedy = "name each address (it need not be there yet), or set sockets.udp = false";
-            problems.add(Some(entry.span()), KEY, message, remedy);
-        } else if address.ip().is_multicast() {
+        if address.ip().is_multicast() {
             let message = format!("{address} is a multicast address");
             problems.add(Some(entry.span()), KEY, message, "name addresses of this host");
         } else if addresses.contains(&address) {
@@ -165,8 +160,6 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named_with_its_remedy() {
         for (table, words) in [
-            ("listen = [\"0.0.0.0:53\"]", ["0.0.0.0:53", "sockets.udp = false"]),
-            ("listen = [\"[::]:53\"]", ["[::]:53", "name each address"]),
             ("listen = [\"127.0.0.1:53\", \"127.0.0.1:53\"]", ["given twice", "once"]),
             ("listen = [\"224.0.0.1:53\"]", ["multicast", "this host"]),
             ("listen = [\"127.0.0.1\"]", ["socket address", "conf/example.toml"]),
@@ -179,7 +172,7 @@ mod tests {
             let error = parse(table).unwrap_err();
             assert!(words.iter().all(|word| error.contains(word)), "{table}: {error}");
         }
-        let wildcard = parse("listen = [\"0.0.0.0:53\", \"[::]:53\"]\nudp = false").unwrap();
+        let wildcard = parse("listen = [\"0.0.0.0:53\", \"[::]:53\"]").unwrap();
         assert_eq!(wildcard.sockets.listen.len(), 2);
     }
 }

@@ -7,10 +7,10 @@ use ringdns_engine::tally::TALLY_NAMES_MAX;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::Token;
 use super::change::Changes;
 use super::problem::Problems;
 use super::validate::{number, token};
+use super::{ClusterHttpConfig, ClusterPort, Token};
 
 /// Names that are counted where somebody can ask: as many as the message cache of the original has at least.
 const NAMES_DEFAULT: i64 = 100_000;
@@ -21,6 +21,8 @@ const NAMES_DEFAULT: i64 = 100_000;
 pub struct Stats {
     /// Names that each worker counts queries of.
     pub names: Option<Spanned<i64>>,
+    /// Whether types, sizes and times of messages are counted.
+    pub messages: Option<bool>,
 }
 
 /// `[containerdns_stats]` as written.
@@ -40,6 +42,8 @@ pub struct ContainerdnsStats {
 pub struct StatsConfig {
     /// Names that each worker and each socket thread counts queries of, at least; 0: none.
     pub names: usize,
+    /// Whether each worker and each socket thread counts types, sizes and times of messages.
+    pub messages: bool,
     /// The statistics interface of ContainerDNS; none: it is off.
     pub containerdns: Option<ContainerdnsStatsConfig>,
 }
@@ -57,6 +61,7 @@ impl StatsConfig {
     /// Notes what differs in a newer one: tallies are made and the interface is opened at start.
     pub(super) fn compare(&self, new: &Self, changes: &mut Changes) {
         changes.restart("stats.names", &self.names, &new.names);
+        changes.restart("stats.messages", &self.messages, &new.messages);
         let listen = |config: &Self| config.containerdns.as_ref().map(|interface| interface.listen);
         changes.restart("containerdns_stats.listen", &listen(self), &listen(new));
         if let (Some(running), Some(new)) = (&self.containerdns, &new.containerdns) {
@@ -69,6 +74,7 @@ impl StatsConfig {
 pub(super) fn stats(
     spec: &Stats,
     interface: &ContainerdnsStats,
+    cluster_http: &ClusterHttpConfig,
     base: &Path,
     problems: &mut Problems<'_>,
 ) -> StatsConfig {
@@ -84,5 +90,8 @@ pub(super) fn stats(
         }
         Some(ContainerdnsStatsConfig { listen: *listen.get_ref(), token: token? })
     });
-    StatsConfig { names: usize::try_from(names).unwrap_or_default(), containerdns }
+    let shows = [ClusterPort::Metrics, ClusterPort::KubeDnsMetrics];
+    let is_shown = shows.into_iter().any(|port| cluster_http.address(port).is_some());
+    let messages = spec.messages.unwrap_or(is_shown);
+    StatsConfig { messages, names: usize::try_from(names).unwrap_or_default(), containerdns }
 }

@@ -37,14 +37,15 @@ pub(super) fn store(spec: file::Store, has_etcd: bool, base: &Path, problems: &m
         let remedy = "name a file in it, such as ringdns.redb";
         problems.add(Some(path.span()), "store.path", "a directory is given", remedy);
     }
-    StoreConfig { path: base.join(path.get_ref()), etcd }
+    let in_memory = spec.backend.as_ref().is_some_and(|backend| backend.get_ref() == "memory");
+    StoreConfig { path: base.join(path.get_ref()), in_memory, etcd }
 }
 
 /// Checks what is said of etcd; nothing where the file stands by itself.
 fn etcd(spec: &file::Store, has_etcd: bool, problems: &mut Problems<'_>) -> Option<StoreEtcdConfig> {
     let span = spec.backend.as_ref().map(Spanned::span);
     match spec.backend.as_ref().map(|backend| backend.get_ref().as_str()) {
-        None | Some("embedded") => {
+        None | Some("embedded" | "memory") => {
             let prefix = spec.etcd_prefix.as_ref().map(|prefix| (prefix.span(), "store.etcd_prefix"));
             let import = spec.etcd_import.as_ref().filter(|import| *import.get_ref());
             let import = import.map(|import| (import.span(), "store.etcd_import"));
@@ -57,7 +58,7 @@ fn etcd(spec: &file::Store, has_etcd: bool, problems: &mut Problems<'_>) -> Opti
         Some("etcd") => {}
         Some(other) => {
             let message = format!("\"{other}\" is no backend");
-            problems.add(span, "store.backend", message, "write \"embedded\" or \"etcd\"");
+            problems.add(span, "store.backend", message, "write \"embedded\", \"memory\" or \"etcd\"");
             return None;
         }
     }

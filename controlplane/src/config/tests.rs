@@ -1,5 +1,6 @@
 //! Configurations that are right and wrong.
 
+mod corefile;
 mod ports;
 
 use std::collections::BTreeSet;
@@ -30,6 +31,7 @@ fn a_port_is_enough() {
         nsid: vec![],
         version: vec![],
         identity: vec![],
+        aaaa: AaaaMode::Answer,
         cookies: CookieMode::On,
         cookie_secrets: vec![],
     };
@@ -63,24 +65,6 @@ fn each_mistake_is_named_with_place_key_and_remedy() {
         ),
         ("[dns]\nudp_answer_bytes_max = 5000", "2:24: dns.udp_answer_bytes_max: 5000"),
         ("[dns]\nudp_answer_bytes_max = \"x\"", "2:24: invalid type: string \"x\", expected i64"),
-        (
-            "[rate_limit]\nresponses_per_second = -1",
-            "2:24: rate_limit.responses_per_second: -1 is out of bounds; give a number from 0 to 1000000 a second; 0 is",
-        ),
-        ("[rate_limit]\nnxdomains_per_second = 1000001", "2:24: rate_limit.nxdomains_per_second: 1000001 is out"),
-        ("[rate_limit]\npackets_per_second = 100000001", "give a number from 0 to 100000000 a second"),
-        ("[rate_limit]\nwindow_seconds = 3601", "give a number from 0 to 3600 seconds"),
-        ("[rate_limit]\nslip = 11", "2:8: rate_limit.slip: 11 is out of bounds; give a number from 0 to 10"),
-        ("[rate_limit]\nipv4_prefix = 33", "give a number from 1 to 32 bits"),
-        ("[rate_limit]\nipv6_prefix = 0", "give a number from 1 to 128 bits"),
-        ("[rate_limit]\ntable_entries = 3", "give a number from 4 to 16777216"),
-        (
-            "[rate_limit]\nexempt = [\"192.0.2.1/24\"]",
-            "2:11: rate_limit.exempt: \"192.0.2.1/24\" is no network: bits beyond the prefix are set; the network is \
-             192.0.2.0/24; write \"192.0.2.0/24\"",
-        ),
-        ("[rate_limit]\nexempt = [\"localhost\"]", "\"localhost\" is no network: no IPv4 or IPv6 address; write an"),
-        ("[rate_limit]\nexempt = [\"::1\", \"::1/128\"]", "2:18: rate_limit.exempt: ::1/128 is given twice"),
         ("[workers]\ncores = []", "2:9: workers.cores: no core is given; name one"),
         ("[workers]\ncores = [1, 2, 1]", "2:9: workers.cores: core 1 is given twice; each worker needs"),
         ("[workers]\ncores = [-1]", "2:9: workers.cores: -1 is no CPU id; lscpu"),
@@ -94,7 +78,11 @@ fn each_mistake_is_named_with_place_key_and_remedy() {
             "2:8: zone_file[0].zone: \"a..b\" is no domain name: a label is empty",
         ),
         ("[[zone_file]]\nzone = \"a\"\npath = \"\"", "3:8: zone_file[0].path: the path is empty"),
-        ("[[zone_file]]\nzone = \"a\"", "missing field `path`"),
+        ("[[zone_file]]\nzone = \"a\"", "2:8: zone_file[0].path: nothing says what is in the zone; name its file"),
+        (
+            "[[zone_file]]\nzone = \"a\"\npath = \"b\"\ntext = \"\"",
+            "4:8: zone_file[0].text: path and text are both given; keep one of the two",
+        ),
         (
             "[[zone_file]]\nzone = \"a\"\npath = \"x\"\n[[zone_file]]\nzone = \"A.\"\npath = \"y\"",
             "5:8: zone_file[1].zone: zone A. is already that of zone_file[0]; keep one",
@@ -122,6 +110,32 @@ fn each_mistake_is_named_with_place_key_and_remedy() {
         ("[[port]]\ndevice = \"a\"\naddresses = [\"192.0.2.1\"]\naddress = 1", "4:1: unknown field `address`"),
         ("[dns", "1:5: "),
         ("= 1", "1:1: "),
+    ] {
+        assert_told(text, expected);
+    }
+}
+
+#[test]
+fn each_mistake_of_a_limit_is_named() {
+    for (text, expected) in [
+        (
+            "[rate_limit]\nresponses_per_second = -1",
+            "2:24: rate_limit.responses_per_second: -1 is out of bounds; give a number from 0 to 1000000 a second; 0 is",
+        ),
+        ("[rate_limit]\nnxdomains_per_second = 1000001", "2:24: rate_limit.nxdomains_per_second: 1000001 is out"),
+        ("[rate_limit]\npackets_per_second = 100000001", "give a number from 0 to 100000000 a second"),
+        ("[rate_limit]\nwindow_seconds = 3601", "give a number from 0 to 3600 seconds"),
+        ("[rate_limit]\nslip = 11", "2:8: rate_limit.slip: 11 is out of bounds; give a number from 0 to 10"),
+        ("[rate_limit]\nipv4_prefix = 33", "give a number from 1 to 32 bits"),
+        ("[rate_limit]\nipv6_prefix = 0", "give a number from 1 to 128 bits"),
+        ("[rate_limit]\ntable_entries = 3", "give a number from 4 to 16777216"),
+        (
+            "[rate_limit]\nexempt = [\"192.0.2.1/24\"]",
+            "2:11: rate_limit.exempt: \"192.0.2.1/24\" is no network: bits beyond the prefix are set; the network is \
+             192.0.2.0/24; write \"192.0.2.0/24\"",
+        ),
+        ("[rate_limit]\nexempt = [\"localhost\"]", "\"localhost\" is no network: no IPv4 or IPv6 address; write an"),
+        ("[rate_limit]\nexempt = [\"::1\", \"::1/128\"]", "2:18: rate_limit.exempt: ::1/128 is given twice"),
     ] {
         assert_told(text, expected);
     }
@@ -163,6 +177,7 @@ fn each_mistake_about_what_is_answered_beside_the_zones_is_named() {
         ("[dns]\nnsid = \"0x\"", "dns.nsid: 0 bytes are given"),
         ("[dns]\nversion = \"\"", "2:11: dns.version: 0 bytes are given; give 1 to 255 bytes"),
         ("[dns]\nidentity = \"\"", "2:12: dns.identity: 0 bytes are given; give 1 to 255 bytes"),
+        ("[dns]\naaaa = \"no\"", "2:8: dns.aaaa: \"no\" is no way to answer questions for AAAA; write \"answer\""),
         (
             "[dns]\ncookies = \"yes\"",
             "2:11: dns.cookies: \"yes\" is no way to deal with cookies; write \"off\", \"on\"",
@@ -256,12 +271,13 @@ fn token_files_are_for_owner_and_group_only() {
 #[test]
 fn what_the_server_tells_of_itself_is_text_or_bytes() {
     let dns = |keys: &str| parse(&format!("{PORT}[dns]\n{keys}\n")).map(|config| config.dns);
-    let config = dns("nsid = \"ns1\"\nversion = \"RingDNS\"\nidentity = \"fra\"\ncookies = \"off\"").unwrap();
+    let config =
+        dns("nsid = \"ns1\"\nversion = \"RingDNS\"\nidentity = \"fra\"\naaaa = \"nodata\"\ncookies = \"off\"").unwrap();
     assert_eq!(
         (&config.nsid[..], &config.version[..], &config.identity[..]),
         (&b"ns1"[..], &b"RingDNS"[..], &b"fra"[..])
     );
-    assert_eq!(config.cookies, CookieMode::Off);
+    assert_eq!((config.cookies, config.aaaa), (CookieMode::Off, AaaaMode::Nodata));
     assert_eq!(dns("nsid = \"0x00fFa1\"").unwrap().nsid, [0, 0xff, 0xa1]);
     assert_eq!(dns("cookies = \"enforce\"").unwrap().cookies, CookieMode::Enforce);
     for (key, bytes_max) in [("nsid", 64), ("version", 255), ("identity", 255)] {
@@ -336,14 +352,26 @@ fn the_example_is_taken_and_shows_the_defaults() {
 fn the_example_with_everything_switched_on_is_taken() {
     let switched_on: String = (EXAMPLE.lines())
         .filter(|line| !line.contains("_file = ") || line.starts_with("cache_file"))
-        // A token's file must be there.
+        // For another layout, or one of two.
         .filter(|line| {
-            !["[[admin_token]]", "file =", "zones = [\"example.org", "permissions =", "name = \"deploy"]
+            !["generation =", "local =", "text =", "service_addresses =", "states ="]
                 .iter()
                 .any(|key| line.starts_with(&format!("# {key}")))
         })
+        // A Corefile must be there.
+        .filter(|line| !line.contains("/etc/coredns/") && !line.starts_with("# ignore = "))
+        // A token's file must be there.
+        .filter(|line| {
+            !["[[admin_token]]", "file =", "zones = [\"example.org.\"]", "permissions =", "name = \"deploy"]
+                .iter()
+                .any(|key| line.starts_with(&format!("# {key}")))
+        })
+        // One of two ways to the same thing.
+        .filter(|line| {
+            !["kubeconfig =", "context =", "namespace_labels ="].iter().any(|key| line.starts_with(&format!("# {key}")))
+        })
         .map(|line| match line.strip_prefix("# ") {
-            Some(key) if key.starts_with("[[") || key.contains(" = ") => format!("{key}\n"),
+            Some(key) if (key.starts_with('[') && key.ends_with(']')) || key.contains(" = ") => format!("{key}\n"),
             _ => format!("{line}\n"),
         })
         .collect();
@@ -367,6 +395,9 @@ fn the_example_with_everything_switched_on_is_taken() {
     assert_eq!(config.store.etcd.map(|etcd| (etcd.prefix, etcd.import)), Some(("/ringdns".to_owned(), false)));
     let kdns = config.kdns_api.unwrap();
     assert_eq!((kdns.zones.len(), kdns.tls, kdns.token.is_some()), (2, None, true));
+    let cluster = config.kubernetes.unwrap();
+    let external = cluster.external.as_ref().map(|external| (external.zones.len(), external.reverse_zones.len()));
+    assert_eq!((cluster.zones.len(), cluster.reverse_zones.len(), external), (2, 17, Some((1, 1))));
     let etcd = config.etcd.unwrap();
     assert_eq!((etcd.endpoints.len(), etcd.trees[0].ttl_seconds, etcd.trees[0].skip_domain), (1, 10, false));
     let limits = RateLimit {
@@ -416,10 +447,17 @@ fn the_list_of_keys_is_that_of_the_spec() {
         "[[probe]]",
         "[scheduler]",
         "[alert]",
+        "[kubernetes]",
+        "[kubernetes.external]",
+        "[kubernetes.search_path]",
         "[[view]]",
         "[admin]",
         "[[admin_token]]",
+        "[stats]",
         "[kdns_api]",
+        "[cluster_http]",
+        "[[cluster_http.probe]]",
+        "[shutdown]",
         "[log]",
     ] {
         let error = file::Spec::parse(&format!("{table}\nnonsense = 1\n")).unwrap_err().to_string();
@@ -428,7 +466,8 @@ fn the_list_of_keys_is_that_of_the_spec() {
         let listed: BTreeSet<&str> = if name.is_empty() {
             KEYS.iter().map(|key| key.split('.').next().unwrap()).collect()
         } else {
-            KEYS.iter().filter_map(|key| key.strip_prefix(name)?.strip_prefix('.')).collect()
+            let below = KEYS.iter().filter_map(|key| key.strip_prefix(name)?.strip_prefix('.'));
+            below.filter_map(|key| key.split('.').next()).collect()
         };
         assert_eq!(listed, expected, "{table}");
     }

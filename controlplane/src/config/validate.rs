@@ -4,25 +4,35 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ringdns_engine::name::WireName;
 use toml::Spanned;
 
 use super::access::tokens;
+use super::cluster_http::cluster_http;
 use super::containerdns_api::containerdns_api;
+use super::corefile::kube_dns_directory;
 use super::dns::dns;
 use super::etcd::etcd;
 use super::file::{self, Spec, SpecError};
 use super::health::{Tables, check_enabled, health};
 use super::kdns_api::kdns_api;
+use super::kubernetes::kubernetes;
+use super::kubesync::kubesync;
 use super::port::ports;
 use super::problem::Problems;
 use super::rate_limit::rate_limit;
+use super::shutdown::shutdown;
 use super::sockets::sockets;
 use super::stats::stats;
+use super::transfer::transfers;
 use super::view::views;
 use super::workers::workers;
-use super::{AdminConfig, Config, ConfigError, EalConfig, LogConfig, LogFormat, Token, ZoneFileConfig, secret, store};
+use super::{
+    AdminConfig, Config, ConfigError, CorefileConfig, EalConfig, LogConfig, LogFormat, Token, ZoneFileConfig, secret,
+    store,
+};
 
 /// Where the admin API listens unless the file says otherwise.
 const ADMIN_LISTEN: std::net::SocketAddr = std::net::SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8053);
@@ -36,20 +46,30 @@ const MEMORY_MIB_MAX: i64 = 65_536;
 /// Longest token in bytes: it travels in one header line.
 const TOKEN_BYTES_MAX: usize = 1024;
 
-/// Reads and checks text.
-pub(super) fn validate(path: &Path, text: &str) -> Result<Config, ConfigError> {
+/// Checks what was read from text.
+pub(super) fn validate(
+    path: &Path,
+    text: &str,
+    spec: Result<Spec, SpecError>,
+    corefile: Option<CorefileConfig>,
+) -> Result<Config, ConfigError> {
     let mut problems = Problems::new(path, text);
-    match Spec::parse(text) {
+    match spec {
         Ok(Spec::V1(spec)) => {
             let base = path.parent().unwrap_or(Path::new(""));
             let config = checked(path, base, *spec, &mut problems);
-            problems.finish(config)
+            problems.finish(Config { fingerprint: fingerprint(text), corefile, ..config })
         }
         Err(error) => {
             add_spec_error(&mut problems, &error);
             Err(problems.into_error())
         }
     }
+}
+
+/// A number that differs for other text: FNV-1a in 64 bits, the same on every machine.
+fn fingerprint(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// Notes what the TOML reader has against the text.
@@ -73,26 +93,35 @@ pub(super) fn add_spec_error(problems: &mut Problems<'_>, error: &SpecError) {
 /// Checks table by table.
 fn checked(path: &Path, base: &Path, spec: file::V1, problems: &mut Problems<'_>) -> Config {
     let is_stored = store::is_in_etcd(&spec.store);
-    let etcd = etcd(&spec.etcd, &spec.etcd_tree, is_stored, base, problems);
     let health = health(&Tables::of(&spec), base, problems);
-    check_enabled(&spec.scanner, spec.etcd.endpoints.is_some(), problems);
+    let etcd = etcd(&spec.etcd, &spec.etcd_tree, is_stored, health.all_down, base, problems);
+    check_enabled(&spec, problems);
+    let cluster_http = cluster_http(&spec.cluster_http, problems);
     Config {
         path: path.to_path_buf(),
+        fingerprint: 0,
+        corefile: None,
+        kube_dns_directory: kube_dns_directory(&spec.kube_dns_config, base, problems),
         dns: dns(&spec.dns, base, problems),
         rate_limit: rate_limit(&spec.rate_limit, problems),
         sockets: sockets(&spec.sockets, problems),
         workers: workers(&spec.workers, problems),
         eal: eal(&spec.eal, problems),
-        ports: ports(&spec.port, problems),
+        ports: ports(&spec.port, &spec.sockets, problems),
         store: store::store(spec.store, etcd.is_some(), base, problems),
-        zone_files: zone_files(&spec.zone_file, base, problems),
+        zone_files: zone_files(&spec.zone_file, path, problems),
         containerdns_api: containerdns_api(&spec.containerdns_api, etcd.as_ref(), base, problems),
+        kubesync: kubesync(spec.kubesync.as_ref(), &health.keys.status_path, etcd.is_some(), problems),
         etcd,
+        kubernetes: kubernetes(spec.kubernetes.as_ref(), base, problems),
         health,
         views: views(&spec.view, problems),
+        transfers: transfers(&spec.transfer, problems),
         admin: admin(spec.admin, &spec.admin_token, base, problems),
-        stats: stats(&spec.stats, &spec.containerdns_stats, base, problems),
+        stats: stats(&spec.stats, &spec.containerdns_stats, &cluster_http, base, problems),
         kdns_api: kdns_api(&spec.kdns_api, base, problems),
+        cluster_http,
+        shutdown: shutdown(&spec.shutdown, problems),
         log: log(spec.log, problems),
     }
 }
@@ -129,17 +158,15 @@ fn eal(spec: &file::Eal, problems: &mut Problems<'_>) -> EalConfig {
 }
 
 /// `[[zone_file]]`
-fn zone_files(specs: &[Spanned<file::ZoneFile>], base: &Path, problems: &mut Problems<'_>) -> Vec<ZoneFileConfig> {
+fn zone_files(specs: &[Spanned<file::ZoneFile>], file: &Path, problems: &mut Problems<'_>) -> Vec<ZoneFileConfig> {
+    let base = file.parent().unwrap_or(Path::new(""));
     let mut zones: Vec<ZoneFileConfig> = Vec::new();
     let mut seen: HashMap<WireName, usize> = HashMap::new();
     for (index, spec) in specs.iter().enumerate() {
         let key = format!("zone_file[{index}].zone");
         let spec = spec.get_ref();
         let span: Option<Range<usize>> = Some(spec.zone.span());
-        if spec.path.get_ref().as_os_str().is_empty() {
-            let key = format!("zone_file[{index}].path");
-            problems.add(Some(spec.path.span()), key, "the path is empty", "name the zone file");
-        }
+        let (path, text) = content(index, spec, file, problems);
         match spec.zone.get_ref().parse::<WireName>() {
             Err(error) => {
                 let message = format!("\"{}\" is no domain name: {error}", spec.zone.get_ref());
@@ -150,11 +177,38 @@ fn zone_files(specs: &[Spanned<file::ZoneFile>], base: &Path, problems: &mut Pro
                     let message = format!("zone {zone} is already that of zone_file[{before}]");
                     problems.add(span, key, message, "keep one of the two, or join them by $INCLUDE");
                 }
-                zones.push(ZoneFileConfig { zone: zone.to_lowercase(), path: base.join(spec.path.get_ref()) });
+                zones.push(ZoneFileConfig { zone: zone.to_lowercase(), path: base.join(path), text });
             }
         }
     }
     zones
+}
+
+/// Where the content of a zone is: a file, or text of the configuration's own file.
+fn content(
+    index: usize,
+    spec: &file::ZoneFile,
+    file: &Path,
+    problems: &mut Problems<'_>,
+) -> (PathBuf, Option<Arc<str>>) {
+    let key = |name: &str| format!("zone_file[{index}].{name}");
+    match (&spec.path, &spec.text) {
+        (Some(path), None) if path.get_ref().as_os_str().is_empty() => {
+            problems.add(Some(path.span()), key("path"), "the path is empty", "name the zone file");
+        }
+        (Some(path), None) => return (path.get_ref().clone(), None),
+        (None, Some(text)) => {
+            let name = file.file_name().map(PathBuf::from).unwrap_or_default();
+            return (name, Some(text.get_ref().as_str().into()));
+        }
+        (Some(_), Some(text)) => {
+            problems.add(Some(text.span()), key("text"), "path and text are both given", "keep one of the two");
+        }
+        (None, None) => {
+            problems.add(Some(spec.zone.span()), key("path"), "nothing says what is in the zone", "name its file");
+        }
+    }
+    (PathBuf::new(), None)
 }
 
 /// `[admin]`

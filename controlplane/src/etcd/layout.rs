@@ -9,6 +9,7 @@ use ringdns_engine::select::Mode;
 use serde::Deserialize;
 
 use super::{containerdns, kdns, skydns};
+use crate::health::AllDown;
 use crate::model::TTL_SECONDS_MAX;
 
 /// Longest key that is looked at, in bytes: a name and a generous prefix.
@@ -28,6 +29,16 @@ pub enum Layout {
     Kdns,
 }
 
+/// Whose answers are given from the tree of SkyDNS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Generation {
+    /// CoreDNS's etcd plugin.
+    #[default]
+    CoreDns,
+    /// SkyDNS.
+    SkyDns,
+}
+
 /// A tree of keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tree {
@@ -45,8 +56,14 @@ pub struct Tree {
     pub answers: Mode,
     /// True: addresses that are down are left out.
     pub health: bool,
+    /// What is answered where all of them are.
+    pub all_down: AllDown,
     /// SkyDNS: most names that are made for questions with `*` and `any` in them; 0: such questions have no answer.
     pub wildcard_names_max: usize,
+    /// SkyDNS: whose answers are given.
+    pub generation: Generation,
+    /// SkyDNS: the name, in lower case, whose records `local.dns` of its zone has too.
+    pub local: Option<WireName>,
 }
 
 impl Tree {
@@ -102,6 +119,11 @@ impl Tree {
         (self.layout == Layout::Kdns).then(|| kdns::views_path(&self.prefix))
     }
 
+    /// True where SkyDNS's own answers are given.
+    pub(super) fn is_of_skydns(&self) -> bool {
+        self.layout == Layout::SkyDns && self.generation == Generation::SkyDns
+    }
+
     /// True where questions with `*` and `any` in them have answers.
     pub(super) fn has_wildcards(&self) -> bool {
         self.wildcard_names_max > 0
@@ -123,6 +145,8 @@ pub(super) struct Wanted<'a> {
     pub(super) only: Option<&'a WireName>,
     /// Those of names with `*` and `any` in them too.
     pub(super) wildcards: bool,
+    /// SkyDNS: what a key says of its zone's own name too, as every key below it does.
+    pub(super) of_zone: bool,
 }
 
 /// A key that was read.
@@ -197,9 +221,10 @@ pub(super) struct Message {
 }
 
 impl Message {
-    /// The TTL, or the tree's.
+    /// The TTL, or the tree's; SkyDNS has none that is longer.
     pub(super) fn ttl_seconds(&self, tree: &Tree) -> u32 {
-        self.ttl.unwrap_or(tree.ttl_seconds).min(TTL_SECONDS_MAX)
+        let longest = if tree.is_of_skydns() { tree.ttl_seconds } else { TTL_SECONDS_MAX };
+        self.ttl.unwrap_or(tree.ttl_seconds).min(longest)
     }
 
     /// Priority or preference; both originals take 10 where there is none.
@@ -259,6 +284,8 @@ pub(super) struct Item {
     pub(super) group: Option<(String, usize)>,
     /// True: answered only where a service has this owner for a target.
     pub(super) for_target: bool,
+    /// SkyDNS: the owner is the zone's own name, of which the key says something as all below it do, and no more.
+    pub(super) of_zone: bool,
     /// The view that has it; nothing: the default view.
     pub(super) view: Option<Arc<str>>,
     /// What it says of how its RRset is chosen from.
@@ -268,7 +295,7 @@ pub(super) struct Item {
 impl Item {
     /// A record of the default view without more.
     pub(super) fn new(owner: WireName, ttl_seconds: u32, data: Data) -> Self {
-        Self { owner, ttl_seconds, data, group: None, for_target: false, view: None, choice: None }
+        Self { owner, ttl_seconds, data, group: None, for_target: false, of_zone: false, view: None, choice: None }
     }
 }
 

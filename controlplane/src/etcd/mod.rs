@@ -31,4 +31,4 @@ mod status;
 mod tests;
 
 pub use client::{MESSAGE_BYTES_MAX, PAGE_KEYS, SessionError, connect, within};
-pub use layout::{Layout, Tree};
+pub use layout::{Generation, Layout, Tree};

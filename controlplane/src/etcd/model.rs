@@ -2,6 +2,7 @@
 //! from all of its keys; only what differs from before is a change.
 
 mod wildcards;
+mod zone;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
@@ -13,17 +14,12 @@ use super::kdns::Clients;
 use super::layout::{Data, Fault, Item, Layout, Tree, Wanted};
 use super::rrsets::assemble;
 use super::{kdns, status};
-use crate::health::{Status, Table};
+use crate::health::{Rule, Said as SaidOfMember, Status};
 use crate::model::{Change, Rrset};
-use crate::text::rtype;
 
 /// Most keys that one owner is made from. What SkyDNS answers for a name high up in its tree is everything below it: nobody
 /// uses the thousands of addresses that this can be, and each change below would cost as much.
 pub(super) const OWNER_KEYS_MAX: usize = 256;
-
-/// Times of the SOA record in seconds: refresh, retry, expire, minimum (RFC 1035 section 3.3.13). Nobody transfers these
-/// zones; the last is how long negative answers may be kept (RFC 2308).
-const SOA_SECONDS: [u32; 4] = [14_400, 3600, 604_800, 60];
 
 /// A key and its new value; nothing where it is gone.
 pub(super) type Update = (Vec<u8>, Option<Vec<u8>>);
@@ -64,17 +60,15 @@ pub(super) struct Model {
     clients: BTreeMap<Arc<[u8]>, Clients>,
     /// The path of the keys that say which addresses are up; nothing where they are not read.
     status_path: Option<Vec<u8>>,
-    /// Which addresses are up.
-    health: Arc<Table>,
-    /// Addresses and the keys that have them, of trees that health is looked at for.
-    addresses: BTreeSet<(IpAddr, Arc<[u8]>)>,
+    /// What addresses without a key are taken to be.
+    unknown: Status,
     /// Owners that stand for questions with `*` and `any`, by tree; nothing where there were too many.
     wildcards: Vec<Option<usize>>,
 }
 
 impl Model {
     /// Nothing known yet.
-    pub(super) fn new(trees: Arc<[Tree]>, status_path: Option<Vec<u8>>, health: Arc<Table>) -> Self {
+    pub(super) fn new(trees: Arc<[Tree]>, status_path: Option<Vec<u8>>, unknown: Status) -> Self {
         let zones = trees.iter().enumerate().flat_map(|(place, tree)| tree.zones.iter().map(move |zone| (zone, place)));
         let mut zones: Vec<(WireName, usize)> = zones.map(|(zone, place)| (zone.clone(), place)).collect();
         zones.sort_by_key(|(zone, _)| std::cmp::Reverse(zone.label_count()));
@@ -90,8 +84,7 @@ impl Model {
             views_paths,
             clients: BTreeMap::new(),
             status_path,
-            health,
-            addresses: BTreeSet::new(),
+            unknown,
             wildcards,
         }
     }
@@ -100,10 +93,14 @@ impl Model {
     pub(super) fn zones(&self, serial: u32) -> Vec<Change> {
         let mut changes = Vec::new();
         for (tree, zone) in self.trees.iter().flat_map(|tree| tree.zones.iter().map(move |zone| (tree, zone))) {
-            changes.extend([Change::AddZone(zone.clone()), soa(tree, zone, serial)]);
+            let unknown = if self.status_path.is_some() { self.unknown } else { Status::Up };
+            let rule = Rule { obeyed: tree.health, unknown, all_down: tree.all_down };
+            changes.extend([Change::AddZone(zone.clone()), Change::SetHealth { apex: zone.clone(), rule }]);
+            changes.push(zone::soa(tree, zone, serial));
             if tree.has_wildcards() {
                 changes.push(Change::SetAsterisks { apex: zone.clone(), are_labels: true });
             }
+            changes.extend(zone::rules(tree, zone));
         }
         changes
     }
@@ -153,6 +150,11 @@ impl Model {
             self.touch(&step, &mut dirty);
             steps.push(step);
         }
+        let members: Vec<_> = steps.iter().filter_map(|step| self.member(step)).collect();
+        if !members.is_empty() {
+            // Before the records: they are served right from the first.
+            outcome.changes.push(Change::SetMembers(members));
+        }
         let clients_change = steps.iter().any(|step| !step.before.clients.is_empty() || !step.after.clients.is_empty());
         let former: Vec<(WireName, Vec<Rrset>)> = dirty
             .into_iter()
@@ -175,30 +177,26 @@ impl Model {
         }
         outcome.changes.extend(self.bound_wildcards());
         for zone in zones {
-            outcome.changes.extend(self.zone(&zone).map(|(place, zone)| soa(&self.trees[place], zone, serial)));
+            outcome.changes.extend(self.zone(&zone).map(|(place, zone)| zone::soa(&self.trees[place], zone, serial)));
         }
         outcome
     }
 
     /// Adds the owners whose RRsets a key's new value may change.
     fn touch(&self, step: &Step, dirty: &mut HashSet<WireName>) {
-        for owner in step.before.items.iter().chain(&step.after.items).flat_map(touched) {
+        let items = || step.before.items.iter().chain(&step.after.items);
+        dirty.extend(items().filter_map(|item| self.whole_zone(&item.owner)).cloned());
+        for owner in items().flat_map(touched) {
             if !dirty.contains(owner) {
                 dirty.insert(owner.clone());
             }
         }
-        let Some(address) = self.status_key(&step.key) else { return };
-        let noted = step.after.status.map(|(_, status)| status);
-        if self.health.of(address) == self.health.after(noted) {
-            return;
-        }
-        let first: Arc<[u8]> = Arc::default();
-        for (_, key) in self.addresses.range((address, first)..).take_while(|(other, _)| *other == address) {
-            let Some(value) = self.keys.get(key) else { continue };
-            let items = self.read(key, value).0.items;
-            let has = |item: &Item| item.data == Data::Address(address);
-            dirty.extend(items.into_iter().filter(has).map(|item| item.owner));
-        }
+    }
+
+    /// What a key that says how an address is now says.
+    fn member(&self, step: &Step) -> Option<(IpAddr, Option<SaidOfMember>)> {
+        let address = self.status_key(&step.key)?;
+        Some((address, step.after.status.as_ref().map(|(_, said)| said.clone())))
     }
 
     /// Takes one key's new value.
@@ -206,7 +204,6 @@ impl Model {
         let Step { key, value, before, after, is_malformed } = step;
         for item in before.items {
             self.forget_target(&item);
-            self.follow(&item, &key, false);
             if let Some(keys) = self.owners.get_mut(&item.owner) {
                 keys.remove(&key);
                 if keys.is_empty() {
@@ -219,16 +216,12 @@ impl Model {
             if let Data::Service { target, .. } = &item.data {
                 *self.targets.entry(target.clone()).or_default() += 1;
             }
-            self.follow(&item, &key, true);
             if let Some(keys) = self.owners.get_mut(&item.owner) {
                 keys.insert(Arc::clone(&key));
             } else {
                 self.count_wildcard(&item.owner, true);
                 self.owners.insert(item.owner, Keys::from([Arc::clone(&key)]));
             }
-        }
-        if let Some(address) = self.status_key(&key) {
-            self.health.note(address, after.status.map(|(_, status)| status));
         }
         self.clients.remove(&key);
         if !after.clients.is_empty() {
@@ -242,20 +235,6 @@ impl Model {
         match value {
             Some(value) => drop(self.keys.insert(key, value.into())),
             None => drop(self.keys.remove(&key)),
-        }
-    }
-
-    /// Notes that a key has an address, or has it no longer.
-    fn follow(&mut self, item: &Item, key: &Arc<[u8]>, has: bool) {
-        let Data::Address(address) = item.data else { return };
-        if self.status_path.is_none() || !self.zone(&item.owner).is_some_and(|(place, _)| self.trees[place].health) {
-            return;
-        }
-        let entry = (address, Arc::clone(key));
-        if has {
-            self.addresses.insert(entry);
-        } else {
-            self.addresses.remove(&entry);
         }
     }
 
@@ -293,17 +272,17 @@ impl Model {
                 Err(fault) => (Said::default(), Some(fault)),
             };
         }
-        match self.items(key, value, None) {
+        match self.items(key, value, None, false) {
             Ok(items) => (Said { items, ..Said::default() }, None),
             Err(fault) => (Said::default(), Some(fault)),
         }
     }
 
     /// The records that a key says, of names whose innermost zone is one of its tree; of one owner alone where it is given.
-    fn items(&self, key: &[u8], value: &[u8], only: Option<&WireName>) -> Result<Vec<Item>, Fault> {
+    fn items(&self, key: &[u8], value: &[u8], only: Option<&WireName>, of_zone: bool) -> Result<Vec<Item>, Fault> {
         let mut items = Vec::new();
         for (place, tree) in self.trees.iter().enumerate() {
-            let wanted = Wanted { only, wildcards: self.wildcards[place].is_some() };
+            let wanted = Wanted { only, wildcards: self.wildcards[place].is_some(), of_zone };
             let found = tree.items(key, value, wanted)?;
             let is_ours = |item: &Item| self.zone(&item.owner).is_some_and(|(of, _)| of == place);
             items.extend(found.into_iter().filter(is_ours));
@@ -318,9 +297,15 @@ impl Model {
 
     /// The RRsets of an owner.
     fn rrsets(&self, owner: &WireName) -> Vec<Rrset> {
-        let Some(keys) = self.owners.get(owner) else { return Vec::new() };
         let Some((place, zone)) = self.zone(owner) else { return Vec::new() };
         let tree = &self.trees[place];
+        let items = self.items_of_zone(owner).unwrap_or_else(|| self.items_of_owner(owner, tree));
+        assemble(owner, zone, tree, items)
+    }
+
+    /// What the keys of an owner say of it.
+    fn items_of_owner(&self, owner: &WireName, tree: &Tree) -> Vec<Item> {
+        let Some(keys) = self.owners.get(owner) else { return Vec::new() };
         if keys.len() > OWNER_KEYS_MAX && tree.layout == Layout::SkyDns {
             return Vec::new();
         }
@@ -328,14 +313,10 @@ impl Model {
         let mut items = Vec::new();
         for key in keys {
             let Some(value) = self.keys.get(key) else { continue };
-            let said = self.items(key, value, Some(owner)).unwrap_or_default();
+            let said = self.items(key, value, Some(owner), false).unwrap_or_default();
             items.extend(said.into_iter().filter(|item| item.owner == *owner && (is_target || !item.for_target)));
         }
-        let mut rrsets = assemble(owner, zone, tree, items);
-        if tree.health && self.status_path.is_some() {
-            rrsets.iter_mut().for_each(|rrset| self.health.mark(rrset));
-        }
-        rrsets
+        items
     }
 
     /// What has changed of an owner.
@@ -365,7 +346,7 @@ struct Said {
     /// Clients of views.
     clients: Clients,
     /// The status of an address.
-    status: Option<(IpAddr, Status)>,
+    status: Option<(IpAddr, SaidOfMember)>,
 }
 
 /// One key's new value, read.
@@ -389,24 +370,4 @@ fn touched(item: &Item) -> impl Iterator<Item = &WireName> {
         _ => None,
     };
     std::iter::once(&item.owner).chain(target)
-}
-
-/// The SOA record of a zone, which no tree holds.
-fn soa(tree: &Tree, zone: &WireName, serial: u32) -> Change {
-    let server: &[&[u8]] = match tree.layout {
-        Layout::ContainerDns | Layout::Kdns => &[b"ns1"],
-        Layout::SkyDns => &[b"ns", b"dns"],
-    };
-    let below = |labels: &[&[u8]]| {
-        // A zone's name is so long only if the tree has nothing below it.
-        let name = labels.iter().rev().try_fold(zone.clone(), |name, label| name.child(label).ok());
-        name.unwrap_or_else(|| zone.clone())
-    };
-    let mut rdata = below(server).as_bytes().to_vec();
-    rdata.extend_from_slice(below(&[b"hostmaster"]).as_bytes());
-    rdata.extend_from_slice(&serial.to_be_bytes());
-    for seconds in SOA_SECONDS {
-        rdata.extend_from_slice(&seconds.to_be_bytes());
-    }
-    Change::Put { apex: zone.clone(), rrset: Rrset::new(zone.clone(), rtype::SOA, SOA_SECONDS[3], vec![rdata]) }
 }

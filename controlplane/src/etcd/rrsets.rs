@@ -43,14 +43,17 @@ struct Draft {
 /// The RRsets of an owner, in the order of their types and views. What cannot be served is left out.
 pub(super) fn assemble(owner: &WireName, zone: &WireName, tree: &Tree, mut items: Vec<Item>) -> Vec<Rrset> {
     choose_group(&mut items);
+    if tree.layout == Layout::SkyDns {
+        choose_of_zone(tree, &mut items);
+    }
     let views: BTreeSet<Option<Arc<str>>> = items.iter().map(|item| item.view.clone()).collect();
     for view in views {
-        choose_alias(owner == zone, &view, &mut items);
+        choose_alias(owner == zone, tree.layout, &view, &mut items);
     }
     let weights = weights(&items);
     let mut drafts: BTreeMap<(u16, Option<Arc<str>>), Draft> = BTreeMap::new();
     for item in &items {
-        let (number, rdata) = record(&item.data, tree.layout, &weights);
+        let (number, rdata) = record(&item.data, tree, &weights);
         let is_address = matches!(item.data, Data::Address(_));
         let draft = drafts.entry((number, item.view.clone())).or_insert_with(|| Draft {
             ttl_seconds: item.ttl_seconds,
@@ -108,16 +111,28 @@ fn choose_group(items: &mut Vec<Item>) {
     }
 }
 
+/// CoreDNS has addresses of a zone's own name in keys for them, and only where there are none in all that are below it.
+fn choose_of_zone(tree: &Tree, items: &mut Vec<Item>) {
+    let is_address = |item: &Item| matches!(item.data, Data::Address(_));
+    if !tree.is_of_skydns() && items.iter().any(|item| is_address(item) && !item.of_zone) {
+        items.retain(|item| !(is_address(item) && item.of_zone));
+    }
+}
+
 /// An alias stands alone (RFC 2181 section 10.1): it gives way to anything but text, and text gives way to it, which is what
-/// writers mean that put their own notes beside it. Of several aliases the first key's stays. Each view has its own.
-fn choose_alias(is_apex: bool, view: &Option<Arc<str>>, items: &mut Vec<Item>) {
+/// writers mean that put their own notes beside it. Of several aliases the first key's stays. Each view has its own. In the layout
+/// of SkyDNS an alias is for questions for addresses, and gives way to these alone.
+fn choose_alias(is_apex: bool, layout: Layout, view: &Option<Arc<str>>, items: &mut Vec<Item>) {
     let is_alias = |item: &Item| item.view == *view && matches!(item.data, Data::Alias(_));
     let is_text = |item: &Item| matches!(item.data, Data::Text(_));
-    let is_other = |item: &Item| item.view == *view && !is_alias(item) && !is_text(item);
+    let is_other = |item: &Item| match layout {
+        Layout::SkyDns => matches!(item.data, Data::Address(_)),
+        Layout::ContainerDns | Layout::Kdns => item.view == *view && !is_alias(item) && !is_text(item),
+    };
     if is_apex || items.iter().any(is_other) {
         items.retain(|item| !is_alias(item));
     } else if let Some(alias) = items.iter().find(|item| is_alias(item)).cloned() {
-        items.retain(|item| item.view != *view);
+        items.retain(|item| if layout == Layout::SkyDns { !is_alias(item) } else { item.view != *view });
         items.push(alias);
     }
 }
@@ -139,7 +154,7 @@ fn weights(items: &[Item]) -> HashMap<u16, u64> {
 }
 
 /// Type and rdata.
-fn record(data: &Data, layout: Layout, weights: &HashMap<u16, u64>) -> (u16, Vec<u8>) {
+fn record(data: &Data, tree: &Tree, weights: &HashMap<u16, u64>) -> (u16, Vec<u8>) {
     match data {
         Data::Address(IpAddr::V4(address)) => (number::A, address.octets().to_vec()),
         Data::Address(IpAddr::V6(address)) => (number::AAAA, address.octets().to_vec()),
@@ -153,8 +168,9 @@ fn record(data: &Data, layout: Layout, weights: &HashMap<u16, u64>) -> (u16, Vec
             // ContainerDNS and SkyDNS give shares of a hundred; those of the latter's successor are never 0, which hardly
             // anybody would be sent to. kdns gives weights as they are.
             let sum = weights.get(priority).copied().unwrap_or(1).max(1);
-            let share = match layout {
+            let share = match tree.layout {
                 Layout::ContainerDns => 100 * counted(*weight) / sum,
+                Layout::SkyDns if tree.is_of_skydns() => 100 * counted(*weight) / sum,
                 Layout::SkyDns => (100 * counted(*weight) / sum).max(1),
                 Layout::Kdns => u64::from(*weight),
             };
@@ -167,6 +183,10 @@ fn record(data: &Data, layout: Layout, weights: &HashMap<u16, u64>) -> (u16, Vec
             for string in text.as_bytes().chunks(STRING_BYTES_MAX) {
                 rdata.extend(u8::try_from(string.len()));
                 rdata.extend_from_slice(string);
+            }
+            // SkyDNS and its successor end what fills its strings with an empty one.
+            if tree.layout == Layout::SkyDns && text.len().is_multiple_of(STRING_BYTES_MAX) {
+                rdata.push(0);
             }
             (number::TXT, rdata)
         }

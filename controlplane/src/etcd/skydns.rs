@@ -1,8 +1,9 @@
 //! The tree of SkyDNS and of CoreDNS's etcd plugin: `/skydns/<labels turned round>`, one message a key.
 //!
-//! A message is answered for the name of its key and for every name above that is still below the zone: so several keys
-//! `x1`, `x2` under a service are its addresses. Where a message's host is a name, DNS has no room for an alias beside
-//! other records: with a port it is a service, with `mail` a mail exchange, and else an alias.
+//! A message is answered for the name of its key and for every name above, the zone's own among them as long as not too much is
+//! below that: so several keys `x1`, `x2` under a service are its addresses. A host is a service, or with `mail` a mail
+//! exchange, at all of these names; one that is a name is an alias as well, to questions for addresses (`Rules`), unless its
+//! name has a single label, which nobody could look up.
 //!
 //! SkyDNS takes the labels `*` and `any` of a question for any label. A packet finds a whole name by its hash here and could
 //! not search a tree without a cost that its sender chooses, so the names of such questions are made beforehand: of every
@@ -40,7 +41,7 @@ pub(super) fn items(key: &Key<'_>, message: &Message, wanted: Wanted<'_>) -> Res
         return Ok(Vec::new());
     }
     let target = stripped(key, message.targetstrip.unwrap_or(0));
-    let data = records(message, host.as_ref(), &target);
+    let data = records(key, message, host.as_ref(), &target);
     if data.is_empty() {
         return Err(Fault::new("the message has neither host nor text"));
     }
@@ -55,15 +56,22 @@ pub(super) fn items(key: &Key<'_>, message: &Message, wanted: Wanted<'_>) -> Res
             }
         }
         // That it has the key for one of its own was found out when the key came.
-        Some(owner) if owner != key.zone || is_for_zone(key, &target) => {
-            items.extend(data.iter().map(|data| item(key, message, owner, data.clone())));
+        Some(owner) => {
+            let of_zone = owner == key.zone && !is_for_zone(key, &target);
+            if !of_zone || wanted.of_zone {
+                let of_owner = data.iter().map(|data| item(key, message, owner, data.clone()));
+                items.extend(of_owner.map(|item| Item { of_zone, ..item }));
+            }
         }
-        Some(_) => {}
     }
     let is_server = key.is_below(&key.name, &[b"ns", b"dns"]);
     if is_server || key.is_below(&key.name, &[b"apex", b"dns"]) {
         match host {
-            Some(Host::Address(_)) if is_server => items.push(item(key, message, key.zone, Data::Server(target))),
+            Some(Host::Address(_)) if is_server => {
+                // SkyDNS takes no labels off here.
+                let server = if key.tree.is_of_skydns() { key.name.clone() } else { target };
+                items.push(item(key, message, key.zone, Data::Server(server)));
+            }
             Some(Host::Address(address)) => items.push(item(key, message, key.zone, Data::Address(address))),
             _ => return Err(Fault::new("the host of a zone's own record is an address")),
         }
@@ -79,7 +87,7 @@ fn item(key: &Key<'_>, message: &Message, owner: &WireName, data: Data) -> Item 
 }
 
 /// What a message says of any name that it is answered for.
-fn records(message: &Message, host: Option<&Host>, target: &WireName) -> Vec<Data> {
+fn records(key: &Key<'_>, message: &Message, host: Option<&Host>, target: &WireName) -> Vec<Data> {
     let mail = message.mail.unwrap_or(false);
     let (priority, weight, port) = (message.priority(), message.weight.unwrap_or(0), message.port.unwrap_or(0));
     let mut data = Vec::new();
@@ -88,11 +96,12 @@ fn records(message: &Message, host: Option<&Host>, target: &WireName) -> Vec<Dat
             data.push(Data::Address(*address));
             Some(target)
         }
-        Some(Host::Name(name)) if !mail && port == 0 => {
-            data.push(Data::Alias(name.clone()));
-            None
+        Some(Host::Name(name)) => {
+            if name.label_count() > 1 || key.zone.contains(name) {
+                data.push(Data::Alias(name.clone()));
+            }
+            Some(name)
         }
-        Some(Host::Name(name)) => Some(name),
         None => None,
     };
     if let Some(target) = named.cloned() {
@@ -115,6 +124,8 @@ fn owners(key: &Key<'_>, target: &WireName, wildcards: bool) -> Vec<WireName> {
     while let Some(name) = next.take().filter(|name| key.zone.contains(name)) {
         next = name.parent();
         if name != *key.zone {
+            let local = key.tree.local.as_ref().filter(|local| **local == name);
+            owners.extend(local.and_then(|_| key.in_zone(&[b"local", b"dns"])));
             if wildcards {
                 owners.extend(questions(&name, key.zone));
             }
@@ -160,7 +171,7 @@ fn stripped(key: &Key<'_>, labels: u32) -> WireName {
 }
 
 /// True for zones of addresses turned into names.
-fn is_reverse(zone: &WireName) -> bool {
+pub(super) fn is_reverse(zone: &WireName) -> bool {
     let labels: Vec<&[u8]> = zone.labels().filter(|label| !label.is_empty()).collect();
     matches!(labels.as_slice(), [.., b"in-addr" | b"ip6", b"arpa"])
 }

@@ -93,7 +93,7 @@ impl EtcdSource {
     pub(crate) fn new(config: &EtcdConfig, state: Arc<EtcdState>) -> Self {
         let status_path = config.status_path.clone().map(String::into_bytes);
         let ranges = ranges(&config.trees, status_path.as_deref());
-        let model = Model::new(config.trees.clone().into(), status_path, Arc::clone(&state.health));
+        let model = Model::new(config.trees.clone().into(), status_path, config.status_unknown);
         Self {
             config: Arc::new(config.clone()),
             state,

@@ -36,7 +36,9 @@ impl Touched {
             | Change::SetAsterisks { .. }
             | Change::SetRules { .. }
             | Change::AddName { .. }
-            | Change::RemoveName { .. } => {}
+            | Change::RemoveName { .. }
+            | Change::SetMembers(_)
+            | Change::SetHealth { .. } => {}
             Change::AddZone(apex) => drop(self.zones.insert(apex.clone())),
             Change::RemoveZone(apex) => self.note_whole(apex),
             Change::ReplaceZone { apex, rrsets } => {

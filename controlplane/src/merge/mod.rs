@@ -9,8 +9,9 @@
 
 mod names;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use ringdns_engine::name::WireName;
@@ -19,6 +20,7 @@ use ringdns_engine::select::ViewTable;
 use ringdns_engine::snapshot::Snapshot;
 use ringdns_engine::snapshot::edit::{EditError, Editor, RrsetSpec};
 
+use crate::health::owners::{Found, Owners, Place, addresses, has};
 use crate::model::{Change, Rrset, exclude_each_other};
 use crate::text::rtype;
 use crate::views::Views;
@@ -104,6 +106,8 @@ pub(crate) struct Merge {
     names: Names,
     /// The numbers of views.
     views: Arc<Views>,
+    /// Who is down, and who has it.
+    owners: Owners,
 }
 
 /// Which clients see which view, as one source says it.
@@ -119,9 +123,9 @@ fn kind(rrset: &RrsetSpec) -> Kind {
 
 impl Merge {
     /// Nothing known yet but views, and what a source has said of their clients already.
-    pub(crate) fn new(views: Arc<Views>, origin: u8, clients: ClientsOfViews) -> Self {
+    pub(crate) fn new(views: Arc<Views>, origin: u8, clients: ClientsOfViews, owners: Owners) -> Self {
         views.set_clients(origin, clients);
-        Self { views, ..Self::default() }
+        Self { views, owners, ..Self::default() }
     }
 
     /// The zones and the sources that have them, in canonical order.
@@ -132,6 +136,18 @@ impl Merge {
     /// RRsets that are remembered and not served.
     pub(crate) fn losers(&self) -> usize {
         self.losers_count
+    }
+
+    /// Whose owners are to be found now, in what is published.
+    pub(crate) fn start_walk(&mut self) -> Option<BTreeSet<IpAddr>> {
+        self.owners.start_walk()
+    }
+
+    /// Takes owners that were found.
+    pub(crate) fn end_walk(&mut self, found: Found, transaction: &mut Transaction, refusals: &mut Vec<Refusal>) {
+        let touched = self.owners.end_walk(found);
+        // Each RRset says itself which source it is of.
+        Scene { merge: self, transaction, origin: 0, refusals }.mark_again(touched);
     }
 
     /// Applies what a source says.
@@ -153,6 +169,11 @@ impl Merge {
             Change::SetRules { apex, rules } => scene.set_rules(&apex, &rules),
             Change::AddName { apex, owner } => scene.add_name(&apex, &owner),
             Change::RemoveName { apex, owner } => scene.remove_name(&apex, &owner),
+            Change::SetMembers(said) => {
+                let touched = scene.merge.owners.take(said);
+                scene.mark_again(touched);
+            }
+            Change::SetHealth { apex, rule } => scene.merge.owners.set_rule(apex, origin, rule),
             Change::ReplaceZone { apex, rrsets } => scene.replace_zone(&apex, rrsets),
             Change::Put { apex, rrset } => scene.put(&apex, rrset),
             Change::Remove { apex, owner, rtype, view } => {
@@ -279,16 +300,13 @@ impl Scene<'_> {
             return self.refuse(apex, &owner, rtype, EditError::NoZone);
         };
         if origins.len() == 1 {
-            if let Err(error) = self.transaction.edit().put_rrset(apex, &owner, &spec) {
-                self.refuse(apex, &owner, rtype, error);
-            }
-            return;
+            return self.serve(apex, &owner, &spec);
         }
-        let mut beside_itself = false;
+        let (mut beside_itself, goes_beside) = (false, self.transaction.editor.has_aliases_beside(apex));
         self.settle(apex, &owner, |candidates| {
             let is_own = |candidate: &&RrsetSpec| (candidate.origin, candidate.view) == (spec.origin, view);
             let mut own = candidates.iter().filter(is_own);
-            beside_itself = own.any(|candidate| exclude_each_other(candidate.rtype, rtype));
+            beside_itself = !goes_beside && own.any(|candidate| exclude_each_other(candidate.rtype, rtype));
             if !beside_itself {
                 candidates.retain(|candidate| (candidate.origin, kind(candidate)) != (spec.origin, (rtype, view)));
                 candidates.push(spec);
@@ -303,6 +321,7 @@ impl Scene<'_> {
     fn remove(&mut self, apex: &WireName, owner: &WireName, (rtype, view): Kind) {
         let Some(origins) = self.merge.zones.get(apex).filter(|origins| origins.contains(&self.origin)) else { return };
         if origins.len() == 1 {
+            self.lose_members(apex, owner, (rtype, view), None);
             self.transaction.edit().remove_rrset_in(apex, owner, rtype, view);
             return;
         }
@@ -321,20 +340,55 @@ impl Scene<'_> {
             candidates.extend(losers);
         }
         change(&mut candidates);
-        let (winners, losers) = elect(candidates);
+        let (winners, losers) = elect(candidates, self.transaction.editor.has_aliases_beside(apex));
         for spec in &before {
             if !winners.iter().any(|winner| kind(winner) == kind(spec)) {
+                self.lose_members(apex, owner, kind(spec), None);
                 self.transaction.edit().remove_rrset_in(apex, owner, spec.rtype, spec.view);
             }
         }
         for winner in winners.iter().filter(|winner| !before.contains(winner)) {
-            if let Err(error) = self.transaction.edit().put_rrset(apex, owner, winner) {
-                self.refuse(apex, owner, winner.rtype, error);
-            }
+            self.serve(apex, owner, winner);
         }
         if !losers.is_empty() {
             self.merge.losers_count += losers.len();
             self.merge.losers.entry(apex.clone()).or_default().insert(owner.clone(), losers);
+        }
+    }
+
+    /// Makes the snapshot serve an RRset, without the members that are down.
+    fn serve(&mut self, apex: &WireName, owner: &WireName, spec: &RrsetSpec) {
+        self.lose_members(apex, owner, kind(spec), Some(spec));
+        let marks = self.merge.owners.marks(apex, owner, spec);
+        if let Err(error) = self.transaction.edit().put_marked(apex, owner, spec, &marks) {
+            self.refuse(apex, owner, spec.rtype, error);
+        }
+    }
+
+    /// Forgets that an owner has the members that an RRset of it is about to lose, unless another RRset of it has them.
+    fn lose_members(&mut self, apex: &WireName, owner: &WireName, lost: Kind, next: Option<&RrsetSpec>) {
+        if !self.merge.owners.follows(lost.0) {
+            return;
+        }
+        let specs = self.transaction.editor.rrsets(apex, owner);
+        let Some(old) = specs.iter().find(|spec| kind(spec) == lost) else { return };
+        let is_kept =
+            |address| specs.iter().filter(|spec| kind(spec) != lost).chain(next).any(|spec| has(spec, address));
+        for address in addresses(old).filter(|&address| !is_kept(address)) {
+            self.merge.owners.forget(&(apex.clone(), owner.clone()), address);
+        }
+    }
+
+    /// Serves RRsets again whose member fell or came back; an owner that has lost it is forgotten.
+    fn mark_again(&mut self, touched: BTreeSet<(Place, IpAddr)>) {
+        for (place, address) in touched {
+            let (apex, owner) = &place;
+            let mut specs = self.transaction.editor.rrsets(apex, owner);
+            specs.retain(|spec| has(spec, address));
+            if specs.is_empty() {
+                self.merge.owners.forget(&place, address);
+            }
+            specs.iter().for_each(|spec| self.serve(apex, owner, spec));
         }
     }
 
@@ -344,14 +398,15 @@ impl Scene<'_> {
     }
 }
 
-/// Divides the candidates of one owner into those that are served and those that are not.
-fn elect(mut candidates: Vec<RrsetSpec>) -> (Vec<RrsetSpec>, Vec<RrsetSpec>) {
+/// Divides the candidates of one owner into those that are served and those that are not; an alias goes beside others or not.
+fn elect(mut candidates: Vec<RrsetSpec>, aliases_beside: bool) -> (Vec<RrsetSpec>, Vec<RrsetSpec>) {
     candidates.sort_by_key(|candidate| (candidate.origin, kind(candidate)));
     let mut winners: Vec<RrsetSpec> = Vec::new();
     let mut losers = Vec::new();
     for candidate in candidates {
         let stands_back = |winner: &RrsetSpec| {
-            let excluded = winner.rtype == candidate.rtype || exclude_each_other(winner.rtype, candidate.rtype);
+            let excludes = !aliases_beside && exclude_each_other(winner.rtype, candidate.rtype);
+            let excluded = winner.rtype == candidate.rtype || excludes;
             winner.view == candidate.view && excluded
         };
         if winners.iter().any(stands_back) { losers.push(candidate) } else { winners.push(candidate) }

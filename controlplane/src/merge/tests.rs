@@ -1,5 +1,9 @@
 //! What is served when sources contradict each other.
 
+mod health;
+
+use ringdns_engine::rules::Rules;
+
 use super::*;
 use crate::text::name::Origin;
 
@@ -29,6 +33,7 @@ impl Bench {
     fn apply(&mut self, origin: u8, changes: Vec<Change>) -> Vec<EditError> {
         let base = self.snapshot.take().unwrap_or_else(Snapshot::empty);
         let mut transaction = Transaction::new(&base);
+        transaction.set_complete(true);
         let mut refusals = Vec::new();
         for change in changes {
             self.merge.apply(origin, change, &mut transaction, &mut refusals);
@@ -310,4 +315,59 @@ fn each_source_says_its_own_clients_of_views_and_the_first_counts() {
     bench.apply(0, vec![Change::SetViews(Vec::new())]);
     assert_eq!(of(&bench, [198, 51, 100, 1]).as_deref(), Some("fra"), "what the other said has been remembered");
     assert_eq!(views.configured("ber"), None);
+}
+
+/// A name of the zone that a source has or has no longer.
+fn named(is_added: bool, owner: &str) -> Vec<Change> {
+    let (apex, owner) = (name("z."), name(owner));
+    vec![if is_added { Change::AddName { apex, owner } } else { Change::RemoveName { apex, owner } }]
+}
+
+#[test]
+fn a_name_exists_as_long_as_any_source_has_it() {
+    let mut bench = two_sources();
+    let exists = |bench: &Bench| bench.snapshot.as_ref().unwrap().node(&name("z."), &name("a.z.")).is_some();
+    for origin in [0, 1, 1] {
+        assert!(bench.apply(origin, named(true, "A.z.")).is_empty());
+    }
+    bench.apply(1, named(false, "a.z."));
+    assert!(exists(&bench));
+    bench.apply(1, named(false, "a.z."));
+    assert!(exists(&bench), "the other still has it");
+    bench.apply(0, named(false, "a.z."));
+    assert!(!exists(&bench));
+    // What a source says anew of its zone has no names that it had before.
+    bench.apply(0, named(true, "a.z."));
+    bench.replace(1, &[]);
+    assert!(exists(&bench));
+    bench.replace(0, &[]);
+    assert!(!exists(&bench));
+    // So it is with its zone.
+    bench.apply(1, named(true, "a.z."));
+    bench.apply(1, vec![Change::RemoveZone(name("z."))]);
+    assert!(!exists(&bench));
+    assert_eq!(bench.apply(1, named(true, "a.z.")), [EditError::NoZone]);
+    assert_eq!(bench.apply(0, named(true, "elsewhere.")), [EditError::OutOfZone]);
+    bench.apply(0, named(true, "a.z."));
+    bench.apply(0, vec![Change::RemoveZone(name("z.")), Change::AddZone(name("z."))]);
+    assert!(!exists(&bench), "the zone came back without it");
+    bench.apply(0, named(false, "a.z."));
+}
+
+#[test]
+fn the_last_source_to_tell_rules_is_the_one_that_takes_them_back() {
+    let mut bench = two_sources();
+    let apex = name("z.");
+    let rules = |fallthrough| Rules { fallthrough, bare_ports: true, ..Rules::default() };
+    let set = |fallthrough| vec![Change::SetRules { apex: apex.clone(), rules: rules(fallthrough) }];
+    let served = |bench: &Bench| bench.snapshot.as_ref().unwrap().rules(&apex).unwrap();
+    assert!(bench.apply(0, set(true)).is_empty());
+    bench.apply(1, set(false));
+    assert_eq!(served(&bench), rules(false));
+    bench.apply(0, vec![Change::RemoveZone(apex.clone())]);
+    assert_eq!(served(&bench), rules(false), "they are the other's");
+    assert_eq!(bench.apply(0, set(true)), [EditError::NoZone]);
+    bench.apply(0, vec![Change::AddZone(apex.clone())]);
+    bench.apply(1, vec![Change::RemoveZone(apex.clone())]);
+    assert_eq!(served(&bench), Rules::default());
 }

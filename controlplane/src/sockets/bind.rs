@@ -7,7 +7,7 @@ use std::time::Duration;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::SocketsError;
+use super::{SocketsError, wildcard};
 
 /// Connections that the kernel accepts ahead of us; it bounds this by net.core.somaxconn.
 const BACKLOG: i32 = 4096;
@@ -64,7 +64,10 @@ pub(super) fn udp(address: SocketAddr) -> Result<UdpSocket, SocketsError> {
     let listen = || {
         let socket = socket(address, Type::DGRAM, Protocol::UDP)?;
         socket.bind(&address.into())?;
-        Ok(UdpSocket::from(socket))
+        let socket = UdpSocket::from(socket);
+        // Before the first datagram can be read.
+        wildcard::tell(&socket, address)?;
+        Ok(socket)
     };
     listen().map_err(|error| SocketsError::Listen { address, protocol: Protocols::Udp, error })
 }

@@ -7,19 +7,22 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
-use ringdns_engine::counters::Counters;
 use ringdns_engine::limits::STREAM_MESSAGE_BYTES_MAX;
-use ringdns_engine::serve::{MessageConfig, Transport};
+use ringdns_engine::serve::Transport;
 use ringdns_engine::snapshot::Snapshot;
+use ringdns_engine::transfer::{Filled, zone_asked};
 use ringdns_engine::verdict::Reason;
 use tokio::io::{AsyncRead as _, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::watch;
 
 use super::answerer::Answerer;
 use super::framing::{self, LENGTH_BYTES, QUERY_BYTES_MAX};
-use super::stats::Closed;
+use super::stats::{Closed, Monitor};
+use super::tcp::Answering;
+use super::transfers::{Answer, Asked, Gate, Sending};
+use crate::state::State;
 
 /// Bytes that are read in a turn: some hundred queries, so that no client keeps the others waiting for long.
 const INPUT_BYTES: usize = 16 << 10;
@@ -45,6 +48,8 @@ pub(super) struct Rest {
     sent: usize,
     /// Why the connection ends once the output is sent.
     end: Option<Closed>,
+    /// The zone that is being sent; what came behind its question waits.
+    sending: Option<Box<Sending>>,
 }
 
 impl Rest {
@@ -65,7 +70,13 @@ impl Rest {
 
     /// Bytes that are held.
     pub(super) fn held(&self) -> usize {
-        self.input.capacity() + self.output.capacity()
+        let sending = self.sending.as_ref().map_or(0, |sending| sending.transfer.held_bytes());
+        self.input.capacity() + self.output.capacity() + sending
+    }
+
+    /// True while a zone is being sent.
+    pub(super) fn is_sending(&self) -> bool {
+        self.sending.is_some()
     }
 
     /// Why the connection ends now.
@@ -77,7 +88,7 @@ impl Rest {
 /// What a turn has come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Turn {
-    /// Queries that were answered.
+    /// Queries that were answered, and messages of a zone that were made.
     pub answered: usize,
     /// How to go on.
     pub next: Next,
@@ -102,6 +113,10 @@ pub(super) enum Next {
 pub(super) struct Desk {
     /// Answers messages.
     answerer: Answerer,
+    /// Lets zone transfers begin.
+    gate: Gate,
+    /// What is counted.
+    monitor: Arc<Monitor>,
     /// What came.
     input: Box<[u8]>,
     /// What goes out.
@@ -110,9 +125,11 @@ pub(super) struct Desk {
 
 impl Desk {
     /// A desk that answers by a configuration.
-    pub(super) fn new(answers: watch::Receiver<MessageConfig>) -> Self {
+    pub(super) fn new(answering: Answering, monitor: &Arc<Monitor>) -> Self {
         Self {
-            answerer: Answerer::new(answers, Transport::Tcp),
+            answerer: Answerer::new(answering.answers, Transport::Tcp),
+            gate: Gate::new(answering.transfers, Arc::clone(monitor)),
+            monitor: Arc::clone(monitor),
             input: vec![0; INPUT_BYTES].into(),
             output: vec![0; OUTPUT_BYTES].into(),
         }
@@ -123,17 +140,19 @@ impl Desk {
         self.answerer.set_keepalive(deciseconds);
     }
 
-    /// One turn, once there is something to do. `snapshot` gives what is served, and is asked after the queries have come: so
-    /// they see what was published before they were sent.
+    /// One turn, once there is something to do. What is served is asked for after the queries have come: so they see what was
+    /// published before they were sent.
     pub(super) fn poll_turn(
         &mut self,
         context: &mut Context<'_>,
         stream: &mut TcpStream,
         client: SocketAddr,
         rest: &mut Rest,
-        snapshot: impl FnOnce() -> Arc<Snapshot>,
-        counters: &Counters,
+        state: &State,
     ) -> Poll<Turn> {
+        if let Some(sending) = rest.sending.take() {
+            return Poll::Ready(self.send_on(stream, rest, sending));
+        }
         let mut filled = rest.input.len();
         if let Some(to) = self.input.get_mut(..filled) {
             to.copy_from_slice(&rest.input);
@@ -152,9 +171,15 @@ impl Desk {
                 }
             }
         }
-        let mut work = Work { used: 0, written: 0, answered: 0, end: None, is_full: false };
-        self.answer_all(filled, client, &mut work, &snapshot(), counters);
-        Poll::Ready(self.finish(stream, rest, filled, has_ended, &work))
+        let begun = self.monitor.tcp.census().map(|census| (census.answered(), Instant::now()));
+        let mut work = Work { used: 0, written: 0, answered: 0, end: None, is_full: false, sending: None };
+        self.answer_all(filled, client, &mut work, &state.snapshot(), state);
+        let turn = self.finish(stream, rest, filled, has_ended, work);
+        if let (Some(census), Some((before, begun))) = (self.monitor.tcp.census(), begun) {
+            // Transfers are not among them: they take as long as their clients do.
+            census.note_time(begun.elapsed(), census.answered().wrapping_sub(before));
+        }
+        Poll::Ready(turn)
     }
 
     /// Answers what is whole of the input.
@@ -163,32 +188,52 @@ impl Desk {
         filled: usize,
         client: SocketAddr,
         work: &mut Work,
-        snapshot: &Snapshot,
-        counters: &Counters,
+        snapshot: &Arc<Snapshot>,
+        state: &State,
     ) {
-        let server = self.answerer.server();
+        let Self { answerer, gate, monitor, input, output } = self;
+        let server = answerer.server();
         loop {
-            let query = match framing::first(self.input.get(work.used..filled).unwrap_or_default()) {
+            let query = match framing::first(input.get(work.used..filled).unwrap_or_default()) {
                 Ok(Some(query)) => query,
                 Ok(None) => return,
                 Err(cause) => return work.end = Some(cause),
             };
-            if work.written >= OUTPUT_SEND_BYTES {
+            if work.written >= OUTPUT_SEND_BYTES || work.sending.is_some() {
                 return work.is_full = true;
             }
-            let place = self.output.get_mut(work.written..).unwrap_or_default();
+            let place = output.get_mut(work.written..).unwrap_or_default();
             let Some((length, message)) = place.split_first_chunk_mut::<LENGTH_BYTES>() else { return };
             // As long as the room: the output has some for the longest message behind what is sent at once.
             let message = message.get_mut(..STREAM_MESSAGE_BYTES_MAX).unwrap_or_default();
             if let Some(to) = message.get_mut(..query.len()) {
                 to.copy_from_slice(query);
             }
-            match server.answer(client, message, query.len(), snapshot, counters) {
-                Ok(bytes) => {
-                    *length = u16::try_from(bytes).unwrap_or(u16::MAX).to_be_bytes();
-                    work.written += LENGTH_BYTES + bytes;
+            let answered = match zone_asked(query) {
+                None => Ok(Answer::Ordinary),
+                Some(zone) => {
+                    let asked = Asked { zone: &zone, client, length: query.len() };
+                    gate.answer(&asked, message, server, snapshot, state)
+                }
+            };
+            let answered = match answered {
+                Ok(Answer::Ordinary) => {
+                    server.answer(client, message, query.len(), snapshot, &monitor.tcp).map(Answer::Message)
+                }
+                other => other,
+            };
+            match answered {
+                Ok(answer) => {
                     work.used += LENGTH_BYTES + query.len();
                     work.answered += 1;
+                    match answer {
+                        Answer::Sending(sending) => work.sending = Some(sending),
+                        Answer::Message(bytes) => {
+                            *length = u16::try_from(bytes).unwrap_or(u16::MAX).to_be_bytes();
+                            work.written += LENGTH_BYTES + bytes;
+                        }
+                        Answer::Ordinary => {}
+                    }
                 }
                 // A delay would hold what the client sends in our memory and hide from it why; closed, it pays for a new
                 // connection with every query too many.
@@ -198,29 +243,74 @@ impl Desk {
         }
     }
 
-    /// Sends the answers, and keeps what is left.
-    fn finish(&self, stream: &TcpStream, rest: &mut Rest, filled: usize, has_ended: bool, work: &Work) -> Turn {
-        let mut sent = 0;
-        let output = self.output.get(..work.written).unwrap_or_default();
-        if !output.is_empty() {
-            match stream.try_write(output) {
-                Ok(bytes) => sent = bytes,
-                Err(error) if is_for_later(&error) => {}
-                Err(_) => return Turn { answered: work.answered, next: Next::Close(Closed::Reset) },
+    /// Sends the next message of a zone.
+    fn send_on(&mut self, stream: &TcpStream, rest: &mut Rest, mut sending: Box<Sending>) -> Turn {
+        let room = self.output.get_mut(..LENGTH_BYTES + STREAM_MESSAGE_BYTES_MAX).unwrap_or_default();
+        let Some((length, message)) = room.split_first_chunk_mut::<LENGTH_BYTES>() else {
+            return Turn { answered: 0, next: Next::Close(Closed::Reset) };
+        };
+        let (bytes, is_last) = match sending.transfer.fill(message) {
+            Filled::More(bytes) => (bytes, false),
+            Filled::Last(bytes) => (bytes, true),
+            Filled::Nothing => {
+                rest.sending = Some(sending);
+                return Turn { answered: 0, next: Next::Again };
             }
+            // The client sees that the zone did not come to its end.
+            Filled::Impossible => return Turn { answered: 0, next: Next::Close(Closed::Reset) },
+        };
+        *length = u16::try_from(bytes).unwrap_or(u16::MAX).to_be_bytes();
+        let Some(unsent) = self.send(stream, LENGTH_BYTES + bytes) else {
+            return Turn { answered: 1, next: Next::Close(Closed::Reset) };
+        };
+        (rest.output, rest.sent) = (unsent.to_vec(), 0);
+        if is_last {
+            sending.note_complete();
+            // What came behind the question has its turn now.
+            rest.has_query = matches!(framing::first(&rest.input), Ok(Some(_)) | Err(_));
+        } else {
+            rest.sending = Some(sending);
         }
-        let unsent = output.get(sent..).unwrap_or_default();
+        let next = match () {
+            () if !rest.output.is_empty() => Next::Flush,
+            () if rest.sending.is_some() || rest.has_query => Next::Again,
+            () if rest.input.is_empty() => Next::Wait,
+            () => Next::Complete,
+        };
+        Turn { answered: 1, next }
+    }
+
+    /// Sends the first bytes of the output; gives those that the kernel does not take now, and nothing where the connection is
+    /// broken.
+    fn send(&self, stream: &TcpStream, bytes: usize) -> Option<&[u8]> {
+        let output = self.output.get(..bytes).unwrap_or_default();
+        if output.is_empty() {
+            return Some(output);
+        }
+        match stream.try_write(output) {
+            Ok(sent) => output.get(sent..),
+            Err(error) if is_for_later(&error) => Some(output),
+            Err(_) => None,
+        }
+    }
+
+    /// Sends the answers, and keeps what is left.
+    fn finish(&self, stream: &TcpStream, rest: &mut Rest, filled: usize, has_ended: bool, work: Work) -> Turn {
+        let Some(unsent) = self.send(stream, work.written) else {
+            return Turn { answered: work.answered, next: Next::Close(Closed::Reset) };
+        };
         let unused = self.input.get(work.used..filled).unwrap_or_default();
         rest.has_query = work.is_full;
+        rest.sending = work.sending;
         // Nothing more comes: what is not whole will never be.
-        let is_last = has_ended && !work.is_full;
+        let is_last = has_ended && !work.is_full && rest.sending.is_none();
         rest.end = work.end.or(is_last.then_some(Closed::Client));
         rest.input = if rest.end.is_some() { Vec::new() } else { unused.to_vec() };
         (rest.output, rest.sent) = (unsent.to_vec(), 0);
         let next = match rest.end {
             _ if !rest.output.is_empty() => Next::Flush,
             Some(end) => Next::Close(end),
-            None if work.is_full || filled == INPUT_BYTES => Next::Again,
+            None if work.is_full || rest.sending.is_some() || filled == INPUT_BYTES => Next::Again,
             None if rest.input.is_empty() => Next::Wait,
             None => Next::Complete,
         };
@@ -240,6 +330,8 @@ struct Work {
     end: Option<Closed>,
     /// Whether a whole query waits until the output is sent.
     is_full: bool,
+    /// A zone that is to be sent before anything else.
+    sending: Option<Box<Sending>>,
 }
 
 /// True where a write is to be tried again later.

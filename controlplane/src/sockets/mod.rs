@@ -16,7 +16,9 @@ mod framing;
 mod stats;
 mod table;
 mod tcp;
+mod transfers;
 mod udp;
+mod wildcard;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -31,7 +33,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tokio::task::LocalSet;
 
-use crate::config::SocketsConfig;
+use crate::config::{Config, TransferConfig};
 use crate::state::State;
 
 /// Where sockets listen, and what they answer with.
@@ -85,13 +87,15 @@ pub(crate) struct Sockets {
 impl Sockets {
     /// Listens on all addresses and starts to answer. Once told to stop, clients have `drain` to take their answers.
     pub(crate) fn start(
-        config: &SocketsConfig,
+        config: &Config,
         options: SocketOptions,
         state: &Arc<State>,
+        transfers: watch::Receiver<Arc<[TransferConfig]>>,
         drain: Duration,
     ) -> Result<Self, SocketsError> {
         let (stop, stopped) = watch::channel(false);
         let SocketOptions { listen, answers, names } = options;
+        let (config, messages) = (&config.sockets, config.stats.messages);
         let (renewed, answers) = watch::channel(answers);
         let mut sockets = Self { addresses: Vec::new(), monitor: None, stop, answers: renewed, threads: Vec::new() };
         if listen.is_empty() {
@@ -108,14 +112,17 @@ impl Sockets {
             sockets.addresses.push(address);
             tracing::info!(%address, udp = config.udp, "DNS sockets listen");
         }
-        let monitor = Arc::new(Monitor::new(bind::connections_for(config.tcp_connections_max), names));
+        let connections = bind::connections_for(config.tcp_connections_max);
+        let monitor = Arc::new(Monitor::new(sockets.addresses.clone(), connections, names, messages));
         sockets.monitor = Some(Arc::clone(&monitor));
         let (config, its_state, its_monitor) = (config.clone(), Arc::clone(state), Arc::clone(&monitor));
         let (its_answers, its_stop) = (answers.clone(), stopped.clone());
         sockets.spawn("ringdns-tcp", move |runtime| {
             LocalSet::new().block_on(runtime, async move {
                 let Some(listeners) = adopt(streams, tokio::net::TcpListener::from_std) else { return };
-                tcp::serve(listeners, config, its_answers, its_state, its_monitor, its_stop, drain).await;
+                until_answering(&its_state, its_stop.clone()).await;
+                let answering = tcp::Answering { answers: its_answers, transfers };
+                tcp::serve(listeners, config, answering, its_state, its_monitor, its_stop, drain).await;
             });
         })?;
         if !datagrams.is_empty() {
@@ -123,6 +130,7 @@ impl Sockets {
             sockets.spawn("ringdns-udp", move |runtime| {
                 LocalSet::new().block_on(runtime, async move {
                     let Some(datagrams) = adopt(datagrams, tokio::net::UdpSocket::from_std) else { return };
+                    until_answering(&state, stopped.clone()).await;
                     udp::serve(datagrams, answers, state, monitor, stopped).await;
                 });
             })?;
@@ -184,6 +192,14 @@ impl Drop for End {
         if let Some(monitor) = &self.0 {
             monitor.ended.fetch_add(1, Ordering::Relaxed);
         }
+    }
+}
+
+/// Waits as long as answers are held back. What comes in the meantime waits in the sockets.
+async fn until_answering(state: &State, mut stopped: watch::Receiver<bool>) {
+    tokio::select! {
+        () = state.until_answering() => {}
+        _ = stopped.wait_for(|stopped| *stopped) => {}
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the sockets count: connections as they come and go, and why. What becomes of queries is counted by the engine.
 
 use std::fmt::Error;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -48,6 +49,17 @@ causes! {
         Memory, "memory", "All connections together held too much that waits.";
         Ended, "ended", "The server ended.";
     }
+    /// What became of a question for a zone transfer over TCP.
+    Transferred {
+        Complete, "complete", "The whole zone was handed to the kernel.";
+        Current, "current", "The client has the zone's serial already: the SOA record was sent.";
+        Refused, "refused", "The configuration does not allow the client the zone.";
+        NotServed, "not_served", "The zone is not served here.";
+        Unready, "unready", "The zone is not whole yet, or has no SOA record.";
+        Busy, "busy", "As many transfers were under way as may be.";
+        Malformed, "malformed", "An IXFR question without the serial that the client has, or a malformed cookie.";
+        Broken, "broken", "The connection ended before the whole zone was sent.";
+    }
 }
 
 /// The counters of the engine that messages have a part in; the others are about frames.
@@ -61,6 +73,8 @@ pub(crate) fn is_of_messages(name: &str) -> bool {
 /// What both threads show.
 #[derive(Debug)]
 pub(crate) struct Monitor {
+    /// Where the sockets listen.
+    pub(crate) addresses: Vec<SocketAddr>,
     /// What becomes of queries over UDP; written by its thread alone.
     pub(super) udp: Arc<Counters>,
     /// What becomes of queries over TCP; written by its thread alone.
@@ -81,14 +95,19 @@ pub(crate) struct Monitor {
     closed: [AtomicU64; Closed::LABELS.len()],
     /// Answers that the kernel did not take for a UDP socket.
     pub(super) udp_unsent: AtomicU64,
+    /// Zone transfers that are under way.
+    pub(super) transferring: AtomicU64,
+    /// What became of questions for zone transfers.
+    transferred: [AtomicU64; Transferred::LABELS.len()],
 }
 
 impl Monitor {
-    /// Nothing has come yet. So many names are counted at least; 0: none.
-    pub(super) fn new(connections_max: usize, names: usize) -> Self {
+    /// Nothing has come yet. So many names are counted at least; 0: none. `messages`: also what messages are like.
+    pub(super) fn new(addresses: Vec<SocketAddr>, connections_max: usize, names: usize, messages: bool) -> Self {
         Self {
-            udp: Arc::new(Counters::with_names(names)),
-            tcp: Arc::new(Counters::with_names(names)),
+            addresses,
+            udp: Arc::new(Counters::with_names(names).with_census(messages)),
+            tcp: Arc::new(Counters::with_names(names).with_census(messages)),
             open: AtomicU64::new(0),
             connections_max: connections_max as u64,
             ended: AtomicU64::new(0),
@@ -97,6 +116,8 @@ impl Monitor {
             refused: Default::default(),
             closed: Default::default(),
             udp_unsent: AtomicU64::new(0),
+            transferring: AtomicU64::new(0),
+            transferred: Default::default(),
         }
     }
 
@@ -110,6 +131,13 @@ impl Monitor {
     /// Counts a connection that ended.
     pub(super) fn note_closed(&self, cause: Closed) {
         if let Some(counter) = self.closed.get(cause as usize) {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Counts what became of a question for a zone transfer.
+    pub(super) fn note_transferred(&self, outcome: Transferred) {
+        if let Some(counter) = self.transferred.get(outcome as usize) {
             counter.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -129,6 +157,11 @@ impl Monitor {
                 "Bytes of queries that have begun and of answers that wait for their clients.",
                 self.held_bytes.load(Ordering::Relaxed),
             ),
+            (
+                "ringdns_transfers_running",
+                "Zone transfers that are under way.",
+                self.transferring.load(Ordering::Relaxed),
+            ),
         ] {
             #[allow(clippy::cast_precision_loss, reason = "far below 2^53")]
             gauge(encoder, name, help, [(Labels::new(), value as f64)])?;
@@ -140,15 +173,21 @@ impl Monitor {
             counter(encoder, name, help, [(Labels::new(), value.load(Ordering::Relaxed))])?;
         }
         let help = "DNS connections over TCP that were not kept, by cause.";
-        counter(encoder, "ringdns_tcp_refused", help, rows(Refused::LABELS, &self.refused))?;
+        counter(encoder, "ringdns_tcp_refused", help, rows("cause", Refused::LABELS, &self.refused))?;
+        let help = "Questions for zone transfers over TCP, by what became of them.";
+        counter(encoder, "ringdns_transfers", help, rows("outcome", Transferred::LABELS, &self.transferred))?;
         let help = "DNS connections over TCP that ended, by cause.";
-        counter(encoder, "ringdns_tcp_closed", help, rows(Closed::LABELS, &self.closed))
+        counter(encoder, "ringdns_tcp_closed", help, rows("cause", Closed::LABELS, &self.closed))
     }
 }
 
 /// A row for each cause.
-fn rows<'a>(labels: &'a [&str], values: &'a [AtomicU64]) -> impl Iterator<Item = (Labels, u64)> + use<'a> {
+fn rows<'a>(
+    name: &'static str,
+    labels: &'a [&str],
+    values: &'a [AtomicU64],
+) -> impl Iterator<Item = (Labels, u64)> + use<'a> {
     let row =
-        |(label, value): (&&str, &AtomicU64)| (vec![("cause", (*label).to_owned())], value.load(Ordering::Relaxed));
+        move |(label, value): (&&str, &AtomicU64)| (vec![(name, (*label).to_owned())], value.load(Ordering::Relaxed));
     labels.iter().zip(values).map(row)
 }

@@ -24,7 +24,7 @@ use tokio::time::{sleep, timeout};
 use super::desk::{Desk, Next, Rest, Turn};
 use super::stats::{Closed, Monitor, Refused};
 use super::table::{Place, Table};
-use crate::config::SocketsConfig;
+use crate::config::{SocketsConfig, TransferConfig};
 use crate::state::State;
 
 /// How often connections are looked through for idle ones; a small part of any idle time.
@@ -41,6 +41,14 @@ const HELD_BYTES_MAX: usize = 64 << 20;
 
 /// How often it is looked whether the last connection has ended.
 const DRAIN_LOOK_INTERVAL: Duration = Duration::from_millis(5);
+
+/// What connections are answered with.
+pub(super) struct Answering {
+    /// Messages.
+    pub(super) answers: watch::Receiver<MessageConfig>,
+    /// Who may have whole zones.
+    pub(super) transfers: watch::Receiver<Arc<[TransferConfig]>>,
+}
 
 /// What the tasks of the thread share.
 struct Service {
@@ -66,7 +74,7 @@ struct Service {
 pub(super) async fn serve(
     listeners: Vec<TcpListener>,
     config: SocketsConfig,
-    answers: watch::Receiver<MessageConfig>,
+    answering: Answering,
     state: Arc<State>,
     monitor: Arc<Monitor>,
     mut stop: watch::Receiver<bool>,
@@ -75,7 +83,7 @@ pub(super) async fn serve(
     let connections_max = usize::try_from(monitor.connections_max).unwrap_or(usize::MAX);
     let table = Table::new(connections_max, config.tcp_connections_per_client_max);
     let service = Rc::new(Service {
-        desk: RefCell::new(Desk::new(answers)),
+        desk: RefCell::new(Desk::new(answering, &monitor)),
         table: RefCell::new(table),
         state,
         monitor,
@@ -254,14 +262,15 @@ impl Connection {
         let service = &*self.guard.service;
         let (place, rest) = (self.guard.place, &mut self.rest);
         service.table.borrow_mut().note_waker(place, context.waker());
-        let polled = service.desk.borrow_mut().poll_turn(
-            context,
-            &mut self.stream,
-            self.client,
-            rest,
-            || service.state.snapshot(),
-            &service.monitor.tcp,
-        );
+        // A transfer has always something to do: it would not see the order.
+        if rest.is_sending()
+            && let Some(cause) = service.table.borrow().order(place)
+        {
+            return Poll::Ready(Turn { answered: 0, next: Next::Close(cause) });
+        }
+        let mut desk = service.desk.borrow_mut();
+        let polled = desk.poll_turn(context, &mut self.stream, self.client, rest, &service.state);
+        drop(desk);
         let mut table = service.table.borrow_mut();
         let Poll::Ready(mut turn) = polled else {
             return match table.order(place) {

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ringdns_engine::serve::{MessageConfig, Transport};
 use tokio::net::UdpSocket;
@@ -15,6 +15,7 @@ use tokio::time::sleep;
 use super::answerer::Answerer;
 use super::desk::is_for_later;
 use super::stats::Monitor;
+use super::wildcard;
 use crate::state::State;
 
 /// Longest payload of a datagram.
@@ -67,10 +68,11 @@ pub(super) async fn serve(
 
 /// Serves one socket.
 async fn serve_socket(socket: UdpSocket, service: Rc<RefCell<Service>>, mut stop: watch::Receiver<bool>) {
+    let is_wildcard = socket.local_addr().is_ok_and(|address| address.ip().is_unspecified());
     loop {
         tokio::select! {
             ready = socket.readable() => {
-                if ready.is_err() || service.borrow_mut().turn(&socket).is_none() {
+                if ready.is_err() || service.borrow_mut().turn(&socket, is_wildcard).is_none() {
                     sleep(ERROR_PAUSE).await;
                 }
                 yield_now().await;
@@ -79,7 +81,7 @@ async fn serve_socket(socket: UdpSocket, service: Rc<RefCell<Service>>, mut stop
         }
     }
     for _ in 0..STOP_TURNS {
-        if service.borrow_mut().turn(&socket) != Some(TURN_DATAGRAMS) {
+        if service.borrow_mut().turn(&socket, is_wildcard) != Some(TURN_DATAGRAMS) {
             return;
         }
     }
@@ -87,21 +89,35 @@ async fn serve_socket(socket: UdpSocket, service: Rc<RefCell<Service>>, mut stop
 
 impl Service {
     /// Answers some of the datagrams that have arrived; gives how many, and nothing where the socket is in trouble.
-    fn turn(&mut self, socket: &UdpSocket) -> Option<usize> {
+    fn turn(&mut self, socket: &UdpSocket, is_wildcard: bool) -> Option<usize> {
         let server = self.answerer.server();
         for datagrams in 0..TURN_DATAGRAMS {
-            let (length, client) = match socket.try_recv_from(&mut self.buffer) {
+            let received = match is_wildcard {
+                true => wildcard::receive(socket, &mut self.buffer),
+                false => socket
+                    .try_recv_from(&mut self.buffer)
+                    .map(|(length, client)| (length, client, wildcard::Asked::Bound)),
+            };
+            let (length, client, asked) = match received {
                 Ok(received) => received,
                 Err(error) => return is_for_later(&error).then_some(datagrams),
             };
+            let begun = self.monitor.udp.census().map(|census| (census, Instant::now()));
             // NOTE: after the datagram has come, so that it sees what was published before it was sent.
             let snapshot = self.state.snapshot();
             let answered = server.answer(client, &mut self.buffer, length, &snapshot, &self.monitor.udp);
             let Ok(bytes) = answered else { continue };
             let answer = self.buffer.get(..bytes).unwrap_or_default();
             // A full buffer, or a client that cannot be reached: the datagram is lost, as others are on their way.
-            if socket.try_send_to(answer, client).is_err() {
+            let sent = match is_wildcard {
+                true => wildcard::send(socket, answer, client, asked),
+                false => socket.try_send_to(answer, client),
+            };
+            if sent.is_err() {
                 self.monitor.udp_unsent.fetch_add(1, Ordering::Relaxed);
+            }
+            if let Some((census, begun)) = begun {
+                census.note_time(begun.elapsed(), 1);
             }
         }
         Some(TURN_DATAGRAMS)

@@ -93,7 +93,7 @@ pub enum OpenError {
 /// An open store.
 #[derive(Debug)]
 pub struct Store {
-    /// The file.
+    /// The file; none in memory.
     path: PathBuf,
     /// The open database. Only who works on the file holds it for long, so that the file is closed with the store.
     database: Arc<redb::Database>,
@@ -111,8 +111,24 @@ impl Store {
         Ok(Self { path: path.to_path_buf(), database: Arc::new(database) })
     }
 
+    /// Makes an empty store that is gone with the process.
+    pub fn in_memory() -> Result<Self, OpenError> {
+        let path = PathBuf::new();
+        let made = || {
+            let database = redb::Database::builder().create_with_backend(redb::backends::InMemoryBackend::new())?;
+            schema::prepare(&database)?;
+            Ok::<_, redb::Error>(database)
+        };
+        let database = made().map_err(|error| open_error(&path, error))?;
+        Ok(Self { path, database: Arc::new(database) })
+    }
+
     /// Opens the file anew after it could not be read or written: redb touches it no more after the first failure.
     pub(crate) fn reopen(&mut self) -> Result<(), OpenError> {
+        // Memory does not fail.
+        if self.path.as_os_str().is_empty() {
+            return Ok(());
+        }
         // NOTE: the file is locked as long as a database has it open, so the old one has to go first. What stands in for it is
         // in memory and takes no writes: whoever works on the store waits until this has gone well.
         if let Ok(nothing) = redb::Database::builder().create_with_backend(redb::backends::InMemoryBackend::new()) {

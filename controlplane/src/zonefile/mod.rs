@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 
 use ringdns_engine::name::WireName;
 
+use crate::config::ZoneFileConfig;
+
 pub use listing::list;
 pub use zone::Zone;
 
@@ -93,6 +95,14 @@ pub struct ZoneError {
     pub zone: WireName,
     /// What is wrong.
     pub problems: Problems,
+}
+
+/// Reads and checks a zone of the configuration: its file, or its text.
+pub fn load_configured(file: &ZoneFileConfig) -> Result<Zone, ZoneError> {
+    let Some(text) = &file.text else { return load(&file.zone, &file.path) };
+    let mut zone = zone::Builder::new(file.zone.clone(), file.path.clone());
+    reader::read_alone(text.as_bytes(), &file.path, &file.zone, &mut zone);
+    zone.finish()
 }
 
 /// Reads and checks one zone. Works through the whole file even where it is wrong, to name all that is.

@@ -53,7 +53,7 @@ impl ZoneFiles {
     async fn load(&self, file: &ZoneFileConfig, first: bool) -> Option<Result<Zone, ZoneError>> {
         let file = file.clone();
         let started = std::time::Instant::now();
-        let loaded = tokio::task::spawn_blocking(move || super::load(&file.zone, &file.path)).await.ok()?;
+        let loaded = tokio::task::spawn_blocking(move || super::load_configured(&file)).await.ok()?;
         match &loaded {
             Ok(zone) => {
                 for warning in &zone.warnings.first {

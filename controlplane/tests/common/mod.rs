@@ -5,10 +5,14 @@
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use ringdns_controlplane::config::{Config, CookieMode};
+use ringdns_controlplane::config::{AaaaMode, Config, CookieMode};
+use ringdns_controlplane::guest::Guest;
+use ringdns_controlplane::health::{Said, Status};
 use ringdns_controlplane::sockets::SocketOptions;
 use ringdns_controlplane::{BuildInfo, ControlPlane, StartError};
 use ringdns_engine::cookie::{CookieConfig, CookieSecret};
@@ -92,18 +96,23 @@ impl Server {
 
     /// Starts with configuration text, where that can be done.
     pub fn try_start_text(directory: &Path, text: &str) -> Result<Self, StartError> {
+        Self::try_start_with(directory, text, Vec::new())
+    }
+
+    /// The same with sources of others.
+    pub fn try_start_with(directory: &Path, text: &str, guests: Vec<Box<dyn Guest>>) -> Result<Self, StartError> {
         let path = directory.join("ringdns.toml");
         let config = Config::parse(&path, text).unwrap();
         let publisher = Publisher::new(Snapshot::empty());
         let reader = publisher.reader();
-        let counters = Arc::new(Counters::with_names(config.stats.names));
+        let counters = Arc::new(Counters::with_names(config.stats.names).with_census(config.stats.messages));
         let build = BuildInfo { version: "1.2.3".into(), commit: "abc".into(), dpdk: "22.11".into() };
         let sockets = SocketOptions {
             listen: config.sockets.listen.clone(),
             answers: answers(&config),
             names: config.stats.names,
         };
-        let plane = ControlPlane::start(&config, sockets, vec![Arc::clone(&counters)], publisher, build, Vec::new())?;
+        let plane = ControlPlane::start(&config, sockets, vec![Arc::clone(&counters)], publisher, build, guests)?;
         let address = plane.address();
         Ok(Self { plane: Some(plane), reader, counters, address, client: Client { address } })
     }
@@ -111,6 +120,20 @@ impl Server {
     /// The control plane.
     pub fn plane(&self) -> &ControlPlane {
         self.plane.as_ref().unwrap()
+    }
+
+    /// Says of addresses how they are, as checks in this process do; nothing: that nothing is known.
+    pub fn say(&self, members: &[(&str, Option<Status>)]) {
+        let said = members.iter().map(|(address, status)| (address.parse().unwrap(), status.map(Said::new))).collect();
+        let health = self.plane().health();
+        let mut telling = pin!(health.tell(said));
+        // It waits for room in the cycle's queue only; the tests of other crates, which have no runtime, use this file too.
+        loop {
+            match telling.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(told) => return told.unwrap(),
+                Poll::Pending => std::thread::sleep(Duration::from_millis(1)),
+            }
+        }
     }
 
     /// Ends it.
@@ -125,6 +148,7 @@ fn answers(config: &Config) -> MessageConfig {
     let enforce = config.dns.cookies == CookieMode::Enforce;
     MessageConfig {
         udp_answer_bytes_max: config.dns.udp_answer_bytes_max,
+        hides_aaaa: config.dns.aaaa == AaaaMode::Nodata,
         edns: EdnsConfig {
             nsid: config.dns.nsid.clone(),
             cookies: Some(CookieConfig { secret, other_secret: None, enforce }),

@@ -1,6 +1,8 @@
 //! JSON schemas as the OpenAPI document uses them: values are checked against them and made from them. A word of a schema that
 //! is not known here ends the test, so that nothing is passed over.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "what a test cannot set up ends it")]
+
 use serde_json::{Map, Value, json};
 
 /// Numbers that are the same in every run (SplitMix64).

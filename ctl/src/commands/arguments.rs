@@ -110,6 +110,8 @@ pub(super) enum Command {
         #[arg(long, value_name = "N", conflicts_with = "name")]
         top: Option<u32>,
     },
+    /// Show addresses whose health is known: how they are, since when, who found them so and why
+    Members(Members),
     /// Show views, or change those that are kept in the store
     #[command(subcommand_value_name = "ACTION", args_conflicts_with_subcommands = true)]
     Views(ViewsArguments),
@@ -122,6 +124,28 @@ pub(super) enum Command {
         #[arg(value_enum)]
         shell: Shell,
     },
+}
+
+/// Which members are shown.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Members {
+    /// One address, or the addresses of a name, also those of which nothing is known
+    #[arg(value_name = "ADDRESS|NAME")]
+    pub(super) of: Option<String>,
+    /// Only those that are so
+    #[arg(long, value_enum)]
+    pub(super) state: Option<MemberState>,
+}
+
+/// How a member can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum MemberState {
+    /// It is answered
+    Up,
+    /// It is left out
+    Down,
+    /// Nothing is known of it
+    Unknown,
 }
 
 /// What `views` does; without a word it lists.

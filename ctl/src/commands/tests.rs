@@ -56,7 +56,7 @@ const MISSING: &str = "HTTP/1.1 404 Not Found\nConnection: close\n\n\
 
 #[test]
 fn a_route_that_the_server_does_not_have_is_told_from_a_record_that_is_not_there() {
-    for words in [&["stats"][..], &["stats", "--top", "3"], &["views"], &["export", "a."], &["watch"]] {
+    for words in [&["stats"][..], &["stats", "--top", "3"], &["views"], &["members"], &["export", "a."], &["watch"]] {
         let (address, server) = script(&[MISSING]);
         let (_, err, code) = call(address, words);
         let asked = server.join().unwrap().remove(0);
@@ -64,6 +64,34 @@ fn a_route_that_the_server_does_not_have_is_told_from_a_record_that_is_not_there
         assert!(err.contains(&format!("the server does not know GET {path}: it is older")), "{words:?}: {err}");
         assert_eq!(code, 1, "{words:?}");
     }
+}
+
+#[test]
+fn members_are_asked_for_by_state_and_name_and_shown_as_a_table() {
+    let page = |members: &str, next: &str| {
+        format!("HTTP/1.1 200 OK\nConnection: close\n\n{{\"members\":[{members}],\"next\":{next}}}")
+    };
+    let down =
+        r#"{"target":"192.0.2.1","state":"DOWN","since":"2026-11-22T08:00:00Z","by":"a","last_error":"refused"}"#;
+    let unknown = r#"{"target":"192.0.2.9","state":"UNKNOWN","since":null,"by":null,"last_error":null}"#;
+    let first = page(down, "\"/api/v1/members?limit=1&after=192.0.2.1&state=down\"");
+    let (address, server) = script(&[&first, &page(unknown, "null")]);
+    let (out, err, code) = call(address, &["members", "www.example.org", "--state", "down"]);
+    let asked = server.join().unwrap();
+    assert_eq!((err.as_str(), code), ("", 0));
+    let lines: Vec<Vec<&str>> = out.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(lines[0], ["ADDRESS", "STATE", "SINCE", "BY", "LAST", "ERROR"]);
+    assert_eq!(lines[1], ["192.0.2.1", "DOWN", "2026-11-22T08:00:00Z", "a", "refused"]);
+    assert_eq!(lines[2], ["192.0.2.9", "UNKNOWN"]);
+    assert!(asked[0].starts_with("GET /api/v1/members?state=down&name=www.example.org&"), "{}", asked[0]);
+    assert!(asked[1].contains("after=192.0.2.1"), "{}", asked[1]);
+    let (address, server) =
+        script(&["HTTP/1.1 200 OK\nConnection: close\n\n{\"target\":\"fd00::1\",\"state\":\"UP\"}"]);
+    let (out, _, _) = call(address, &["--output", "json", "members", "fd00::1"]);
+    assert!(server.join().unwrap()[0].starts_with("GET /api/v1/members/fd00"));
+    assert_eq!(serde_json::from_str::<Value>(&out).unwrap()["state"], "UP");
+    let (_, err, code) = call(address, &["members", "fd00::1", "--state", "up"]);
+    assert!(code == 1 && err.contains("leave --state out"), "{code} {err}");
 }
 
 #[test]

@@ -1,12 +1,14 @@
 //! The RingDNS configuration while it is written, and the report about it.
 
-use std::fmt::Write as _;
 use std::path::PathBuf;
+
+pub(super) use ringdns_corefile::Value;
 
 use super::settings::Setting;
 
 /// The tables in the order in which they are written: that of conf/example.toml.
-const ORDER: [&str; 14] = [
+const ORDER: [&str; 22] = [
+    "[kube_dns_config]",
     "[dns]",
     "[rate_limit]",
     "[sockets]",
@@ -14,8 +16,15 @@ const ORDER: [&str; 14] = [
     "[eal]",
     "[[port]]",
     "[store]",
+    "[[zone_file]]",
+    "[kubernetes]",
+    "[kubernetes.external]",
+    "[kubernetes.search_path]",
     "[etcd]",
     "[[etcd_tree]]",
+    "[[transfer]]",
+    "[cluster_http]",
+    "[shutdown]",
     "[admin]",
     "[containerdns_api]",
     "[kdns_api]",
@@ -25,57 +34,6 @@ const ORDER: [&str; 14] = [
 
 /// Longest line of a comment.
 const COMMENT_COLUMNS: usize = 118;
-
-/// A value of TOML.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Value {
-    /// A string.
-    Text(String),
-    /// A list of strings.
-    Texts(Vec<String>),
-    /// A number.
-    Number(i64),
-    /// A list of numbers.
-    Numbers(Vec<i64>),
-    /// True or false.
-    Boolean(bool),
-}
-
-impl Value {
-    /// A string.
-    pub(super) fn text(text: impl Into<String>) -> Self {
-        Self::Text(text.into())
-    }
-
-    /// As TOML.
-    fn show(&self) -> String {
-        match self {
-            Self::Text(text) => quoted(text),
-            Self::Texts(texts) => format!("[{}]", texts.iter().map(|text| quoted(text)).collect::<Vec<_>>().join(", ")),
-            Self::Number(number) => number.to_string(),
-            Self::Numbers(numbers) => {
-                format!("[{}]", numbers.iter().map(i64::to_string).collect::<Vec<_>>().join(", "))
-            }
-            Self::Boolean(boolean) => boolean.to_string(),
-        }
-    }
-}
-
-/// A basic string of TOML.
-fn quoted(text: &str) -> String {
-    let mut quoted = String::from('"');
-    for character in text.chars() {
-        match character {
-            '"' => quoted.push_str("\\\""),
-            '\\' => quoted.push_str("\\\\"),
-            c if c.is_control() => {
-                let _ = write!(quoted, "\\u{:04X}", u32::from(c));
-            }
-            c => quoted.push(c),
-        }
-    }
-    quoted + "\""
-}
 
 /// A table.
 #[derive(Debug)]
@@ -126,6 +84,8 @@ pub(super) struct Draft {
     notes: Vec<String>,
     /// What is left to do by hand.
     to_do: Vec<String>,
+    /// What stands above all tables.
+    remarks: Vec<String>,
     /// Where files of secrets lie; none: where packages put them.
     pub(super) secrets_dir: Option<PathBuf>,
 }
@@ -223,6 +183,12 @@ impl Draft {
         self.notes.push(format!("{}: {words}", self.file));
     }
 
+    /// Says something that no table stands for.
+    pub(super) fn say(&mut self, words: String) {
+        self.remarks.push(words.clone());
+        self.notes.push(words);
+    }
+
     /// Sets a key whose value somebody has to find out.
     pub(super) fn fill_in(&mut self, header: &'static str, key: &'static str, placeholder: Value, words: &str) {
         // Another file may have known it.
@@ -262,6 +228,9 @@ impl Draft {
     pub(super) fn toml(&self, from: &str) -> String {
         let mut text = format!("# RingDNS configuration, made from {from}.\n");
         text += "# conf/example.toml explains every key; check the file with: ringdns check-config FILE\n";
+        for words in &self.remarks {
+            text += &comment(words);
+        }
         for header in ORDER {
             for table in self.tables.iter().filter(|table| table.header == header) {
                 text += "\n";
@@ -314,8 +283,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn strings_are_quoted_and_comments_stay_on_their_lines() {
-        assert_eq!(Value::text("a\"b\\c\nd").show(), "\"a\\\"b\\\\c\\u000Ad\"");
+    fn comments_stay_on_their_lines() {
         let long = comment(&"word ".repeat(60));
         assert!(
             long.lines().count() > 2 && long.lines().all(|line| line.starts_with('#') && line.len() <= 118),

@@ -19,6 +19,10 @@ pub enum Kind {
     SkydnsJson,
     /// The variables that SkyDNS is started with, one a line
     SkydnsEnv,
+    /// Corefile, of CoreDNS and node-cache
+    Corefile,
+    /// The ConfigMap of kube-dns: the directory where it is mounted
+    KubeDnsConfigmap,
 }
 
 impl Kind {
@@ -31,6 +35,8 @@ impl Kind {
             Self::KdnsAgent => "the agent of kdns",
             Self::SkydnsJson => "SkyDNS's object in etcd",
             Self::SkydnsEnv => "SkyDNS's variables",
+            Self::Corefile => "CoreDNS",
+            Self::KubeDnsConfigmap => "the ConfigMap of kube-dns",
         }
     }
 }
@@ -39,12 +45,15 @@ impl Kind {
 const UNKNOWN: &str = "the content does not tell whose configuration it is; name it with --kind";
 
 /// The kind that is given, or that the content tells.
-pub(super) fn of(given: Option<Kind>, text: &str) -> Result<Kind, String> {
+pub(super) fn of(given: Option<Kind>, name: &str, text: &str) -> Result<Kind, String> {
     if let Some(kind) = given {
         return Ok(kind);
     }
     if text.trim_start().starts_with('{') {
         return Ok(Kind::SkydnsJson);
+    }
+    if ringdns_corefile::is_corefile(name, text) {
+        return Ok(Kind::Corefile);
     }
     let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with(['#', ';']));
     let sections: HashSet<String> = lines()
@@ -100,12 +109,13 @@ mod tests {
             ("#log\netcd-servers: http://a:1\n", Kind::KdnsAgent),
             ("\n{\"dns_addr\":\"0.0.0.0:53\"}", Kind::SkydnsJson),
             ("# x\nexport SKYDNS_ADDR=a:53\n", Kind::SkydnsEnv),
+            (".:53 {\n    errors\n}\n", Kind::Corefile),
         ] {
-            assert_eq!(of(None, text), Ok(expected), "{text}");
+            assert_eq!(of(None, "x", text), Ok(expected), "{text}");
         }
-        assert_eq!(of(Some(Kind::Kdns), "{}"), Ok(Kind::Kdns));
-        assert_eq!(of(None, "zone \"a\" { };"), Err(UNKNOWN.to_owned()));
-        assert!(of(None, "[General]\nschedule-interval = 60\n").unwrap_err().contains("dns-schedule"));
-        assert!(of(None, "[General]\n[Check]\ncheck-interval = 2\n").unwrap_err().contains("dns-scanner"));
+        assert_eq!(of(Some(Kind::Kdns), "x", "{}"), Ok(Kind::Kdns));
+        assert_eq!(of(None, "x", "zone \"a\" { };"), Err(UNKNOWN.to_owned()));
+        assert!(of(None, "x", "[General]\nschedule-interval = 60\n").unwrap_err().contains("dns-schedule"));
+        assert!(of(None, "x", "[General]\n[Check]\ncheck-interval = 2\n").unwrap_err().contains("dns-scanner"));
     }
 }

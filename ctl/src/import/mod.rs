@@ -7,6 +7,7 @@
 mod agent;
 mod common;
 mod containerdns;
+mod corefile;
 mod draft;
 mod kdns;
 mod kind;
@@ -36,12 +37,12 @@ record interface give one file together.\n\nExamples:\n  \
 ringdns config import /etc/containerdns/containerdns.conf --out ringdns.toml\n  \
 ringdns config import containerdns.conf containerdns-api.conf --device 0000:01:00.0 --address 192.0.2.53 \\\n      \
 --secrets-dir /etc/ringdns --out /etc/ringdns/ringdns.toml\n  \
-ringdns config import kdns.cfg | less\n\nExit codes: 0 imported, 1 a file could not be written, 2 wrong usage, a file that \
+ringdns config import kdns.cfg | less\n  ringdns config import /etc/coredns/Corefile --out ringdns.toml\n\nExit codes: 0 imported, 1 a file could not be written, 2 wrong usage, a file that \
 cannot be read, or of a kind that is not known."
 )]
 pub struct Options {
-    /// containerdns.conf, skydns.conf, containerdns-api.conf, skydns-api.conf, kdns.cfg, kdns-agent.yaml, or SkyDNS's own JSON or
-    /// variables
+    /// containerdns.conf, skydns.conf, containerdns-api.conf, skydns-api.conf, kdns.cfg, kdns-agent.yaml, SkyDNS's own JSON or
+    /// variables, a Corefile, or the directory of kube-dns's ConfigMap
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
     /// What the files are, where their content does not tell it
@@ -60,6 +61,12 @@ pub struct Options {
     /// An address to answer for, in place of what the file says; may be given again
     #[arg(long = "address", value_name = "ADDRESS")]
     pub addresses: Vec<IpAddr>,
+    /// A plugin of a Corefile that is passed over; may be given again
+    #[arg(long = "ignore", value_name = "PLUGIN")]
+    pub ignore: Vec<String>,
+    /// Pass over every plugin of a Corefile that is not supported; the report names each
+    #[arg(long)]
+    pub ignore_unsupported: bool,
 }
 
 /// Why nothing was imported.
@@ -108,14 +115,23 @@ pub fn import(options: &Options) -> Result<Imported, ImportError> {
     draft.secrets_dir = options.secrets_dir.as_deref().map(absolute);
     let mut names = Vec::new();
     for path in &options.files {
-        let text = fs::read_to_string(path)
-            .map_err(|error| ImportError::Read(format!("{} cannot be read: {error}", path.display())))?;
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-        let kind =
-            kind::of(options.kind, &text).map_err(|fault| ImportError::Read(format!("{}: {fault}", path.display())))?;
         draft.file.clone_from(&name);
-        one(kind, &text, options, &mut draft)
-            .map_err(|fault| ImportError::Read(format!("{}: {fault}", path.display())))?;
+        let of_path = |fault: String| ImportError::Read(format!("{}: {fault}", path.display()));
+        let kind = if path.is_dir() {
+            corefile::config_map(path, &mut draft).map_err(ImportError::Read)?;
+            Kind::KubeDnsConfigmap
+        } else {
+            let text = fs::read_to_string(path)
+                .map_err(|error| ImportError::Read(format!("{} cannot be read: {error}", path.display())))?;
+            let kind = kind::of(options.kind, &name, &text).map_err(of_path)?;
+            match kind {
+                // What it imports stands beside it.
+                Kind::Corefile => corefile::import(path, options, &mut draft).map_err(ImportError::Read)?,
+                _ => one(kind, &text, options, &mut draft).map_err(of_path)?,
+            }
+            kind
+        };
         names.push(format!("{name} ({})", kind.describes()));
     }
     Ok(Imported { toml: draft.toml(&names.join(" and ")), report: draft.report(), secrets: draft.secrets })
@@ -129,6 +145,9 @@ fn one(kind: Kind, text: &str, options: &Options, draft: &mut Draft) -> Result<(
         Kind::KdnsAgent => read::yaml(text)?,
         Kind::SkydnsJson => read::json(text)?,
         Kind::SkydnsEnv => read::variables(text)?,
+        Kind::Corefile | Kind::KubeDnsConfigmap => {
+            return Err("the ConfigMap of kube-dns is a directory with a file for each key; name that".to_owned());
+        }
     };
     for setting in std::mem::take(&mut settings.overruled) {
         // Shown without its value, which may be a secret.
@@ -141,6 +160,8 @@ fn one(kind: Kind, text: &str, options: &Options, draft: &mut Draft) -> Result<(
         Kind::Kdns => kdns::import(&mut settings, options, draft),
         Kind::KdnsAgent => agent::import(&mut settings, options, draft),
         Kind::SkydnsJson | Kind::SkydnsEnv => skydns::import(&mut settings, options, draft),
+        // Told above.
+        Kind::Corefile | Kind::KubeDnsConfigmap => {}
     }
     for setting in settings.into_rest() {
         // Nobody knows what it is, so nobody knows that it is no secret.

@@ -28,9 +28,13 @@ const LACKS: &[Lack] = &[
     ("", "rcache", "[dns]", NO_CACHE),
     ("", "rcache_ttl", "[dns]", NO_CACHE),
     ("", "dnssec", TREE, "answers are not signed; clients that check signatures must not expect them for these zones"),
-    ("", "hostmaster", TREE, "SOA records of zones from etcd are made by RingDNS; a zone of the store has its own"),
-    ("", "min_ttl", TREE, "the time of negative answers is that of the zone's SOA record, which RingDNS makes"),
-    ("", "local", TREE, "local.dns of the zone is not answered; make it a record of the zone"),
+    (
+        "",
+        "hostmaster",
+        TREE,
+        "SOA records of zones from etcd name hostmaster of the zone; a zone of the store has its own",
+    ),
+    ("", "min_ttl", TREE, "negative answers hold for 60 seconds, as with SkyDNS unless it is told otherwise"),
     ("", "priority", TREE, "a message without priority has 10, as in SkyDNS unless it is told otherwise"),
     ("", "systemd", "[sockets]", "sockets are not taken from systemd; name the addresses in [sockets] listen"),
     ("", "SKYDNS_SYSTEMD", "[sockets]", "sockets are not taken from systemd; name the addresses in [sockets] listen"),
@@ -57,10 +61,14 @@ pub(super) fn import(settings: &mut Settings, options: &Options, draft: &mut Dra
         None => vec!["skydns.local.".to_owned()],
     };
     draft.set_in(TREE, key, "zones", Value::Texts(zones), domain.as_ref());
+    draft.set_in(TREE, key, "generation", Value::text("skydns"), None);
     let words = "questions with the labels \"*\" and \"any\" are answered once wildcard_names_max says how many names that may \
                  take; conf/example.toml tells how to reckon it";
     draft.comment(TREE, key, words);
     ttl(settings.take(&[""], "ttl").as_ref(), draft);
+    if let Some(local) = settings.take(&[""], "local").filter(|setting| !setting.value.is_empty()) {
+        draft.set_in(TREE, key, "local", Value::text(local.value.clone()), Some(&local));
+    }
     order(settings.take(&[""], "round_robin").as_ref(), draft);
     let upstreams = settings.take_any(&[""], &["nameservers", "SKYDNS_NAMESERVERS"]);
     match upstreams.filter(|setting| !setting.value.is_empty()) {

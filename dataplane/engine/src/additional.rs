@@ -1,6 +1,7 @@
 //! The additional section: addresses of the names that NS, MX and SRV records mention.
 
-use crate::answer::{self, Mention};
+use crate::answer::Mention;
+use crate::locate::locate;
 use crate::query::QueryName;
 use crate::rtype::{self, types};
 use crate::select::Chooser;
@@ -70,7 +71,11 @@ impl Adder<'_, '_, '_, '_> {
         };
         let mut complete = Ok(());
         for rtype in [types::A, types::AAAA] {
-            let Some(rrset) = self.chooser.rrset(self.snapshot, node, rtype) else { continue };
+            let rrset = match self.mention.cut {
+                Some(_) => self.chooser.glue(self.snapshot, node, rtype),
+                None => self.chooser.rrset(self.snapshot, node, rtype),
+            };
+            let Some(rrset) = rrset else { continue };
             if self.added.insert(rrset) {
                 let chosen = self.chooser.choose(rrset);
                 let owner = Owner::Name(target);
@@ -100,7 +105,7 @@ fn addresses<'a>(snapshot: &'a Snapshot, mention: Mention<'a>, name: &QueryName)
             return None;
         }
     }
-    answer::locate(snapshot, name, apex_depth)
+    locate(snapshot, name, apex_depth)
 }
 
 /// True where a name is at or below another, both in wire form; case aside.

@@ -1,12 +1,15 @@
 //! The answer to a query, by the algorithm of RFC 1034 section 4.3.2 on an immutable snapshot.
 
 use crate::additional;
+use crate::chain::{MadeName, Places};
 use crate::cookie::Client;
-use crate::limits::{CHAIN_STEPS_MAX, NAME_BYTES_MAX};
+use crate::limits::CHAIN_STEPS_MAX;
+use crate::locate::{Zone, locate, zone_above, zone_of};
 use crate::query::{FLAG_AA, FLAG_TC, Query, QueryName};
 use crate::rtype::{rcode, types};
+use crate::rules::{Dangling, REFUSE_ANY, has_whole_names};
 use crate::select::{Chooser, Turns, Window};
-use crate::snapshot::{CUT, DNAME, NodeView, RrsetView, Snapshot, WILDCARD_CHILD};
+use crate::snapshot::{CUT, DNAME, NodeView, RULED, RrsetView, Snapshot};
 use crate::writer::{Full, Owner, QNAME_OFFSET, Section, Writer};
 
 /// Working memory of an answer, reused for ever.
@@ -15,7 +18,7 @@ pub(crate) struct Scratch {
     /// The name that a chain has come to, or whose addresses are looked for.
     pub name: QueryName,
     /// A name made by a DNAME record.
-    synthesized: SynthesizedName,
+    synthesized: MadeName,
     /// What choices among records are made with.
     turns: Turns,
 }
@@ -36,15 +39,6 @@ impl Outcome {
     pub(crate) const fn new(rcode: u16, flags: u16) -> Self {
         Self { rcode, flags, is_foreign: false }
     }
-}
-
-/// The zone that a name was found to belong to.
-#[derive(Clone, Copy)]
-pub(crate) struct Zone<'a> {
-    /// Number of labels of its apex.
-    pub depth: u8,
-    /// Its apex.
-    pub apex: NodeView<'a>,
 }
 
 /// An RRset whose names want addresses in the additional section.
@@ -70,26 +64,39 @@ impl<'a> Mention<'a> {
 }
 
 /// Where a step of the search leads.
-enum Step<'a> {
+pub(crate) enum Step<'a> {
     /// The answer is as far as it goes.
     Done(u16),
     /// The search goes on at the target of a CNAME record.
     Chase(&'a [u8]),
     /// The search goes on at the name that a DNAME record made.
     ChaseSynthesized,
+    /// The zone has not got the name, and leaves it to the one above.
+    Above,
 }
 
-/// Answers a query into a writer that stands behind the question.
+/// What a node has for a question.
+pub(crate) enum Pick<'a> {
+    /// An RRset of the type.
+    Rrset(RrsetView<'a>),
+    /// A CNAME record.
+    Alias(RrsetView<'a>),
+    /// Neither.
+    Nothing,
+}
+
+/// Answers a query into a writer that stands behind the question. `hidden` is the type that is shown to nobody, or 0.
 pub(crate) fn answer(
     query: &Query,
     client: Client,
+    hidden: u16,
     snapshot: &Snapshot,
     scratch: &mut Scratch,
     writer: &mut Writer<'_>,
 ) -> Outcome {
     let Scratch { name, synthesized, turns } = scratch;
-    let chooser = Chooser::new(client, turns);
-    let mut search = Search {
+    let chooser = Chooser::new(client, turns, hidden);
+    let mut walk = Walk {
         snapshot,
         qtype: query.qtype,
         writer,
@@ -99,71 +106,74 @@ pub(crate) fn answer(
         mention: None,
         aliases: Places::default(),
         dnames: Places::default(),
+        dangling: None,
     };
-    search.aliases.add(QNAME_OFFSET);
-    let mut step = search.first(&query.name);
+    walk.aliases.add(QNAME_OFFSET);
+    let mut step = walk.first(&query.name, name);
     for _ in 0..CHAIN_STEPS_MAX {
         let target = match step {
-            Step::Done(_) => break,
+            Step::Done(_) | Step::Above => break,
             Step::Chase(target) => target,
             Step::ChaseSynthesized => {
                 // The name is needed as an owner while the next one may be made.
-                let copy = *search.synthesized;
-                if search.has_been_at(copy.bytes()) || name.take(copy.bytes()).is_err() {
+                let copy = *walk.synthesized;
+                if walk.has_been_at(copy.bytes()) || name.take(copy.bytes()).is_err() {
                     break;
                 }
-                step = search.step(name, Owner::Name(copy.bytes()), false);
+                step = walk.step(name, Owner::Name(copy.bytes()), None);
                 continue;
             }
         };
-        if search.has_been_at(target) || name.take(target).is_err() {
+        if walk.has_been_at(target) || name.take(target).is_err() {
             break;
         }
-        step = search.step(name, Owner::Name(target), false);
+        step = walk.step(name, Owner::Name(target), None);
     }
     // A chain that is too long, or comes back to where it was, ends where it is: the client may go on from there.
-    let rcode = if let Step::Done(rcode) = step { rcode } else { rcode::NOERROR };
-    if let Some(mention) = search.mention.filter(|_| search.flags & FLAG_TC == 0)
-        && additional::add(snapshot, mention, name, search.writer, &mut search.chooser).is_err()
+    let rcode = walk.settle_dangling(if let Step::Done(rcode) = step { rcode } else { rcode::NOERROR });
+    if let Some(mention) = walk.mention.filter(|_| walk.flags & FLAG_TC == 0)
+        && additional::add(snapshot, mention, name, walk.writer, &mut walk.chooser).is_err()
     {
-        search.flags |= FLAG_TC;
+        walk.flags |= FLAG_TC;
     }
     let is_of_zone = matches!(rcode, rcode::NOERROR | rcode::NXDOMAIN | rcode::YXDOMAIN);
-    let flags = if is_of_zone { search.flags } else { search.flags & FLAG_TC };
+    let flags = if is_of_zone { walk.flags } else { walk.flags & FLAG_TC };
     Outcome::new(rcode, flags)
 }
 
-/// A search through the zones.
-struct Search<'a, 'b, 'c> {
+/// A walk through the zones.
+pub(crate) struct Walk<'a, 'b, 'c> {
     /// What is served.
-    snapshot: &'a Snapshot,
+    pub snapshot: &'a Snapshot,
     /// The type asked for.
-    qtype: u16,
+    pub qtype: u16,
     /// The answer.
-    writer: &'b mut Writer<'c>,
+    pub writer: &'b mut Writer<'c>,
     /// Chooses among records and views.
-    chooser: Chooser<'b>,
+    pub chooser: Chooser<'b>,
     /// The name that a DNAME record made last.
-    synthesized: &'b mut SynthesizedName,
+    synthesized: &'b mut MadeName,
     /// AA and TC so far.
-    flags: u16,
+    pub flags: u16,
     /// The last RRset whose names want addresses.
     mention: Option<Mention<'a>>,
     /// Where the names of the chain stand, the question's first.
-    aliases: Places,
+    pub aliases: Places,
     /// Where the owners of the DNAME records stand.
     dnames: Places,
+    /// The CNAME record that a rule takes back where nothing comes of it.
+    pub dangling: Option<Dangling<'a>>,
 }
 
-impl<'a> Search<'a, '_, '_> {
-    /// The first step: from the question's name.
-    fn first(&mut self, name: &QueryName) -> Step<'a> {
+impl<'a> Walk<'a, '_, '_> {
+    /// The first step: from the question's name. `spare` is working memory.
+    fn first(&mut self, name: &QueryName, spare: &mut QueryName) -> Step<'a> {
         match self.qtype {
             // Not in a query: RFC 6891 section 6.1.1; transfers go over TCP, and not to everybody: RFC 5936 section 4.2.
             types::OPT => Step::Done(rcode::FORMERR),
             types::AXFR | types::IXFR => Step::Done(rcode::REFUSED),
             types::MAILA | types::MAILB => Step::Done(rcode::NOTIMP),
-            _ => self.step(name, Owner::Question, true),
+            _ => self.step(name, Owner::Question, Some(spare)),
         }
     }
 
@@ -175,21 +185,43 @@ impl<'a> Search<'a, '_, '_> {
         is_known
     }
 
-    /// One step: the data of one name, or where to go from there.
+    /// One step: the data of one name, or where to go from there. `spare` is working memory, which comes with the first.
     #[inline]
-    fn step(&mut self, name: &QueryName, owner: Owner<'_>, first: bool) -> Step<'a> {
-        let Some(zone) = zone_of(self.snapshot, name, self.qtype) else {
-            return match (first, self.snapshot.is_complete()) {
-                (true, true) => Step::Done(rcode::REFUSED),
-                // The zone may still be loading.
-                (_, false) => Step::Done(rcode::SERVFAIL),
-                (false, true) => Step::Done(rcode::NOERROR),
-            };
-        };
+    fn step(&mut self, name: &QueryName, owner: Owner<'_>, mut spare: Option<&mut QueryName>) -> Step<'a> {
+        let mut next = zone_of(self.snapshot, name, self.qtype);
+        while let Some(zone) = next {
+            match self.step_in(zone, name, owner, spare.as_deref_mut()) {
+                Step::Above => next = zone_above(self.snapshot, name, zone.depth),
+                step => return step,
+            }
+        }
+        self.note_zone(None);
+        match (spare.is_some(), self.snapshot.is_complete()) {
+            (true, true) => Step::Done(rcode::REFUSED),
+            // The zone may still be loading.
+            (_, false) => Step::Done(rcode::SERVFAIL),
+            (false, true) => Step::Done(rcode::NOERROR),
+        }
+    }
+
+    /// One step in a zone.
+    #[inline]
+    fn step_in(
+        &mut self,
+        zone: Zone<'a>,
+        name: &QueryName,
+        owner: Owner<'_>,
+        spare: Option<&mut QueryName>,
+    ) -> Step<'a> {
         if zone.apex.rrset(types::SOA).is_none() {
             return Step::Done(rcode::SERVFAIL);
         }
+        self.note_zone(Some(zone));
+        let first = spare.is_some();
         if first {
+            if self.qtype == types::ANY && zone.apex.rules().is_some_and(|rules| rules.has(REFUSE_ANY)) {
+                return Step::Done(rcode::REFUSED);
+            }
             self.flags |= FLAG_AA;
         }
         for depth in self.snapshot.turns(usize::from(zone.depth), name.depth()) {
@@ -205,6 +237,9 @@ impl<'a> Search<'a, '_, '_> {
                 return self.redirect(name, owner, node);
             }
         }
+        if zone.apex.has(RULED) {
+            return self.step_by_rules(zone, name, owner, spare);
+        }
         match locate(self.snapshot, name, zone.depth) {
             Some(node) => self.data(zone, node, owner),
             None => self.negative(zone, rcode::NXDOMAIN),
@@ -213,36 +248,55 @@ impl<'a> Search<'a, '_, '_> {
 
     /// Answers from the node of the name, or of the wildcard that stands for it.
     #[inline]
-    fn data(&mut self, zone: Zone<'a>, node: NodeView<'a>, owner: Owner<'_>) -> Step<'a> {
+    pub(crate) fn data(&mut self, zone: Zone<'a>, node: NodeView<'a>, owner: Owner<'_>) -> Step<'a> {
+        match self.pick(zone, node) {
+            Pick::Rrset(rrset) => {
+                self.dangling = None;
+                // The chain came by way of this very DNAME record: it is in the answer.
+                if let (types::DNAME, Owner::Name(name)) = (rrset.rtype(), owner)
+                    && self.dnames.hold(self.writer, name)
+                {
+                    return Step::Done(rcode::NOERROR);
+                }
+                self.put_mentioning(Section::Answer, owner, Mention { rrset, chosen: None, zone, cut: None });
+                Step::Done(rcode::NOERROR)
+            }
+            Pick::Alias(cname) => {
+                let before = self.writer.mark();
+                match (self.put(Section::Answer, owner, cname, None), cname.rdatas().next()) {
+                    (Ok(()), Some(target)) => {
+                        self.note_alias(zone, before);
+                        Step::Chase(target)
+                    }
+                    _ => Step::Done(rcode::NOERROR),
+                }
+            }
+            Pick::Nothing => self.negative(zone, rcode::NOERROR),
+        }
+    }
+
+    /// What a node of a zone has for the question.
+    #[inline]
+    pub(crate) fn pick(&mut self, zone: Zone<'a>, node: NodeView<'a>) -> Pick<'a> {
         let wanted = match self.qtype {
             // RFC 8482 section 4.1: one RRset is enough of an answer to ANY.
             types::ANY => self.chooser.first_rrset(self.snapshot, node),
             qtype => self.chooser.rrset(self.snapshot, node, qtype),
         };
         if let Some(rrset) = wanted {
-            // The chain came by way of this very DNAME record: it is in the answer.
-            if let (types::DNAME, Owner::Name(name)) = (rrset.rtype(), owner)
-                && self.dnames.hold(self.writer, name)
-            {
-                return Step::Done(rcode::NOERROR);
-            }
-            self.put_mentioning(Section::Answer, owner, Mention { rrset, chosen: None, zone, cut: None });
-            return Step::Done(rcode::NOERROR);
+            return Pick::Rrset(rrset);
         }
-        let Some(cname) = self.chooser.rrset(self.snapshot, node, types::CNAME) else {
-            return self.negative(zone, rcode::NOERROR);
-        };
-        match (self.put(Section::Answer, owner, cname, None), cname.rdatas().next()) {
-            (Ok(()), Some(target)) => Step::Chase(target),
-            _ => Step::Done(rcode::NOERROR),
+        match self.chooser.rrset(self.snapshot, node, types::CNAME) {
+            Some(cname) if !self.is_barred(zone) => Pick::Alias(cname),
+            _ => Pick::Nothing,
         }
     }
 
-    /// NXDOMAIN or NODATA: the SOA record says for how long (RFC 2308 section 3: the smaller of its TTL and MINIMUM).
-    fn negative(&mut self, zone: Zone<'a>, rcode: u16) -> Step<'a> {
-        if !self.snapshot.is_complete() {
-            return Step::Done(rcode::SERVFAIL);
-        }
+    /// NXDOMAIN or NODATA: the SOA record says for how long (RFC 2308 section 3: the smaller of its TTL and MINIMUM). What is
+    /// missing while sources are loading may yet come.
+    pub(crate) fn negative(&mut self, zone: Zone<'a>, rcode: u16) -> Step<'a> {
+        let is_true = self.snapshot.is_complete() || (rcode == rcode::NOERROR && has_whole_names(zone));
+        let rcode = if is_true { rcode } else { rcode::SERVFAIL };
         let Some(soa) = zone.apex.rrset(types::SOA) else {
             return Step::Done(rcode::SERVFAIL);
         };
@@ -258,6 +312,7 @@ impl<'a> Search<'a, '_, '_> {
         if first {
             self.flags &= !FLAG_AA;
         }
+        self.dangling = None;
         if let Some(rrset) = cut.rrset(types::NS) {
             let mention = Mention { rrset, chosen: None, zone, cut: Some(cut.name()) };
             self.put_mentioning(Section::Authority, Owner::Name(cut.name()), mention);
@@ -327,124 +382,5 @@ impl<'a> Search<'a, '_, '_> {
             self.flags |= FLAG_TC;
         }
         written
-    }
-}
-
-/// Places of names in the answer.
-#[derive(Default)]
-struct Places {
-    /// Offsets in the message, which is far shorter than 64 KiB.
-    offsets: [u16; CHAIN_STEPS_MAX + 1],
-    /// How many there are.
-    count: usize,
-}
-
-impl Places {
-    /// Takes note of a name's place; a chain has no more steps than there is room for.
-    fn add(&mut self, offset: usize) {
-        if let (Some(slot), Ok(offset)) = (self.offsets.get_mut(self.count), u16::try_from(offset)) {
-            *slot = offset;
-            self.count += 1;
-        }
-    }
-
-    /// True where a name stands at one of the places.
-    fn hold(&self, writer: &Writer<'_>, name: &[u8]) -> bool {
-        self.offsets.iter().take(self.count).any(|&offset| writer.holds_at(offset.into(), name))
-    }
-}
-
-/// The zone that answers for a name: the deepest whose apex encloses it. For DS at an apex it is the zone above, where
-/// that is served here too (RFC 4035 section 3.1.4.1).
-#[inline]
-pub(crate) fn zone_of<'a>(snapshot: &'a Snapshot, name: &QueryName, qtype: u16) -> Option<Zone<'a>> {
-    let mut below_cut = None;
-    for depth in snapshot.apexes().between(0, name.depth()).rev() {
-        let short = u8::try_from(depth).ok()?;
-        let Some(apex) = snapshot.find(name, depth, short) else {
-            continue;
-        };
-        let zone = Zone { depth: short, apex };
-        if qtype == types::DS && depth == name.depth() && depth > 0 {
-            below_cut = Some(zone);
-            continue;
-        }
-        return Some(zone);
-    }
-    below_cut
-}
-
-/// The node that answers for a name of a zone: its own, or that of the wildcard at the closest encloser (RFC 4592
-/// section 3.3.1). The name is at no place below a zone cut or a DNAME.
-#[inline]
-pub(crate) fn locate<'a>(snapshot: &'a Snapshot, name: &QueryName, apex_depth: u8) -> Option<NodeView<'a>> {
-    if let Some(node) = snapshot.find(name, name.depth(), apex_depth) {
-        return Some(node);
-    }
-    let encloser = closest_encloser(snapshot, name, apex_depth)?;
-    if !encloser.node.has(WILDCARD_CHILD) {
-        return None;
-    }
-    snapshot.find_wildcard(name, encloser.depth, apex_depth)
-}
-
-/// The closest encloser of a name that does not exist: its longest suffix that does (RFC 4592 section 2.2.1).
-pub(crate) fn closest_encloser<'a>(snapshot: &'a Snapshot, name: &QueryName, apex_depth: u8) -> Option<Encloser<'a>> {
-    // Mostly it is the parent. Else by bisection, since with a name all between it and the apex exist: a flood of names
-    // with a hundred labels costs seven probes each, not a hundred.
-    let parent = name.depth().checked_sub(1)?;
-    if let Some(node) = snapshot.find(name, parent, apex_depth) {
-        return Some(Encloser { node, depth: parent });
-    }
-    let (mut exists, mut missing) = (usize::from(apex_depth), parent);
-    let mut node = snapshot.find(name, exists, apex_depth)?;
-    while missing - exists > 1 {
-        let middle = exists.midpoint(missing);
-        match snapshot.find(name, middle, apex_depth) {
-            Some(found) => (exists, node) = (middle, found),
-            None => missing = middle,
-        }
-    }
-    Some(Encloser { node, depth: exists })
-}
-
-/// A closest encloser and its number of labels.
-#[derive(Clone, Copy)]
-pub(crate) struct Encloser<'a> {
-    /// The node.
-    pub node: NodeView<'a>,
-    /// Its number of labels.
-    pub depth: usize,
-}
-
-/// A name that a DNAME record made.
-#[derive(Clone, Copy)]
-struct SynthesizedName {
-    /// The name, and stale bytes.
-    bytes: [u8; NAME_BYTES_MAX],
-    /// Bytes of the name.
-    length: usize,
-}
-
-impl Default for SynthesizedName {
-    fn default() -> Self {
-        Self { bytes: [0; NAME_BYTES_MAX], length: 1 }
-    }
-}
-
-impl SynthesizedName {
-    /// The name.
-    fn bytes(&self) -> &[u8] {
-        self.bytes.get(..self.length).unwrap_or_default()
-    }
-
-    /// Sets the name to some labels and the name below which they go; nothing where that is too long a name.
-    fn join(&mut self, labels: &[u8], parent: &[u8]) -> Option<()> {
-        let length = labels.len() + parent.len();
-        let (left, right) = self.bytes.get_mut(..length)?.split_at_mut_checked(labels.len())?;
-        left.copy_from_slice(labels);
-        right.copy_from_slice(parent);
-        self.length = length;
-        Some(())
     }
 }

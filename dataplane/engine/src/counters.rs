@@ -2,6 +2,7 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use crate::census::Census;
 use crate::rtype::rcode;
 use crate::tally::NameTally;
 use crate::verdict::Reason;
@@ -44,6 +45,8 @@ macro_rules! counters {
             reasons: [Counter; Reason::ALL.len()],
             /// Queries by name, where they are counted.
             names: Option<NameTally>,
+            /// What messages are like, where it is counted.
+            census: Option<Box<Census>>,
         }
 
         impl Default for Counters {
@@ -53,6 +56,7 @@ macro_rules! counters {
                     rcodes: core::array::from_fn(|_| Counter::default()),
                     reasons: core::array::from_fn(|_| Counter::default()),
                     names: None,
+                    census: None,
                 }
             }
         }
@@ -92,6 +96,18 @@ impl Counters {
     /// Counters that count queries by name too, of at least so many names; 0: they do not.
     pub fn with_names(names: usize) -> Self {
         Self { names: (names > 0).then(|| NameTally::new(names)), ..Self::default() }
+    }
+
+    /// The same, and what messages are like, if that is wanted.
+    #[must_use]
+    pub fn with_census(self, is_wanted: bool) -> Self {
+        Self { census: is_wanted.then(Box::default), ..self }
+    }
+
+    /// What messages are like, where it is counted.
+    #[inline]
+    pub fn census(&self) -> Option<&Census> {
+        self.census.as_deref()
     }
 
     /// Queries by name, where they are counted.

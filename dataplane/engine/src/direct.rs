@@ -1,13 +1,14 @@
 //! The direct way: a query whose answer is one stored RRset sent as it is stored, or the absence of one. Nearly all queries
 //! are such. Whatever is not goes through [`crate::answer`], which would give the same bytes (`tests/direct.rs` compares).
 
-use crate::answer::closest_encloser;
 use crate::frame::checksum::Sum;
 use crate::frame::{Datagram, UDP_BYTES};
+use crate::locate::closest_encloser;
 use crate::plain::copy;
 use crate::query::{FLAG_AA, FLAG_CD, FLAG_QR, FLAG_RD, HEADER_BYTES, Query};
 use crate::rtype::{CLASS_IN, rcode, types};
-use crate::snapshot::{Candidate, Negative, NodeView, RrsetView, Snapshot, WILDCARD_CHILD};
+use crate::rules::Denial;
+use crate::snapshot::{Candidate, Negative, NodeView, RULED, RrsetView, Snapshot, WILDCARD_CHILD};
 use crate::writer::{EdnsReply, OPT_BYTES, UdpRoom, pointer, udp_limit};
 
 /// An answer that was written over its query.
@@ -36,20 +37,31 @@ enum Body<'a> {
     },
 }
 
+/// What is asked of what.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    /// The query.
+    pub query: &'a Query,
+    /// What is served.
+    pub snapshot: &'a Snapshot,
+    /// The type that is shown to nobody, or 0.
+    pub hidden: u16,
+}
+
 /// Writes the answer over the query in `frame`, if it is one for the direct way.
 #[inline]
 pub(crate) fn answer(
-    query: &Query,
-    snapshot: &Snapshot,
+    asked: Asked<'_>,
     candidate: Option<Candidate<'_>>,
     frame: &mut [u8],
     datagram: Datagram,
     room: UdpRoom,
 ) -> Option<DirectReply> {
+    let query = asked.query;
     if query.qclass != CLASS_IN || query.edns.is_some_and(|edns| edns.version != 0) {
         return None;
     }
-    let body = find(query, snapshot, candidate)?;
+    let body = find(asked, candidate)?;
     let (body_bytes, answers, authorities, rcode): (_, u16, u16, _) = match &body {
         Body::Rrset(rrset) => (rrset.records().len(), rrset.count(), 0, rcode::NOERROR),
         Body::Negative { negative, rcode, .. } => (negative.len(), 0, 1, *rcode),
@@ -106,7 +118,8 @@ pub(crate) fn answer(
 
 /// What answers a query, where that is one thing.
 #[inline]
-fn find<'a>(query: &Query, snapshot: &'a Snapshot, candidate: Option<Candidate<'a>>) -> Option<Body<'a>> {
+fn find<'a>(asked: Asked<'a>, candidate: Option<Candidate<'a>>) -> Option<Body<'a>> {
+    let Asked { query, snapshot, hidden } = asked;
     // A DS record may be for the zone above to answer; types from 128 to 255 and OPT are not types of data (RFC 6895
     // section 3.1).
     if matches!(query.qtype, types::DS | types::OPT | 0 | 128..=255) {
@@ -115,21 +128,44 @@ fn find<'a>(query: &Query, snapshot: &'a Snapshot, candidate: Option<Candidate<'
     let Some(candidate) = candidate else { return absent(query, snapshot) };
     let node = snapshot.confirm(candidate, &query.name)?;
     match node.rrset(query.qtype) {
-        Some(rrset) => rrset.is_verbatim().then_some(Body::Rrset(rrset)),
-        None if node.cname().is_some() => None,
-        None => {
-            let depth = node.apex_depth();
-            negative(query, snapshot, snapshot.find(&query.name, usize::from(depth), depth)?, rcode::NOERROR)
-        }
+        Some(rrset) if query.qtype != hidden => rrset.is_verbatim().then_some(Body::Rrset(rrset)),
+        _ => without_type(query, snapshot, candidate),
     }
 }
 
-/// NXDOMAIN for a name that has no node in the deepest zone that could have it, where that zone is served and has no
-/// wildcard that stands for it.
+/// NODATA for the name's node, which is known to lack the type, where there is neither an alias nor a rule for it.
+// Not inlined, and not given what was read of the node: positive answers are more, and need the registers.
+#[inline(never)]
+fn without_type<'a>(query: &Query, snapshot: &'a Snapshot, candidate: Candidate<'a>) -> Option<Body<'a>> {
+    let node = candidate.node()?;
+    if node.cname().is_some() {
+        return None;
+    }
+    let depth = node.apex_depth();
+    let apex = snapshot.find(&query.name, usize::from(depth), depth)?;
+    if apex.has(RULED) && !apex.rules()?.leave_existing(node) {
+        return None;
+    }
+    negative(query, snapshot, apex, rcode::NOERROR)
+}
+
+/// NXDOMAIN for a name that has no node in the deepest zone that could have it, where that zone is served and has neither a
+/// wildcard that stands for it nor a rule for it.
+#[inline(never)]
 fn absent<'a>(query: &Query, snapshot: &'a Snapshot) -> Option<Body<'a>> {
     let apex = snapshot.zone_without_turns(&query.name)?;
     let encloser = closest_encloser(snapshot, &query.name, apex.apex_depth())?;
-    if encloser.node.has(WILDCARD_CHILD) { None } else { negative(query, snapshot, apex, rcode::NXDOMAIN) }
+    if encloser.node.has(WILDCARD_CHILD) {
+        return None;
+    }
+    if apex.has(RULED) {
+        let depth = usize::from(apex.apex_depth());
+        let denial = Denial::of(&query.name, depth, encloser.depth);
+        if !apex.rules()?.leave_missing_name(&query.name, query.qtype, depth, denial) {
+            return None;
+        }
+    }
+    negative(query, snapshot, apex, rcode::NXDOMAIN)
 }
 
 /// The negative answer of a zone.

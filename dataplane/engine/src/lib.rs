@@ -7,13 +7,15 @@
 //! 3. [`frame`]: Ethernet, VLAN, IPv4, IPv6 and UDP; what is ours, and how a frame is turned round.
 //! 4. [`query`]: one gate that checks a message once, and the name taken apart.
 //! 5. `options`, [`cookie`], `chaos`: what goes back in the OPT record, and what the server tells of itself.
-//! 6. `answer`, `additional`, `writer`: RFC 1034 section 4.3.2, and the bytes behind the question; `direct` for one RRset.
+//! 6. `answer`, `locate`, `chain`, `additional`, `writer`: RFC 1034 section 4.3.2, and the bytes behind the question;
+//!    `direct` for one RRset.
 //! 7. [`snapshot`]: everything that is served, immutable; [`snapshot::edit`] makes the next one.
 //! 8. [`publish`]: how workers come to see it.
 //! 9. [`rate`]: how much of it each client may have.
 //! 10. [`select`]: which records and which view of them it gets.
-//! 11. [`recall`] and [`cache`]: names of others, answered from what others said of them.
 //! 11. [`rules`]: what some zones answer otherwise.
+//! 12. [`transfer`]: a whole zone for a secondary, message by message.
+//! 13. [`recall`] and [`cache`]: names of others, answered from what others said of them.
 //!
 //! [`verdict`] lists every reason for which a frame is not simply answered, [`counters`] counts them, [`limits`] has every
 //! bound.
@@ -23,6 +25,8 @@
 mod additional;
 mod answer;
 pub mod cache;
+pub mod census;
+mod chain;
 mod chaos;
 pub mod cookie;
 pub mod counters;
@@ -30,6 +34,7 @@ mod direct;
 pub mod frame;
 mod hash;
 pub mod limits;
+mod locate;
 mod machine;
 pub mod name;
 mod options;
@@ -46,5 +51,6 @@ pub mod snapshot;
 pub mod tally;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod transfer;
 pub mod verdict;
 mod writer;

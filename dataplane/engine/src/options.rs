@@ -111,15 +111,7 @@ impl Options {
     /// Appends the options to a message that ends in an OPT record without any. Returns its length then; nothing where it
     /// stays as it is.
     pub(crate) fn append(&self, message: &mut [u8], length: usize) -> Option<usize> {
-        let (options, end) = (self.bytes(), length + self.length);
-        if options.is_empty() {
-            return None;
-        }
-        // The length of the record's data is what it ends in. A buffer with hardly room for the query has none for options.
-        let (record_end, to) = message.get_mut(length.checked_sub(2)?..end)?.split_first_chunk_mut::<2>()?;
-        to.copy_from_slice(options);
-        *record_end = u16::try_from(options.len()).ok()?.to_be_bytes();
-        Some(end)
+        append(self.bytes(), message, length)
     }
 
     /// Looks at a query's options and makes those of its answer. Returns what the answer is, where that is not to come from
@@ -168,6 +160,19 @@ impl Options {
         counter.add(1);
         Some(finding)
     }
+}
+
+/// Appends options to a message that ends in an OPT record without any; see [`Options::append`].
+pub(crate) fn append(options: &[u8], message: &mut [u8], length: usize) -> Option<usize> {
+    let end = length + options.len();
+    if options.is_empty() {
+        return None;
+    }
+    // The length of the record's data is what it ends in. A buffer with hardly room for the query has none for options.
+    let (record_end, to) = message.get_mut(length.checked_sub(2)?..end)?.split_first_chunk_mut::<2>()?;
+    to.copy_from_slice(options);
+    *record_end = u16::try_from(options.len()).ok()?.to_be_bytes();
+    Some(end)
 }
 
 /// Writes an option at a place; returns where it ends, or the place where there is no room.

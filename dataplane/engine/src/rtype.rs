@@ -36,7 +36,7 @@ pub const CLASS_IN: u16 = 1;
 /// Class CH, in which servers tell of themselves (RFC 4892).
 pub const CLASS_CHAOS: u16 = 3;
 
-/// Response codes that the engine gives (RFC 1035 section 4.1.1, RFC 6891 section 9, RFC 7873 section 8).
+/// Response codes that the engine gives (RFC 1035 section 4.1.1, RFC 2136 section 2.2, RFC 6891 section 9, RFC 7873 section 8).
 #[allow(missing_docs, clippy::missing_docs_in_private_items, reason = "the names are the RFCs' own")]
 pub mod rcode {
     pub const NOERROR: u16 = 0;
@@ -46,6 +46,7 @@ pub mod rcode {
     pub const NOTIMP: u16 = 4;
     pub const REFUSED: u16 = 5;
     pub const YXDOMAIN: u16 = 6;
+    pub const NOTAUTH: u16 = 9;
     pub const BADVERS: u16 = 16;
     pub const BADCOOKIE: u16 = 23;
 }

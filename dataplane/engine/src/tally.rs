@@ -12,7 +12,7 @@
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
 use crate::counters::Counter;
-use crate::frame::FrameBuffer;
+use crate::frame::{FrameBuffer, UDP_BYTES};
 use crate::hash::Seed;
 use crate::limits::{LABEL_BYTES_MAX, NAME_BYTES_MAX};
 use crate::name::WireName;
@@ -98,7 +98,8 @@ impl NameTally {
     pub(crate) fn count_burst<F: FrameBuffer>(&self, frames: &[F], verdicts: &[Verdict], now_seconds: u32) {
         for (frame, verdict) in frames.iter().zip(verdicts) {
             if *verdict == Verdict::Reply
-                && let Some(message) = message_of(frame.frame())
+                && let Some((_, datagram)) = datagram_of(frame.frame())
+                && let Some((_, message)) = datagram.split_at_checked(UDP_BYTES)
             {
                 self.count(message, now_seconds);
             }
@@ -191,24 +192,27 @@ fn read(head: &Head, name: &Name) -> Option<NameCount> {
     Some(NameCount { name, queries, first_seconds, last_seconds })
 }
 
-/// The DNS message of a frame that is known to carry a reply of ours; nothing for a reply to something else.
-fn message_of(frame: &[u8]) -> Option<&[u8]> {
+/// The UDP datagram of a frame, and whether it came by IPv6; nothing where it carries something else. Extension headers are not
+/// looked for: packets with some are not answered.
+#[inline]
+pub(crate) fn datagram_of(frame: &[u8]) -> Option<(bool, &[u8])> {
     let (ethertype, packet) = match frame.split_at_checked(12)?.1.split_first_chunk()? {
         ([0x81, 0x00], tagged) => tagged.split_at_checked(2)?.1.split_first_chunk()?,
         untagged => untagged,
     };
-    let datagram = match ethertype {
+    match ethertype {
         // IPv4: length of the header, protocol.
-        [0x08, 0x00] if packet.get(9) == Some(&17) => packet.get(usize::from(packet.first()? & 0x0f) * 4..)?,
+        [0x08, 0x00] if packet.get(9) == Some(&17) => {
+            Some((false, packet.get(usize::from(packet.first()? & 0x0f) * 4..)?))
+        }
         // IPv6: next header.
-        [0x86, 0xdd] if packet.get(6) == Some(&17) => packet.get(40..)?,
-        _ => return None,
-    };
-    datagram.get(8..)
+        [0x86, 0xdd] if packet.get(6) == Some(&17) => Some((true, packet.get(40..)?)),
+        _ => None,
+    }
 }
 
 /// True for a response that says that the name exists and has nothing of the type.
-fn is_nodata(message: &[u8]) -> bool {
+pub(crate) fn is_nodata(message: &[u8]) -> bool {
     // NOERROR, an empty answer section, AA and no TC: a referral has no AA bit.
     matches!(message, [_, _, f1, f2, _, _, 0, 0, ..] if f1 & 0b110 == 0b100 && f2 & 0xf == 0)
 }
@@ -245,6 +249,11 @@ mod tests {
 
     fn name(text: &str) -> WireName {
         text.parse().unwrap()
+    }
+
+    /// The DNS message of a frame.
+    fn message_of(frame: &[u8]) -> Option<&[u8]> {
+        Some(datagram_of(frame)?.1.split_at_checked(UDP_BYTES)?.1)
     }
 
     #[test]

@@ -28,6 +28,7 @@ pub fn server_config() -> ServerConfig {
         udp_answer_bytes_max: crate::limits::UDP_ANSWER_BYTES_DEFAULT,
         answer_local: true,
         vlan: None,
+        hides_aaaa: false,
         edns: EdnsConfig::default(),
         chaos: ChaosConfig::default(),
         rate_limit: None,

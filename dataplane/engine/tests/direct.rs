@@ -14,7 +14,9 @@ use ringdns_engine::frame::FrameBuffer;
 use ringdns_engine::limits::BURST_FRAMES_MAX;
 use ringdns_engine::rate::RateLimit;
 use ringdns_engine::rtype::types;
+use ringdns_engine::rules::{PodRule, Rules, Search};
 use ringdns_engine::serve::ServerConfig;
+use ringdns_engine::snapshot::edit::Editor;
 use ringdns_engine::testing::{TestFrame, UdpFrame, query, query_edns, query_options, reply_message};
 use ringdns_engine::verdict::Verdict;
 
@@ -65,6 +67,51 @@ fn both_ways_give_the_same_bytes() {
                     [query(&qname, qtype), query_edns(&qname, qtype, 512, true), query_edns(&qname, qtype, 4096, false)]
                 {
                     assert_eq!(direct.ask_bytes(&message), long.ask_bytes(&message), "{qname} TYPE{qtype}");
+                }
+            }
+        }
+    }
+}
+
+/// A host whose zone has rules that are for none of its names, so that they are left to the ways that know of none.
+fn ruled_host() -> Host {
+    let [direct, _] = hosts();
+    let apex = "example.".parse().unwrap();
+    let rules = Rules {
+        empty_depth_max: Some(5),
+        soa_below_apex: true,
+        pods: Some(PodRule::default()),
+        deep_pods: true,
+        bare_ports: true,
+        no_dangling_cname: true,
+        cname_for_addresses_only: true,
+        zone_case: true,
+        search: Some(Search::default()),
+        ..Rules::default()
+    };
+    let mut editor = Editor::new(&direct.snapshot);
+    for name in ["ns.svc.example.", "ns.pod.example."] {
+        editor.add_name(&apex, &name.parse().unwrap()).unwrap();
+    }
+    editor.set_rules(&apex, &rules).unwrap();
+    Host::new(editor.commit())
+}
+
+#[test]
+fn rules_leave_what_they_are_not_for() {
+    let ([mut direct, _], mut ruled) = (hosts(), ruled_host());
+    for number in 1..numbers_end() {
+        for qname in [
+            format!("{}.example.", "n".repeat(number)),
+            format!("{}.deeper.example.", "n".repeat(number)),
+            format!("{}.w.example.", "x".repeat(number)),
+            format!("{}.gone.example.", "x".repeat(number)),
+            format!("{}.nnn.deeper.example.", "x".repeat(number)),
+            format!("a.b.c.{}.nnn.deeper.example.", "x".repeat(number)),
+        ] {
+            for qtype in [types::A, types::AAAA, 16, types::CNAME, types::DS, types::ANY, types::NS] {
+                for message in [query(&qname, qtype), query_edns(&qname, qtype, 512, true)] {
+                    assert_eq!(ruled.ask_bytes(&message), direct.ask_bytes(&message), "{qname} TYPE{qtype}");
                 }
             }
         }

@@ -8,6 +8,8 @@
 )]
 
 mod common;
+#[path = "messages/transfers.rs"]
+mod transfers;
 
 use std::net::SocketAddr;
 use std::sync::LazyLock;
@@ -20,21 +22,23 @@ use ringdns_engine::limits::STREAM_MESSAGE_BYTES_MAX;
 use ringdns_engine::query::HEADER_BYTES;
 use ringdns_engine::rate::RateLimit;
 use ringdns_engine::rtype::types;
-use ringdns_engine::select::{Member, Mode, Selection, ViewTable};
-use ringdns_engine::serve::{MessageConfig, MessageServer, ServerConfig, Transport};
+use ringdns_engine::select::{Marks, Member, Mode, Selection, ViewTable};
+use ringdns_engine::serve::{MessageConfig, MessageServer, ServerConfig, Transport, Unanswered};
 use ringdns_engine::snapshot::Snapshot;
 use ringdns_engine::snapshot::edit::{Editor, RrsetSpec};
 use ringdns_engine::testing::{UdpFrame, query, query_edns, query_options, reply_message, server_config};
 use ringdns_engine::verdict::{Reason, Verdict};
 
-/// Of all kinds: hits, aliases, DNAME, wildcards, cuts, large RRsets.
+/// Of all kinds: hits, aliases, DNAME, wildcards, cuts, large RRsets, records that are down.
 const ZONE: &str = "@ SOA ns hostmaster 1 2 3 4 5\n@ NS ns\n@ MX 1 ns\nns A 192.0.2.1\nns AAAA 2001:db8::1\na A 192.0.2.2\n\
                     al CNAME a\nal2 CNAME al\n*.wild A 192.0.2.4\nold DNAME wild\none NS ns.one\nns.one A 192.0.2.5\n\
-                    loop CNAME pool\npool CNAME loop\nent.deep A 192.0.2.6";
+                    loop CNAME pool\npool CNAME loop\nent.deep A 192.0.2.6\nlost CNAME gone";
 
 /// Labels that questions are made of.
-const LABELS: [&str; 14] =
-    ["a", "AL", "al2", "wild", "old", "one", "ns", "loop", "deep", "ent", "large", "x", "many", "example"];
+const LABELS: [&str; 17] = [
+    "a", "AL", "al2", "wild", "old", "one", "ns", "loop", "deep", "ent", "large", "x", "many", "example", "half",
+    "gone", "lost",
+];
 
 /// Types that are asked for.
 const TYPES: [u16; 12] =
@@ -49,7 +53,16 @@ fn zone() -> String {
 }
 
 /// It, ready to be served.
-static SERVED: LazyLock<Snapshot> = LazyLock::new(|| snapshot(&[("example.", &zone())]));
+static SERVED: LazyLock<Snapshot> = LazyLock::new(|| {
+    let mut editor = Editor::new(&snapshot(&[("example.", &zone())]));
+    let rdatas = vec![vec![192, 0, 2, 10], vec![192, 0, 2, 11]];
+    let spec = RrsetSpec { rtype: types::A, ttl: 60, rdatas, ..RrsetSpec::default() };
+    for (owner, down) in [("half.example.", vec![true, false]), ("gone.example.", vec![true, true])] {
+        let marks = Marks { down, or_none: true };
+        editor.put_marked(&common::name("example."), &common::name(owner), &spec, &marks).unwrap();
+    }
+    editor.commit()
+});
 
 /// The engine for messages of one transport, what it serves, and what it counts.
 struct Sockets {
@@ -70,8 +83,11 @@ impl Sockets {
         let mut buffer = message.to_vec();
         buffer.resize(STREAM_MESSAGE_BYTES_MAX, 0xee);
         let client: SocketAddr = client.parse().unwrap();
-        let length = self.server.answer(client, &mut buffer, message.len(), &self.snapshot, &self.counters)?;
-        Ok(buffer[..length].to_vec())
+        match self.server.answer(client, &mut buffer, message.len(), &self.snapshot, &self.counters) {
+            Ok(length) => Ok(buffer[..length].to_vec()),
+            Err(Unanswered::Dropped(reason)) => Err(reason),
+            Err(Unanswered::Foreign) => panic!("nothing is forwarded"),
+        }
     }
 
     /// The same, by the client of [`UdpFrame::ipv4`].
@@ -88,9 +104,11 @@ impl Sockets {
 fn messages(config: &ServerConfig) -> MessageConfig {
     MessageConfig {
         udp_answer_bytes_max: config.udp_answer_bytes_max,
+        hides_aaaa: config.hides_aaaa,
         edns: config.edns.clone(),
         chaos: config.chaos.clone(),
         rate_limit: config.rate_limit.clone(),
+        recall: None,
     }
 }
 
@@ -110,6 +128,7 @@ fn check(host: &mut Host, udp: &mut Sockets, tcp: &mut Sockets, message: &[u8]) 
         let expected = match verdict {
             Verdict::Reply => Ok(reply_message(&reply, &path).to_vec()),
             Verdict::Drop(reason) | Verdict::Punt(reason) => Err(reason),
+            Verdict::Forward => panic!("nothing is forwarded"),
         };
         assert_eq!(udp.ask_from(client, message), expected, "{message:02x?}");
         let whole = tcp.ask_from(client, message);
@@ -166,6 +185,29 @@ proptest! {
         let [mut udp, mut tcp] =
             [Transport::Udp, Transport::Tcp].map(|transport| Sockets::new(served.clone(), &config, transport));
         check(&mut host, &mut udp, &mut tcp, &message);
+    }
+}
+
+#[test]
+fn what_is_down_is_left_out_over_udp_and_tcp_alike() {
+    let config = server_config();
+    let mut host = Host::with(SERVED.clone(), |port| *port = config.clone());
+    let [mut udp, mut tcp] =
+        [Transport::Udp, Transport::Tcp].map(|transport| Sockets::new(SERVED.clone(), &config, transport));
+    for (qname, answers, has_soa) in [
+        ("half.example.", &["192.0.2.11"][..], false),
+        ("gone.example.", &[], true),
+        ("lost.example.", &["gone.example."], true),
+    ] {
+        let message = query(qname, types::A);
+        check(&mut host, &mut udp, &mut tcp, &message);
+        let answer = tcp.ask(&message);
+        let found: Vec<String> = answer.answers.iter().map(|record| record.data.to_string()).collect();
+        assert_eq!(
+            (found, answer.metadata.response_code),
+            (answers.iter().map(ToString::to_string).collect(), ResponseCode::NoError)
+        );
+        assert_eq!(answer.authorities.len(), usize::from(has_soa), "{qname}");
     }
 }
 

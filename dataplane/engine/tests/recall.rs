@@ -102,8 +102,9 @@ fn recall(desk: &CacheDesk) -> RecallConfig {
 
 /// The answer that a socket gets.
 fn over_sockets(desk: &CacheDesk, snapshot: &Snapshot, now: u32, message: &[u8]) -> Option<Vec<u8>> {
-    let ServerConfig { udp_answer_bytes_max, edns, chaos, .. } = ringdns_engine::testing::server_config();
-    let config = MessageConfig { udp_answer_bytes_max, edns, chaos, rate_limit: None, recall: Some(recall(desk)) };
+    let ServerConfig { udp_answer_bytes_max, hides_aaaa, edns, chaos, .. } = ringdns_engine::testing::server_config();
+    let config =
+        MessageConfig { udp_answer_bytes_max, hides_aaaa, edns, chaos, rate_limit: None, recall: Some(recall(desk)) };
     let mut server = MessageServer::new(&config, Transport::Udp);
     server.set_time(0, now);
     let mut buffer = message.to_vec();

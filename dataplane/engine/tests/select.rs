@@ -15,7 +15,7 @@ use std::net::IpAddr;
 use common::select::{Numbers, address, addresses, answer, answers, given, given_one, host, put, weighted, zone};
 use common::{Host, name, text};
 use ringdns_engine::rtype::types;
-use ringdns_engine::select::{Member, Mode, SELECTION_MEMBERS_MAX, Selection};
+use ringdns_engine::select::{Marks, Member, Mode, SELECTION_MEMBERS_MAX, Selection};
 use ringdns_engine::snapshot::Snapshot;
 use ringdns_engine::snapshot::edit::{EditError, Editor, RrsetSpec};
 
@@ -366,4 +366,56 @@ fn selections_that_cannot_be_served_are_refused() {
     let mut numbers = Numbers(8);
     let places: Vec<usize> = (0..50).map(|_| given_one(&mut host, numbers.client(false))).collect();
     assert!(places.iter().any(|&place| place > 512) && places.iter().any(|&place| place < 512), "{places:?}");
+}
+
+/// The members that are given of `www.example.` with marks, and whether it is put with a selection.
+fn given_marked(down: [bool; 3], or_none: bool, selection: Option<Selection>) -> Vec<usize> {
+    let mut spec = addresses(Mode::All, 0, &[UP; 3]);
+    spec.selection = selection.map(Box::new);
+    let marks = Marks { down: down.to_vec(), or_none };
+    let (apex, owner) = (name("example."), name("www.example."));
+    let snapshot = zone("", |editor| editor.put_marked(&apex, &owner, &spec, &marks).unwrap());
+    assert_eq!(Editor::new(&snapshot).rrset(&apex, &owner, 1), Some(spec), "marks are not given back");
+    given(&mut Host::new(snapshot), "198.51.100.1".parse().unwrap())
+}
+
+#[test]
+fn marked_records_are_left_out_and_all_of_them_answered_or_none() {
+    let own = |up: [bool; 3]| {
+        let members = up.map(|up| Member { weight: 1, up }).to_vec();
+        Some(Selection { members, ..Selection::default() })
+    };
+    for or_none in [false, true] {
+        assert_eq!(given_marked([false; 3], or_none, None), [0, 1, 2]);
+        assert_eq!(given_marked([true, false, true], or_none, None), [1]);
+        assert_eq!(given_marked([true, false, false], or_none, own([true, true, false])), [1]);
+    }
+    assert_eq!(given_marked([true; 3], false, None), [0, 1, 2]);
+    assert_eq!(given_marked([true; 3], true, None), [0usize; 0]);
+    assert_eq!(given_marked([true, false, true], false, own([true, false, true])), [0, 1, 2]);
+    assert_eq!(given_marked([true, false, true], true, own([true, false, true])), [0usize; 0]);
+    assert_eq!(given_marked([false; 3], true, own([false; 3])), [0usize; 0]);
+}
+
+#[test]
+fn what_is_withheld_is_as_if_its_type_were_not_there() {
+    let addresses = addresses(Mode::All, 0, &[UP]);
+    let marks = Marks { down: vec![true], or_none: true };
+    let text = "www TXT t\nmail MX 1 www\nsub NS ns.sub\n";
+    let mut host = Host::new(zone(text, |editor| {
+        for owner in ["www.example.", "ns.sub.example."] {
+            let spec = RrsetSpec { selection: None, ..addresses.clone() };
+            editor.put_marked(&name("example."), &name(owner), &spec, &marks).unwrap();
+        }
+    }));
+    let client = "198.51.100.1".parse().unwrap();
+    assert_eq!(answers(&mut host, client, "www.example.", types::ANY), ["t"], "another type is one of any");
+    assert!(answer(&mut host, client, "mail.example.", types::MX).additionals.is_empty());
+    let referral = answer(&mut host, client, "a.sub.example.", types::A);
+    let glue: Vec<String> = referral.additionals.iter().map(|record| record.data.to_string()).collect();
+    assert_eq!(glue, ["10.0.0.0"], "a zone is not lost with its server");
+    let mismatch = Marks { down: vec![true; 2], or_none: false };
+    let mut editor = Editor::new(&zone("", |_| {}));
+    let put = editor.put_marked(&name("example."), &name("www.example."), &addresses, &mismatch);
+    assert_eq!(put, Err(EditError::MembersMismatch));
 }

@@ -18,6 +18,12 @@ const ECHO_REPLY: u8 = 0;
 /// Type of an echo reply by IPv6 (RFC 4443, section 4.2).
 const ECHO_REPLY_V6: u8 = 129;
 
+/// Type of what a router says of a target that it cannot or may not reach, by IPv4 (RFC 792).
+const UNREACHABLE: u8 = 3;
+
+/// The same by IPv6 (RFC 4443, section 3.1).
+const UNREACHABLE_V6: u8 = 1;
+
 /// What every request carries.
 const PAYLOAD: &[u8] = b"ringdns-scanner\0";
 
@@ -52,7 +58,7 @@ impl Pings {
         }
         let config = Config::builder().kind(kind).build();
         // A failure is not kept: the permission may be given while we run.
-        let client = Client::new(&config).map_err(|error| of_system(address, error))?;
+        let client = Client::new(&config).map_err(|error| of_socket(address, &error))?;
         *slot = Some(client.clone());
         Ok(client)
     }
@@ -67,9 +73,13 @@ impl Pings {
             // Messages of other types come by the same way, such as that the target cannot be reached.
             Ok((packet, _)) => match kind_of(&packet) {
                 (IpAddr::V4(_), ECHO_REPLY) | (IpAddr::V6(_), ECHO_REPLY_V6) => Ok(()),
+                (IpAddr::V4(_), kind @ UNREACHABLE) | (IpAddr::V6(_), kind @ UNREACHABLE_V6) => Err(ProbeError::Ping {
+                    address,
+                    reason: format!("it cannot be reached (ICMP message of type {kind})"),
+                }),
                 (_, kind) => Err(ProbeError::Ping { address, reason: format!("ICMP message of type {kind}") }),
             },
-            Err(SurgeError::IOError(error)) => Err(of_system(address, error)),
+            Err(SurgeError::IOError(error)) => Err(of_sending(address, &error)),
             Err(SurgeError::Timeout { .. }) => Err(ProbeError::Timeout { probe: "icmp", timeout }),
             Err(error) => Err(ProbeError::Ping { address, reason: error.to_string() }),
         }
@@ -84,15 +94,29 @@ fn kind_of(packet: &IcmpPacket) -> (IpAddr, u8) {
     }
 }
 
-/// What the system has against a socket or a request.
-fn of_system(address: IpAddr, error: io::Error) -> ProbeError {
+/// What the system has against a socket.
+fn of_socket(address: IpAddr, error: &io::Error) -> ProbeError {
     if error.kind() == io::ErrorKind::PermissionDenied {
-        // The library's text goes on over lines.
-        let error = io::Error::new(error.kind(), error.to_string().lines().next().unwrap_or_default().to_owned());
-        ProbeError::PingPermission(error)
-    } else if is_exhaustion(&error) {
-        ProbeError::Exhausted(error)
+        ProbeError::PingPermission(in_one_line(error))
     } else {
-        ProbeError::Ping { address, reason: error.to_string() }
+        of_sending(address, error)
+    }
+}
+
+/// What the system has against a request: with a socket at hand, no permission says that a route or a filter of this machine forbids
+/// the target, which is no more reachable from here than one behind a router that says the same.
+fn of_sending(address: IpAddr, error: &io::Error) -> ProbeError {
+    if is_exhaustion(error) {
+        ProbeError::Exhausted(in_one_line(error))
+    } else {
+        ProbeError::Ping { address, reason: in_one_line(error).to_string() }
+    }
+}
+
+/// The same error; the library's text goes on over lines.
+fn in_one_line(error: &io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(code) => io::Error::from_raw_os_error(code),
+        None => io::Error::new(error.kind(), error.to_string().lines().next().unwrap_or_default().to_owned()),
     }
 }

@@ -328,16 +328,17 @@ impl Board {
         member.checked?;
         let job_key = self.keys.job(target.resource, &target.name);
         let job = self.jobs.get(target).map(|seen| (job_key.clone(), seen.revision));
+        let found = || Observation {
+            health,
+            since: clock::universal(member.since),
+            error: member.error.clone().unwrap_or_default(),
+            by: self.config.name.clone(),
+        };
         if self.shares(target) {
             if member.observed == Some((health, lease)) {
                 return None;
             }
-            let value = Observation {
-                health,
-                since: clock::universal(member.since),
-                error: member.error.clone().unwrap_or_default(),
-                by: self.config.name.clone(),
-            };
+            let value = found();
             let key = self.keys.observation(&target.name, &self.config.name);
             let unless_changed = job.into_iter().collect();
             return Some(Write { key, value: value.to_bytes(), unless_changed, is_leased: true, health });
@@ -349,7 +350,7 @@ impl Board {
             Resource::Address => {
                 let seen = self.statuses.get(&target.name)?;
                 let key = self.keys.status(&target.name);
-                (key.clone(), seen.value.as_ref().ok()?.with(health), Some((key, seen.revision)))
+                (key.clone(), seen.value.as_ref().ok()?.with(&found()), Some((key, seen.revision)))
             }
             Resource::Domain => {
                 let mut job = self.job(target)?.clone();

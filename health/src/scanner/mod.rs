@@ -8,7 +8,9 @@
 //!
 //! `board` knows everything and does nothing; `schedule` says when; `report` writes; `heartbeat` keeps the lease that all writes
 //! depend on. While etcd is away checks go on, what was known stays, and what has changed is written when it is back.
+//! In a server without etcd, `alone` takes the places of jobs, `report` and `heartbeat`.
 
+mod alone;
 mod board;
 mod count;
 mod heartbeat;
@@ -25,6 +27,7 @@ use std::time::Duration;
 
 use ringdns_controlplane::config::EtcdConfig;
 use ringdns_controlplane::config::health::{HealthConfig, ScannerConfig};
+use ringdns_controlplane::health::Handle;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -61,10 +64,19 @@ pub enum StartError {
     Listen(#[from] ListenError),
 }
 
+/// Where targets come from and where states go.
+#[derive(Clone)]
+enum Way {
+    /// Etcd.
+    Etcd(Link),
+    /// The server that we are part of.
+    Server(Handle),
+}
+
 /// What the scanner's tasks share.
 struct Shared {
-    /// Etcd.
-    link: Link,
+    /// True: nobody else has a say, and nothing is written to etcd.
+    is_alone: bool,
     /// Keys.
     keys: Keys,
     /// How it checks.
@@ -140,7 +152,9 @@ impl Shared {
 pub struct Scanner {
     /// Where its tasks run.
     runtime: Runtime,
-    /// What they share.
+    /// Where states go.
+    way: Way,
+    /// What its tasks share.
     shared: Arc<Shared>,
     /// Tasks that are stopped first.
     checking: Vec<JoinHandle<()>>,
@@ -153,20 +167,32 @@ pub struct Scanner {
 }
 
 impl Scanner {
-    /// Starts one. It needs no etcd yet.
+    /// Starts one that is an agent among others. It needs no etcd yet.
     pub fn start(etcd: EtcdConfig, health: &HealthConfig) -> Result<Self, StartError> {
+        Self::start_by(Way::Etcd(Link::new(etcd)), health)
+    }
+
+    /// Starts one that checks for the server that it is part of, and for nobody else.
+    pub fn start_alone(server: Handle, health: &HealthConfig) -> Result<Self, StartError> {
+        Self::start_by(Way::Server(server), health)
+    }
+
+    /// Starts one.
+    fn start_by(way: Way, health: &HealthConfig) -> Result<Self, StartError> {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         let runtime = builder.worker_threads(THREADS).thread_name("ringdns-scanner").enable_all().build();
         let runtime = runtime.map_err(StartError::Threads)?;
-        let config = health.scanner.clone();
+        let is_alone = matches!(way, Way::Server(_));
+        // Whoever is alone checks everything.
+        let config = ScannerConfig { all_jobs: health.scanner.all_jobs || is_alone, ..health.scanner.clone() };
         let listener = runtime.block_on(insight::bind("scanner.listen", config.listen))?;
         let address = listener.local_addr().unwrap_or(config.listen);
-        let _entered = runtime.enter();
+        let entered = runtime.enter();
         let keys = Keys::new(&health.keys);
         let (came, to_come) = mpsc::unbounded_channel();
         let alerts = health.alert.as_ref().map(|alert| Arc::new(Alerts::new(alert.clone(), config.clone())));
         let shared = Arc::new(Shared {
-            link: Link::new(etcd),
+            is_alone,
             board: Mutex::new(Board::new(keys.clone(), config.clone())),
             prober: Prober::new(config.timeout),
             inbox: Inbox::default(),
@@ -179,16 +205,19 @@ impl Scanner {
         let (stop, stopped) = oneshot::channel::<()>();
         let shown: Arc<dyn insight::Shown> = Arc::clone(&shared) as _;
         tokio::spawn(insight::serve(listener, shown, async move { drop(stopped.await) }));
-        let mut checking = vec![tokio::spawn(schedule::run(Arc::clone(&shared), to_come))];
-        checking.push(spawn_news(&shared, keys.statuses(), Board::take_statuses));
-        if !shared.config.all_jobs {
-            checking.push(spawn_news(&shared, keys.jobs(), Board::take_jobs));
-        }
-        let mut writing = vec![tokio::spawn(report::run(Arc::clone(&shared))), spawn_heartbeat(&shared)];
+        let schedule = tokio::spawn(schedule::run(Arc::clone(&shared), to_come));
+        let (mut checking, mut writing) = match &way {
+            Way::Etcd(link) => spawn_agent(&shared, link),
+            Way::Server(server) => {
+                let following = tokio::spawn(alone::follow(Arc::clone(&shared), keys, server.clone()));
+                (vec![following], vec![tokio::spawn(alone::tell(Arc::clone(&shared), server.clone()))])
+            }
+        };
+        checking.push(schedule);
         writing.extend(alerts.map(|alerts| tokio::spawn(alerts.run())));
-        tracing::info!(%address, name = shared.config.name, "the scanner checks");
-        drop(_entered);
-        Ok(Self { runtime, shared, checking, writing, stop, address })
+        tracing::info!(%address, name = shared.config.name, is_alone, "the scanner checks");
+        drop(entered);
+        Ok(Self { runtime, way, shared, checking, writing, stop, address })
     }
 
     /// Where it is shown.
@@ -198,14 +227,15 @@ impl Scanner {
 
     /// Ends it: no more checks, what is known is written, the lease is given back, so that others take over at once.
     pub fn stop(self) {
-        let Self { runtime, shared, checking, writing, stop, .. } = self;
+        let Self { runtime, way, shared, checking, writing, stop, .. } = self;
         checking.iter().for_each(JoinHandle::abort);
         runtime.block_on(async {
             let _ = tokio::time::timeout(END, shared.inbox.idle()).await;
             writing.iter().for_each(JoinHandle::abort);
             let lease = i64::try_from(shared.counts.lease.get()).unwrap_or_default();
-            if lease != 0
-                && let Err(error) = shared.link.revoke(lease).await
+            if let Way::Etcd(link) = way
+                && lease != 0
+                && let Err(error) = link.revoke(lease).await
             {
                 tracing::warn!("etcd: the lease cannot be given back: {error}; it ends by itself");
             }
@@ -217,10 +247,21 @@ impl Scanner {
     }
 }
 
+/// Starts what an agent does beside checking: tasks that are stopped first, and tasks that are stopped when everything is
+/// written.
+fn spawn_agent(shared: &Arc<Shared>, link: &Link) -> (Vec<JoinHandle<()>>, Vec<JoinHandle<()>>) {
+    let mut following = vec![spawn_news(shared, link, shared.keys.statuses(), Board::take_statuses)];
+    if !shared.config.all_jobs {
+        following.push(spawn_news(shared, link, shared.keys.jobs(), Board::take_jobs));
+    }
+    let writing = vec![tokio::spawn(report::run(Arc::clone(shared), link.clone())), spawn_heartbeat(shared, link)];
+    (following, writing)
+}
+
 /// Follows a path and has the board take what is new.
-fn spawn_news(shared: &Arc<Shared>, path: &str, take: fn(&mut Board, News) -> Moves) -> JoinHandle<()> {
+fn spawn_news(shared: &Arc<Shared>, link: &Link, path: &str, take: fn(&mut Board, News) -> Moves) -> JoinHandle<()> {
     let (sender, mut news) = mpsc::channel(NEWS_MAX);
-    let following = follow(shared.link.clone(), path.to_owned(), sender);
+    let following = follow(link.clone(), path.to_owned(), sender);
     let shared = Arc::clone(shared);
     let take = async move {
         while let Some(news) = news.recv().await {
@@ -235,9 +276,9 @@ fn spawn_news(shared: &Arc<Shared>, path: &str, take: fn(&mut Board, News) -> Mo
 }
 
 /// Keeps our key; each new lease has everything looked at again that may have waited for it.
-fn spawn_heartbeat(shared: &Arc<Shared>) -> JoinHandle<()> {
+fn spawn_heartbeat(shared: &Arc<Shared>, link: &Link) -> JoinHandle<()> {
     let heartbeat = Heartbeat {
-        link: shared.link.clone(),
+        link: link.clone(),
         keys: shared.keys.clone(),
         config: shared.config.clone(),
         counts: Arc::clone(&shared.counts),

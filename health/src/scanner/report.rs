@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use super::Shared;
 use super::board::{Target, Write};
 use crate::backoff::Backoff;
-use crate::link::Entry;
+use crate::link::{Entry, Link};
 
 /// Writes of one transaction: etcd takes 128 operations in all, and as many below each.
 const WRITES_MAX: usize = 64;
@@ -41,7 +41,7 @@ impl Inbox {
     }
 
     /// Waits until there are some.
-    async fn wait(&self) {
+    pub(super) async fn wait(&self) {
         while self.targets().is_empty() {
             self.bell.notified().await;
         }
@@ -54,8 +54,13 @@ impl Inbox {
         }
     }
 
+    /// What was taken out is written.
+    pub(super) fn written(&self) {
+        self.writing.store(false, Ordering::Relaxed);
+    }
+
     /// Takes some out.
-    fn take(&self, count: usize) -> Vec<Target> {
+    pub(super) fn take(&self, count: usize) -> Vec<Target> {
         let mut targets = self.targets();
         self.writing.store(true, Ordering::Relaxed);
         let taken: Vec<Target> = targets.iter().take(count).cloned().collect();
@@ -67,18 +72,18 @@ impl Inbox {
 }
 
 /// Writes until it is dropped.
-pub(super) async fn run(shared: Arc<Shared>) {
+pub(super) async fn run(shared: Arc<Shared>, link: Link) {
     let mut backoff = Backoff::default();
     loop {
         shared.inbox.wait().await;
         let targets = shared.inbox.take(WRITES_MAX);
-        let written = report(&shared, &targets).await;
+        let written = report(&shared, &link, &targets).await;
         let failure = written.err();
         if failure.is_some() {
             shared.counts.failed.add(1);
             shared.inbox.add(targets);
         }
-        shared.inbox.writing.store(false, Ordering::Relaxed);
+        shared.inbox.written();
         match failure {
             None => backoff.reset(),
             Some(error) => {
@@ -91,7 +96,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
 }
 
 /// Writes what is due for targets. Without a lease nothing is: the next one has all of them looked at again.
-async fn report(shared: &Shared, targets: &[Target]) -> Result<(), SessionError> {
+async fn report(shared: &Shared, link: &Link, targets: &[Target]) -> Result<(), SessionError> {
     let lease = i64::try_from(shared.counts.lease.get()).unwrap_or_default();
     if lease == 0 {
         return Ok(());
@@ -106,7 +111,7 @@ async fn report(shared: &Shared, targets: &[Target]) -> Result<(), SessionError>
     // Who has lost its place to another writes nothing at all.
     let ours = Compare::lease(shared.keys.agent(&shared.config.name), CompareOp::Equal, lease);
     let swaps: Vec<TxnOp> = due.iter().map(|(_, write)| TxnOp::txn(swap(write, lease))).collect();
-    let answer = shared.link.txn(Txn::new().when([ours]).and_then(swaps)).await?;
+    let answer = link.txn(Txn::new().when([ours]).and_then(swaps)).await?;
     if !answer.succeeded() {
         shared.counts.refused.add(due.len() as u64);
         return Ok(());

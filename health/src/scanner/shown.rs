@@ -33,11 +33,11 @@ impl Shared {
 
 impl Shown for Shared {
     fn health(&self) -> (bool, Value) {
-        let has_lease = self.counts.lease.get() != 0;
+        let has_lease = self.is_alone || self.counts.lease.get() != 0;
         let facts = json!({
             "status": if has_lease { "ok" } else { "degraded" },
             "agent": self.config.name,
-            "lease": has_lease,
+            "lease": has_lease && !self.is_alone,
             "members": self.board().members().len(),
         });
         // Checks go on without etcd, so this process is well.

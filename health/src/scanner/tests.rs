@@ -152,8 +152,10 @@ fn a_write_depends_on_state_and_job_and_keeps_other_members() {
     let write = board.due(&target, 1).unwrap();
     let (status, job) = (current().status("10.0.0.1"), current().job(Resource::Address, "10.0.0.1"));
     assert_eq!((&write.key, &write.unless_changed), (&status, &vec![(status.clone(), 5), (job, 6)]));
-    let value: serde_json::Value = serde_json::from_slice(&write.value).unwrap();
-    assert_eq!(value, serde_json::json!({ "status": "DOWN", "ports": ["81"], "cluster": "c" }));
+    let mut value: serde_json::Value = serde_json::from_slice(&write.value).unwrap();
+    assert!(value["since"].take().is_string());
+    let found = serde_json::json!({ "status": "DOWN", "since": null, "error": "refused", "by": "a", "ports": ["81"], "cluster": "c" });
+    assert_eq!(value, found);
     board.written(&target, &write, 9, 1);
     assert_eq!(board.due(&target, 1), None);
     // News of before the write is none.

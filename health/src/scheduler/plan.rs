@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use super::board::{Agent, Board, Entry, Stored};
 use super::fence::Write;
 use super::places::{Places, Target};
+use crate::clock;
 use crate::keys::Resource;
 use crate::values::{Health, Job, Observation, Status};
 
@@ -30,10 +31,11 @@ pub fn writes(board: &Board, places: &Places, target: &Target, aim: &Aim) -> Vec
         writes.extend(entry.job().map(|job| deletion(places.job(target), job)));
         return writes;
     }
-    let health = if chosen.len() > 1 { agreed(board, entry, &chosen, aim.quorum) } else { None };
+    let found = if chosen.len() > 1 { agreed(board, entry, &chosen, aim) } else { None };
+    let health = found.as_ref().map(|found| found.health);
     writes.extend(job(places, target, entry, &chosen, health, aim.now));
-    if let (Resource::Address, Some(health), Some(stored)) = (target.resource, health, entry.status()) {
-        writes.extend(status(places.keys().status(&target.name), stored, health));
+    if let (Resource::Address, Some(found), Some(stored)) = (target.resource, found, entry.status()) {
+        writes.extend(status(places.keys().status(&target.name), stored, &found));
     }
     writes
 }
@@ -76,35 +78,37 @@ fn job(
 }
 
 /// The state of an address, where it is another. One that cannot be read is not touched: it says more than we know.
-fn status(key: String, stored: &Stored, health: Health) -> Option<Write> {
-    let status = Status::parse(&stored.value).ok().filter(|status| status.health() != Some(health))?;
-    Some(Write { key, known: stored.revision, value: Some(status.with(health)), lease: stored.lease })
+fn status(key: String, stored: &Stored, found: &Observation) -> Option<Write> {
+    let status = Status::parse(&stored.value).ok().filter(|status| status.health() != Some(found.health))?;
+    Some(Write { key, known: stored.revision, value: Some(status.with(found)), lease: stored.lease })
 }
 
-/// What the agents of a target agree on: it is down when a quorum finds it down, and up when so many find it up that there can
-/// be none. Of agents that have not seen it yet nothing follows, so that the loss of one changes nothing. Where there are fewer
-/// agents than the quorum, all of them must agree.
-fn agreed(board: &Board, entry: &Entry, chosen: &[Arc<str>], quorum: usize) -> Option<Health> {
-    let quorum = quorum.min(chosen.len());
-    let (mut up, mut down) = (0, 0);
+/// What the agents of a target agree on, and who of them: it is down when a quorum finds it down, and up when so many find it up
+/// that there can be none. Of agents that have not seen it yet nothing follows, so that the loss of one changes nothing. Where there
+/// are fewer agents than the quorum, all of them must agree.
+fn agreed(board: &Board, entry: &Entry, chosen: &[Arc<str>], aim: &Aim) -> Option<Observation> {
+    let quorum = aim.quorum.min(chosen.len());
+    let (mut up, mut down) = (Vec::new(), Vec::new());
     for name in chosen {
         let (Some(agent), Some(stored)) = (board.agents().get(name), entry.observations().get(name)) else { continue };
         if !is_of_this_life(agent, stored) {
             continue;
         }
-        match Observation::parse(&stored.value).ok().flatten().map(|observation| observation.health) {
-            Some(Health::Up) => up += 1,
-            Some(Health::Down) => down += 1,
-            None => {}
-        }
+        let Some(seen) = Observation::parse(&stored.value).ok().flatten() else { continue };
+        let side = if seen.health == Health::Up { &mut up } else { &mut down };
+        side.push((name, seen.error));
     }
-    if down >= quorum {
-        Some(Health::Down)
-    } else if up > chosen.len() - quorum {
-        Some(Health::Up)
+    let (health, side) = if down.len() >= quorum {
+        (Health::Down, down)
+    } else if up.len() > chosen.len() - quorum {
+        (Health::Up, up)
     } else {
-        None
-    }
+        return None;
+    };
+    let by: Vec<&str> = side.iter().map(|(name, _)| &***name).collect();
+    let by = by.join(",");
+    let error = side.into_iter().map(|(_, error)| error).find(|error| !error.is_empty()).unwrap_or_default();
+    Some(Observation { health, since: clock::universal(aim.now), error, by })
 }
 
 /// True for what an agent has seen since it came: it goes away with the agent, or was written after it.

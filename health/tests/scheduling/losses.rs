@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::etcd::Way;
+use crate::common::real::Way;
 use crate::scene::{Agent, ROOT, Scene, address, wait_until};
 
 /// Targets of the tests with many.

@@ -1,7 +1,7 @@
 //! Schedulers with a real etcd: agents and leaders are lost, paused and cut off, and every target keeps an agent that is live.
 
-#[path = "../../../controlplane/tests/common/etcd.rs"]
-mod etcd;
+#[path = "../common/mod.rs"]
+mod common;
 mod locks;
 mod losses;
 mod quorum;

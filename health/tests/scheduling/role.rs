@@ -7,7 +7,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use ringdns_controlplane::config::health::RoleConfig;
 use ringdns_health::scheduler::SchedulerRole;
 
-use crate::etcd::free_port;
+use crate::common::real::free_port;
 use crate::scene::{Agent, Scene, address, wait_until};
 
 /// What is answered to a GET, with its headers.

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crate::common::Web;
 use crate::scene::{ROOT, Scene, wait_until};
 
 /// Targets.
@@ -44,11 +45,14 @@ impl Drop for Members {
     }
 }
 
+/// An address of this machine.
+fn target(number: usize) -> String {
+    format!("127.9.{}.{}", number / 250, number % 250 + 1)
+}
+
 /// Makes states of addresses of this machine.
 fn put_targets(scene: &Scene, count: usize) {
-    let state = |number: usize| {
-        (format!("{ROOT}/status/127.9.{}.{}", number / 250, number % 250 + 1), r#"{"cluster":"c1"}"#.to_owned())
-    };
+    let state = |number: usize| (format!("{ROOT}/status/{}", target(number)), r#"{"cluster":"c1"}"#.to_owned());
     scene.etcd.put_all(&(0..count).map(state).collect::<Vec<_>>());
 }
 
@@ -111,4 +115,64 @@ fn several_scanners_agree_on_each_target() {
     wait_for_all(&scene, FEW, "UP");
     drop((scanners.remove(0), members));
     wait_for_all(&scene, FEW, "DOWN");
+}
+
+/// What was told of targets: the subjects of all alerts, in order.
+fn told(receiver: &Web) -> Vec<String> {
+    let mut subjects: Vec<String> =
+        receiver.bodies().iter().map(|(_, body)| body["subject"].as_str().unwrap().to_owned()).collect();
+    subjects.sort();
+    subjects
+}
+
+#[test]
+fn a_quorum_decides_and_one_of_it_tells() {
+    const FEW: usize = 20;
+    let scene = Scene::start();
+    put_targets(&scene, FEW);
+    let listener = TcpListener::bind("0.0.0.0:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let members = Members::start(listener);
+    let receiver = Web::answering(|_| 200);
+    let alert = format!("[alert]\nurl = \"http://{}/send\"\nroom = \"r\"\n", receiver.address);
+    // One of the three looks where nobody listens.
+    let closed = crate::common::real::free_port();
+    let ports = [("a", port), ("b", port), ("c", closed)];
+    // Nobody dies here, and on a busy machine nobody shall be taken for dead: another would tell again.
+    let _scanners = ports.map(|(name, port)| scene.lasting_scanner(name, port, 60, &alert));
+    let _scheduler = scene.thread("s1", scene.etcd.members[0].port, "replicas = 3\nquorum = 2");
+    wait_for_all(&scene, FEW, "UP");
+    wait_until("one agent finds every target down", || {
+        let seen = scene.read("observation");
+        let of = |agent: &str, word: &str| {
+            let its = seen.iter().filter(|(key, _)| key.ends_with(&format!("/{agent}")));
+            its.filter(|(_, (value, _))| value["status"] == word).count() == FEW
+        };
+        of("a", "UP") && of("b", "UP") && of("c", "DOWN")
+    });
+    assert!(scene.read("status").values().all(|(state, _)| state["status"] == "UP"), "one of three has no say");
+    assert!(told(&receiver).is_empty(), "and tells nobody");
+
+    drop(members);
+    wait_for_all(&scene, FEW, "DOWN");
+    let subjects = |words: &str| {
+        let subject = |number: usize| format!("[r] {words}", words = words.replace("TARGET", &target(number)));
+        let mut subjects: Vec<String> = (0..FEW).map(subject).collect();
+        subjects.sort();
+        subjects
+    };
+    let mut expected = subjects("Warning: TARGET status is down");
+    wait_until("each target is told to be down", || told(&receiver).len() >= FEW);
+    assert_eq!(told(&receiver), expected, "once and by one agent");
+    for (state, _) in scene.read("status").into_values() {
+        let (by, error) = (state["by"].as_str().unwrap(), state["error"].as_str().unwrap());
+        assert!(by.split(',').count() >= 2 && !error.is_empty(), "{state}");
+    }
+
+    let _members = Members::start(TcpListener::bind(("0.0.0.0", port)).unwrap());
+    wait_for_all(&scene, FEW, "UP");
+    expected.extend(subjects("Recovered: TARGET status is up"));
+    expected.sort();
+    wait_until("each target is told to be back", || told(&receiver).len() >= 2 * FEW);
+    assert_eq!(told(&receiver), expected);
 }

@@ -18,7 +18,7 @@ use ringdns_health::scheduler::{Scheduler, SchedulerState};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
-use crate::etcd::Etcd;
+use crate::common::real::Etcd;
 
 /// Where things stand in etcd.
 pub const ROOT: &str = "/containerdns/monitor";
@@ -135,9 +135,14 @@ impl Scene {
 
     /// Starts a scanner in a process of its own, whose targets have one port.
     pub fn scanner(&self, name: &str, port: u16) -> Process {
+        self.lasting_scanner(name, port, LEASE_SECONDS, "")
+    }
+
+    /// The same with a lease of so many seconds and with further tables.
+    pub fn lasting_scanner(&self, name: &str, port: u16, lease_seconds: i64, tables: &str) -> Process {
         let text = format!(
-            "[scanner]\nname = \"{name}\"\nlisten = \"127.0.0.1:0\"\nlease_seconds = {LEASE_SECONDS}\n\
-             heartbeat_seconds = 0\ninterval_ms = 4000\nretries = 0\nrise = 1\nfall = 1\nports = [{port}]\n"
+            "[scanner]\nname = \"{name}\"\nlisten = \"127.0.0.1:0\"\nlease_seconds = {lease_seconds}\n\
+             heartbeat_seconds = 0\ninterval_ms = 4000\nretries = 0\nrise = 1\nfall = 1\nports = [{port}]\n{tables}"
         );
         Process::start(name, SCANNER, &self.write(name, self.etcd.members[0].port, &text))
     }

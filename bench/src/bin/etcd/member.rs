@@ -16,7 +16,10 @@ const ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4A
 const PEERS: &str = "http://127.0.0.1:2380";
 
 /// Keys of one transaction: etcd takes 128.
-const AT_ONCE: u64 = 100;
+const AT_ONCE: usize = 100;
+
+/// Names with two members each, whose health is known.
+pub const MEMBERS: u64 = 1_000;
 
 /// Longest from its start to its first answer.
 const START_TIME_MAX: Duration = Duration::from_secs(30);
@@ -59,14 +62,27 @@ impl Member {
         Ok(Connection::open_without_token(self.address)?)
     }
 
-    /// Writes so many names, as a layout has them.
+    /// Writes so many names, as a layout has them; with ContainerDNS's, names with members too.
     pub fn fill(&self, layout: &str, names: u64) -> Outcome<()> {
-        for first in (0..names).step_by(usize::try_from(AT_ONCE)?) {
-            let puts = (first..names.min(first + AT_ONCE)).map(|number| {
-                let pair = if layout == "skydns" { skydns(number) } else { containerdns(number, [10, 0, 0, 0]) };
-                format!(r#"{{"request_put":{}}}"#, json(&pair))
+        let pair = |number| if layout == "skydns" { skydns(number) } else { containerdns(number, [10, 0, 0, 0]) };
+        self.put_all((0..names).map(pair))?;
+        if layout == "containerdns" {
+            let pairs = (0..MEMBERS).flat_map(|number| {
+                let [first, second] = crate::members(number);
+                [pool(number, "a", first), pool(number, "b", second), state(first, "UP"), state(second, "UP")]
             });
-            let body = format!(r#"{{"success":[{}]}}"#, puts.collect::<Vec<_>>().join(","));
+            self.put_all(pairs)?;
+        }
+        Ok(())
+    }
+
+    /// Writes keys, many at once.
+    fn put_all(&self, pairs: impl Iterator<Item = [String; 2]>) -> Outcome<()> {
+        let mut pairs = pairs.peekable();
+        while pairs.peek().is_some() {
+            let some = pairs.by_ref().take(AT_ONCE);
+            let puts: Vec<String> = some.map(|pair| format!(r#"{{"request_put":{}}}"#, json(&pair))).collect();
+            let body = format!(r#"{{"success":[{}]}}"#, puts.join(","));
             let answer = http::request(self.address, "POST", "/v3/kv/txn", None, Some(&body))?;
             if answer.status != 200 {
                 return Err(format!("etcd does not take keys: {answer:?}").into());
@@ -101,6 +117,23 @@ fn program() -> Outcome<PathBuf> {
 /// The body of a write that gives a name of ContainerDNS's tree an address.
 pub fn put(number: u64, host: [u8; 4]) -> String {
     json(&containerdns(number, host))
+}
+
+/// The body of a write that says how an address is.
+pub fn put_state(address: [u8; 4], word: &str) -> String {
+    json(&state(address, word))
+}
+
+/// The key that says how an address is, and its value, as ContainerDNS has them.
+fn state(address: [u8; 4], word: &str) -> [String; 2] {
+    let address = std::net::Ipv4Addr::from(address);
+    [format!("/containerdns/monitor/status/{address}"), format!(r#"{{"status":"{word}","ports":["80"]}}"#)]
+}
+
+/// A key and its value of a name that has members, each with a label of its own.
+fn pool(number: u64, label: &str, [a, b, c, d]: [u8; 4]) -> [String; 2] {
+    let value = format!(r#"{{"type":"A","host":"{a}.{b}.{c}.{d}","ttl":60}}"#);
+    [format!("/containerdns/example/etcd/pool{number}/{label}/"), value]
 }
 
 /// A key and its value in ContainerDNS's tree.

@@ -18,6 +18,7 @@ mod tree;
 mod write;
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use futures_util::Stream;
@@ -26,10 +27,12 @@ use tokio::net::TcpListener;
 use warp::Filter as _;
 use warp::http::{Method, Response};
 
+use crate::api::Context;
 use crate::body;
 use crate::config::ContainerdnsApiConfig;
+use crate::health::Table;
 use crate::reload::Settings;
-use crate::store::{StoreHandle, Write, WriteError};
+use crate::store::{Reading, StoreHandle, Write, WriteError};
 use record::Record;
 use remote::{Remote, Trouble};
 use request::{Body, Parameters};
@@ -128,22 +131,27 @@ pub(crate) struct Service {
     remote: Option<Remote>,
     /// Which zones are of zone files.
     settings: Arc<Settings>,
+    /// How monitored addresses are.
+    members: Arc<Table>,
+}
+
+/// The addresses that are to be looked after, each with its ports.
+pub(crate) fn monitored(reading: &Reading) -> Result<Vec<(IpAddr, Vec<String>)>, WriteError> {
+    let parsed = |(address, monitored): (String, monitor::Monitored)| Some((address.parse().ok()?, monitored.ports));
+    Ok(monitor::all(reading)?.into_iter().filter_map(parsed).collect())
 }
 
 /// Status and body of a reply.
 pub(super) type Answer = (u16, String);
 
 impl Service {
-    /// The interface of a configuration.
-    pub(crate) fn new(
-        config: ContainerdnsApiConfig,
-        store: StoreHandle,
-        remote: Option<Remote>,
-        settings: Arc<Settings>,
-    ) -> Self {
+    /// The interface of a configuration, over what the admin API uses.
+    pub(crate) fn new(config: ContainerdnsApiConfig, remote: Option<Remote>, context: &Context) -> Self {
+        let (store, settings) = (context.store.clone(), Arc::clone(&context.settings));
+        let members = Arc::clone(&context.state.members);
         let fresh = shelf::Fresh { ttl_seconds: config.ttl_seconds, mode: config.answers };
         let site = Site { suffixes: config.domains.clone(), fresh };
-        Self { site: Arc::new(site), config, store, remote, settings }
+        Self { site: Arc::new(site), config, store, remote, settings, members }
     }
 
     /// Serves until told to stop, then until the requests that are under way are answered.
@@ -249,7 +257,8 @@ impl Service {
                 remote.monitored(&address).await.map_err(|error| Trouble::from(error).words(reply::NOT_READ))
             }
             None => {
-                let read = self.store.read(move |reading| read::monitored(reading, &address)).await;
+                let members = Arc::clone(&self.members);
+                let read = self.store.read(move |reading| read::monitored(reading, &address, &members)).await;
                 read.map_err(|error| words(error, reply::NOT_READ))
             }
         };

@@ -6,8 +6,10 @@ use ringdns_engine::name::WireName;
 use serde::Serialize;
 
 use super::cabinet::{Cabinet, Names};
+use super::monitor::Monitored;
 use super::record::{Kind, Record};
 use super::{Asker, Site, monitor, reply, shelf};
+use crate::health::Table;
 use crate::store::{Reading, WriteError};
 
 /// The records of a name, as they are shown. The order of the members is that of the original.
@@ -132,11 +134,20 @@ impl Cabinet for Reading {
 }
 
 /// What is known of one monitored address, or of all of them.
-pub(super) fn monitored(reading: &Reading, address: &str) -> Result<Option<String>, WriteError> {
+pub(super) fn monitored(reading: &Reading, address: &str, members: &Table) -> Result<Option<String>, WriteError> {
+    let with_status = |address: &str, mut monitored: Monitored| {
+        if let Some(known) = address.parse().ok().and_then(|address| members.get(address)) {
+            known.status.word().clone_into(&mut monitored.status);
+        }
+        monitored
+    };
     if address.is_empty() {
-        return Ok(Some(json(&monitor::all(reading)?.into_iter().collect::<BTreeMap<_, _>>())));
+        let all = monitor::all(reading)?.into_iter();
+        let all: BTreeMap<String, Monitored> =
+            all.map(|(address, monitored)| (address.clone(), with_status(&address, monitored))).collect();
+        return Ok(Some(json(&all)));
     }
-    Ok(monitor::of(reading, address)?.map(|monitored| json(&monitored)))
+    Ok(monitor::of(reading, address)?.map(|monitored| json(&with_status(address, monitored))))
 }
 
 /// JSON as the original's library writes it: what HTML would take for its own is escaped.

@@ -23,6 +23,7 @@ pub(super) fn show(name: &WireName, snapshot: &Snapshot) -> Option<String> {
     message.resize(length + UDP_ANSWER_BYTES_LIMIT, 0);
     let config = MessageConfig {
         udp_answer_bytes_max: UDP_ANSWER_BYTES_LIMIT,
+        hides_aaaa: false,
         edns: EdnsConfig::default(),
         chaos: ChaosConfig::default(),
         rate_limit: None,

@@ -5,7 +5,7 @@
 //! follows its source at once: both are shown from it, and what drops or reads again finds nothing to do.
 
 mod message;
-mod records;
+pub(in crate::compat) mod records;
 
 use std::future::Future;
 use std::sync::Arc;

@@ -23,7 +23,7 @@ pub(super) fn show(name: &WireName, served: &Served) -> Option<(String, u8)> {
 }
 
 /// A record.
-fn record(rrset: &RrsetView<'_>, bytes: &[u8]) -> String {
+pub(in crate::compat) fn record(rrset: &RrsetView<'_>, bytes: &[u8]) -> String {
     let text = rdata::show(rrset.rtype(), bytes);
     let words: Vec<&str> = text.split(' ').collect();
     let mut members = vec![("type", Value::from(rtype::show(rrset.rtype())))];

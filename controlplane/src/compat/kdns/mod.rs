@@ -8,7 +8,6 @@ mod forward;
 mod record;
 mod refusal;
 mod request;
-mod serve;
 mod shelf;
 mod stats;
 mod write;
@@ -29,6 +28,7 @@ use warp::http::{HeaderMap, Method, Response};
 
 use crate::body;
 use crate::config::KdnsApiConfig;
+use crate::http::{self, Limits};
 use crate::reload::Settings;
 use crate::sockets::Monitor;
 use crate::state::State;
@@ -44,6 +44,9 @@ pub(crate) use refusal::Refusals;
 
 /// Largest body in bytes: some three hundred thousand records.
 const BODY_BYTES_MAX: usize = 64 << 20;
+
+/// Agents keep connections for some requests one after the other.
+const LIMITS: Limits = Limits { name: "record interface of kdns", connections_max: 256, request_seconds_max: 60 };
 
 /// Bodies of this size in bytes and above are read one after the other: what they become takes several times their room.
 const LARGE_BODY_BYTES: u64 = 1 << 20;
@@ -156,7 +159,7 @@ impl Service {
             .and_then(std::future::ready)
             .recover(|_| async { Ok::<_, std::convert::Infallible>(respond(Answer::new(404, NOT_FOUND))) });
         tokio::select! {
-            () = serve::serve(listener, tls, filter, stop) => {}
+            () = http::serve(listener, tls, LIMITS, filter, stop) => {}
             () = making.keep_zones() => {}
         }
     }

@@ -8,15 +8,19 @@ pub mod spec;
 #[cfg(test)]
 mod tests;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ringdns_engine::name::WireName;
 use toml::Spanned;
 
 use super::change::Changes;
+use super::etcd_tree::{ALL_DOWN, one_of};
 use super::problem::Problems;
 use super::validate::number;
+
+use crate::health::AllDown;
 
 pub use alert::AlertConfig;
 pub use probe::{ProbeConfig, ProbeKind};
@@ -43,6 +47,8 @@ const DAY_SECONDS: i64 = 86_400;
 /// Everything about health checking.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HealthConfig {
+    /// What is answered where all members are down, unless a tree of etcd has a word of its own.
+    pub all_down: AllDown,
     /// Where in etcd it stands.
     pub keys: KeysConfig,
     /// The scanner.
@@ -115,6 +121,10 @@ pub struct ScannerConfig {
     pub heartbeat: Option<Duration>,
     /// Ports that are tried where a target has none.
     pub ports: Vec<u16>,
+    /// Without etcd: addresses that are checked.
+    pub targets: Vec<IpAddr>,
+    /// Without etcd: zones whose addresses are checked.
+    pub zones: Vec<WireName>,
     /// How targets are probed; the first that is for a target counts.
     pub probes: Vec<ProbeConfig>,
 }
@@ -151,7 +161,7 @@ pub struct SchedulerConfig {
 impl HealthConfig {
     /// Notes what differs in a newer one: the roles are started anew for it.
     pub(super) fn compare(&self, new: &Self, changes: &mut Changes) {
-        changes.restart("health", &self.keys, &new.keys);
+        changes.restart("health", &(&self.keys, self.all_down), &(&new.keys, new.all_down));
         changes.restart("scanner", &self.scanner, &new.scanner);
         changes.restart("scheduler", &self.scheduler, &new.scheduler);
         changes.restart("alert", &self.alert, &new.alert);
@@ -187,7 +197,9 @@ impl<'a> Tables<'a> {
 
 /// Checks the tables.
 pub(super) fn health(tables: &Tables<'_>, base: &Path, problems: &mut Problems<'_>) -> HealthConfig {
+    let all_down = tables.health.all_down.as_ref();
     HealthConfig {
+        all_down: one_of(all_down, "health.all_down", &ALL_DOWN, problems),
         keys: keys(tables.health, problems),
         scanner: scanner(tables.scanner, tables.probes, base, problems),
         scheduler: scheduler(tables.scheduler, problems),
@@ -195,11 +207,22 @@ pub(super) fn health(tables: &Tables<'_>, base: &Path, problems: &mut Problems<'
     }
 }
 
-/// A scanner in the server needs what it checks and where it tells.
-pub(super) fn check_enabled(spec: &spec::Scanner, has_etcd: bool, problems: &mut Problems<'_>) {
-    if spec.enabled.unwrap_or(false) && !has_etcd {
-        let message = "states are kept in etcd, and none is given";
-        problems.add(None, "scanner.enabled", message, "give endpoints in [etcd], or remove the key");
+/// A scanner in the server needs to know what it checks: etcd has it, or the file and the store where there is no etcd.
+pub(super) fn check_enabled(spec: &super::file::V1, problems: &mut Problems<'_>) {
+    let (scanner, has_etcd) = (&spec.scanner, spec.etcd.endpoints.is_some());
+    if !scanner.enabled.unwrap_or(false) {
+        return;
+    }
+    let given = [("scanner.targets", &scanner.targets), ("scanner.zones", &scanner.zones)];
+    let given = given.into_iter().filter_map(|(key, list)| Some((key, list.as_ref()?)));
+    if !has_etcd && given.clone().next().is_none() && spec.containerdns_api.listen.is_none() {
+        let message = "nothing says what is to be checked";
+        let remedy = "give scanner.targets, scanner.zones or containerdns_api.listen, or endpoints in [etcd], where targets stand";
+        problems.add(None, "scanner.enabled", message, remedy);
+    }
+    for (key, list) in given.filter(|_| has_etcd) {
+        let remedy = "remove the key, or the endpoints of [etcd]";
+        problems.add(Some(list.span()), key, "where endpoints are given, what is checked stands in etcd", remedy);
     }
 }
 
@@ -292,6 +315,18 @@ fn scanner(
         name: name(spec.name.as_ref(), "scanner.name", problems),
         listen: listen(spec.listen.as_ref(), 8054),
         ports: probe::ports(spec.ports.as_ref(), "scanner.ports", problems).unwrap_or_else(|| vec![80]),
+        targets: parsed(
+            spec.targets.as_ref(),
+            "scanner.targets",
+            ("address", "write addresses such as \"192.0.2.1\" or \"2001:db8::1\""),
+            problems,
+        ),
+        zones: parsed(
+            spec.zones.as_ref(),
+            "scanner.zones",
+            ("domain name", "write names such as \"example.org.\"; \".\" is every zone"),
+            problems,
+        ),
         probes: probe::probes(probes, base, problems),
     }
 }
@@ -343,8 +378,31 @@ fn resources(spec: &spec::Scheduler, problems: &mut Problems<'_>) -> (bool, bool
     (has("ipaddr"), has("domain"))
 }
 
+/// The values of a list's words; `(noun, remedy)` is for those that are none.
+fn parsed<T: std::str::FromStr>(
+    list: Option<&Spanned<Vec<Spanned<String>>>>,
+    key: &str,
+    (noun, remedy): (&str, &str),
+    problems: &mut Problems<'_>,
+) -> Vec<T> {
+    let Some(list) = list else { return Vec::new() };
+    if list.get_ref().is_empty() {
+        problems.add(Some(list.span()), key, "the list is empty", "name something, or remove the key");
+    }
+    let mut values = Vec::new();
+    for word in list.get_ref() {
+        match word.get_ref().parse() {
+            Ok(value) => values.push(value),
+            Err(_) => {
+                problems.add(Some(word.span()), key, format!("\"{}\" is no {noun}", word.get_ref()), remedy);
+            }
+        }
+    }
+    values
+}
+
 /// A name that can be part of a key; the machine's where none is given.
-fn name(given: Option<&Spanned<String>>, key: &str, problems: &mut Problems<'_>) -> String {
+pub(super) fn name(given: Option<&Spanned<String>>, key: &str, problems: &mut Problems<'_>) -> String {
     let Some(given) = given else {
         let found = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         return if found.trim().is_empty() { "localhost".to_owned() } else { found.trim().to_owned() };
@@ -359,7 +417,7 @@ fn name(given: Option<&Spanned<String>>, key: &str, problems: &mut Problems<'_>)
 }
 
 /// Where a role can be read: on loopback unless the file says otherwise.
-fn listen(given: Option<&Spanned<SocketAddr>>, port: u16) -> SocketAddr {
+pub(super) fn listen(given: Option<&Spanned<SocketAddr>>, port: u16) -> SocketAddr {
     given.map_or_else(|| SocketAddr::from(([127, 0, 0, 1], port)), |given| *given.get_ref())
 }
 

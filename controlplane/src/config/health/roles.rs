@@ -30,6 +30,13 @@ impl RoleConfig {
         Self::parse(path, &text)
     }
 
+    /// The same where the file is for roles alone: it has no port, which a server needs, and says where etcd is, which roles need.
+    pub fn load_alone(path: &Path) -> Option<Result<Self, ConfigError>> {
+        let text = std::fs::read_to_string(path).ok()?;
+        let Ok(Spec::V1(spec)) = Spec::parse(&text) else { return None };
+        (spec.port.is_empty() && spec.etcd.endpoints.is_some()).then(|| Self::parse(path, &text))
+    }
+
     /// Checks text as if it had been read from `path`, which relative paths in it are relative to.
     pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
         let mut problems = Problems::new(path, text);

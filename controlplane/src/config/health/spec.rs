@@ -12,6 +12,8 @@ use toml::Spanned;
 pub struct Health {
     /// `current` or `documented`.
     pub generation: Option<Spanned<String>>,
+    /// `all` or `none`.
+    pub all_down: Option<Spanned<String>>,
     /// What the keys of states begin with.
     pub status_path: Option<Spanned<String>>,
     /// What the keys of jobs begin with.
@@ -60,6 +62,10 @@ pub struct Scanner {
     pub heartbeat_seconds: Option<Spanned<i64>>,
     /// Ports that are tried where a target has none.
     pub ports: Option<Spanned<Vec<i64>>>,
+    /// Without etcd: addresses that are checked.
+    pub targets: Option<Spanned<Vec<Spanned<String>>>>,
+    /// Without etcd: zones whose addresses are checked.
+    pub zones: Option<Spanned<Vec<Spanned<String>>>>,
 }
 
 /// `[[probe]]`

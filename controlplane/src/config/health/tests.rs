@@ -35,6 +35,22 @@ fn a_role_needs_etcd_and_nothing_else() {
 }
 
 #[test]
+fn a_file_for_roles_alone_is_known_by_what_it_has_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("r.toml");
+    let load = |text: &str| {
+        std::fs::write(&path, text).unwrap();
+        RoleConfig::load_alone(&path).map(|config| config.map_err(|error| error.to_string()))
+    };
+    assert_eq!(load(ETCD).unwrap().unwrap().etcd.endpoints.len(), 1);
+    assert!(load(&format!("{ETCD}[scanner]\nrise = 0\n")).unwrap().unwrap_err().contains("scanner.rise: 0 is out"));
+    let port = "[[port]]\ndevice = \"net_tap0\"\naddresses = [\"192.0.2.53\"]\n";
+    for text in ["", "x", port, &format!("{port}{ETCD}")] {
+        assert!(load(text).is_none(), "{text}");
+    }
+}
+
+#[test]
 fn the_first_probe_that_is_for_a_target_counts() {
     let lines = "[[probe]]\ntargets = [\"10.0.0.0/8\", \"2001:db8::1\", \"Example.org.\"]\nkind = \"http\"\n\
                  [[probe]]\ntargets = [\".\", \"::/0\"]\nkind = \"icmp\"\n";
@@ -71,12 +87,38 @@ fn alerts_have_the_body_of_the_original_unless_there_is_a_template() {
 }
 
 #[test]
-fn a_scanner_in_the_server_needs_etcd() {
-    let port = "[[port]]\ndevice = \"net_tap0\"\naddresses = [\"192.0.2.53\"]\n[scanner]\nenabled = true\n";
-    let problems = Config::parse(Path::new("/r.toml"), port).unwrap_err().to_string();
-    assert!(problems.contains("scanner.enabled: states are kept in etcd, and none is given; give"), "{problems}");
-    let tree = "[[etcd_tree]]\nlayout = \"skydns\"\nzones = [\"a.\"]\n";
-    assert!(Config::parse(Path::new("/r.toml"), &format!("{port}{ETCD}{tree}")).unwrap().health.scanner.enabled);
+fn a_scanner_in_the_server_needs_to_know_what_it_checks() {
+    let with = |scanner: &str, more: &str| {
+        let port = "[[port]]\ndevice = \"net_tap0\"\naddresses = [\"192.0.2.53\"]\n";
+        let text = format!("{port}[scanner]\nenabled = true\n{scanner}\n{more}");
+        Config::parse(Path::new("/r.toml"), &text).map_err(|error| error.to_string())
+    };
+    let etcd = format!("{ETCD}[[etcd_tree]]\nlayout = \"skydns\"\nzones = [\"a.\"]\n");
+    let scanner = with("targets = [\"192.0.2.1\", \"2001:db8::1\"]\nzones = [\".\"]", "").unwrap().health.scanner;
+    assert_eq!((scanner.targets.len(), scanner.zones), (2, vec![".".parse().unwrap()]));
+    with("", "[containerdns_api]\nlisten = \"127.0.0.1:9001\"\ntoken = \"123456789\"\n").unwrap();
+    assert!(with("", &etcd).unwrap().health.scanner.enabled);
+    for (scanner, more, expected) in [
+        ("", "", "scanner.enabled: nothing says what is to be checked; give scanner.targets"),
+        ("zones = [\"a.\"]", etcd.as_str(), "scanner.zones: where endpoints are given, what is checked stands in etcd"),
+        ("targets = [\"a\"]", "", "scanner.targets: \"a\" is no address; write"),
+        ("zones = []", "", "scanner.zones: the list is empty"),
+    ] {
+        let problems = with(scanner, more).unwrap_err();
+        assert!(problems.contains(expected), "{expected} in {problems}");
+    }
+}
+
+#[test]
+fn what_is_answered_where_all_are_down_is_said_for_all_or_for_a_tree() {
+    let tree = |words: &str, zone: &str| format!("[[etcd_tree]]\nlayout = \"skydns\"\nzones = [\"{zone}\"]\n{words}\n");
+    let trees = tree("", "a.") + &tree("all_down = \"all\"", "b.");
+    let config = server(&format!("[health]\nall_down = \"none\"\n{ETCD}{trees}"));
+    let of_trees: Vec<AllDown> = config.etcd.unwrap().trees.iter().map(|tree| tree.all_down).collect();
+    assert_eq!((config.health.all_down, of_trees), (AllDown::None, vec![AllDown::None, AllDown::All]));
+    assert_eq!(server("").health.all_down, AllDown::All);
+    let problems = parse(&format!("{ETCD}[health]\nall_down = \"some\"\n")).unwrap_err();
+    assert!(problems.contains("health.all_down: \"some\" is none of its words; write one of"), "{problems}");
 }
 
 #[test]

@@ -52,7 +52,7 @@ fn ports_are_checked_one_by_one_and_against_each_other() {
     let error =
         parse(&format!("[[port]]\ndevice = \"a\"\naddresses = [{}]\n", many.join(","))).unwrap_err().to_string();
     assert!(error.contains("65 addresses are given; a port serves at most 64"), "{error}");
-    assert!(parse("").unwrap_err().to_string().contains("ringdns.toml: port: no port is configured"));
+    assert!(parse("").unwrap_err().to_string().contains("ringdns.toml: port: no port and no socket is configured"));
 }
 
 #[test]

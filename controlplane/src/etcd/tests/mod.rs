@@ -1,5 +1,6 @@
 //! Every rule of the trees of ContainerDNS and SkyDNS, and what changes of keys do to owners.
 
+mod cases;
 mod health;
 mod kdns;
 mod wildcards;
@@ -9,8 +10,9 @@ use std::sync::Arc;
 use ringdns_engine::select::Mode;
 
 use super::client::ranges;
-use super::layout::{Layout, Tree};
+use super::layout::{Generation, Layout, Tree};
 use super::model::{Model, OWNER_KEYS_MAX};
+use crate::health::{AllDown, Said, Status};
 use crate::model::{Change, Rrset};
 use crate::text::{rdata, rtype};
 
@@ -30,7 +32,10 @@ fn tree(layout: Layout, zones: &[&str]) -> Tree {
         skip_domain: false,
         answers: Mode::All,
         health: layout == Layout::ContainerDns,
+        all_down: AllDown::All,
         wildcard_names_max: 0,
+        generation: Generation::CoreDns,
+        local: None,
     }
 }
 
@@ -41,6 +46,8 @@ struct Tried {
     served: std::collections::BTreeMap<(String, u16, String), String>,
     /// Clients of views, as they were said last.
     clients: Vec<String>,
+    /// What was said of addresses by the last updates.
+    members: Vec<String>,
     faults: Vec<String>,
     revision: u32,
 }
@@ -62,11 +69,22 @@ fn shown(rrset: &Rrset) -> ((String, u16, String), String) {
     ((rrset.owner.to_string(), rrset.rtype, view), text)
 }
 
+/// What was said of an address: it, its status, since when, by whom and why.
+fn member(address: std::net::IpAddr, said: Option<Said>) -> String {
+    match said {
+        None => format!("{address} unknown"),
+        Some(Said { status, since, error, by }) => {
+            format!("{address} {} {} {by} {error}", status.word(), since.unwrap_or_default()).trim_end().to_owned()
+        }
+    }
+}
+
 impl Tried {
     fn new(trees: Vec<Tree>) -> Self {
         let status_path = Some(b"/containerdns/monitor/status".to_vec());
-        let model = Model::new(trees.into(), status_path, Arc::default());
-        Self { model, served: Default::default(), clients: Vec::new(), faults: Vec::new(), revision: 0 }
+        let model = Model::new(trees.into(), status_path, Status::Up);
+        let (served, clients, members, faults) = Default::default();
+        Self { model, served, clients, members, faults, revision: 0 }
     }
 
     fn containerdns() -> Self {
@@ -90,6 +108,7 @@ impl Tried {
         self.faults =
             outcome.faults.iter().map(|(key, fault)| format!("{}: {fault}", String::from_utf8_lossy(key))).collect();
         let mut count = 0;
+        self.members.clear();
         for change in outcome.changes {
             match change {
                 Change::Put { rrset, .. } if rrset.rtype == rtype::SOA => {}
@@ -105,6 +124,10 @@ impl Tried {
                 }
                 Change::SetViews(clients) => {
                     self.clients = clients.iter().map(|(network, view)| format!("{network} {view}")).collect();
+                }
+                Change::SetMembers(said) => {
+                    assert_eq!(count, 0, "what is known of members comes before their records");
+                    self.members = said.into_iter().map(|(address, said)| member(address, said)).collect();
                 }
                 other => panic!("{other:?}"),
             }
@@ -276,6 +299,9 @@ fn skydns_answers_for_all_that_is_below_a_name() {
             "rails.east.s.local. A 60 10.0.0.1",
             "rails.east.s.local. AAAA 300 2001:db8::2",
             "rails.east.s.local. SRV 60 10 25 8080 1.rails.east.s.local. + 10 75 8081 2.rails.east.s.local.",
+            "s.local. A 60 10.0.0.1",
+            "s.local. AAAA 300 2001:db8::2",
+            "s.local. SRV 60 10 25 8080 1.rails.east.s.local. + 10 75 8081 2.rails.east.s.local.",
         ]
     );
 }
@@ -294,17 +320,32 @@ fn skydns_names_are_aliases_services_or_mail_exchanges() {
         lines,
         [
             "a.two.s.local. CNAME 300 a.example.",
+            "a.two.s.local. SRV 300 10 100 0 a.example.",
             "alias.s.local. CNAME 300 www.example.",
+            "alias.s.local. TXT 300 \"a note\"",
+            "alias.s.local. SRV 300 10 100 0 www.example.",
             "b.two.s.local. CNAME 300 b.example.",
+            "b.two.s.local. SRV 300 10 100 0 b.example.",
+            "db.s.local. CNAME 300 db.example.",
             "db.s.local. SRV 300 5 100 5432 db.example.",
+            "mx.s.local. CNAME 300 mx.example.",
             "mx.s.local. MX 300 20 mx.example.",
             "note.s.local. TXT 300 \"hello\"",
+            "s.local. MX 300 20 mx.example.",
+            "s.local. TXT 300 \"a note\" + \"hello\"",
+            "s.local. SRV 300 10 33 0 www.example. + 5 100 5432 db.example. + 10 33 0 a.example. + 10 33 0 b.example.",
             "two.s.local. CNAME 300 a.example.",
+            "two.s.local. SRV 300 10 50 0 a.example. + 10 50 0 b.example.",
         ]
     );
     let text = format!(r#"{{"text":"{}"}}"#, "y".repeat(300));
     let lines = Tried::skydns().serve(&[("/skydns/local/s/long", &text)]);
-    assert_eq!(lines, [format!("long.s.local. TXT 300 \"{}\" \"{}\"", "y".repeat(255), "y".repeat(45))]);
+    assert_eq!(lines[0], format!("long.s.local. TXT 300 \"{}\" \"{}\"", "y".repeat(255), "y".repeat(45)));
+    let text = format!(r#"{{"text":"{}"}}"#, "y".repeat(255));
+    let lines = Tried::skydns().serve(&[("/skydns/local/s/full", &text)]);
+    assert_eq!(lines[0], format!("full.s.local. TXT 300 \"{}\" \"\"", "y".repeat(255)));
+    let lines = Tried::skydns().serve(&[("/skydns/local/s/short", r#"{"host":"server1"}"#)]);
+    assert!(lines.iter().all(|line| line.contains(" SRV ")), "a single label is nobody's to look up: {lines:?}");
 }
 
 #[test]
@@ -368,6 +409,40 @@ fn skydns_zones_have_their_servers_and_addresses_below_dns() {
     assert!(lines.contains(&"s.local. A 300 10.0.0.3".to_owned()), "{lines:?}");
     assert!(lines.contains(&"n1.ns.dns.s.local. A 300 10.0.0.2".to_owned()), "{lines:?}");
     assert_eq!(tried.faults.len(), 3, "{:?}", tried.faults);
+}
+
+#[test]
+fn a_zone_has_the_addresses_of_all_that_is_below_it_unless_keys_are_for_it() {
+    let key = |number: usize| format!("/skydns/local/s/many/{number}");
+    let mut tried = Tried::skydns();
+    for number in 0..=OWNER_KEYS_MAX {
+        assert_eq!(tried.has("s.local."), number > 0, "{number}");
+        tried.apply(&[(&key(number), r#"{"host":"10.0.0.1"}"#)]);
+    }
+    assert!(!tried.has("s.local."), "too many");
+    tried.apply(&[
+        ("/skydns/local/s/dns/ns/n", r#"{"host":"10.0.0.2"}"#),
+        ("/skydns/local/s/dns/apex", r#"{"host":"10.0.0.3"}"#),
+    ]);
+    let own = |tried: &Tried| -> Vec<String> {
+        tried.lines().into_iter().filter(|line| line.starts_with("s.local. ") && !line.contains(" SRV ")).collect()
+    };
+    assert_eq!(own(&tried), ["s.local. A 300 10.0.0.3", "s.local. NS 300 n.ns.dns.s.local."], "its own stay");
+    let gone: Vec<String> = (1..=OWNER_KEYS_MAX).map(key).collect();
+    tried.apply(&gone.iter().map(|key| (key.as_str(), "")).collect::<Vec<_>>());
+    assert_eq!(own(&tried), ["s.local. A 300 10.0.0.3", "s.local. NS 300 n.ns.dns.s.local."]);
+    tried.apply(&[("/skydns/local/s/dns/apex", "")]);
+    assert_eq!(own(&tried)[0], "s.local. A 300 10.0.0.2 + 10.0.0.1");
+    let skydns = Tree { generation: Generation::SkyDns, ..tree(Layout::SkyDns, &["s.local."]) };
+    let keys = [(key(0), "10.0.0.1"), ("/skydns/local/s/dns/apex".to_owned(), "10.0.0.3")];
+    let keys = keys.map(|(key, host)| (key, format!("{{\"host\":\"{host}\",\"ttl\":900}}")));
+    let keys: Vec<(&str, &str)> = keys.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    let lines = Tried::new(vec![Tree { local: Some("0.many.s.local.".parse().unwrap()), ..skydns }]).serve(&keys);
+    assert!(lines.contains(&"s.local. A 300 10.0.0.3 + 10.0.0.1".to_owned()), "{lines:?}");
+    assert!(
+        lines.contains(&"local.dns.s.local. A 300 10.0.0.1".to_owned()),
+        "no TTL is longer than the tree's: {lines:?}"
+    );
 }
 
 #[test]
@@ -442,5 +517,7 @@ fn an_inner_zone_has_the_names_below_it_and_other_trees_none() {
         ("/containerdns/local/in/www/x/", r#"{"type":"A","host":"10.0.0.1"}"#),
         ("/skydns/local/in/www", r#"{"host":"10.0.0.2"}"#),
     ]);
-    assert_eq!(tried.lines()[0], "www.in.local. A 300 10.0.0.2");
+    let addresses = |line: &String| line.contains(" A ");
+    let lines: Vec<String> = tried.lines().into_iter().filter(addresses).collect();
+    assert_eq!(lines, ["in.local. A 300 10.0.0.2", "www.in.local. A 300 10.0.0.2"]);
 }

@@ -4,10 +4,11 @@
 
 use super::name::{Labels, Suffix};
 use super::reply::{Head, Maker};
-use super::{HEADER_AT, NAME_AT, PlainQuery, Window};
+use super::{HEADER_AT, NAME_AT, PlainQuery, Window, load};
 use crate::machine::{BLOCK_BYTES, Block};
 use crate::query::FLAG_AA;
 use crate::rtype::{rcode, types};
+use crate::rules::{BRANCH_BYTES, Denial};
 use crate::snapshot::{Candidate, Negative, PlainNode, WILDCARD_CHILD};
 use crate::writer::pointer;
 
@@ -29,7 +30,7 @@ impl PlainQuery {
     /// length of the reply's frame and the response code. `last` is what the last query's name was denied by.
     // Not inlined: what is found needs the registers.
     #[inline(never)]
-    pub(crate) fn deny<'a, const START: usize>(
+    pub(crate) fn deny<'a, const START: usize, const HIDES_AAAA: bool>(
         &self,
         maker: Maker<'a>,
         candidate: Option<Candidate<'a>>,
@@ -39,18 +40,20 @@ impl PlainQuery {
         let window: &Window = room.first_chunk()?;
         let qtype = self.qtype(window)?;
         // A DS record may be for the zone above to answer; types from 128 to 255 and OPT are not types of data (RFC 6895
-        // section 3.1).
-        if !maker.snapshot.is_complete() || matches!(qtype, types::DS | types::OPT | 0 | 128..=255) {
+        // section 3.1). For SOA there may be a rule, and nobody asks.
+        if !maker.snapshot.is_complete() || matches!(qtype, types::DS | types::OPT | types::SOA | 0 | 128..=255) {
             return None;
         }
         let labels = Labels::of(window, usize::from(self.name_bytes))?;
         let (apex_depth, negative, rcode) = match candidate {
             Some(candidate) => {
                 let node = PlainNode::decode(candidate)?;
-                if !labels.suffix(window, labels.depth)?.is_owner(&node)? || node.has_rrset([qtype, types::CNAME]) {
+                let looked_for = if HIDES_AAAA && qtype == types::AAAA { types::CNAME } else { qtype };
+                if !labels.suffix(window, labels.depth)?.is_owner(&node)? || node.has_rrset([looked_for, types::CNAME])
+                {
                     return None;
                 }
-                (node.apex_depth, negative(maker, window, labels, node)?, rcode::NOERROR)
+                (node.apex_depth, negative(maker, window, labels, node, Denied::Type)?, rcode::NOERROR)
             }
             None => {
                 let parent = labels.suffix(window, labels.depth.checked_sub(1)?)?;
@@ -80,7 +83,7 @@ fn enclose<'a>(
 ) -> Option<Encloser<'a>> {
     let node = parent.node(maker.snapshot, None).filter(|node| !node.has(WILDCARD_CHILD))?;
     let name = [parent.block(0), parent.block(1)];
-    let negative = negative(maker, window, labels, node)?;
+    let negative = negative(maker, window, labels, node, Denied::Child)?;
     let encloser = Encloser { name, name_bytes: parent.bytes, apex_depth: node.apex_depth, negative };
     if parent.bytes <= 2 * BLOCK_BYTES {
         *last = Some(encloser);
@@ -88,9 +91,24 @@ fn enclose<'a>(
     Some(encloser)
 }
 
+/// What is denied by a node.
+#[derive(Clone, Copy)]
+enum Denied {
+    /// A type at its name.
+    Type,
+    /// A name right below its own.
+    Child,
+}
+
 /// The negative answer of a node's zone, where nothing turns the search for the whole name.
 #[inline(always)]
-fn negative<'a>(maker: Maker<'a>, window: &Window, labels: Labels, node: PlainNode<'a>) -> Option<Negative<'a>> {
+fn negative<'a>(
+    maker: Maker<'a>,
+    window: &Window,
+    labels: Labels,
+    node: PlainNode<'a>,
+    denied: Denied,
+) -> Option<Negative<'a>> {
     if !maker.snapshot.leads_straight_to(node.apex_depth, labels.depth) {
         return None;
     }
@@ -99,5 +117,33 @@ fn negative<'a>(maker: Maker<'a>, window: &Window, labels: Labels, node: PlainNo
     } else {
         labels.suffix(window, node.apex_depth)?.node(maker.snapshot, Some(node.apex_depth))?
     };
-    apex.negative()
+    match apex.negative() {
+        Some(negative) => Some(negative),
+        None => negative_by_rules(window, labels, node, apex, denied),
+    }
+}
+
+/// The same where the zone has rules, and they leave it.
+#[inline(never)]
+fn negative_by_rules<'a>(
+    window: &Window,
+    labels: Labels,
+    node: PlainNode<'a>,
+    apex: PlainNode<'a>,
+    denied: Denied,
+) -> Option<Negative<'a>> {
+    let apex = apex.whole()?;
+    let rules = apex.rules()?;
+    let are_left = match denied {
+        Denied::Type => rules.leave_existing(node.whole()?),
+        Denied::Child => {
+            let branch = labels.start(node.apex_depth + 1)?;
+            rules.leave_missing(Denial {
+                below_apex: usize::from(labels.depth - node.apex_depth),
+                encloser_below_apex: usize::from(node.depth - node.apex_depth),
+                branch: load::<BRANCH_BYTES>(window, NAME_AT + branch).map(|byte| byte.to_ascii_lowercase()),
+            })
+        }
+    };
+    if are_left { apex.negative() } else { None }
 }

@@ -7,7 +7,7 @@ use crate::frame::{Station, UDP_BYTES, turn};
 use crate::limits::UDP_ANSWER_BYTES_MIN;
 use crate::machine::{BLOCK_BYTES, Block};
 use crate::query::{Edns, FLAG_AA, FLAG_CD, FLAG_QR, FLAG_RD};
-use crate::rtype::{CLASS_IN, rcode};
+use crate::rtype::{CLASS_IN, rcode, types};
 use crate::snapshot::{Candidate, PlainNode, Snapshot};
 use crate::writer::{EdnsReply, OPT_BYTES};
 
@@ -42,7 +42,7 @@ impl PlainQuery {
     /// Writes the RRset asked for over the query in the frame that starts `room`, if that is all there is to the answer.
     /// Returns the length of the reply's frame; every such answer is NOERROR.
     #[inline(always)]
-    pub(crate) fn answer<const START: usize>(
+    pub(crate) fn answer<const START: usize, const HIDES_AAAA: bool>(
         &self,
         maker: Maker<'_>,
         candidate: Candidate<'_>,
@@ -56,7 +56,11 @@ impl PlainQuery {
         {
             return None;
         }
-        let rrset = node.rrset(self.qtype(window)?)?;
+        let qtype = self.qtype(window)?;
+        if HIDES_AAAA && qtype == types::AAAA {
+            return None;
+        }
+        let rrset = node.rrset(qtype)?;
         let (records, head) =
             (rrset.records(), Head { flags: FLAG_AA | rcode::NOERROR, answers: rrset.count(), authorities: 0 });
         self.reply::<START>(maker, room, head, records.len(), |to| {

@@ -106,6 +106,11 @@ pub(super) fn find(mut section: &[u8], records: u16, asked: &mut Asked) -> Resul
     if section.is_empty() { Ok(edns) } else { Err(Reason::TrailingBytes) }
 }
 
+/// The type and the rdata of the record that starts a section, and what follows it.
+pub(super) fn split_any(section: &[u8]) -> Option<(u16, &[u8], &[u8])> {
+    split_record(section).map(|(head, rdata, rest)| (head.rtype, rdata, rest))
+}
+
 /// The record that starts a section: its head, its rdata, and what follows it.
 fn split_record(section: &[u8]) -> Option<(RecordHead, &[u8], &[u8])> {
     let fixed = section.get(owner_length(section)?..)?;

@@ -1,6 +1,7 @@
 //! Queries: one gate that checks everything once, so that nobody behind it has to.
 
 mod edns;
+mod ixfr;
 mod qname;
 
 pub use edns::{Asked, Asks, Edns};
@@ -68,6 +69,8 @@ pub struct Query {
     pub edns: Option<Edns>,
     /// What is asked for beside the question.
     pub asked: Asked,
+    /// The serial of the zone that the client has, where it asks for what has changed since (IXFR).
+    pub held_serial: Option<u32>,
 }
 
 impl Query {
@@ -80,6 +83,7 @@ impl Query {
         let [_, _, f1, f2, q1, q2, an1, an2, ns1, ns2, ar1, ar2] = *header;
         self.flags = u16::from_be_bytes([f1, f2]);
         self.asked.asks = Asks::ANSWER;
+        self.held_serial = None;
         if self.flags & FLAG_QR != 0 {
             return Err(Refusal::Drop(Reason::DnsResponse));
         }
@@ -91,21 +95,31 @@ impl Query {
             if [q1, q2, an1, an2, ns1, ns2] == [0; 6] && self.is_cookie_alone(body, u16::from_be_bytes([ar1, ar2])) {
                 return Err(Refusal::CookieAlone);
             }
+            if [q1, q2, an1, an2, ns1, ns2] == ixfr::COUNTS {
+                return self.take_ixfr(body, u16::from_be_bytes([ar1, ar2]));
+            }
             let reason = if [q1, q2] == [0, 1] { Reason::SectionCounts } else { Reason::QuestionCount };
             return Err(reason.into());
         }
-        let name_bytes = self.name.take(body)?;
-        let Some((&[t1, t2, c1, c2], rest)) = body.get(name_bytes..).and_then(<[u8]>::split_first_chunk) else {
-            return Err(Reason::QuestionTruncated.into());
-        };
-        self.qtype = u16::from_be_bytes([t1, t2]);
-        self.qclass = u16::from_be_bytes([c1, c2]);
-        self.question_end = HEADER_BYTES + name_bytes + 4;
+        let rest = self.take_question(body)?;
         self.edns = match (rest, u16::from_be_bytes([ar1, ar2])) {
             ([], 0) => None,
             (section, records) => edns::find(section, records, &mut self.asked)?,
         };
         Ok(())
+    }
+
+    /// Takes the question that starts `body`; gives what follows it.
+    #[inline(always)]
+    fn take_question<'a>(&mut self, body: &'a [u8]) -> Result<&'a [u8], Reason> {
+        let name_bytes = self.name.take(body)?;
+        let Some((&[t1, t2, c1, c2], rest)) = body.get(name_bytes..).and_then(<[u8]>::split_first_chunk) else {
+            return Err(Reason::QuestionTruncated);
+        };
+        self.qtype = u16::from_be_bytes([t1, t2]);
+        self.qclass = u16::from_be_bytes([c1, c2]);
+        self.question_end = HEADER_BYTES + name_bytes + 4;
+        Ok(rest)
     }
 
     /// True for a message without question that has a cookie; it is taken then for a question of no class.

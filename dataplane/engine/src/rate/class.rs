@@ -4,8 +4,8 @@
 //! is the same for all of them is taken: the name below which a wildcard or a DNAME answers, the zone cut of a referral,
 //! and no name at all for NXDOMAIN, NODATA and errors. BIND calls it the imputed name.
 
-use crate::answer::{closest_encloser, zone_of};
 use crate::hash::Seed;
+use crate::locate::{closest_encloser, zone_of};
 use crate::query::{FLAG_AA, FLAG_TC, HEADER_BYTES, Query, QueryName};
 use crate::rtype::rcode;
 use crate::snapshot::Snapshot;

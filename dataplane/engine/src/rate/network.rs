@@ -89,6 +89,11 @@ impl Network {
         (of(first), of(last))
     }
 
+    /// True for an address of the network; an IPv4 address is one whether it is mapped into IPv6 or not.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        self.holds(Client::from(address.to_canonical()))
+    }
+
     /// True for the clients of the network.
     pub(super) fn holds(&self, client: Client) -> bool {
         let masked = client.address & mask(client.is_ipv6, self.prefix);

@@ -7,11 +7,18 @@
 //! habits u16, empty depth u8 (255: any), zero u8, TTL of Pods u32, host suffixes in lower case one behind the other
 //! ```
 
+mod leave;
+mod lookup;
+mod pod;
+mod search;
+mod step;
 mod view;
 
 use crate::limits::SEARCH_HOST_SUFFIXES_MAX;
 use crate::name::WireName;
-pub(crate) use view::RulesView;
+pub(crate) use leave::{BRANCH_BYTES, Denial};
+pub(crate) use step::{Dangling, has_whole_names};
+pub(crate) use view::{ALIASES_BESIDE, REFUSE_ANY, RulesView};
 use view::{
     ANY_NAMESPACE, BAD_POD_NODATA, BARE_PORTS, CNAME_FOR_ADDRESSES_ONLY, DEEP_PODS, FALLTHROUGH, HEAD_BYTES,
     NO_DANGLING_CNAME, PODS, SEARCH, SEARCH_CNAME, SOA_BELOW_APEX, WHOLE_NAMES, ZONE_CASE,
@@ -41,6 +48,10 @@ pub struct Rules {
     pub whole_names: bool,
     /// Names of the zone in an answer end in the letters of the question, as its apex is written there (RFC 4343 section 4.1).
     pub zone_case: bool,
+    /// A question for ANY is refused, whether its name exists or not.
+    pub refuse_any: bool,
+    /// A CNAME record may stand beside records of other types of its owner, which are answered to questions for them.
+    pub aliases_beside: bool,
     /// The search path is walked for names in `<namespace>.svc.<apex>` that do not exist.
     pub search: Option<Search>,
 }
@@ -87,6 +98,8 @@ impl Rules {
             (self.cname_for_addresses_only, CNAME_FOR_ADDRESSES_ONLY),
             (self.whole_names, WHOLE_NAMES),
             (self.zone_case, ZONE_CASE),
+            (self.refuse_any, REFUSE_ANY),
+            (self.aliases_beside, ALIASES_BESIDE),
             (self.search.is_some(), SEARCH),
             (self.search.as_ref().is_some_and(|search| search.cname), SEARCH_CNAME),
         ];
@@ -119,6 +132,8 @@ impl Rules {
             cname_for_addresses_only: view.has(CNAME_FOR_ADDRESSES_ONLY),
             whole_names: view.has(WHOLE_NAMES),
             zone_case: view.has(ZONE_CASE),
+            refuse_any: view.has(REFUSE_ANY),
+            aliases_beside: view.has(ALIASES_BESIDE),
             search: view.has(SEARCH).then(search),
         }
     }
@@ -141,6 +156,8 @@ mod tests {
             cname_for_addresses_only: true,
             whole_names: true,
             zone_case: true,
+            refuse_any: true,
+            aliases_beside: true,
             search: Some(Search { host_suffixes: vec!["a.example".parse().unwrap(), WireName::root()], cname: true }),
         };
         let pods_alone = Rules { pods: Some(PodRule { ttl: u32::MAX, ..PodRule::default() }), ..Rules::default() };

@@ -29,6 +29,11 @@ pub(crate) const SEARCH: u16 = 1 << 11;
 /// What the search path leads to is told by a CNAME record.
 pub(crate) const SEARCH_CNAME: u16 = 1 << 12;
 
+/// Questions for ANY are refused.
+pub(crate) const REFUSE_ANY: u16 = 1 << 13;
+/// CNAME records may stand beside others.
+pub(crate) const ALIASES_BESIDE: u16 = 1 << 14;
+
 /// Bytes before the host suffixes.
 pub(super) const HEAD_BYTES: usize = 8;
 

@@ -58,6 +58,12 @@ pub(crate) struct Window<'a> {
 }
 
 impl<'a> Window<'a> {
+    /// All that an RRset with a selection may be answered with; nothing where it has none.
+    pub(crate) fn all(rrset: RrsetView<'a>) -> Option<Self> {
+        let table = if rrset.is_selected() { Table::of(rrset.records())? } else { return None };
+        Some(table.len()).filter(|&count| count > 0).map(|count| Self { table, first: 0, count })
+    }
+
     /// How many records these are.
     #[inline]
     pub(crate) fn count(&self) -> u16 {
@@ -86,13 +92,21 @@ pub(crate) struct Chooser<'a> {
     turns: &'a mut Turns,
     /// The client's view, once it was looked up.
     view: Option<u16>,
+    /// The type that is shown to nobody; 0, which no record has: all are shown.
+    hidden: u16,
 }
 
 impl<'a> Chooser<'a> {
-    /// Chooses for a client.
+    /// Chooses for a client, to whom one type is not shown; 0: all are.
     #[inline]
-    pub(crate) fn new(client: Client, turns: &'a mut Turns) -> Self {
-        Self { client, turns, view: None }
+    pub(crate) fn new(client: Client, turns: &'a mut Turns, hidden: u16) -> Self {
+        Self { client, turns, view: None, hidden }
+    }
+
+    /// True where a type is not shown.
+    #[inline]
+    pub(crate) fn hides(&self, rtype: u16) -> bool {
+        self.hidden == rtype
     }
 
     /// What an RRset is answered with; nothing where it has no selection.
@@ -117,9 +131,18 @@ impl<'a> Chooser<'a> {
         Some(Window { table, first, count })
     }
 
-    /// What the client gets to see of an RRset's type at a node.
+    /// What the client gets to see of an RRset's type at a node; nothing where it is withheld because all its records are down.
     #[inline]
     pub(crate) fn rrset<'b>(&mut self, snapshot: &Snapshot, node: NodeView<'b>, rtype: u16) -> Option<RrsetView<'b>> {
+        self.glue(snapshot, node, rtype).filter(|rrset| !rrset.is_withheld())
+    }
+
+    /// The same of a name server's addresses in a referral, which are never withheld: nobody finds a zone without them.
+    #[inline]
+    pub(crate) fn glue<'b>(&mut self, snapshot: &Snapshot, node: NodeView<'b>, rtype: u16) -> Option<RrsetView<'b>> {
+        if self.hides(rtype) {
+            return None;
+        }
         if node.has(VIEWS) { seen(node, self.view(snapshot), rtype) } else { node.rrset(rtype) }
     }
 
@@ -137,7 +160,7 @@ impl<'a> Chooser<'a> {
 /// The RRset of a type that a view shows at a node: its own, or that of the default view. RFC 2181 section 10.1 holds for
 /// what a view shows: where it has a CNAME of its own, that is all; where it has anything else of its own, no CNAME of the
 /// default view comes beside it.
-fn seen(node: NodeView<'_>, view: u16, rtype: u16) -> Option<RrsetView<'_>> {
+pub(crate) fn seen(node: NodeView<'_>, view: u16, rtype: u16) -> Option<RrsetView<'_>> {
     let of = |view: u16| node.rrset_in(rtype, view);
     if view == VIEW_DEFAULT {
         return of(VIEW_DEFAULT);

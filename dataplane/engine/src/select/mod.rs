@@ -15,7 +15,7 @@ mod view;
 
 pub use view::{VIEW_DEFAULT, ViewTable};
 
-pub(crate) use choose::{Chooser, Turns, Window};
+pub(crate) use choose::{Chooser, Turns, Window, seen};
 pub(crate) use rendezvous::{client_hash, member_hash};
 
 /// Most records of an RRset with a selection: bounds what one packet costs.
@@ -61,7 +61,7 @@ pub struct Member {
     /// Its share with [`Mode::Weighted`] and [`Mode::Sticky`]. 0, with every mode: not as long as another one is up whose
     /// weight is not 0.
     pub weight: u16,
-    /// False: left out. Where all are down, all are taken to be up.
+    /// False: left out. Where all are down, all are taken to be up, unless [`Marks::or_none`] says otherwise.
     pub up: bool,
 }
 
@@ -69,6 +69,17 @@ impl Default for Member {
     fn default() -> Self {
         Self { weight: 1, up: true }
     }
+}
+
+/// What is known of the records of an RRset from elsewhere, such as that a check found a server down. It is stored with the
+/// RRset and leaves what was put of it as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Marks {
+    /// One for each record, in their order, true: it is taken to be down; none at all: none is.
+    pub down: Vec<bool>,
+    /// True: where no record is up, the RRset is not answered, as if the owner had none of its type; false: all are taken to be up.
+    /// It counts for an RRset with a selection or a record that is down.
+    pub or_none: bool,
 }
 
 /// How the records of an RRset are chosen from.

@@ -3,8 +3,10 @@
 //! ```text
 //! settings   for each record: weight u16, up u8 - to give back what was put
 //! choices    for each record that may be chosen: its place u16, cumulated weight u32, hash u64
-//! end        mode u8, a zero byte, most answers u16, choices u16, turn u16
+//! end        mode u8, flags u8, most answers u16, choices u16, turn u16
 //! ```
+//!
+//! There are no choices where no record is up and the RRset is not to be answered then.
 //!
 //! It stands behind the records and is read from its end, so that records begin where those of any other RRset do. Numbers
 //! are little-endian. [`crate::snapshot`] writes it.
@@ -15,6 +17,8 @@ use crate::snapshot::RECORD_HEAD_BYTES;
 pub(crate) const SETTING_BYTES: usize = 3;
 /// Bytes of a choice.
 pub(crate) const CHOICE_BYTES: usize = 14;
+/// Flag: the RRset was put without a selection; the table is there because records of it are down.
+pub(crate) const MARKED_ONLY: u8 = 1;
 /// Bytes of the end.
 pub(crate) const END_BYTES: usize = 8;
 
@@ -29,6 +33,8 @@ pub(crate) struct Table<'a> {
     choices: &'a [[u8; CHOICE_BYTES]],
     /// The mode's number.
     pub mode: u8,
+    /// [`MARKED_ONLY`], or 0.
+    pub flags: u8,
     /// Most records of an answer; 0: no bound.
     pub answers_max: u16,
     /// Which counter of turns is the RRset's.
@@ -50,12 +56,12 @@ impl<'a> Table<'a> {
     /// The table in what is stored of an RRset with a selection.
     #[inline]
     pub(crate) fn of(stored: &'a [u8]) -> Option<Self> {
-        let (rest, &[mode, _, a1, a2, n1, n2, t1, t2]) = stored.split_last_chunk::<END_BYTES>()?;
+        let (rest, &[mode, flags, a1, a2, n1, n2, t1, t2]) = stored.split_last_chunk::<END_BYTES>()?;
         let bytes = usize::from(u16::from_le_bytes([n1, n2])) * CHOICE_BYTES;
         let (before, choices) = rest.split_at_checked(rest.len().checked_sub(bytes)?)?;
         let (choices, _) = choices.as_chunks::<CHOICE_BYTES>();
         let (answers_max, turn) = (u16::from_le_bytes([a1, a2]), u16::from_le_bytes([t1, t2]));
-        Some(Self { stored, before, choices, mode, answers_max, turn })
+        Some(Self { stored, before, choices, mode, flags, answers_max, turn })
     }
 
     /// Records that may be chosen.

@@ -10,6 +10,7 @@ use core::num::NonZeroU32;
 use super::limited::{Asked, limit};
 use super::respond::{Reply, Responder, refuse};
 use super::{ChaosConfig, EdnsConfig};
+use crate::census::Seen;
 use crate::cookie::Client;
 use crate::counters::Counters;
 use crate::frame::SOURCE_PORTS_REFUSED;
@@ -26,6 +27,8 @@ pub struct MessageConfig {
     pub udp_answer_bytes_max: usize,
     /// The options of queries that are answered.
     pub edns: EdnsConfig,
+    /// True where AAAA records are shown to nobody.
+    pub hides_aaaa: bool,
     /// What is told of the server in class CH.
     pub chaos: ChaosConfig,
     /// What each client may have; nothing: as much as it asks for.
@@ -57,11 +60,11 @@ pub struct MessageServer {
     /// How messages come.
     transport: Transport,
     /// The query at hand.
-    query: Query,
+    pub(super) query: Query,
     /// Answers it.
-    responder: Responder,
+    pub(super) responder: Responder,
     /// Counts what each client has had.
-    limiter: Option<Box<Limiter>>,
+    pub(super) limiter: Option<Box<Limiter>>,
     /// The time in seconds since 1970, as it was told last.
     now_seconds: u32,
 }
@@ -69,7 +72,7 @@ pub struct MessageServer {
 impl MessageServer {
     /// Answers messages of one transport.
     pub fn new(config: &MessageConfig, transport: Transport) -> Self {
-        let MessageConfig { udp_answer_bytes_max, edns, chaos, rate_limit, recall } = config;
+        let MessageConfig { udp_answer_bytes_max, hides_aaaa, edns, chaos, rate_limit, recall } = config;
         let make = match transport {
             Transport::Udp => Responder::over_udp,
             Transport::Tcp => Responder::over_tcp,
@@ -78,7 +81,7 @@ impl MessageServer {
         Self {
             transport,
             query: Query::default(),
-            responder: make(*udp_answer_bytes_max, edns, chaos, recall.as_ref()),
+            responder: make(*udp_answer_bytes_max, *hides_aaaa, edns, chaos, recall.as_ref()),
             limiter: limiter.map(Box::from),
             now_seconds: 0,
         }
@@ -111,6 +114,8 @@ impl MessageServer {
         counters: &Counters,
     ) -> Result<usize, Unanswered> {
         let client_ip = client.ip().to_canonical();
+        let message = buffer.get(..length).unwrap_or_default();
+        let census = counters.census().map(|census| (census, Seen::of(message, client_ip.is_ipv6())));
         let replied = self.reply(SocketAddr::new(client_ip, client.port()), buffer, length, snapshot, counters);
         match replied {
             Ok(reply) if reply.is_foreign => {
@@ -124,6 +129,9 @@ impl MessageServer {
                 counters.truncated.add(u64::from(reply.truncated));
                 if let (Some(names), Some(message)) = (counters.names(), buffer.get(..reply.length)) {
                     names.count(message, self.now_seconds);
+                }
+                if let (Some((census, seen)), Some(message)) = (census, buffer.get(..reply.length)) {
+                    census.count(seen, message);
                 }
                 Ok(reply.length)
             }
@@ -179,7 +187,7 @@ fn of_transport(limit: &RateLimit, transport: Transport) -> RateLimit {
 }
 
 /// An address as cookies and choices take it in.
-fn address(ip: IpAddr) -> Client {
+pub(super) fn address(ip: IpAddr) -> Client {
     match ip {
         IpAddr::V4(ip) => Client::Ipv4(ip.octets()),
         IpAddr::V6(ip) => Client::Ipv6(ip.octets()),

@@ -9,9 +9,11 @@ mod limited;
 mod message;
 mod others;
 mod respond;
+mod transfer;
 
 use core::net::IpAddr;
 
+use crate::census::Census;
 pub use crate::chaos::ChaosConfig;
 use crate::counters::Counters;
 use crate::frame::plain::PLAIN_START_TAGGED;
@@ -27,6 +29,7 @@ use crate::snapshot::{Candidate, Lead, Snapshot, Spot};
 use crate::verdict::Verdict;
 pub use message::{MessageConfig, MessageServer, Transport, Unanswered};
 use others::Others;
+pub use transfer::TransferStart;
 
 /// What a port serves.
 #[derive(Clone, Debug)]
@@ -45,6 +48,8 @@ pub struct ServerConfig {
     pub vlan: Option<u16>,
     /// The options of queries that are answered.
     pub edns: EdnsConfig,
+    /// True where AAAA records are shown to nobody: as if no name had any.
+    pub hides_aaaa: bool,
     /// What is told of the server in class CH.
     pub chaos: ChaosConfig,
     /// What each client may have; nothing: as much as it asks for.
@@ -120,16 +125,22 @@ impl Server {
         snapshot: &Snapshot,
         counters: &Counters,
     ) {
-        match self.station.plain_start() {
-            0 => self.serve::<F, 0>(frames, verdicts, snapshot, counters),
-            _ => self.serve::<F, PLAIN_START_TAGGED>(frames, verdicts, snapshot, counters),
+        let census = counters.census().map(|census| (census, Census::look(frames)));
+        match (self.station.plain_start(), self.others.responder.hides_aaaa()) {
+            (0, false) => self.serve::<F, 0, false>(frames, verdicts, snapshot, counters),
+            (0, true) => self.serve::<F, 0, true>(frames, verdicts, snapshot, counters),
+            (_, false) => self.serve::<F, PLAIN_START_TAGGED, false>(frames, verdicts, snapshot, counters),
+            (_, true) => self.serve::<F, PLAIN_START_TAGGED, true>(frames, verdicts, snapshot, counters),
+        }
+        if let Some((census, seen)) = census {
+            census.count_burst(frames, verdicts, &seen);
         }
     }
 
-    /// The same for a port whose plain frames are looked at from a place on. Compiled for each: 50 instructions a query that are
-    /// saved where the place is known.
+    /// The same for a port whose plain frames are looked at from a place on, and that hides AAAA records or not. Compiled for
+    /// each: 50 instructions a query that are saved where the place is known.
     #[inline(always)]
-    fn serve<F: FrameBuffer, const START: usize>(
+    fn serve<F: FrameBuffer, const START: usize, const HIDES_AAAA: bool>(
         &mut self,
         frames: &mut [F],
         verdicts: &mut [Verdict; BURST_FRAMES_MAX],
@@ -149,7 +160,7 @@ impl Server {
         );
         machine.run(
             #[inline(always)]
-            || self.answer_all::<F, START>(frames, verdicts, snapshot, &candidates, counters),
+            || self.answer_all::<F, START, HIDES_AAAA>(frames, verdicts, snapshot, &candidates, counters),
         );
         if let Some(names) = counters.names() {
             names.count_burst(frames, verdicts, self.now_seconds);
@@ -176,7 +187,7 @@ impl Server {
 
     /// Stage two of all frames.
     #[inline(always)]
-    fn answer_all<'a, F: FrameBuffer, const START: usize>(
+    fn answer_all<'a, F: FrameBuffer, const START: usize, const HIDES_AAAA: bool>(
         &mut self,
         frames: &mut [F],
         verdicts: &mut [Verdict; BURST_FRAMES_MAX],
@@ -190,7 +201,8 @@ impl Server {
         let plains = self.plains.iter().zip(candidates);
         for (index, ((frame, verdict), (plain, candidate))) in frames.iter_mut().zip(verdicts).zip(plains).enumerate() {
             if let Some(candidate) = candidate
-                && let Some(length) = plain.answer::<START>(maker, *candidate, plain_room::<F, START>(frame))
+                && let Some(length) =
+                    plain.answer::<START, HIDES_AAAA>(maker, *candidate, plain_room::<F, START>(frame))
             {
                 send_plain::<F, START>(&self.station, frame, length);
                 plain_replies += 1;
@@ -207,7 +219,7 @@ impl Server {
                 *verdict = Verdict::Reply;
             } else if plain.is_some()
                 && let Some((length, rcode)) =
-                    plain.deny::<START>(maker, *candidate, plain_room::<F, START>(frame), &mut encloser)
+                    plain.deny::<START, HIDES_AAAA>(maker, *candidate, plain_room::<F, START>(frame), &mut encloser)
             {
                 send_plain::<F, START>(&self.station, frame, length);
                 counters.queries_ipv4.add(1);

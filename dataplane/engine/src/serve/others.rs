@@ -51,6 +51,7 @@ impl Others {
             slots: (0..BURST_FRAMES_MAX).map(|_| slot()).collect(),
             responder: Responder::over_udp(
                 config.udp_answer_bytes_max,
+                config.hides_aaaa,
                 &config.edns,
                 &config.chaos,
                 config.recall.as_ref(),

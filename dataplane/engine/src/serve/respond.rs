@@ -4,9 +4,10 @@ use crate::answer::{self, Outcome, Scratch};
 use crate::chaos::{Chaos, ChaosConfig};
 use crate::cookie::Client;
 use crate::counters::Counters;
-use crate::direct::{self, DirectReply};
+use crate::direct::{self, Asked, DirectReply};
 use crate::frame::{Datagram, FrameBuffer};
 use crate::limits::{UDP_ANSWER_BYTES_LIMIT, UDP_ANSWER_BYTES_MIN};
+use crate::locate;
 use crate::options::{EdnsConfig, Options, source};
 use crate::query::{FLAG_CD, FLAG_RD, FLAG_TC, HEADER_BYTES, OPCODE_MASK, Query, Refusal};
 use crate::rate::{self, Limiter, Response, Ruling};
@@ -22,6 +23,8 @@ pub(super) struct Responder {
     udp_answer_bytes_max: usize,
     /// Whether answers go over a stream, and are as long as they need to be.
     is_stream: bool,
+    /// The type that is shown to nobody, or 0.
+    hidden: u16,
     /// Working memory of one answer.
     scratch: Scratch,
     /// The options of one answer.
@@ -58,6 +61,7 @@ impl Responder {
     /// What answers datagrams.
     pub(super) fn over_udp(
         udp_answer_bytes_max: usize,
+        hides_aaaa: bool,
         edns: &EdnsConfig,
         chaos: &ChaosConfig,
         recall: Option<&RecallConfig>,
@@ -65,6 +69,7 @@ impl Responder {
         Self {
             udp_answer_bytes_max: udp_answer_bytes_max.clamp(UDP_ANSWER_BYTES_MIN, UDP_ANSWER_BYTES_LIMIT),
             is_stream: false,
+            hidden: if hides_aaaa { types::AAAA } else { 0 },
             scratch: Scratch::default(),
             options: Options::over_udp(edns),
             chaos: Chaos::new(chaos),
@@ -75,17 +80,23 @@ impl Responder {
     /// What answers messages of a stream.
     pub(super) fn over_tcp(
         udp_answer_bytes_max: usize,
+        hides_aaaa: bool,
         edns: &EdnsConfig,
         chaos: &ChaosConfig,
         recall: Option<&RecallConfig>,
     ) -> Self {
-        let udp = Self::over_udp(udp_answer_bytes_max, edns, chaos, recall);
+        let udp = Self::over_udp(udp_answer_bytes_max, hides_aaaa, edns, chaos, recall);
         Self { is_stream: true, options: Options::over_tcp(edns), ..udp }
     }
 
     /// Most bytes of an answer over UDP.
     pub(super) fn udp_answer_bytes_max(&self) -> usize {
         self.udp_answer_bytes_max
+    }
+
+    /// True where AAAA records are shown to nobody.
+    pub(super) fn hides_aaaa(&self) -> bool {
+        self.hidden != 0
     }
 
     /// True where cookies are answered.
@@ -121,6 +132,15 @@ impl Responder {
     /// Tells for how long idle connections are kept; see [`Options::set_keepalive`].
     pub(super) fn set_keepalive(&mut self, deciseconds: u16) {
         self.options.set_keepalive(deciseconds);
+    }
+
+    /// The options that go back with the answer to a query, and what that is where it comes of them.
+    pub(super) fn judge(&mut self, query: &Query, client: Client, counters: &Counters) -> (&[u8], Option<Outcome>) {
+        if !self.options.concern(query) {
+            return (&[], None);
+        }
+        let instead = self.options.judge(query, Some(client), counters);
+        (self.options.bytes(), instead)
     }
 
     /// Writes the answer over a query that did not come in a frame of ours. The long way gives what the others would.
@@ -169,7 +189,10 @@ impl Responder {
         }
         let direct = match instead {
             Some(_) => None,
-            None => direct::answer(query, snapshot, candidate, frame.room(), datagram, room),
+            None => {
+                let asked = Asked { query, snapshot, hidden: self.hidden };
+                direct::answer(asked, candidate, frame.room(), datagram, room)
+            }
         };
         let reply = match direct {
             Some(reply) => reply.into(),
@@ -215,7 +238,7 @@ impl Responder {
                         let foreign = Outcome { is_foreign: true, ..Outcome::default() };
                         recall.answer(query, snapshot, &mut writer).unwrap_or(foreign)
                     }
-                    _ => answer::answer(query, client, snapshot, &mut self.scratch, &mut writer),
+                    _ => answer::answer(query, client, self.hidden, snapshot, &mut self.scratch, &mut writer),
                 }
             }
         };
@@ -241,7 +264,7 @@ fn is_foreign(query: &Query, snapshot: &Snapshot) -> bool {
     query.flags & FLAG_RD != 0
         && !matches!(query.qtype, 0 | types::OPT | 128..=254)
         && snapshot.is_complete()
-        && answer::zone_of(snapshot, &query.name, query.qtype).is_none()
+        && locate::zone_of(snapshot, &query.name, query.qtype).is_none()
 }
 
 /// Writes a bare header with a response code over a message that is not answered from the zones.

@@ -11,6 +11,7 @@ use super::shard::{Shard, ShardBuilder, ShardFull, ShardView};
 use crate::name::WireName;
 use crate::query::QueryName;
 use crate::rtype::types;
+use crate::rules::{ALIASES_BESIDE, RulesView};
 
 /// The snapshot that comes of a transaction.
 pub(super) struct Draft {
@@ -74,6 +75,16 @@ impl Draft {
     #[inline]
     pub(super) fn stored(&self, place: Place<'_>) -> Option<NodeView<'_>> {
         self.next.find_key(place.key, place.name, place.apex_depth)
+    }
+
+    /// True where the zone of a name lets CNAME records stand beside others.
+    pub(super) fn has_aliases_beside(&self, name: &QueryName, apex_depth: u8) -> bool {
+        let rules = match self.node(Place::of(&self.next, name, usize::from(apex_depth), apex_depth)) {
+            Some(Node::Open(apex)) => RulesView::of(&apex.rules),
+            Some(Node::Stored(apex)) => apex.rules(),
+            None => None,
+        };
+        rules.is_some_and(|rules| rules.has(ALIASES_BESIDE))
     }
 
     /// Puts an RRset into a node, which is there from now on.

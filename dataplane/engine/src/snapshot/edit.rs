@@ -12,7 +12,7 @@ use crate::name::WireName;
 use crate::query::QueryName;
 use crate::rtype::types;
 use crate::rules::Rules;
-use crate::select::{Selection, VIEW_DEFAULT, ViewTable, member_hash};
+use crate::select::{Marks, Selection, VIEW_DEFAULT, ViewTable, member_hash};
 
 /// An RRset as it is put into a snapshot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -98,30 +98,40 @@ impl Editor {
 
     /// Puts an RRset in the place of the one with the same owner, type and view, if there is one.
     pub fn put_rrset(&mut self, apex: &WireName, owner: &WireName, rrset: &RrsetSpec) -> Result<(), EditError> {
+        self.put_marked(apex, owner, rrset, &Marks::default())
+    }
+
+    /// [`Editor::put_rrset`] with records that are down. What is read back is what was put, without marks.
+    pub fn put_marked(
+        &mut self,
+        apex: &WireName,
+        owner: &WireName,
+        rrset: &RrsetSpec,
+        marks: &Marks,
+    ) -> Result<(), EditError> {
         let Self { draft, name, records, leaf } = self;
         let apex_depth = draft.locate(apex, owner, name)?;
         let count = rdata::render(rrset.rtype, rrset.ttl, &rrset.rdatas, records)?;
         let place = Place::of(&draft.next, name, name.depth(), apex_depth);
         let touched = draft.overlay.get(place);
         let node = touched.or_else(|| draft.stored(place).map(Node::Stored));
-        match node {
+        let checked = match node {
             Some(Node::Open(node)) => check_neighbours(rrset, count, node.rrsets.iter().map(OpenRrset::key)),
             Some(Node::Stored(node)) => check_neighbours(rrset, count, node.rrsets().map(|other| key(&other))),
             None => check_neighbours(rrset, count, core::iter::empty()),
-        }?;
-        if let Some(selection) = &rrset.selection {
+        };
+        match checked {
+            Err(EditError::CnameAndOther) if draft.has_aliases_beside(name, apex_depth) => {}
+            checked => checked?,
+        }
+        let selected = rrset.selection.is_some() || marks.down.contains(&true);
+        if selected {
             let kind = u64::from(rrset.rtype) ^ u64::from(rrset.view) << 8;
             let key = member_hash(place.name).wrapping_add(kind);
-            selection::append(records, selection, &rrset.rdatas, key)?;
+            selection::append(records, rrset.selection.as_deref(), marks, &rrset.rdatas, key)?;
         }
-        let head = RrsetHead {
-            rtype: rrset.rtype,
-            view: rrset.view,
-            selected: rrset.selection.is_some(),
-            count,
-            ttl: rrset.ttl,
-            origin: rrset.origin,
-        };
+        let head =
+            RrsetHead { rtype: rrset.rtype, view: rrset.view, selected, count, ttl: rrset.ttl, origin: rrset.origin };
         if let Some(old) = leaf_for(rrset, node, touched.is_some()) {
             let is_new = old.is_none_or(|old| old.rrset(rrset.rtype).is_none());
             let (is_new_name, is_touched) = (old.is_none(), touched.is_some());
@@ -188,6 +198,12 @@ impl Editor {
             if *rules == Rules::default() { Box::default() } else { rules.encode().ok_or(EditError::TooLarge)? };
         self.draft.set_rules(&self.name, apex_depth, stored);
         Ok(())
+    }
+
+    /// True where the rules of a zone let CNAME records stand beside others.
+    pub fn has_aliases_beside(&mut self, apex: &WireName) -> bool {
+        let located = self.draft.locate(apex, apex, &mut self.name);
+        located.is_ok_and(|apex_depth| self.draft.has_aliases_beside(&self.name, apex_depth))
     }
 
     /// Makes a name exist until it is removed as a name, with RRsets or without: where it has none it is answered with NODATA.

@@ -19,6 +19,7 @@ mod node;
 mod open;
 mod overlay;
 mod rdata;
+mod scan;
 mod selection;
 mod shard;
 mod steps;
@@ -28,8 +29,9 @@ use std::sync::Arc;
 
 pub(crate) use depths::{DepthSet, Depths};
 pub(crate) use negative::Negative;
-pub(crate) use node::{CUT, DNAME, PlainNode, RECORD_HEAD_BYTES, VIEWS, WILDCARD_CHILD, rdatas_of};
+pub(crate) use node::{APEX, CUT, DNAME, NAMED, PlainNode, RECORD_HEAD_BYTES, RULED, VIEWS, WILDCARD_CHILD, rdatas_of};
 pub use node::{NodeView, RrsetView};
+pub(crate) use scan::{NodePlace, Scan, Scanned};
 
 use crate::cookie::Client;
 use crate::hash::Seed;
@@ -193,6 +195,11 @@ impl Snapshot {
         })
     }
 
+    /// All nodes of all zones, in no order.
+    pub fn all_nodes(&self) -> impl Iterator<Item = NodeView<'_>> {
+        self.shards().flat_map(ShardView::entries).map(|(_, node, _)| node)
+    }
+
     /// The number of the view that a client sees.
     pub fn view_of(&self, client: IpAddr) -> u16 {
         self.views.of(match client {
@@ -304,8 +311,13 @@ impl Snapshot {
         let (asterisk, rest) = wildcard.split_first_chunk_mut::<2>()?;
         *asterisk = *b"\x01*";
         rest.get_mut(..encloser.len())?.copy_from_slice(encloser);
-        let length = encloser.len() + 2;
-        self.find_key(self.seed.name(&wildcard, length), wildcard.get(..length)?, apex_depth)
+        self.find_made(&wildcard, encloser.len() + 2, apex_depth)
+    }
+
+    /// The node of the name of `length` bytes that starts `padded`, in lower case, in the zone whose apex has `apex_depth`
+    /// labels. Whatever stands behind it does not count, but must be there up to the end of the last block.
+    pub(crate) fn find_made(&self, padded: &[u8], length: usize, apex_depth: u8) -> Option<NodeView<'_>> {
+        self.find_key(self.seed.name(padded, length), padded.get(..length)?, apex_depth)
     }
 
     /// The node of a key and name.

@@ -20,6 +20,7 @@ use super::negative::{NEGATIVE, Negative};
 use crate::name::WireName;
 use crate::rtype::types;
 use crate::rules::RulesView;
+use crate::select::table::Table;
 use crate::select::{Selection, VIEW_DEFAULT};
 
 /// The node is the apex of its zone.
@@ -146,6 +147,16 @@ impl<'a> NodeView<'a> {
         WireName::from_wire(self.name).unwrap_or_else(|_| WireName::root())
     }
 
+    /// The apex of the zone that the owner is in, in lower case.
+    pub fn apex(&self) -> WireName {
+        let mut apex = self.owner();
+        while apex.label_count() > usize::from(self.apex_depth()) {
+            let Some(parent) = apex.parent() else { break };
+            apex = parent;
+        }
+        apex
+    }
+
     /// The RRsets by ascending type.
     pub fn rrsets(&self) -> impl Iterator<Item = RrsetView<'a>> + use<'a> {
         self.entries().filter(|entry| !matches!(entry.rtype, NEGATIVE | RULES))
@@ -165,7 +176,11 @@ impl<'a> NodeView<'a> {
     /// What an apex has for negative answers.
     #[inline]
     pub(crate) fn negative(&self) -> Option<Negative<'a>> {
-        let stored = self.entries().next().filter(|entry| entry.rtype == NEGATIVE)?;
+        let mut entries = self.entries();
+        if self.has(RULED) {
+            entries.next();
+        }
+        let stored = entries.next().filter(|entry| entry.rtype == NEGATIVE)?;
         Negative::decode(stored.records, stored.sum)
     }
 
@@ -245,6 +260,15 @@ impl<'a> PlainNode<'a> {
         let records = entries.get(usize::from(self.rrsets) * RRSET_HEAD_BYTES..)?;
         let stored = RrsetView::decode(entries.first_chunk::<RRSET_HEAD_BYTES>()?, records)?;
         if stored.rtype == NEGATIVE { Negative::decode(stored.records, stored.sum) } else { None }
+    }
+
+    /// The same for whoever reads all of it.
+    #[inline]
+    pub(crate) fn whole(&self) -> Option<NodeView<'a>> {
+        let Self { flags, apex_depth, depth, name_bytes, rrsets, rest } = *self;
+        let (name, rest) = rest.split_at_checked(usize::from(name_bytes))?;
+        let (heads, records) = rest.split_at_checked(usize::from(rrsets) * RRSET_HEAD_BYTES)?;
+        Some(NodeView { flags, apex_depth, depth, name, heads, records })
     }
 
     /// The RRset of a type, where it can be sent as it is stored.
@@ -361,7 +385,13 @@ impl<'a> RrsetView<'a> {
         self.kind & SELECTED != 0
     }
 
-    /// How the records are chosen from, where that is not all of them as they are stored.
+    /// True where no record may be answered: all are down, and that is to be told.
+    #[inline]
+    pub(crate) fn is_withheld(&self) -> bool {
+        self.is_selected() && Table::of(self.records).is_some_and(|table| table.len() == 0)
+    }
+
+    /// How the records are chosen from as they were put; nothing where that is all of them as they are stored.
     pub fn selection(&self) -> Option<Selection> {
         if self.is_selected() { super::selection::read(self.records, self.count) } else { None }
     }

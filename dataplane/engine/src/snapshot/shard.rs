@@ -167,6 +167,12 @@ impl<'a> ShardView<'a> {
         self.bytes.get((halves(slot).1 & !LONG).wrapping_sub(1) as usize..)
     }
 
+    /// The node of a slot, if it has one.
+    pub(super) fn node_at(self, index: usize) -> Option<NodeView<'a>> {
+        let slot = self.slot(index).filter(|&slot| slot != FREE)?;
+        NodeView::decode(self.node_bytes(slot)?)
+    }
+
     /// Number of slots.
     pub(super) fn slots(self) -> usize {
         self.mask() + 1

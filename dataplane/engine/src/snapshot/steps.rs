@@ -1,6 +1,7 @@
 //! A lookup in steps, each of which asks the memory for what the next one reads. Each step is taken for all names of a burst
 //! before the next begins: so the memory works on many of them at once.
 
+use super::node::NodeView;
 use super::shard::{self, CACHE_LINE_BYTES, Shard, ShardView};
 use crate::machine::prefetch;
 
@@ -59,4 +60,11 @@ impl<'a> Spot<'a> {
 pub(crate) struct Candidate<'a> {
     /// The node and what follows it.
     pub(super) bytes: &'a [u8],
+}
+
+impl<'a> Candidate<'a> {
+    /// The node, for whoever knows that it is the right one.
+    pub(crate) fn node(self) -> Option<NodeView<'a>> {
+        NodeView::decode(self.bytes)
+    }
 }
