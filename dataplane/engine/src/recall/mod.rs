@@ -1,6 +1,8 @@
 //! Answers to questions about names of others, out of the cache. A name that a zone of ours has is never looked up here: whoever
 //! fills the cache keeps such names out of it, and takes them out when a zone comes.
 
+mod foreign;
+
 use core::fmt;
 use std::sync::Arc;
 
@@ -10,6 +12,8 @@ use crate::name::WireName;
 use crate::query::{FLAG_AA, FLAG_AD, FLAG_CD, FLAG_RA, FLAG_TC, Query, QueryName};
 use crate::snapshot::Snapshot;
 use crate::writer::{QNAME_OFFSET, Writer};
+
+pub use foreign::{AskOthers, Done, ForeignQuestion, KeptAnswer};
 
 /// How names of others are answered.
 #[derive(Clone)]
