@@ -88,6 +88,7 @@ impl Answering {
             edns: self.edns_config(config),
             chaos: chaos_config(config),
             rate_limit: config.rate_limit.clone().map(|limit| RateLimit { workers, ..limit }),
+            recall: None,
         })
     }
 
@@ -117,6 +118,7 @@ impl Answering {
             edns: self.edns_config(config),
             chaos: chaos_config(config),
             rate_limit: config.rate_limit.clone(),
+            recall: None,
         }
     }
 

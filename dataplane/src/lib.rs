@@ -36,6 +36,7 @@
 //!     edns: EdnsConfig::default(),
 //!     chaos: ChaosConfig::default(),
 //!     rate_limit: None,
+//!     recall: None,
 //! };
 //! let worker = Worker::new([(nic, Server::new(&config))], publisher.reader(), Arc::default(), Idle::Sleep);
 //!

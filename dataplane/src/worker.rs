@@ -298,7 +298,7 @@ impl<Frame> Bursts<Frame> {
             let burst = match verdict {
                 Verdict::Reply => &mut self.replies,
                 Verdict::Punt(_) => &mut self.punts,
-                Verdict::Drop(_) => &mut self.drops,
+                Verdict::Forward | Verdict::Drop(_) => &mut self.drops,
             };
             // Each is as large as `received` and was empty: there is room. A frame that found none would free itself.
             drop(burst.try_push(frame));

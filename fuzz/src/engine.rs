@@ -12,7 +12,7 @@ use ringdns_engine::frame::FrameBuffer;
 use ringdns_engine::limits::BURST_FRAMES_MAX;
 use ringdns_engine::name::WireName;
 use ringdns_engine::rules::{PodRule, Rules, Search};
-use ringdns_engine::serve::{MessageConfig, MessageServer, Server, ServerConfig, Transport};
+use ringdns_engine::serve::{MessageConfig, MessageServer, Server, ServerConfig, Transport, Unanswered};
 use ringdns_engine::snapshot::Snapshot;
 use ringdns_engine::snapshot::edit::{Editor, RrsetSpec};
 use ringdns_engine::testing::{TestFrame, UdpFrame, query_options, reply_message, server_config};
@@ -146,6 +146,7 @@ fn messages(config: &ServerConfig) -> MessageConfig {
         edns: config.edns.clone(),
         chaos: config.chaos.clone(),
         rate_limit: None,
+        recall: None,
     }
 }
 
@@ -175,6 +176,7 @@ impl Host {
         let silent: u64 = silent.map(|&reason| counters.reason(reason)).sum();
         match verdict {
             Verdict::Reply => assert_eq!((answers + local, silent), (1, 0), "a reply is counted once"),
+            Verdict::Forward => panic!("nobody is there who asks others"),
             Verdict::Drop(reason) | Verdict::Punt(reason) => {
                 assert_eq!((answers + local, silent, counters.reason(reason)), (0, 1, 1), "{reason:?}");
                 assert_eq!(matches!(verdict, Verdict::Punt(_)), reason.fate() == Fate::Punt, "{reason:?}");
@@ -185,7 +187,7 @@ impl Host {
     }
 
     /// The answer to a message that came without a frame.
-    fn answer(&mut self, message: &[u8], client: IpAddr) -> Result<Vec<u8>, Reason> {
+    fn answer(&mut self, message: &[u8], client: IpAddr) -> Result<Vec<u8>, Unanswered> {
         let mut buffer = message.to_vec();
         buffer.resize(8192, 0xee);
         let client = (client, 40000).into();

@@ -14,6 +14,7 @@ pub mod health;
 mod kdns_api;
 mod kernel;
 mod keys;
+pub mod forward;
 pub mod kubernetes;
 pub mod kubesync;
 mod port;

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use ringdns_engine::limits::STREAM_MESSAGE_BYTES_MAX;
-use ringdns_engine::serve::Transport;
+use ringdns_engine::serve::{Transport, Unanswered};
 use ringdns_engine::snapshot::Snapshot;
 use ringdns_engine::transfer::{Filled, zone_asked};
 use ringdns_engine::verdict::Reason;
@@ -213,7 +213,7 @@ impl Desk {
                 None => Ok(Answer::Ordinary),
                 Some(zone) => {
                     let asked = Asked { zone: &zone, client, length: query.len() };
-                    gate.answer(&asked, message, server, snapshot, state)
+                    gate.answer(&asked, message, server, snapshot, state).map_err(Unanswered::Dropped)
                 }
             };
             let answered = match answered {
@@ -237,7 +237,7 @@ impl Desk {
                 }
                 // A delay would hold what the client sends in our memory and hide from it why; closed, it pays for a new
                 // connection with every query too many.
-                Err(Reason::PacketLimited) => return work.end = Some(Closed::RateLimited),
+                Err(Unanswered::Dropped(Reason::PacketLimited)) => return work.end = Some(Closed::RateLimited),
                 Err(_) => return work.end = Some(Closed::NoQuery),
             }
         }

@@ -155,6 +155,7 @@ fn answers(config: &Config) -> MessageConfig {
         },
         chaos: ChaosConfig::default(),
         rate_limit: config.rate_limit.clone(),
+        recall: None,
     }
 }
 

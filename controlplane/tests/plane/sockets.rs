@@ -440,7 +440,7 @@ fn what_is_answered_with_may_change() {
     assert_eq!(ask(&mut stream, &question).unwrap()[3] & 0xf, 5);
     let chaos = ChaosConfig { version: b"new".to_vec(), ..ChaosConfig::default() };
     let edns = EdnsConfig::default();
-    let answers = MessageConfig { udp_answer_bytes_max: 1232, hides_aaaa: false, edns, chaos, rate_limit: None };
+    let answers = MessageConfig { udp_answer_bytes_max: 1232, hides_aaaa: false, edns, chaos, rate_limit: None, recall: None };
     host.server.plane().renew_answers(answers);
     assert!(ask(&mut stream, &question).unwrap().ends_with(b"\x03new"));
     assert!(host.ask_udp(&question).ends_with(b"\x03new"));

@@ -30,6 +30,15 @@ pub(crate) struct Outcome {
     pub rcode: u16,
     /// AA and TC.
     pub flags: u16,
+    /// The name is not ours and nothing is known of it: the forwarder is to ask others. Nothing was written.
+    pub is_foreign: bool,
+}
+
+impl Outcome {
+    /// An answer.
+    pub(crate) const fn new(rcode: u16, flags: u16) -> Self {
+        Self { rcode, flags, is_foreign: false }
+    }
 }
 
 /// An RRset whose names want addresses in the additional section.
@@ -129,7 +138,7 @@ pub(crate) fn answer(
     }
     let is_of_zone = matches!(rcode, rcode::NOERROR | rcode::NXDOMAIN | rcode::YXDOMAIN);
     let flags = if is_of_zone { walk.flags } else { walk.flags & FLAG_TC };
-    Outcome { rcode, flags }
+    Outcome::new(rcode, flags)
 }
 
 /// A walk through the zones.

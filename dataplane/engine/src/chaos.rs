@@ -38,10 +38,10 @@ impl Chaos {
     /// Answers a query of any class but IN.
     pub(crate) fn answer(&self, query: &Query, writer: &mut Writer<'_>) -> Outcome {
         match self.find(query) {
-            [] => Outcome { rcode: rcode::REFUSED, flags: 0 },
+            [] => Outcome::new(rcode::REFUSED, 0),
             record => match writer.put_ready(Section::Answer, record) {
-                Ok(()) => Outcome { rcode: rcode::NOERROR, flags: FLAG_AA },
-                Err(Full) => Outcome { rcode: rcode::NOERROR, flags: FLAG_AA | FLAG_TC },
+                Ok(()) => Outcome::new(rcode::NOERROR, FLAG_AA),
+                Err(Full) => Outcome::new(rcode::NOERROR, FLAG_AA | FLAG_TC),
             },
         }
     }

@@ -79,6 +79,8 @@ counters! {
     bursts, "bursts", "Polls that brought at least one frame.";
     queries_ipv4, "queries_ipv4", "DNS queries over IPv4 that were answered.";
     queries_ipv6, "queries_ipv6", "DNS queries over IPv6 that were answered.";
+    recalled, "recalled", "Queries for names of others that were answered from the cache.";
+    forwarded, "forwarded", "Queries for names of others that went to the forwarder.";
     truncated, "truncated", "Answers sent with the TC bit.";
     cookies_absent, "cookies_absent", "Queries with a client cookie and no server cookie.";
     cookies_valid, "cookies_valid", "Queries with a valid server cookie.";

@@ -15,6 +15,7 @@
 //! 10. [`select`]: which records and which view of them it gets.
 //! 11. [`rules`]: what some zones answer otherwise.
 //! 12. [`transfer`]: a whole zone for a secondary, message by message.
+//! 13. [`recall`] and [`cache`]: names of others, answered from what others said of them.
 //!
 //! [`verdict`] lists every reason for which a frame is not simply answered, [`counters`] counts them, [`limits`] has every
 //! bound.
@@ -23,6 +24,7 @@
 
 mod additional;
 mod answer;
+pub mod cache;
 pub mod census;
 mod chain;
 mod chaos;
@@ -40,6 +42,7 @@ mod plain;
 pub mod publish;
 pub mod query;
 pub mod rate;
+pub mod recall;
 pub mod rtype;
 pub mod rules;
 pub mod select;

@@ -134,17 +134,17 @@ impl Options {
         match finding {
             None if asks.meets(Asks::COOKIE) && self.has_cookies() => {
                 counters.count(Reason::CookieMalformed);
-                Some(Outcome { rcode: rcode::FORMERR, flags: 0 })
+                Some(Outcome::new(rcode::FORMERR, 0))
             }
             // RFC 7873 section 5.2.3: who sends no cookie may come again over TCP, which shows where it is.
-            None => self.enforce.then_some(Outcome { rcode: rcode::NOERROR, flags: FLAG_TC }),
+            None => self.enforce.then_some(Outcome::new(rcode::NOERROR, FLAG_TC)),
             // The same, section 5.4: a query without question.
             Some(finding) if query.question_end == HEADER_BYTES => {
                 let rcode = if finding == Finding::Invalid { rcode::BADCOOKIE } else { rcode::NOERROR };
-                Some(Outcome { rcode, flags: 0 })
+                Some(Outcome::new(rcode, 0))
             }
             Some(Finding::Valid) => None,
-            Some(_) => self.enforce.then_some(Outcome { rcode: rcode::BADCOOKIE, flags: 0 }),
+            Some(_) => self.enforce.then_some(Outcome::new(rcode::BADCOOKIE, 0)),
         }
     }
 

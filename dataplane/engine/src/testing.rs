@@ -32,6 +32,7 @@ pub fn server_config() -> ServerConfig {
         edns: EdnsConfig::default(),
         chaos: ChaosConfig::default(),
         rate_limit: None,
+        recall: None,
     }
 }
 

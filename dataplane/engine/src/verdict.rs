@@ -7,6 +7,8 @@ pub enum Verdict {
     Reply,
     /// Not DNS over UDP for a served address: to the kernel path, or counted under the reason where there is none.
     Punt(Reason),
+    /// A query for a name of others, as it came: to the forwarder.
+    Forward,
     /// Goes nowhere; the buffer returns to its pool.
     Drop(Reason),
 }

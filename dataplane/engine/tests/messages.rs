@@ -23,7 +23,7 @@ use ringdns_engine::query::HEADER_BYTES;
 use ringdns_engine::rate::RateLimit;
 use ringdns_engine::rtype::types;
 use ringdns_engine::select::{Marks, Member, Mode, Selection, ViewTable};
-use ringdns_engine::serve::{MessageConfig, MessageServer, ServerConfig, Transport};
+use ringdns_engine::serve::{MessageConfig, MessageServer, ServerConfig, Transport, Unanswered};
 use ringdns_engine::snapshot::Snapshot;
 use ringdns_engine::snapshot::edit::{Editor, RrsetSpec};
 use ringdns_engine::testing::{UdpFrame, query, query_edns, query_options, reply_message, server_config};
@@ -83,8 +83,11 @@ impl Sockets {
         let mut buffer = message.to_vec();
         buffer.resize(STREAM_MESSAGE_BYTES_MAX, 0xee);
         let client: SocketAddr = client.parse().unwrap();
-        let length = self.server.answer(client, &mut buffer, message.len(), &self.snapshot, &self.counters)?;
-        Ok(buffer[..length].to_vec())
+        match self.server.answer(client, &mut buffer, message.len(), &self.snapshot, &self.counters) {
+            Ok(length) => Ok(buffer[..length].to_vec()),
+            Err(Unanswered::Dropped(reason)) => Err(reason),
+            Err(Unanswered::Foreign) => panic!("nothing is forwarded"),
+        }
     }
 
     /// The same, by the client of [`UdpFrame::ipv4`].
@@ -105,6 +108,7 @@ fn messages(config: &ServerConfig) -> MessageConfig {
         edns: config.edns.clone(),
         chaos: config.chaos.clone(),
         rate_limit: config.rate_limit.clone(),
+        recall: None,
     }
 }
 
@@ -124,6 +128,7 @@ fn check(host: &mut Host, udp: &mut Sockets, tcp: &mut Sockets, message: &[u8]) 
         let expected = match verdict {
             Verdict::Reply => Ok(reply_message(&reply, &path).to_vec()),
             Verdict::Drop(reason) | Verdict::Punt(reason) => Err(reason),
+            Verdict::Forward => panic!("nothing is forwarded"),
         };
         assert_eq!(udp.ask_from(client, message), expected, "{message:02x?}");
         let whole = tcp.ask_from(client, message);

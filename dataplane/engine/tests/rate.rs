@@ -63,6 +63,7 @@ fn send(host: &mut Host, client: &str, message: &[u8]) -> Fate {
         Verdict::Punt(reason) => panic!("{reason:?}"),
         Verdict::Reply if reply_message(&reply, &path)[2] & 2 != 0 => Slipped,
         Verdict::Reply => Answered,
+        Verdict::Forward => panic!("nothing is forwarded"),
     }
 }
 

@@ -97,6 +97,7 @@ impl Bed {
             edns: EdnsConfig::default(),
             chaos: ChaosConfig::default(),
             rate_limit: None,
+            recall: None,
         };
         let sockets = SocketOptions { listen: Vec::new(), answers: answers.clone(), names: config.stats.names };
         let build = BuildInfo { version: "1.2.3".into(), commit: "abc".into(), dpdk: "22.11".into() };

@@ -93,6 +93,7 @@ impl Plane {
             edns: EdnsConfig::default(),
             chaos: ChaosConfig::default(),
             rate_limit: None,
+            recall: None,
         };
         let sockets = SocketOptions { listen: config.sockets.listen.clone(), answers, names: config.stats.names };
         let build = BuildInfo { version: "1.2.3".into(), commit: "abc".into(), dpdk: "22.11".into() };

@@ -41,6 +41,7 @@ impl Served {
             edns: EdnsConfig::default(),
             chaos: ChaosConfig::default(),
             rate_limit: None,
+            recall: None,
             hides_aaaa: false,
         };
         let sockets = SocketOptions { listen: Vec::new(), answers: answers.clone(), names: config.stats.names };

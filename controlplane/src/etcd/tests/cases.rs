@@ -123,6 +123,7 @@ impl Case {
             chaos: ChaosConfig { version: b"0.1".to_vec(), ..ChaosConfig::default() },
             hides_aaaa: false,
             rate_limit: None,
+            recall: None,
         };
         let number = rtype::parse(&self.qtype).unwrap();
         let mut message = match self.qclass.as_deref() {

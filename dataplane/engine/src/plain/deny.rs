@@ -6,6 +6,7 @@ use super::name::{Labels, Suffix};
 use super::reply::{Head, Maker};
 use super::{HEADER_AT, NAME_AT, PlainQuery, Window, load};
 use crate::machine::{BLOCK_BYTES, Block};
+use crate::query::FLAG_AA;
 use crate::rtype::{rcode, types};
 use crate::rules::{BRANCH_BYTES, Denial};
 use crate::snapshot::{Candidate, Negative, PlainNode, WILDCARD_CHILD};
@@ -65,7 +66,7 @@ impl PlainQuery {
             }
         };
         let to_apex = pointer(NAME_AT - HEADER_AT + labels.start(apex_depth)?);
-        let head = Head { rcode, answers: 0, authorities: 1 };
+        let head = Head { flags: FLAG_AA | rcode, answers: 0, authorities: 1 };
         let length = self.reply::<START>(maker, room, head, negative.len(), |to| negative.write(to, to_apex))?;
         Some((length, rcode))
     }

@@ -10,6 +10,7 @@
 
 mod deny;
 mod name;
+mod recall;
 mod reply;
 
 use crate::frame::checksum::Sum;

@@ -19,8 +19,8 @@ const A_RECORD_BYTES: usize = 16;
 /// What the header of a reply says.
 #[derive(Clone, Copy)]
 pub(super) struct Head {
-    /// The response code.
-    pub rcode: u16,
+    /// The response code and the flags that it sets, AA among them for names of ours.
+    pub flags: u16,
     /// Records in the answer section.
     pub answers: u16,
     /// Records in the authority section.
@@ -61,7 +61,8 @@ impl PlainQuery {
             return None;
         }
         let rrset = node.rrset(qtype)?;
-        let (records, head) = (rrset.records(), Head { rcode: rcode::NOERROR, answers: rrset.count(), authorities: 0 });
+        let (records, head) =
+            (rrset.records(), Head { flags: FLAG_AA | rcode::NOERROR, answers: rrset.count(), authorities: 0 });
         self.reply::<START>(maker, room, head, records.len(), |to| {
             copy(to, records);
             Some(rrset.sum())
@@ -160,7 +161,7 @@ fn finish<const START: usize>(
     let fields = header.get_mut(2..)?.first_chunk_mut::<8>()?;
     let [f1, f2, ..] = *fields;
     let old_flags = u16::from_le_bytes([f1, f2]);
-    let flags = old_flags & (FLAG_RD | FLAG_CD).swap_bytes() | (FLAG_QR | FLAG_AA | head.rcode).swap_bytes();
+    let flags = old_flags & (FLAG_RD | FLAG_CD).swap_bytes() | (FLAG_QR | head.flags).swap_bytes();
     let (answers, authorities) = (head.answers.swap_bytes(), head.authorities.swap_bytes());
     *fields = words([flags, 1u16.swap_bytes(), answers, authorities]);
 

@@ -21,6 +21,10 @@ pub(crate) const FLAG_AA: u16 = 0x0400;
 pub(crate) const FLAG_TC: u16 = 0x0200;
 /// The RD bit of the header's flags.
 pub(crate) const FLAG_RD: u16 = 0x0100;
+/// The RA bit of the header's flags.
+pub(crate) const FLAG_RA: u16 = 0x0080;
+/// The AD bit of the header's flags.
+pub(crate) const FLAG_AD: u16 = 0x0020;
 /// The CD bit of the header's flags.
 pub(crate) const FLAG_CD: u16 = 0x0010;
 /// The opcode of the header's flags; 0 is QUERY.

@@ -51,7 +51,7 @@ fn empty(query: &Query, room: &mut [u8], udp_max: usize, rcode: u16) -> Reply {
     let limit = room.len();
     let flags = (flags & (FLAG_AA | FLAG_RD | FLAG_CD)) | FLAG_TC;
     let length = Writer::new(room, query, limit).finish(flags, rcode, edns);
-    Reply { length, rcode, truncated: true, checksum: None }
+    Reply { length, rcode, truncated: true, checksum: None, is_foreign: false }
 }
 
 /// A request of another protocol. Neighbours that look for our MAC address are not limited: without it none could send.

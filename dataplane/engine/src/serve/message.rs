@@ -16,6 +16,7 @@ use crate::counters::Counters;
 use crate::frame::SOURCE_PORTS_REFUSED;
 use crate::query::{Query, Refusal};
 use crate::rate::{self, Limiter, RateLimit};
+use crate::recall::RecallConfig;
 use crate::snapshot::Snapshot;
 use crate::verdict::Reason;
 
@@ -32,6 +33,17 @@ pub struct MessageConfig {
     pub chaos: ChaosConfig,
     /// What each client may have; nothing: as much as it asks for.
     pub rate_limit: Option<RateLimit>,
+    /// How names of others are answered; nothing: they are refused.
+    pub recall: Option<RecallConfig>,
+}
+
+/// Why a message got no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unanswered {
+    /// Its name is one of others: the forwarder is to ask them. The message is as it came.
+    Foreign,
+    /// None is given, for a reason that has been counted.
+    Dropped(Reason),
 }
 
 /// How messages come.
@@ -60,7 +72,7 @@ pub struct MessageServer {
 impl MessageServer {
     /// Answers messages of one transport.
     pub fn new(config: &MessageConfig, transport: Transport) -> Self {
-        let MessageConfig { udp_answer_bytes_max, hides_aaaa, edns, chaos, rate_limit } = config;
+        let MessageConfig { udp_answer_bytes_max, hides_aaaa, edns, chaos, rate_limit, recall } = config;
         let make = match transport {
             Transport::Udp => Responder::over_udp,
             Transport::Tcp => Responder::over_tcp,
@@ -69,7 +81,7 @@ impl MessageServer {
         Self {
             transport,
             query: Query::default(),
-            responder: make(*udp_answer_bytes_max, *hides_aaaa, edns, chaos),
+            responder: make(*udp_answer_bytes_max, *hides_aaaa, edns, chaos, recall.as_ref()),
             limiter: limiter.map(Box::from),
             now_seconds: 0,
         }
@@ -91,7 +103,7 @@ impl MessageServer {
     }
 
     /// Answers the message in the first `length` bytes of a buffer, and writes the answer over it; gives the answer's
-    /// length. Without an answer: why, which has been counted. The buffer should have room for the longest answer behind the
+    /// length. Without an answer: why. The buffer should have room for the longest answer behind the
     /// message: what does not fit is left out.
     pub fn answer(
         &mut self,
@@ -100,12 +112,16 @@ impl MessageServer {
         length: usize,
         snapshot: &Snapshot,
         counters: &Counters,
-    ) -> Result<usize, Reason> {
+    ) -> Result<usize, Unanswered> {
         let client_ip = client.ip().to_canonical();
         let message = buffer.get(..length).unwrap_or_default();
         let census = counters.census().map(|census| (census, Seen::of(message, client_ip.is_ipv6())));
         let replied = self.reply(SocketAddr::new(client_ip, client.port()), buffer, length, snapshot, counters);
         match replied {
+            Ok(reply) if reply.is_foreign => {
+                counters.forwarded.add(1);
+                Err(Unanswered::Foreign)
+            }
             Ok(reply) => {
                 let family = if client_ip.is_ipv6() { &counters.queries_ipv6 } else { &counters.queries_ipv4 };
                 family.add(1);
@@ -121,7 +137,7 @@ impl MessageServer {
             }
             Err(reason) => {
                 counters.count(reason);
-                Err(reason)
+                Err(Unanswered::Dropped(reason))
             }
         }
     }
@@ -152,6 +168,9 @@ impl MessageServer {
         let query = &self.query;
         let reply = self.responder.reply_to_message(query, address(from.ip()), buffer, snapshot, counters);
         let (Transport::Udp, Some(limiter)) = (self.transport, self.limiter.as_deref_mut()) else { return Ok(reply) };
+        if reply.is_foreign {
+            return Ok(reply);
+        }
         let asked = Asked { query, client, udp_max: self.responder.udp_answer_bytes_max() };
         limit(limiter, buffer, &asked, reply, snapshot, counters)
     }

@@ -23,10 +23,11 @@ use crate::machine::Machine;
 pub use crate::options::EdnsConfig;
 use crate::plain::{Maker, PlainQuery};
 use crate::rate::RateLimit;
+use crate::recall::RecallConfig;
 use crate::rtype::rcode;
 use crate::snapshot::{Candidate, Lead, Snapshot, Spot};
 use crate::verdict::Verdict;
-pub use message::{MessageConfig, MessageServer, Transport};
+pub use message::{MessageConfig, MessageServer, Transport, Unanswered};
 use others::Others;
 pub use transfer::TransferStart;
 
@@ -53,6 +54,8 @@ pub struct ServerConfig {
     pub chaos: ChaosConfig,
     /// What each client may have; nothing: as much as it asks for.
     pub rate_limit: Option<RateLimit>,
+    /// How names of others are answered; nothing: they are refused.
+    pub recall: Option<RecallConfig>,
 }
 
 /// The engine of one worker on one port. Allocates in [`Server::new`] and never again.
@@ -99,10 +102,10 @@ impl Server {
         }
     }
 
-    /// True where cookies are answered: [`Server::set_now`] is to be called before every burst then, and where the counters
-    /// count queries by name.
+    /// True where cookies or names of others are answered: [`Server::set_now`] is to be called before every burst then, and
+    /// where the counters count queries by name.
     pub fn wants_now(&self) -> bool {
-        self.others.responder.has_cookies()
+        self.others.responder.wants_now()
     }
 
     /// Tells the time in seconds since 1970, by which cookies age and queries are noted by name.
@@ -203,6 +206,16 @@ impl Server {
             {
                 send_plain::<F, START>(&self.station, frame, length);
                 plain_replies += 1;
+                *verdict = Verdict::Reply;
+            } else if candidate.is_none()
+                && plain.is_some()
+                && let Some(recall) = self.others.responder.recall()
+                && let Some((length, rcode)) = plain.recall::<START>(maker, recall, plain_room::<F, START>(frame))
+            {
+                send_plain::<F, START>(&self.station, frame, length);
+                counters.queries_ipv4.add(1);
+                counters.recalled.add(1);
+                counters.answered(rcode, 1);
                 *verdict = Verdict::Reply;
             } else if plain.is_some()
                 && let Some((length, rcode)) =

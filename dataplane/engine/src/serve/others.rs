@@ -49,7 +49,13 @@ impl Others {
         let slot = || Slot { stage: Stage::Decided(Verdict::Drop(Reason::FrameShort)), query: Query::default() };
         Self {
             slots: (0..BURST_FRAMES_MAX).map(|_| slot()).collect(),
-            responder: Responder::over_udp(config.udp_answer_bytes_max, config.hides_aaaa, &config.edns, &config.chaos),
+            responder: Responder::over_udp(
+                config.udp_answer_bytes_max,
+                config.hides_aaaa,
+                &config.edns,
+                &config.chaos,
+                config.recall.as_ref(),
+            ),
             limiter: config.rate_limit.as_ref().and_then(Limiter::new).map(Box::from),
         }
     }
@@ -97,6 +103,10 @@ impl Others {
             Stage::Decided(verdict) => verdict,
             Stage::Query(datagram) => 'query: {
                 let mut reply = self.responder.reply(&slot.query, snapshot, candidate, frame, datagram, counters);
+                if reply.is_foreign {
+                    counters.forwarded.add(1);
+                    break 'query Verdict::Forward;
+                }
                 if let Some(limiter) = self.limiter.as_deref_mut() {
                     let client = datagram.packet.client(frame.frame());
                     let asked = Asked { query: &slot.query, client, udp_max: self.responder.udp_answer_bytes_max() };

@@ -7,9 +7,11 @@ use crate::counters::Counters;
 use crate::direct::{self, Asked, DirectReply};
 use crate::frame::{Datagram, FrameBuffer};
 use crate::limits::{UDP_ANSWER_BYTES_LIMIT, UDP_ANSWER_BYTES_MIN};
+use crate::locate;
 use crate::options::{EdnsConfig, Options, source};
 use crate::query::{FLAG_CD, FLAG_RD, FLAG_TC, HEADER_BYTES, OPCODE_MASK, Query, Refusal};
 use crate::rate::{self, Limiter, Response, Ruling};
+use crate::recall::{Recall, RecallConfig};
 use crate::rtype::{CLASS_IN, rcode, types};
 use crate::snapshot::{Candidate, Snapshot};
 use crate::verdict::Reason;
@@ -29,6 +31,8 @@ pub(super) struct Responder {
     options: Options,
     /// The records of class CH.
     chaos: Chaos,
+    /// Answers of others.
+    recall: Option<Recall>,
 }
 
 /// A message that was written over the query.
@@ -42,12 +46,14 @@ pub(super) struct Reply {
     pub truncated: bool,
     /// The UDP checksum, where it is known already.
     pub checksum: Option<[u8; 2]>,
+    /// There is no answer: the query is as it came, and for the forwarder.
+    pub is_foreign: bool,
 }
 
 impl From<DirectReply> for Reply {
     #[inline]
     fn from(DirectReply { length, rcode, checksum }: DirectReply) -> Self {
-        Self { length, rcode, truncated: false, checksum }
+        Self { length, rcode, truncated: false, checksum, is_foreign: false }
     }
 }
 
@@ -58,6 +64,7 @@ impl Responder {
         hides_aaaa: bool,
         edns: &EdnsConfig,
         chaos: &ChaosConfig,
+        recall: Option<&RecallConfig>,
     ) -> Self {
         Self {
             udp_answer_bytes_max: udp_answer_bytes_max.clamp(UDP_ANSWER_BYTES_MIN, UDP_ANSWER_BYTES_LIMIT),
@@ -66,6 +73,7 @@ impl Responder {
             scratch: Scratch::default(),
             options: Options::over_udp(edns),
             chaos: Chaos::new(chaos),
+            recall: recall.map(Recall::new),
         }
     }
 
@@ -75,8 +83,9 @@ impl Responder {
         hides_aaaa: bool,
         edns: &EdnsConfig,
         chaos: &ChaosConfig,
+        recall: Option<&RecallConfig>,
     ) -> Self {
-        let udp = Self::over_udp(udp_answer_bytes_max, hides_aaaa, edns, chaos);
+        let udp = Self::over_udp(udp_answer_bytes_max, hides_aaaa, edns, chaos, recall);
         Self { is_stream: true, options: Options::over_tcp(edns), ..udp }
     }
 
@@ -96,6 +105,17 @@ impl Responder {
         self.options.has_cookies()
     }
 
+    /// True where the time in seconds has to be told.
+    pub(super) fn wants_now(&self) -> bool {
+        self.has_cookies() || self.recall.is_some()
+    }
+
+    /// Answers of others, where they are given.
+    #[inline(always)]
+    pub(super) fn recall(&self) -> Option<&Recall> {
+        self.recall.as_ref()
+    }
+
     /// True where something is to be done for every query, whatever it asks for.
     pub(super) fn concerns_all(&self) -> bool {
         self.options.concerns_all()
@@ -104,6 +124,9 @@ impl Responder {
     /// Tells the time in seconds since 1970.
     pub(super) fn set_now(&mut self, seconds: u32) {
         self.options.set_now(seconds);
+        if let Some(recall) = &mut self.recall {
+            recall.set_now(seconds);
+        }
     }
 
     /// Tells for how long idle connections are kept; see [`Options::set_keepalive`].
@@ -141,7 +164,7 @@ impl Responder {
             writer::udp_limit(query, room, message.len()).0
         };
         let reply = self.respond(query, instead, Some(client), message, limit, snapshot);
-        if options_bytes == 0 {
+        if options_bytes == 0 || reply.is_foreign {
             return reply;
         }
         self.options.append(message, reply.length).map_or(reply, |length| Reply { length, ..reply })
@@ -180,7 +203,7 @@ impl Responder {
                 self.respond(query, instead, client, message, limit, snapshot)
             }
         };
-        if room.options_bytes == 0 {
+        if room.options_bytes == 0 || reply.is_foreign {
             return reply;
         }
         match self.options.append(message_room(frame, datagram), reply.length) {
@@ -205,19 +228,43 @@ impl Responder {
         let outcome = match (instead, query.edns) {
             (Some(outcome), _) => outcome,
             // RFC 6891 section 6.1.3: a version that is not known is answered with BADVERS, and nothing else.
-            (None, Some(edns)) if edns.version != 0 => Outcome { rcode: rcode::BADVERS, flags: 0 },
+            (None, Some(edns)) if edns.version != 0 => Outcome::new(rcode::BADVERS, 0),
             _ if query.qclass != CLASS_IN => self.chaos.answer(query, &mut writer),
             _ => {
                 // The address is there: it was checked when the packet was found.
                 let client = client.unwrap_or(Client::Ipv4([0; 4]));
-                answer::answer(query, client, self.hidden, snapshot, &mut self.scratch, &mut writer)
+                match &self.recall {
+                    Some(recall) if is_foreign(query, snapshot) => {
+                        let foreign = Outcome { is_foreign: true, ..Outcome::default() };
+                        recall.answer(query, snapshot, &mut writer).unwrap_or(foreign)
+                    }
+                    _ => answer::answer(query, client, self.hidden, snapshot, &mut self.scratch, &mut writer),
+                }
             }
         };
+        if outcome.is_foreign {
+            return Reply { length: 0, rcode: 0, truncated: false, checksum: None, is_foreign: true };
+        }
         // RFC 1035 section 4.1.1: RD is copied; RFC 4035 section 3.1.6: CD is copied.
         let flags = outcome.flags | (query.flags & (FLAG_RD | FLAG_CD));
         let truncated = outcome.flags & FLAG_TC != 0;
-        Reply { length: writer.finish(flags, outcome.rcode, edns), rcode: outcome.rcode, truncated, checksum: None }
+        Reply {
+            length: writer.finish(flags, outcome.rcode, edns),
+            rcode: outcome.rcode,
+            truncated,
+            checksum: None,
+            is_foreign: false,
+        }
     }
+}
+
+/// True for a question that others are to be asked: its name is in no zone of ours, all of which are known, the client wants
+/// it (RD, RFC 1035 section 4.1.1), and its type is one of data, or ANY.
+fn is_foreign(query: &Query, snapshot: &Snapshot) -> bool {
+    query.flags & FLAG_RD != 0
+        && !matches!(query.qtype, 0 | types::OPT | 128..=254)
+        && snapshot.is_complete()
+        && locate::zone_of(snapshot, &query.name, query.qtype).is_none()
 }
 
 /// Writes a bare header with a response code over a message that is not answered from the zones.
@@ -249,7 +296,7 @@ pub(super) fn refuse(
     let flags = message.get(2..4).and_then(<[u8]>::first_chunk).map_or(0, |flags| u16::from_be_bytes(*flags));
     let length = writer::refuse(message, flags & (OPCODE_MASK | FLAG_RD | FLAG_CD), rcode);
     debug_assert_eq!(length, HEADER_BYTES);
-    Ok(Reply { length, rcode, truncated: false, checksum: None })
+    Ok(Reply { length, rcode, truncated: false, checksum: None, is_foreign: false })
 }
 
 /// The buffer from the start of the DNS message on.

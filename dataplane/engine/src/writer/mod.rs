@@ -165,6 +165,19 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
+    /// Room for records that somebody else writes; they count once they are taken.
+    pub(crate) fn room(&mut self, bytes: usize) -> Result<&mut [u8], Full> {
+        let end = self.position + bytes;
+        if end > self.limit { Err(Full) } else { self.message.get_mut(self.position..end).ok_or(Full) }
+    }
+
+    /// Takes records that were written into room of so many bytes: those of the answer and of the authority section.
+    pub(crate) fn take(&mut self, bytes: usize, [answers, authorities]: [u16; 2]) {
+        self.position += bytes;
+        self.count(Section::Answer, answers);
+        self.count(Section::Authority, authorities);
+    }
+
     /// Writes a CNAME record that was made from a DNAME record (RFC 6672 section 3.1).
     pub(crate) fn put_cname(&mut self, owner: Owner<'_>, ttl: u32, target: &[u8]) -> Result<(), Full> {
         let (position, names_count) = (self.position, self.names_count);

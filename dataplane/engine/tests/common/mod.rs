@@ -120,6 +120,7 @@ impl Host {
             match verdict {
                 Verdict::Reply => Ok(reply_message(&reply, &path).to_vec()),
                 Verdict::Drop(reason) | Verdict::Punt(reason) => Err(reason),
+                Verdict::Forward => panic!("the query is for the forwarder"),
             }
         });
         assert_eq!(answers[0], answers[1], "IPv4 and IPv6 are answered alike");

@@ -25,7 +25,7 @@ impl Ways {
     /// Serves a snapshot, with AAAA records hidden or shown.
     pub fn new(snapshot: Snapshot, hides_aaaa: bool) -> Self {
         let ServerConfig { udp_answer_bytes_max, edns, chaos, rate_limit, .. } = server_config();
-        let config = MessageConfig { udp_answer_bytes_max, hides_aaaa, edns, chaos, rate_limit };
+        let config = MessageConfig { udp_answer_bytes_max, hides_aaaa, edns, chaos, rate_limit, recall: None };
         Self {
             host: Host::with(snapshot, |config| config.hides_aaaa = hides_aaaa),
             udp: MessageServer::new(&config, Transport::Udp),

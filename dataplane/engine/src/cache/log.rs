@@ -1,0 +1,82 @@
+//! A log of entries: a ring of words that is written at its head and forgotten at its tail.
+
+use core::sync::atomic::{AtomicU64, Ordering, fence};
+
+/// Bytes of a word.
+pub(super) const WORD_BYTES: usize = 8;
+
+/// A ring of words. Places are counted in words from the log's beginning and never come back.
+pub(super) struct Log {
+    /// The words; as many as the log holds.
+    words: Box<[AtomicU64]>,
+    /// The oldest place that nothing is written over yet.
+    tail: AtomicU64,
+}
+
+/// The first place of a log: none is 0, which is what an empty slot holds.
+pub(super) const FIRST_PLACE: u64 = 1;
+
+impl Log {
+    /// A log of so many words, a power of two, all of whose memory is there.
+    pub(super) fn new(words: usize) -> Self {
+        Self {
+            words: (0..words.next_power_of_two()).map(|_| AtomicU64::new(0)).collect(),
+            tail: AtomicU64::new(FIRST_PLACE),
+        }
+    }
+
+    /// Words that it holds.
+    pub(super) fn capacity(&self) -> u64 {
+        self.words.len() as u64
+    }
+
+    /// Where a place is in the ring.
+    #[inline(always)]
+    fn at(&self, place: u64) -> usize {
+        // The length is a power of two, and what is left is below it.
+        usize::try_from(place).unwrap_or_default() & (self.words.len() - 1)
+    }
+
+    /// Words from a place on to where the ring begins anew: an entry does not go beyond.
+    pub(super) fn words_to_end(&self, place: u64) -> u64 {
+        self.capacity() - self.at(place) as u64
+    }
+
+    /// A word, which may be torn from its entry: see [`Log::is_intact`].
+    #[inline(always)]
+    pub(super) fn word(&self, place: u64) -> u64 {
+        self.words.get(self.at(place)).map_or(0, |word| word.load(Ordering::Relaxed))
+    }
+
+    /// So many words from a place on, none where they are not in one piece.
+    #[inline(always)]
+    pub(super) fn words(&self, place: u64, count: usize) -> &[AtomicU64] {
+        self.words.get(self.at(place)..).and_then(|words| words.get(..count)).unwrap_or_default()
+    }
+
+    /// True where nothing was written over what was read from a place on before this.
+    #[inline(always)]
+    pub(super) fn is_intact(&self, place: u64) -> bool {
+        // Pairs with the fence of `forget`: who has read a word that was written after it sees the tail that was set before it.
+        fence(Ordering::Acquire);
+        self.tail.load(Ordering::Relaxed) <= place
+    }
+
+    /// The oldest place that is kept. For the writer.
+    pub(super) fn tail(&self) -> u64 {
+        self.tail.load(Ordering::Relaxed)
+    }
+
+    /// Forgets what is before a place, so that it can be written over. For the writer.
+    pub(super) fn forget(&self, before: u64) {
+        self.tail.store(before, Ordering::Relaxed);
+        fence(Ordering::Release);
+    }
+
+    /// Writes words at a place that was forgotten, in one piece. For the writer.
+    pub(super) fn write(&self, place: u64, words: &[u64]) {
+        for (word, value) in self.words(place, words.len()).iter().zip(words) {
+            word.store(*value, Ordering::Relaxed);
+        }
+    }
+}
