@@ -1,2 +1,4 @@
 //! Names that are not ours: who is asked for them, how an answer is known to be theirs, and what is kept of it.
 #![deny(unsafe_code)]
+
+pub mod upstream;
