@@ -119,12 +119,7 @@ impl<'a> Found<'a> {
 
     /// The same behind another name than the question's. `place_of` gives where the byte at an offset of the entry's name
     /// stands in the message. Nothing also where it stands nowhere, or too far into the message for pointers.
-    pub fn put_behind(
-        &self,
-        to: &mut [u8],
-        ttls: Ttls,
-        place_of: impl Fn(usize) -> Option<usize>,
-    ) -> Option<()> {
+    pub fn put_behind(&self, to: &mut [u8], ttls: Ttls, place_of: impl Fn(usize) -> Option<usize>) -> Option<()> {
         let mut places = self.copy(to)?;
         for place in places.by_ref().take(usize::from(self.head.ttls)) {
             let bytes = to.get_mut(place..)?.first_chunk_mut::<TTL_BYTES>()?;
