@@ -4,16 +4,13 @@
 
 use std::sync::Arc;
 
-use super::{ForeignQuestion, KeptAnswer, RecallConfig, name_hash};
+use super::{ForeignQuestion, KeptAnswer, name_hash};
 use crate::cache::{CacheDesk, CacheKey, CacheShelf};
 use crate::rtype::rcode;
 use crate::snapshot::Snapshot;
 
 /// Bytes of the shelf: the answer with the most records that a message has room for fits in an entry of it.
 const SHELF_BYTES: usize = 5 << 20;
-
-/// The TTL of an answer that is stale, where the configuration has none (RFC 8767 section 5.2).
-const STALE_TTL_SECONDS: u32 = 30;
 
 /// A shelf that holds one answer at a time.
 pub struct Handover {
@@ -28,13 +25,7 @@ impl Default for Handover {
 }
 
 impl Handover {
-    /// As the configuration of others is for the server that looks at this shelf.
-    pub fn recall(&self, config: &RecallConfig) -> RecallConfig {
-        let stale_ttl_seconds = config.stale_ttl_seconds.or(Some(STALE_TTL_SECONDS));
-        RecallConfig { shelf: Arc::clone(self.shelf()), stale_ttl_seconds, ..config.clone() }
-    }
-
-    /// The shelf.
+    /// The shelf; see [`RecallConfig::on_shelf`](super::RecallConfig::on_shelf).
     pub fn shelf(&self) -> &Arc<CacheShelf> {
         self.desk.shelf()
     }

@@ -26,6 +26,9 @@ pub use foreign::{AskOthers, Done, ForeignQuestion, KeptAnswer};
 pub use handover::Handover;
 use tail::Tail;
 
+/// The TTL of an answer that is stale and has been waited for, where the configuration has none (RFC 8767 section 5.2).
+const STALE_TTL_SECONDS: u32 = 30;
+
 /// How names of others are answered.
 #[derive(Clone)]
 pub struct RecallConfig {
@@ -38,6 +41,15 @@ pub struct RecallConfig {
     pub stale_ttl_seconds: Option<u32>,
     /// Who may ask for names of others; nothing: everybody.
     pub clients: Option<Arc<ClientLists>>,
+}
+
+impl RecallConfig {
+    /// The same with the shelf of a [`Handover`] in the place of the cache: for the server that serves those who have waited.
+    #[must_use]
+    pub fn on_shelf(&self, shelf: &Arc<CacheShelf>) -> Self {
+        let stale_ttl_seconds = self.stale_ttl_seconds.or(Some(STALE_TTL_SECONDS));
+        Self { shelf: Arc::clone(shelf), stale_ttl_seconds, ..self.clone() }
+    }
 }
 
 impl fmt::Debug for RecallConfig {
