@@ -1,6 +1,7 @@
 //! Answers to questions about names of others, out of the cache. A name that a zone of ours has is never looked up here: whoever
 //! fills the cache keeps such names out of it, and takes them out when a zone comes.
 
+mod clients;
 mod foreign;
 
 use core::fmt;
@@ -13,6 +14,7 @@ use crate::query::{FLAG_AA, FLAG_AD, FLAG_CD, FLAG_RA, FLAG_TC, Query, QueryName
 use crate::snapshot::Snapshot;
 use crate::writer::{QNAME_OFFSET, Writer};
 
+pub use clients::{ClientLists, Denial, LOCAL_NETWORKS};
 pub use foreign::{AskOthers, Done, ForeignQuestion, KeptAnswer};
 
 /// How names of others are answered.
