@@ -24,4 +24,4 @@ pub mod upstream;
 mod zones;
 
 pub use exchange::{Connect, Exchange, Exchanged};
-pub use forwarder::{Entry, Forwarder, Seams, Snapshots, StartError};
+pub use forwarder::{Clock, Entry, Forwarder, Seams, Snapshots, StartError, ZoneUpstream};

@@ -90,8 +90,7 @@ pub enum Untrue {
 
 impl Untrue {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Malformed, Self::OtherQuestion, Self::Truncated, Self::Referral, Self::Loop];
+    pub const ALL: [Self; 5] = [Self::Malformed, Self::OtherQuestion, Self::Truncated, Self::Referral, Self::Loop];
 
     /// The metric's label.
     pub fn label(self) -> &'static str {
@@ -109,6 +108,15 @@ impl Message {
     /// Reads a message.
     pub fn read(bytes: &[u8]) -> Result<Self, Untrue> {
         read(bytes).ok_or(Untrue::Malformed)?
+    }
+
+    /// True where it says nothing but who is to be asked instead (RFC 2308 section 2.2): whoever sent it does not ask others.
+    pub fn is_referral(&self) -> bool {
+        let of_type = |rtype| self.authorities.iter().filter(move |record| record.rtype == rtype);
+        self.rcode == super::rcodes::NOERROR
+            && self.answers.is_empty()
+            && of_type(types::SOA).next().is_none()
+            && of_type(types::NS).any(|record| record.owner.contains(&self.qname))
     }
 }
 

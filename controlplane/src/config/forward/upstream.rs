@@ -45,7 +45,7 @@ impl FromStr for UpstreamConfig {
             let address = socket_address(address, TLS_PORT)
                 .ok_or_else(|| format!("\"{address}\" is no address: a name would have to be asked for first"))?;
             let name = name.map(host).transpose()?;
-            return Ok(Self::Tls { address, name });
+            return Ok(Self::Tls { address, name, ca_file: None });
         }
         if let Some((scheme, _)) = text.split_once("://") {
             return Err(format!("upstreams are not asked by \"{scheme}\""));
@@ -71,7 +71,8 @@ fn https(rest: &str) -> Result<UpstreamConfig, String> {
     if path.bytes().any(|byte| !byte.is_ascii_graphic() || b"?{}".contains(&byte)) {
         return Err(format!("\"{path}\" is no path"));
     }
-    Ok(UpstreamConfig::Https { address: usable(SocketAddr::new(address, port))?, name: host(name)?, path: path.to_owned() })
+    let address = usable(SocketAddr::new(address, port))?;
+    Ok(UpstreamConfig::Https { address, name: host(name)?, path: path.to_owned(), ca_file: None })
 }
 
 /// The name of a host, as certificates have it.
