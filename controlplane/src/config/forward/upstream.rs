@@ -71,7 +71,11 @@ fn https(rest: &str) -> Result<UpstreamConfig, String> {
     if path.bytes().any(|byte| !byte.is_ascii_graphic() || b"?{}".contains(&byte)) {
         return Err(format!("\"{path}\" is no path"));
     }
-    Ok(UpstreamConfig::Https { address: usable(SocketAddr::new(address, port))?, name: host(name)?, path: path.to_owned() })
+    Ok(UpstreamConfig::Https {
+        address: usable(SocketAddr::new(address, port))?,
+        name: host(name)?,
+        path: path.to_owned(),
+    })
 }
 
 /// The name of a host, as certificates have it.
@@ -85,7 +89,8 @@ fn host(text: &str) -> Result<String, String> {
 
 /// An address with a port, or without one.
 pub(super) fn socket_address(text: &str, port: u16) -> Option<SocketAddr> {
-    let alone = || text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text).parse::<IpAddr>().ok();
+    let alone =
+        || text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text).parse::<IpAddr>().ok();
     let address = text.parse().ok().or_else(|| Some(SocketAddr::new(alone()?, port)))?;
     usable(address).ok()
 }
