@@ -133,6 +133,8 @@ pub enum UpstreamConfig {
         address: SocketAddr,
         /// The name of its certificate.
         name: Option<String>,
+        /// A file of the certificates (PEM) that its certificate must come from; nothing: the system's.
+        ca_file: Option<PathBuf>,
     },
     /// Over HTTPS (RFC 8484).
     Https {
@@ -142,6 +144,8 @@ pub enum UpstreamConfig {
         name: String,
         /// The path of the URL.
         path: String,
+        /// As for TLS.
+        ca_file: Option<PathBuf>,
     },
 }
 
