@@ -45,7 +45,7 @@ impl FromStr for UpstreamConfig {
             let address = socket_address(address, TLS_PORT)
                 .ok_or_else(|| format!("\"{address}\" is no address: a name would have to be asked for first"))?;
             let name = name.map(host).transpose()?;
-            return Ok(Self::Tls { address, name });
+            return Ok(Self::Tls { address, name, ca_file: None });
         }
         if let Some((scheme, _)) = text.split_once("://") {
             return Err(format!("upstreams are not asked by \"{scheme}\""));
@@ -75,6 +75,7 @@ fn https(rest: &str) -> Result<UpstreamConfig, String> {
         address: usable(SocketAddr::new(address, port))?,
         name: host(name)?,
         path: path.to_owned(),
+        ca_file: None,
     })
 }
 
