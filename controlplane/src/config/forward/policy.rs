@@ -169,7 +169,12 @@ pub(in crate::config) fn policy(
         deny: networks(&spec.deny, "policy.deny", problems),
         denial: word(spec.deny_answer.as_ref(), "policy.deny_answer", &denials, Denial::default(), problems),
         block_files: block_files(&spec.block_files, base, problems),
-        hosts_files: spec.hosts_files.iter().flatten().map(|file| readable(file, "policy.hosts_files", base, problems)).collect(),
+        hosts_files: spec
+            .hosts_files
+            .iter()
+            .flatten()
+            .map(|file| readable(file, "policy.hosts_files", base, problems))
+            .collect(),
         hosts: hosts(&spec.hosts, problems),
         hosts_ttl: u32::try_from(ttl).unwrap_or_default(),
         local_names: spec.local_names.unwrap_or(true),

@@ -45,7 +45,7 @@ impl FromStr for UpstreamConfig {
             let address = socket_address(address, TLS_PORT)
                 .ok_or_else(|| format!("\"{address}\" is no address: a name would have to be asked for first"))?;
             let name = name.map(host).transpose()?;
-            return Ok(Self::Tls { address, name, ca_file: None });
+            return Ok(Self::Tls { address, name });
         }
         if let Some((scheme, _)) = text.split_once("://") {
             return Err(format!("upstreams are not asked by \"{scheme}\""));
@@ -71,8 +71,11 @@ fn https(rest: &str) -> Result<UpstreamConfig, String> {
     if path.bytes().any(|byte| !byte.is_ascii_graphic() || b"?{}".contains(&byte)) {
         return Err(format!("\"{path}\" is no path"));
     }
-    let address = usable(SocketAddr::new(address, port))?;
-    Ok(UpstreamConfig::Https { address, name: host(name)?, path: path.to_owned(), ca_file: None })
+    Ok(UpstreamConfig::Https {
+        address: usable(SocketAddr::new(address, port))?,
+        name: host(name)?,
+        path: path.to_owned(),
+    })
 }
 
 /// The name of a host, as certificates have it.
@@ -86,7 +89,8 @@ fn host(text: &str) -> Result<String, String> {
 
 /// An address with a port, or without one.
 pub(super) fn socket_address(text: &str, port: u16) -> Option<SocketAddr> {
-    let alone = || text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text).parse::<IpAddr>().ok();
+    let alone =
+        || text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text).parse::<IpAddr>().ok();
     let address = text.parse().ok().or_else(|| Some(SocketAddr::new(alone()?, port)))?;
     usable(address).ok()
 }

@@ -102,12 +102,7 @@ pub(super) fn forward_zone(
 }
 
 /// Who is asked: addresses that are not ours, none twice.
-fn upstreams(
-    list: &List,
-    key: &str,
-    around: &Surroundings<'_>,
-    problems: &mut Problems<'_>,
-) -> Vec<UpstreamConfig> {
+fn upstreams(list: &List, key: &str, around: &Surroundings<'_>, problems: &mut Problems<'_>) -> Vec<UpstreamConfig> {
     let Some(list) = list else { return Vec::new() };
     let count = list.get_ref().len();
     if count == 0 || count > UPSTREAMS_MAX {
