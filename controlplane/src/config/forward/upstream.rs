@@ -45,7 +45,7 @@ impl FromStr for UpstreamConfig {
             let address = socket_address(address, TLS_PORT)
                 .ok_or_else(|| format!("\"{address}\" is no address: a name would have to be asked for first"))?;
             let name = name.map(host).transpose()?;
-            return Ok(Self::Tls { address, name, ca_file: None });
+            return Ok(Self::Tls { address, name });
         }
         if let Some((scheme, _)) = text.split_once("://") {
             return Err(format!("upstreams are not asked by \"{scheme}\""));

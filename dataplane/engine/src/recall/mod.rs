@@ -41,6 +41,8 @@ pub struct RecallConfig {
     pub stale_ttl_seconds: Option<u32>,
     /// Who may ask for names of others; nothing: everybody.
     pub clients: Option<Arc<ClientLists>>,
+    /// Whether the shelf is that of a [`Handover`]: what comes from it has been waited for, and does not count as recalled.
+    pub is_handover: bool,
 }
 
 impl RecallConfig {
@@ -48,7 +50,7 @@ impl RecallConfig {
     #[must_use]
     pub fn on_shelf(&self, shelf: &Arc<CacheShelf>) -> Self {
         let stale_ttl_seconds = self.stale_ttl_seconds.or(Some(STALE_TTL_SECONDS));
-        Self { shelf: Arc::clone(shelf), stale_ttl_seconds, ..self.clone() }
+        Self { shelf: Arc::clone(shelf), stale_ttl_seconds, is_handover: true, ..self.clone() }
     }
 }
 
@@ -126,6 +128,12 @@ impl Recall {
         (!is_permitted).then(|| clients.denial())
     }
 
+    /// True where what comes from the shelf has been waited for.
+    #[inline(always)]
+    pub(crate) fn is_handover(&self) -> bool {
+        self.config.is_handover
+    }
+
     /// The answer for a key, if it may be given; notes the use. `query_flags` are those of the query's header.
     #[inline]
     pub(crate) fn find(&self, key: &CacheKey<'_>, query_flags: u16) -> Option<Recalled<'_>> {
@@ -185,7 +193,8 @@ impl Recall {
     fn append(&self, key: &CacheKey<'_>, query_flags: u16, name_at: usize, writer: &mut Writer<'_>) -> Option<Outcome> {
         let Recalled { found, ttls, flags } = self.find(key, query_flags)?;
         let head = found.head;
-        let outcome = |flags| Some(Outcome { origin: Origin::Cache, ..Outcome::new(head.rcode, flags) });
+        let origin = if self.config.is_handover { Origin::Ours } else { Origin::Cache };
+        let outcome = |flags| Some(Outcome { origin, ..Outcome::new(head.rcode, flags) });
         let Ok((message, to)) = writer.message_and_room(head.body_bytes.into()) else {
             return outcome(flags | FLAG_TC);
         };

@@ -238,7 +238,7 @@ impl Server {
             {
                 send_plain::<F, START>(&self.station, frame, length);
                 counters.queries_ipv4.add(1);
-                counters.recalled.add(1);
+                counters.recalled.add(u64::from(!recall.is_handover()));
                 counters.answered(rcode, 1);
                 *verdict = Verdict::Reply;
             } else if plain.is_some()
