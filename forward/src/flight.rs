@@ -95,11 +95,13 @@ impl Core {
         }
         let settings = self.settings.get();
         let key = Arc::new(Key::new(question, settings.config.client_subnet));
+        // Before the policy is asked: what another has made since is not kept.
+        let epoch = self.keeper.epoch();
         match self.policy.rule(question) {
             Ruling::Ask => {}
             ruling => {
                 self.counts.ruled.add(1);
-                return done(self.ruled(&key, ruling));
+                return done(self.ruled(&key, ruling, epoch));
             }
         }
         let Some(zone) = settings.table.zone_of(&key.name) else {
@@ -120,10 +122,10 @@ impl Core {
     }
 
     /// What a policy's ruling comes to.
-    fn ruled(&self, key: &Key, ruling: Ruling) -> Option<Arc<KeptAnswer>> {
+    fn ruled(&self, key: &Key, ruling: Ruling, epoch: u64) -> Option<Arc<KeptAnswer>> {
         match ruling {
             Ruling::Answer(answer) => {
-                self.keeper.keep(key, &answer, self.keeper.epoch());
+                self.keeper.keep(key, &answer, epoch);
                 Some(answer)
             }
             Ruling::Refuse => Some(Arc::new(KeptAnswer::empty(rcodes::REFUSED))),
