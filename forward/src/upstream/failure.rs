@@ -16,7 +16,7 @@ pub enum StartError {
         reason: String,
     },
     /// The system has none.
-    #[error("no certificates of authorities are on this machine ({0}): install ca-certificates, or name a ca_file")]
+    #[error("no certificates of authorities are on this machine: install ca-certificates, or name a ca_file ({0})")]
     NoCertificates(String),
     /// What certificates or URLs are for must be a host name or an address.
     #[error("{0:?} is not the name of a host")]
@@ -24,9 +24,9 @@ pub enum StartError {
     /// The URL's path.
     #[error("{0:?} is not the path of a URL")]
     Path(String),
-    /// The kernel's generator of random numbers.
-    #[error("no random numbers: {0}")]
-    Random(String),
+    /// The library.
+    #[error("TLS cannot be set up: {0}")]
+    Tls(String),
 }
 
 /// Why an exchange gave no answer.
