@@ -97,6 +97,11 @@ impl Core {
         let key = Arc::new(Key::new(question, settings.config.client_subnet));
         // Before the policy is asked: what another has made since is not kept.
         let epoch = self.keeper.epoch();
+        let zone = settings.table.zone_of(&key.name);
+        // Before the policy, which may have something to say of any name.
+        if zone.is_some_and(|zone| zone.pool.is_loop(&key.name, key.qtype)) {
+            return done(failure(rcodes::REFUSED));
+        }
         match self.policy.rule(question) {
             Ruling::Ask => {}
             ruling => {
@@ -104,13 +109,10 @@ impl Core {
                 return done(self.ruled(&key, ruling, epoch));
             }
         }
-        let Some(zone) = settings.table.zone_of(&key.name) else {
+        let Some(zone) = zone else {
             self.counts.unasked.add(1);
             return done(failure(rcodes::REFUSED));
         };
-        if zone.pool.is_loop(&key.name, key.qtype) {
-            return done(failure(rcodes::REFUSED));
-        }
         let is_short = key.name.label_count() < settings.config.labels_min.into();
         // The zone came while the question was on its way: whoever asks is served by it now.
         if is_short || ours::is_served(&self.keeper.snapshot(), &key.name) {

@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ringdns_controlplane::config::forward::{ForwardPolicy, ForwardZone, UpstreamConfig};
@@ -29,8 +29,6 @@ pub(crate) struct Member {
     pub(crate) exchange: Arc<dyn Exchange>,
     /// How long it took.
     pub(crate) times: ExchangeTimes,
-    /// It was told that it leads back to this server.
-    told_loop: AtomicBool,
 }
 
 /// The upstreams of a zone.
@@ -74,7 +72,7 @@ pub(crate) struct Times {
 impl Member {
     /// An upstream that was not asked yet.
     pub(crate) fn new(config: UpstreamConfig, switches: Switches, exchange: Arc<dyn Exchange>) -> Self {
-        Self { config, switches, exchange, times: ExchangeTimes::default(), told_loop: AtomicBool::new(false) }
+        Self { config, switches, exchange, times: ExchangeTimes::default() }
     }
 
     /// Asks it, and reads what it says.
@@ -87,33 +85,13 @@ impl Member {
             client_subnet: key.whose.subnet,
         };
         let started = Instant::now();
-        let bytes = self.exchange.ask(ask, try_time).await.map_err(|failure| self.failed(failure))?;
+        let bytes = self.exchange.ask(ask, try_time).await.map_err(Unasked::Failed)?;
         let message = Message::read(&bytes).map_err(Unasked::Untrue)?;
         self.times.note(message.rcode, started.elapsed());
         if message.qname != *name || message.qtype != key.qtype {
             return Err(Unasked::Untrue(Untrue::OtherQuestion));
         }
         if message.is_referral() { Err(Unasked::Untrue(Untrue::Referral)) } else { Ok(message) }
-    }
-
-    /// Notes a failure.
-    fn failed(&self, failure: Failure) -> Unasked {
-        if failure == Failure::Loop {
-            self.tell_loop();
-        }
-        Unasked::Failed(failure)
-    }
-
-    /// Says once that an upstream leads back to this server.
-    fn tell_loop(&self) {
-        if !self.told_loop.swap(true, Ordering::Relaxed) {
-            tracing::warn!(
-                upstream = self.exchange.state().name,
-                zone = %self.switches.zone,
-                "the upstream asks this server for what it is asked: it is not used while it does; give it another \
-                 server to ask, or take it out of the configuration"
-            );
-        }
     }
 }
 
@@ -137,8 +115,7 @@ impl Pool {
 
     /// True for a question of this server's own that has come back.
     pub(crate) fn is_loop(&self, name: &WireName, qtype: u16) -> bool {
-        let looped = self.members.iter().find(|member| member.exchange.is_loop(name, qtype));
-        looped.inspect(|member| member.tell_loop()).is_some()
+        self.members.iter().any(|member| member.exchange.is_loop(name, qtype))
     }
 
     /// Asks one upstream after the other until one answers: the next after a failure, or beside one that is slow.

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use ringdns_controlplane::config::forward::{ForwardConfig, ForwardMode, ForwardZone, UpstreamConfig};
+use ringdns_controlplane::config::forward::{ForwardConfig, ForwardMode, ForwardZone, UpstreamConfig, resolv_conf};
 use ringdns_engine::name::WireName;
 
 use crate::exchange::Connect;
@@ -85,10 +85,13 @@ fn upstreams(zone: &ForwardZone, config: &ForwardConfig) -> Vec<UpstreamConfig> 
     upstreams
 }
 
-/// The servers that a zone's file names now; none where it names none, which is told.
+/// The servers that a zone's file names now; none where it has no file, or where that names none, which is told.
 pub(crate) fn servers(zone: &ForwardZone, config: &ForwardConfig) -> Vec<SocketAddr> {
-    let _ = (zone, config);
-    Vec::new()
+    let Some(path) = &zone.resolv_conf else { return Vec::new() };
+    resolv_conf::servers(path, &config.own).unwrap_or_else(|error| {
+        tracing::warn!(zone = %zone.zone, "no upstream is taken from a file: {error}; {}", error.remedy());
+        Vec::new()
+    })
 }
 
 impl Table {
