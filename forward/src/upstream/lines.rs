@@ -1,6 +1,7 @@
 //! The connections to one upstream: kept while they are used, begun when none has room.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Mutex as Gate;
 use tokio::time::{Instant, timeout_at};
@@ -27,6 +28,8 @@ pub(super) struct Lines {
     open: Mutex<Vec<Arc<Line>>>,
     /// One is begun at a time: a thousand questions that come at once need few connections. With when and how the last failed.
     gate: Gate<Option<(Instant, Failure)>>,
+    /// One without a question for so long is closed.
+    idle_after: Duration,
     /// The upstream's counters.
     counts: Arc<Counts>,
     /// The upstream's habits.
@@ -35,9 +38,9 @@ pub(super) struct Lines {
 
 impl Lines {
     /// None are open yet.
-    pub(super) fn new(dialer: Dialer, counts: &Arc<Counts>, habits: &Arc<Habits>) -> Self {
+    pub(super) fn new(dialer: Dialer, idle_after: Duration, counts: &Arc<Counts>, habits: &Arc<Habits>) -> Self {
         let (counts, habits) = (Arc::clone(counts), Arc::clone(habits));
-        Self { dialer, open: Mutex::new(Vec::new()), gate: Gate::new(None), counts, habits }
+        Self { dialer, open: Mutex::new(Vec::new()), gate: Gate::new(None), idle_after, counts, habits }
     }
 
     /// How many are open.
@@ -79,7 +82,7 @@ impl Lines {
         }
         match self.dialer.dial(until).await {
             Ok(stream) => {
-                let line = Line::start(stream, &self.counts, &self.habits);
+                let line = Line::start(stream, self.idle_after, &self.counts, &self.habits);
                 let place = line.place(QUESTIONS_MAX).ok_or(Failure::Closed)?;
                 self.open.lock().unwrap_or_else(PoisonError::into_inner).push(line);
                 Ok(place)

@@ -273,7 +273,7 @@ fn hosts(list: &List, problems: &mut Problems<'_>) -> Vec<HostsEntry> {
 }
 
 /// A file relative to the configuration's, which must be there.
-fn readable(file: &Spanned<PathBuf>, key: &str, base: &Path, problems: &mut Problems<'_>) -> PathBuf {
+pub(super) fn readable(file: &Spanned<PathBuf>, key: &str, base: &Path, problems: &mut Problems<'_>) -> PathBuf {
     let path = base.join(file.get_ref());
     let error = match std::fs::File::open(&path).and_then(|file| file.metadata()) {
         Ok(metadata) if metadata.is_dir() => Some("it is a directory".to_owned()),

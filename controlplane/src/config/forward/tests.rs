@@ -68,11 +68,13 @@ fn upstreams_are_read_in_every_form() {
     let tls = |address: &str, name: Option<&str>| UpstreamConfig::Tls {
         address: address.parse().unwrap(),
         name: name.map(str::to_owned),
+        ca_file: None,
     };
     let https = |address: &str, path: &str| UpstreamConfig::Https {
         address: address.parse().unwrap(),
         name: "dns.example".to_owned(),
         path: path.to_owned(),
+        ca_file: None,
     };
     let expected = [
         UpstreamConfig::Plain("192.0.2.1:5353".parse().unwrap()),
@@ -84,6 +86,17 @@ fn upstreams_are_read_in_every_form() {
         https("[2001:db8::3]:8443", "/dns-query"),
     ];
     assert_eq!(found.zones[0].upstreams, expected);
+    let found = forward(
+        "upstreams = [\"tls://192.0.2.1\"]\nca_file = \"/etc/hosts\"\n[[forward.zone]]\nzone = \"a\"\n\
+         upstreams = [\"tls://192.0.2.2\", \"192.0.2.3\"]",
+    );
+    let signers = |upstream: &UpstreamConfig| match upstream {
+        UpstreamConfig::Tls { ca_file, .. } => ca_file.clone(),
+        _ => None,
+    };
+    let signers: Vec<_> = found.zones.iter().flat_map(|zone| &zone.upstreams).map(signers).collect();
+    let hosts = Some(PathBuf::from("/etc/hosts"));
+    assert_eq!(signers, [hosts.clone(), None, hosts]);
 }
 
 #[test]
@@ -178,6 +191,7 @@ fn mistakes_are_named_with_place_and_remedy() {
         ("upstreams = [\"127.0.0.1\"]".into(), "127.0.0.1:53 is where RingDNS itself answers: it would ask itself; name another server, or another port"),
         ("upstreams = [\"192.0.2.53:5353\"]".into(), "192.0.2.53:5353 is where RingDNS itself answers"),
         ("upstreams = [\"10.0.0.1\"]\nown_addresses = [\"10.0.0.1\"]".into(), "10.0.0.1:53 is where RingDNS itself answers"),
+        ("upstreams = [\"tls://192.0.2.1\"]\nca_file = \"gone\"".into(), "9:11: forward.ca_file: /nonexistent/gone cannot"),
         ("resolv_conf = \"gone\"".into(), "8:15: forward.resolv_conf: /nonexistent/gone cannot be read"),
         ("upstreams = [\"192.0.2.1\"]\nmode = \"on\"".into(), "9:8: forward.mode: \"on\" is none of its words; write one of \"cache\", \"direct\", \"disable\""),
         ("upstreams = [\"192.0.2.1\"]\nnext_rcodes = [\"noerror\"]".into(), "forward.next_rcodes: \"noerror\" is no response code that could be"),

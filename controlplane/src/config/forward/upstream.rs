@@ -1,6 +1,7 @@
 //! How upstreams are written.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use ringdns_engine::name::WireName;
@@ -24,6 +25,14 @@ pub(super) const REMEDY: &str = "write \"192.0.2.1\", \"192.0.2.1:5353\", \"[200
                                  \"https://NAME/PATH#192.0.2.1\"";
 
 impl UpstreamConfig {
+    /// The same, whose certificate somebody has signed whom a file names; nothing: whom the machine trusts.
+    pub(super) fn signed_by(mut self, signers: Option<&PathBuf>) -> Self {
+        if let Self::Tls { ca_file, .. } | Self::Https { ca_file, .. } = &mut self {
+            *ca_file = signers.cloned();
+        }
+        self
+    }
+
     /// Where it is.
     pub fn address(&self) -> SocketAddr {
         match self {
@@ -45,7 +54,7 @@ impl FromStr for UpstreamConfig {
             let address = socket_address(address, TLS_PORT)
                 .ok_or_else(|| format!("\"{address}\" is no address: a name would have to be asked for first"))?;
             let name = name.map(host).transpose()?;
-            return Ok(Self::Tls { address, name });
+            return Ok(Self::Tls { address, name, ca_file: None });
         }
         if let Some((scheme, _)) = text.split_once("://") {
             return Err(format!("upstreams are not asked by \"{scheme}\""));
@@ -75,6 +84,7 @@ fn https(rest: &str) -> Result<UpstreamConfig, String> {
         address: usable(SocketAddr::new(address, port))?,
         name: host(name)?,
         path: path.to_owned(),
+        ca_file: None,
     })
 }
 
