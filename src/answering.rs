@@ -74,8 +74,7 @@ impl Answering {
             lanes = ends;
         }
         let mut lanes = lanes.into_iter();
-        let queue =
-            |successor| Queue { server: Server::new(&server), successor, forward: lanes.next() };
+        let queue = |successor| Queue { server: Server::new(&server), successor, forward: lanes.next() };
         receivers.into_iter().map(queue).collect()
     }
 

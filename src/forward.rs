@@ -4,15 +4,17 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringdns_controlplane::config::{Config, ForwardConfig};
+use ringdns_controlplane::config::Config;
 use ringdns_controlplane::sockets::Asking;
 use ringdns_dataplane::exchange;
-use ringdns_dataplane::forward::{ForwardCounters, ForwardLane, ForwardOptions, ForwardPath, ForwardPort, server_config};
+use ringdns_dataplane::forward::{
+    ForwardCounters, ForwardLane, ForwardOptions, ForwardPath, ForwardPort, server_config,
+};
 use ringdns_engine::cache::CacheShelf;
 use ringdns_engine::publish::Publisher;
 use ringdns_engine::recall::{Handover, RecallConfig};
 use ringdns_engine::serve::{Server, ServerConfig};
-use ringdns_forward::policy::AskAll;
+use ringdns_forward::policy::{BlockError, Policies};
 use ringdns_forward::{Forwarder, StartError};
 use tokio::runtime::{Builder, Runtime};
 
@@ -26,8 +28,10 @@ const GRACE: Duration = Duration::from_secs(1);
 /// Why nobody can be asked.
 #[derive(Debug)]
 pub enum ForwardError {
-    /// The configuration.
+    /// The upstreams.
     Start(StartError),
+    /// The policies.
+    Policy(BlockError),
     /// Threads.
     Runtime(std::io::Error),
 }
@@ -35,9 +39,13 @@ pub enum ForwardError {
 impl fmt::Display for ForwardError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Start(error) => write!(f, "[forward]: {error}"),
+            Self::Start(error) => error.fmt(f),
+            Self::Policy(error) => write!(f, "[policy]: {error}"),
             Self::Runtime(error) => {
-                write!(f, "the forwarder's threads cannot be started: {error}; raise the limit of processes (ulimit -u)")
+                write!(
+                    f,
+                    "the forwarder's threads cannot be started: {error}; raise the limit of processes (ulimit -u)"
+                )
             }
         }
     }
@@ -47,6 +55,8 @@ impl fmt::Display for ForwardError {
 pub struct Forwarding {
     /// Who asks.
     forwarder: Forwarder,
+    /// What is decided before.
+    policies: Arc<Policies>,
     /// Where it waits.
     runtime: Runtime,
     /// Where answers are put for ports whose clients have waited for them; taken by the thread that does it.
@@ -73,10 +83,18 @@ impl Forwarding {
             .map_err(ForwardError::Runtime)?;
         let newest = publisher.newest();
         let snapshots = Arc::new(move || newest.get());
-        let forwarder = Forwarder::start(forward, runtime.handle().clone(), snapshots, Arc::new(AskAll));
+        let policies = Policies::load(config).map_err(ForwardError::Policy)?;
+        let forwarder = Forwarder::start(forward, runtime.handle().clone(), snapshots, policies.clone());
+        let forwarder = forwarder.map_err(ForwardError::Start)?;
+        let of_policies = forwarder.clone();
+        policies.on_change(Arc::new(move |goes| {
+            of_policies.flush_where(goes);
+        }));
+        policies.watch(runtime.handle());
         let handover = Handover::default();
         Ok(Some(Self {
-            forwarder: forwarder.map_err(ForwardError::Start)?,
+            forwarder,
+            policies,
             runtime,
             waited: Arc::clone(handover.shelf()),
             handover: Some(handover),
@@ -109,11 +127,7 @@ impl Forwarding {
 
     /// Adds a port, whose clients are served by `config` and which has so many queue pairs. Gives the workers' ends, and whom to
     /// send the server to that is to take the place of the one for clients that have waited.
-    pub fn add_port(
-        &mut self,
-        config: &ServerConfig,
-        queues: usize,
-    ) -> (Vec<ForwardLane>, exchange::Sender<Server>) {
+    pub fn add_port(&mut self, config: &ServerConfig, queues: usize) -> (Vec<ForwardLane>, exchange::Sender<Server>) {
         let (successor, receiver) = exchange::exchange();
         let (port, lanes) = ForwardPort::new(self.waited_server(config), Some(receiver), queues);
         self.ports.push(port);
@@ -135,10 +149,13 @@ impl Forwarding {
     }
 
     /// Takes what has changed of the configuration; where it cannot, the forwarder stays as it was, and the log says so.
-    pub fn reload(&self, forward: Option<&ForwardConfig>) {
-        let Some(forward) = forward else { return };
+    pub fn reload(&self, config: &Config) {
+        let Some(forward) = &config.forward else { return };
         if let Err(error) = self.forwarder.reload(forward) {
             tracing::error!("[forward] stays as it was: {error}");
+        }
+        if let Err(error) = self.policies.reload(config) {
+            tracing::error!("[policy] stays as it was: {error}");
         }
     }
 

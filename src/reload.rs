@@ -27,7 +27,7 @@ pub fn reload(source: &ConfigSource, running: &mut Config, answering: &Answering
     }
     if !changes.live.is_empty() {
         if let Some(forwarding) = &answering.forwarding {
-            forwarding.reload(running.forward.as_ref());
+            forwarding.reload(running);
         }
         answering.renew(running);
         control.renew_answers(answering.message_config(running));

@@ -119,7 +119,8 @@ impl Table {
         if self.listed >= self.connections_max {
             self.evict();
         }
-        let entry = Entry { client, before: NONE, after: NONE, asked_at: now, held: 0, open: 0, waker: None, order: None };
+        let entry =
+            Entry { client, before: NONE, after: NONE, asked_at: now, held: 0, open: 0, waker: None, order: None };
         let place = match self.free.pop() {
             Some(place) => place,
             None => {
