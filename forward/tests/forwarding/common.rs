@@ -306,6 +306,11 @@ impl Scene {
         shown(qname, qtype, &*self.kept(qname, qtype).await)
     }
 
+    /// What is published.
+    pub fn published(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.snapshot.lock().unwrap())
+    }
+
     /// The metric's rows of a name.
     pub fn metric(&self, metric: &str) -> u64 {
         let mut registry = prometheus_client::registry::Registry::default();
