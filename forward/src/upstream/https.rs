@@ -26,18 +26,20 @@ pub(super) const PROTOCOL: &[u8] = b"h2";
 /// Bytes of a message.
 const MESSAGE_BYTES_MAX: usize = 65_535;
 
-/// A connection without a question for so long, once or twice, is closed.
-const IDLE_AFTER: Duration = Duration::from_secs(10);
-
 /// An upstream over HTTPS.
 pub(super) struct Https {
     /// Begins connections.
     dialer: Dialer,
+    /// One without a question for so long, or up to twice as long, is closed.
+    idle_after: Duration,
     /// Where questions are posted.
     uri: Uri,
-    /// The connection; one is begun at a time. With when and how the last one failed.
-    session: Gate<(Option<Session>, Option<(Instant, Failure)>)>,
+    /// The connection; one is begun at a time.
+    session: Gate<Held>,
 }
+
+/// A connection, and when and how beginning one failed last.
+type Held = (Option<Session>, Option<(Instant, Failure)>);
 
 /// A connection.
 #[derive(Clone)]
@@ -68,7 +70,13 @@ impl Drop for Use<'_> {
 
 impl Https {
     /// Where the questions for a host and path are posted.
-    pub(super) fn new(dialer: Dialer, name: &str, port: u16, path: &str) -> Result<Self, StartError> {
+    pub(super) fn new(
+        dialer: Dialer,
+        idle_after: Duration,
+        name: &str,
+        port: u16,
+        path: &str,
+    ) -> Result<Self, StartError> {
         // Of RFC 8484's URI templates those are enough that have no variables but `dns`, which is GET's.
         let path = path.split_once('{').map_or(path, |(before, _)| before);
         let path = if path.is_empty() { "/dns-query" } else { path };
@@ -76,7 +84,7 @@ impl Https {
         let authority = if port == 443 { host } else { format!("{host}:{port}") };
         let uri = Uri::builder().scheme("https").authority(authority).path_and_query(path).build();
         let uri = uri.map_err(|_| StartError::Path(path.to_owned()))?;
-        Ok(Self { dialer, uri, session: Gate::new((None, None)) })
+        Ok(Self { dialer, idle_after, uri, session: Gate::new((None, None)) })
     }
 
     /// How many connections are open.
@@ -127,7 +135,7 @@ impl Https {
         let shaken = timeout_at(until, builder.handshake(TokioIo::new(stream))).await;
         let (requests, connection) = shaken.map_err(|_| Failure::Timeout)?.map_err(|_| Failure::Http)?;
         let uses = Arc::new(Uses::default());
-        tokio::spawn(keep(connection, Arc::clone(&uses)));
+        tokio::spawn(keep(connection, self.idle_after, Arc::clone(&uses)));
         Ok(Session { requests, uses })
     }
 
@@ -170,11 +178,15 @@ fn failure(error: &hyper::Error) -> Failure {
 }
 
 /// Keeps a connection going until it ends, or nobody has used it for a while.
-async fn keep(connection: Connection<TokioIo<Box<dyn Stream>>, Full<Bytes>, TokioExecutor>, uses: Arc<Uses>) {
+async fn keep(
+    connection: Connection<TokioIo<Box<dyn Stream>>, Full<Bytes>, TokioExecutor>,
+    idle_after: Duration,
+    uses: Arc<Uses>,
+) {
     let idle = async {
         let mut seen = 0;
         loop {
-            sleep(IDLE_AFTER).await;
+            sleep(idle_after).await;
             let (ended, begun) = (uses.ended.load(Ordering::Relaxed), uses.begun.load(Ordering::Relaxed));
             if begun == seen && ended == begun {
                 return;

@@ -15,9 +15,6 @@ use super::habits::Habits;
 use super::query::Query;
 use super::{Failure, random};
 
-/// A connection that nothing was asked on for so long is closed (RFC 7766 section 6.2.3: some seconds).
-const IDLE_AFTER: Duration = Duration::from_secs(10);
-
 /// Where nothing at all has come for so long after a question, whoever asked it having given up, the connection is dead though
 /// nobody has said so: no more is asked on it.
 const SILENT_AFTER: Duration = Duration::from_millis(500);
@@ -41,6 +38,8 @@ pub(super) struct Line {
 struct Desk {
     /// Behind one lock that is held for a moment.
     open: Mutex<Open>,
+    /// A connection without a question for so long is closed.
+    idle_after: Duration,
     /// The upstream's counters.
     counts: Arc<Counts>,
     /// The upstream's habits.
@@ -112,11 +111,21 @@ impl Place {
 
 impl Line {
     /// Takes a connection that has begun; its task ends when it is closed, idle, or nobody has the line any more.
-    pub(super) fn start(stream: Box<dyn Stream>, counts: &Arc<Counts>, habits: &Arc<Habits>) -> Arc<Self> {
+    pub(super) fn start(
+        stream: Box<dyn Stream>,
+        idle_after: Duration,
+        counts: &Arc<Counts>,
+        habits: &Arc<Habits>,
+    ) -> Arc<Self> {
         let now = Instant::now();
         let open =
             Open { waiting: HashMap::new(), promised: 0, closed: false, answered: 0, asked: 0, heard: now, used: now };
-        let desk = Arc::new(Desk { open: Mutex::new(open), counts: Arc::clone(counts), habits: Arc::clone(habits) });
+        let desk = Arc::new(Desk {
+            open: Mutex::new(open),
+            idle_after,
+            counts: Arc::clone(counts),
+            habits: Arc::clone(habits),
+        });
         let (messages, outgoing) = mpsc::channel(64);
         tokio::spawn(run(stream, outgoing, Arc::clone(&desk)));
         Arc::new(Self { messages, desk })
@@ -203,8 +212,11 @@ impl Desk {
     /// Ends the connection for all who wait.
     fn close(&self) {
         let mut open = self.lock();
-        if open.answered == 1 && !open.waiting.is_empty() {
-            self.habits.closes_early(Instant::now());
+        match open.answered {
+            0 => {}
+            1 if !open.waiting.is_empty() => self.habits.closes_early(Instant::now()),
+            1 => {}
+            _ => self.habits.answers_on(),
         }
         open.closed = true;
         open.waiting.clear();
@@ -242,12 +254,12 @@ async fn read(mut reader: ReadHalf<Box<dyn Stream>>, desk: &Desk) {
 /// Writes messages until nobody has any for a while.
 async fn write(mut writer: WriteHalf<Box<dyn Stream>>, mut outgoing: mpsc::Receiver<Vec<u8>>, desk: &Desk) {
     loop {
-        let idle_at = desk.lock().used + IDLE_AFTER;
+        let idle_at = desk.lock().used + desk.idle_after;
         let message = tokio::select! {
             message = outgoing.recv() => message,
             () = sleep_until(idle_at) => {
                 let mut open = desk.lock();
-                if open.waiting.is_empty() && open.used + IDLE_AFTER <= Instant::now() {
+                if open.waiting.is_empty() && open.used + desk.idle_after <= Instant::now() {
                     open.closed = true;
                     break;
                 }

@@ -1,6 +1,7 @@
 //! The connections to one upstream: kept while they are used, begun when none has room.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Mutex as Gate;
 use tokio::time::{Instant, timeout_at};
@@ -19,6 +20,9 @@ const QUESTIONS_MAX: usize = 128;
 /// Connections to one upstream (RFC 7766 section 6.2.2 asks for few).
 const LINES_MAX: usize = 16;
 
+/// The same of an upstream that takes one question on each.
+const SINGLE_LINES_MAX: usize = 128;
+
 /// The connections.
 pub(super) struct Lines {
     /// Begins them.
@@ -27,6 +31,8 @@ pub(super) struct Lines {
     open: Mutex<Vec<Arc<Line>>>,
     /// One is begun at a time: a thousand questions that come at once need few connections. With when and how the last failed.
     gate: Gate<Option<(Instant, Failure)>>,
+    /// One without a question for so long is closed.
+    idle_after: Duration,
     /// The upstream's counters.
     counts: Arc<Counts>,
     /// The upstream's habits.
@@ -35,9 +41,9 @@ pub(super) struct Lines {
 
 impl Lines {
     /// None are open yet.
-    pub(super) fn new(dialer: Dialer, counts: &Arc<Counts>, habits: &Arc<Habits>) -> Self {
+    pub(super) fn new(dialer: Dialer, idle_after: Duration, counts: &Arc<Counts>, habits: &Arc<Habits>) -> Self {
         let (counts, habits) = (Arc::clone(counts), Arc::clone(habits));
-        Self { dialer, open: Mutex::new(Vec::new()), gate: Gate::new(None), counts, habits }
+        Self { dialer, open: Mutex::new(Vec::new()), gate: Gate::new(None), idle_after, counts, habits }
     }
 
     /// How many are open.
@@ -74,12 +80,12 @@ impl Lines {
             Some((at, failure)) if at >= come => return Err(failure),
             _ => {}
         }
-        if self.count() >= LINES_MAX {
+        if self.count() >= if self.keeps() { LINES_MAX } else { SINGLE_LINES_MAX } {
             return Err(Failure::Local);
         }
         match self.dialer.dial(until).await {
             Ok(stream) => {
-                let line = Line::start(stream, &self.counts, &self.habits);
+                let line = Line::start(stream, self.idle_after, &self.counts, &self.habits);
                 let place = line.place(QUESTIONS_MAX).ok_or(Failure::Closed)?;
                 self.open.lock().unwrap_or_else(PoisonError::into_inner).push(line);
                 Ok(place)
@@ -91,11 +97,16 @@ impl Lines {
         }
     }
 
+    /// True where a connection takes several questions.
+    fn keeps(&self) -> bool {
+        self.habits.manners(Instant::now()).keeps_connections
+    }
+
     /// A place on a connection with room.
     fn free_place(&self) -> Option<Place> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain(|line| !line.is_closed());
-        let keeps = self.habits.manners(Instant::now()).keeps_connections;
+        let keeps = self.keeps();
         let questions_max = if keeps { QUESTIONS_MAX } else { 1 };
         // The newest first, so that the older ones become idle where few are needed. One that served its one question, for a
         // server that closes then, is not waited for to be closed.

@@ -101,9 +101,18 @@ pub struct Switches {
     pub failures_max: u32,
     /// Between two probes while it fails, at first.
     pub probe_interval: Duration,
-    /// Names are asked for by which a loop is found.
-    pub looks_for_loops: bool,
+    /// A connection that nothing was asked on for so long is closed.
+    pub idle_after: Duration,
+    /// Names by which a loop is found are asked for this long after the start, and then at longer and longer intervals;
+    /// nothing: none are.
+    pub loops_after: Option<Duration>,
 }
+
+/// Connections are kept for some seconds (RFC 7766 section 6.2.3); CoreDNS has ten too.
+const IDLE_AFTER: Duration = Duration::from_secs(10);
+
+/// This server has begun to listen by then, nearly always.
+const LOOPS_AFTER: Duration = Duration::from_secs(1);
 
 impl Switches {
     /// As a zone's upstreams are used.
@@ -114,7 +123,8 @@ impl Switches {
             wants_ad: zone.trusts_ad,
             failures_max: zone.failures_max,
             probe_interval: zone.probe_interval,
-            looks_for_loops: true,
+            idle_after: IDLE_AFTER,
+            loops_after: Some(LOOPS_AFTER),
         }
     }
 }
@@ -160,9 +170,9 @@ impl Upstream {
         let inner = Arc::new(Inner {
             config: config.clone(),
             name: state::written(config),
+            way: way(config, switches.idle_after, &counts, &habits)?,
             switches,
             means: means.clone(),
-            way: way(config, &counts, &habits)?,
             habits,
             health: Health::default(),
             loops: LoopProbe::default(),
@@ -262,20 +272,26 @@ impl Upstream {
 }
 
 /// How an upstream is reached.
-fn way(config: &UpstreamConfig, counts: &Arc<Counts>, habits: &Arc<Habits>) -> Result<Way, StartError> {
+fn way(
+    config: &UpstreamConfig,
+    idle_after: Duration,
+    counts: &Arc<Counts>,
+    habits: &Arc<Habits>,
+) -> Result<Way, StartError> {
+    let lines = |dialer| Lines::new(dialer, idle_after, counts, habits);
     Ok(match config {
         UpstreamConfig::Plain(address) => {
-            Way::Plain { address: *address, lines: Lines::new(Dialer::new(*address, None, None), counts, habits) }
+            Way::Plain { address: *address, lines: lines(Dialer::new(*address, None, None)) }
         }
         UpstreamConfig::Tls { address, name, ca_file } => {
             // RFC 7858 has no protocol in the handshake: one is offered, and who chooses none is taken.
             let tls = Tls::new(name.as_deref(), address.ip(), ca_file.as_deref(), b"dot")?;
-            Way::Tls(Lines::new(Dialer::new(*address, Some(tls), None), counts, habits))
+            Way::Tls(lines(Dialer::new(*address, Some(tls), None)))
         }
         UpstreamConfig::Https { address, name, path, ca_file } => {
             let tls = Tls::new(Some(name), address.ip(), ca_file.as_deref(), https::PROTOCOL)?;
             let dialer = Dialer::new(*address, Some(tls), Some(https::PROTOCOL));
-            Way::Https(Https::new(dialer, name, address.port(), path)?)
+            Way::Https(Https::new(dialer, idle_after, name, address.port(), path)?)
         }
     })
 }

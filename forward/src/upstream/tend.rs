@@ -16,27 +16,33 @@ const PROBE_TIME: Duration = Duration::from_secs(2);
 /// The longest time between two probes.
 const PROBE_INTERVAL_MAX: Duration = Duration::from_secs(10);
 
-/// When loops are looked for, after the start: this server may not listen yet at first. The last is from then on the interval.
-const LOOP_TIMES: [Duration; 4] =
-    [Duration::from_secs(1), Duration::from_secs(10), Duration::from_secs(60), Duration::from_secs(600)];
+/// Loops are looked for once after the switches' time, for this server may not listen yet at first, and then after so many
+/// times that. The last one is from then on the interval: upstreams' own upstreams change too.
+const LOOP_FACTORS: [u32; 3] = [10, 60, 600];
 
-/// An upstream that leads back is looked at again after this: somebody may have mended it.
-const LOOP_AGAIN_AFTER: Duration = Duration::from_secs(30);
+/// An upstream that leads back is looked at again after so many times that: somebody may have mended it.
+const LOOP_AGAIN_FACTOR: u32 = 30;
 
 /// What came back has come within this after the answer.
 const LOOP_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Longer than anybody waits.
+const NEVER: Duration = Duration::from_secs(86_400);
 
 /// NS, which any server has something to say about for the root.
 const NS: u16 = 2;
 
 /// Looks after an upstream until it is gone. `wake` tells of failures, and that it is gone.
 pub(super) async fn tend(upstream: Weak<Inner>, wake: Arc<Notify>) {
-    let mut loop_rounds = LOOP_TIMES.iter().copied();
-    let mut loop_at = Instant::now() + loop_rounds.next().unwrap_or(LOOP_AGAIN_AFTER);
+    let mut factors = LOOP_FACTORS.iter().copied();
+    let mut loop_at = None;
     let mut probes: Option<Probes> = None;
     loop {
         let Some(inner) = upstream.upgrade() else { return };
         let now = Instant::now();
+        if let (None, Some(after)) = (loop_at, inner.switches.loops_after) {
+            loop_at = Some(now + after);
+        }
         if inner.switches.failures_max == 0 || inner.health.failures_in_row() == 0 {
             probes = None;
         } else if probes.is_none() {
@@ -49,19 +55,18 @@ pub(super) async fn tend(upstream: Weak<Inner>, wake: Arc<Notify>) {
             due.put_off();
             continue;
         }
-        if inner.switches.looks_for_loops && loop_at <= now {
+        if let (Some(after), true) = (inner.switches.loops_after, loop_at.is_some_and(|at| at <= now)) {
             look_for_loop(&inner).await;
-            let next = loop_rounds.next().or(LOOP_TIMES.last().copied()).unwrap_or(LOOP_AGAIN_AFTER);
-            let next = if inner.loops.is_loop() { next.min(LOOP_AGAIN_AFTER) } else { next };
-            loop_at = Instant::now() + next;
+            let factor = factors.next().or(LOOP_FACTORS.last().copied()).unwrap_or(LOOP_AGAIN_FACTOR);
+            let factor = if inner.loops.is_loop() { factor.min(LOOP_AGAIN_FACTOR) } else { factor };
+            loop_at = Some(Instant::now() + after * factor);
             continue;
         }
-        let looks = inner.switches.looks_for_loops;
         drop(inner);
-        let next = probes.as_ref().map(|probes| probes.at).into_iter().chain(looks.then_some(loop_at)).min();
+        let next = probes.as_ref().map(|probes| probes.at).into_iter().chain(loop_at).min();
         tokio::select! {
             () = wake.notified() => {}
-            () = sleep_until(next.unwrap_or(loop_at + LOOP_AGAIN_AFTER)) => {}
+            () = sleep_until(next.unwrap_or(now + NEVER)) => {}
         }
     }
 }
