@@ -95,6 +95,8 @@ impl Core {
         }
         let settings = self.settings.get();
         let key = Arc::new(Key::new(question, settings.config.client_subnet));
+        // Before the policy is asked: what another has made since is not kept.
+        let epoch = self.keeper.epoch();
         let zone = settings.table.zone_of(&key.name);
         // Before the policy, which may have something to say of any name.
         if zone.is_some_and(|zone| zone.pool.is_loop(&key.name, key.qtype)) {
@@ -104,7 +106,7 @@ impl Core {
             Ruling::Ask => {}
             ruling => {
                 self.counts.ruled.add(1);
-                return done(self.ruled(&key, ruling));
+                return done(self.ruled(&key, ruling, epoch));
             }
         }
         let Some(zone) = zone else {
@@ -122,10 +124,10 @@ impl Core {
     }
 
     /// What a policy's ruling comes to.
-    fn ruled(&self, key: &Key, ruling: Ruling) -> Option<Arc<KeptAnswer>> {
+    fn ruled(&self, key: &Key, ruling: Ruling, epoch: u64) -> Option<Arc<KeptAnswer>> {
         match ruling {
             Ruling::Answer(answer) => {
-                self.keeper.keep(key, &answer, self.keeper.epoch());
+                self.keeper.keep(key, &answer, epoch);
                 Some(answer)
             }
             Ruling::Refuse => Some(Arc::new(KeptAnswer::empty(rcodes::REFUSED))),

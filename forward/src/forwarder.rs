@@ -242,6 +242,12 @@ impl Forwarder {
         self.0.core.keeper.flush(below, qtype)
     }
 
+    /// Removes entries for which a function says so, by name in lower case and type: those that a policy has come to be about.
+    /// Gives their number. Answers under way are not kept.
+    pub fn flush_where(&self, goes: &dyn Fn(&[u8], u16) -> bool) -> usize {
+        self.0.core.keeper.flush_where(goes)
+    }
+
     /// Entries of names at and below one, the oldest first: those behind the first `skipped`, `count` at most.
     pub fn entries(&self, below: Option<&WireName>, skipped: usize, count: usize) -> Vec<Entry> {
         self.0.core.keeper.entries(below, skipped, count)

@@ -96,6 +96,19 @@ impl Keeper {
         removed
     }
 
+    /// Removes entries for which a function says so, by name and type; gives their number.
+    pub(crate) fn flush_where(&self, goes: &dyn Fn(&[u8], u16) -> bool) -> usize {
+        let mut removed = 0;
+        let mut desk = self.desk();
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+        desk.retain(|name, head, _| {
+            let goes = goes(name, head.qtype);
+            removed += usize::from(goes);
+            !goes
+        });
+        removed
+    }
+
     /// Removes what is of zones that came since the last call.
     pub(crate) fn sweep(&self) -> usize {
         let snapshot = self.snapshot();

@@ -1,8 +1,26 @@
 //! What is decided about a question before anybody is asked.
+//!
+//! `policies` has all of it and reads its files again; `tables` decides: `hosts`, then `local` names, then `block` lists, whose
+//! names are in `names` and which `lines` and `rpz` read; `made` writes the answers.
+
+mod block;
+mod hosts;
+mod lines;
+mod local;
+mod made;
+mod names;
+mod policies;
+mod rpz;
+mod tables;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
 use ringdns_engine::recall::{ForeignQuestion, KeptAnswer};
+
+pub use block::{BlockError, FileReport};
+pub use policies::{Flush, Policies};
 
 /// Decides about questions.
 pub trait Policy: Send + Sync {

@@ -31,8 +31,7 @@ pub(super) fn cache(mut spec: spec::Cache, base: &Path, problems: &mut Problems<
     };
     let size = count(&spec.size_mib, "cache.size_mib", SIZE_MIB_MAX, " MiB", SIZE_MIB);
     let failure = &spec.failure_ttl_seconds;
-    let failure =
-        count(failure, "cache.failure_ttl_seconds", FAILURE_TTL_SECONDS_MAX, " seconds", FAILURE_TTL_SECONDS);
+    let failure = count(failure, "cache.failure_ttl_seconds", FAILURE_TTL_SECONDS_MAX, " seconds", FAILURE_TTL_SECONDS);
     let file = spec.file.take().map(|file| {
         let path = base.join(file.get_ref());
         let fault = match file.get_ref().as_os_str().is_empty() {

@@ -78,7 +78,8 @@ pub(super) fn keep(spec: &spec::Keep, prefix: &str, before: &KeepConfig, problem
     let uses = spec.prefetch_uses.as_ref();
     let uses = number(uses, &key("prefetch_uses"), 0..=3, "", before.prefetch_uses.into(), problems);
     let percent = spec.prefetch_percent.as_ref();
-    let percent = number(percent, &key("prefetch_percent"), 1..=90, " percent", before.prefetch_percent.into(), problems);
+    let percent =
+        number(percent, &key("prefetch_percent"), 1..=90, " percent", before.prefetch_percent.into(), problems);
     KeepConfig {
         positive_ttl,
         negative_ttl,

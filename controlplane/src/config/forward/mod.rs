@@ -21,8 +21,8 @@ use std::time::Duration;
 
 use ringdns_engine::name::WireName;
 
-pub use policy::{BlockAnswer, BlockFile, BlockFormat, HostsEntry, PolicyConfig};
 pub(super) use policy::policy;
+pub use policy::{BlockAnswer, BlockFile, BlockFormat, HostsEntry, PolicyConfig};
 pub(super) use read::{Tables, forward};
 
 /// How names of others are asked for.

@@ -169,7 +169,12 @@ pub(in crate::config) fn policy(
         deny: networks(&spec.deny, "policy.deny", problems),
         denial: word(spec.deny_answer.as_ref(), "policy.deny_answer", &denials, Denial::default(), problems),
         block_files: block_files(&spec.block_files, base, problems),
-        hosts_files: spec.hosts_files.iter().flatten().map(|file| readable(file, "policy.hosts_files", base, problems)).collect(),
+        hosts_files: spec
+            .hosts_files
+            .iter()
+            .flatten()
+            .map(|file| readable(file, "policy.hosts_files", base, problems))
+            .collect(),
         hosts: hosts(&spec.hosts, problems),
         hosts_ttl: u32::try_from(ttl).unwrap_or_default(),
         local_names: spec.local_names.unwrap_or(true),
@@ -268,7 +273,7 @@ fn hosts(list: &List, problems: &mut Problems<'_>) -> Vec<HostsEntry> {
 }
 
 /// A file relative to the configuration's, which must be there.
-fn readable(file: &Spanned<PathBuf>, key: &str, base: &Path, problems: &mut Problems<'_>) -> PathBuf {
+pub(super) fn readable(file: &Spanned<PathBuf>, key: &str, base: &Path, problems: &mut Problems<'_>) -> PathBuf {
     let path = base.join(file.get_ref());
     let error = match std::fs::File::open(&path).and_then(|file| file.metadata()) {
         Ok(metadata) if metadata.is_dir() => Some("it is a directory".to_owned()),

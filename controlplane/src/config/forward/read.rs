@@ -1,7 +1,7 @@
 //! `[forward]` and its zones.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ringdns_engine::name::WireName;
@@ -12,7 +12,7 @@ use super::keep::keep;
 use super::own::own;
 use super::words::{OVERLOADS, milliseconds, word};
 use super::zone::{default_zone, forward_zone, name};
-use super::{ForwardConfig, ForwardZone, Overload, spec};
+use super::{ForwardConfig, ForwardMode, ForwardZone, Overload, spec};
 use crate::config::problem::Problems;
 use crate::config::validate::number;
 use crate::config::{PortConfig, SocketsConfig};
@@ -39,6 +39,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) base: &'a Path,
     /// Where the server answers.
     pub(super) own: &'a [SocketAddr],
+    /// Who signs certificates of upstreams, where a zone does not say otherwise.
+    pub(super) signers: Option<PathBuf>,
 }
 
 /// The tables that say how names of others are asked for.
@@ -66,11 +68,13 @@ pub(in crate::config) fn forward(
     let (span, spec) = (spanned.span(), spanned.into_inner());
     let own = own(spec.own_addresses.as_ref(), ports, sockets);
     let cache = cache(tables.cache.map(Spanned::into_inner).unwrap_or_default(), base, problems);
-    let around = Surroundings { base, own: &own };
+    let mut around = Surroundings { base, own: &own, signers: None };
     let before = default_zone(cache.keep.clone());
     let all = forward_zone(WireName::root(), &spec.asking(), &before, ("forward", span.clone()), &around, problems);
+    around.signers = spec.ca_file.as_ref().map(|file| base.join(file.get_ref()));
     let mut zones = zones(&spec, &all, &around, problems);
-    if spec.upstreams.is_some() || all.resolv_conf.is_some() || !all.except.is_empty() {
+    let is_disabled = all.mode == ForwardMode::Disable;
+    if spec.upstreams.is_some() || all.resolv_conf.is_some() || !all.except.is_empty() || is_disabled {
         zones.push(all);
     }
     if zones.is_empty() {

@@ -148,11 +148,15 @@ mod tests {
         let own = ["192.0.2.53:53".parse().unwrap(), "192.0.2.9:5353".parse().unwrap()];
         let of = |text: &str| {
             let found = servers_of(&file("resolv.conf", text), &behind, &own);
-            let shown = |servers: Vec<SocketAddr>| servers.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+            let shown =
+                |servers: Vec<SocketAddr>| servers.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
             found.map(shown).map_err(|error| format!("{error}; {}", error.remedy()))
         };
         for (text, expected) in [
-            ("nameserver 192.0.2.1\n  nameserver\t2001:db8::1 x\nnameserver 192.0.2.1\n", "192.0.2.1:53 [2001:db8::1]:53"),
+            (
+                "nameserver 192.0.2.1\n  nameserver\t2001:db8::1 x\nnameserver 192.0.2.1\n",
+                "192.0.2.1:53 [2001:db8::1]:53",
+            ),
             ("nameserver 127.0.0.53\noptions edns0 trust-ad\n", "192.0.2.7:53"),
             ("nameserver 127.0.0.53\nnameserver 192.0.2.1\n", "192.0.2.1:53"),
             ("nameserver 192.0.2.53\nnameserver 192.0.2.9\nnameserver fe80::1%eth0\n", "192.0.2.9:53"),

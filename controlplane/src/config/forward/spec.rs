@@ -21,6 +21,8 @@ pub struct Forward {
     pub resolv_conf: Option<Spanned<PathBuf>>,
     /// Zones that are not asked for.
     pub except: List,
+    /// Certificates of those who sign that of upstreams.
+    pub ca_file: Option<Spanned<PathBuf>>,
     /// `cache`, `direct` or `disable`.
     pub mode: Option<Spanned<String>>,
     /// `fastest`, `sequential`, `round-robin` or `random`.
@@ -72,6 +74,8 @@ pub struct Zone {
     /// Zones below it that are not asked for.
     pub except: List,
     /// As in `[forward]`.
+    pub ca_file: Option<Spanned<PathBuf>>,
+    /// As in `[forward]`.
     pub mode: Option<Spanned<String>>,
     /// As in `[forward]`.
     pub policy: Option<Spanned<String>>,
@@ -102,6 +106,8 @@ pub(super) struct Asking<'a> {
     /// See [`Zone`].
     pub(super) except: &'a List,
     /// See [`Zone`].
+    pub(super) ca_file: &'a Option<Spanned<PathBuf>>,
+    /// See [`Zone`].
     pub(super) mode: &'a Option<Spanned<String>>,
     /// See [`Zone`].
     pub(super) policy: &'a Option<Spanned<String>>,
@@ -128,6 +134,7 @@ macro_rules! asking {
             upstreams: &$table.upstreams,
             resolv_conf: &$table.resolv_conf,
             except: &$table.except,
+            ca_file: &$table.ca_file,
             mode: &$table.mode,
             policy: &$table.policy,
             tcp_only: $table.tcp_only,

@@ -1,6 +1,7 @@
 //! How upstreams are written.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use ringdns_engine::name::WireName;
@@ -24,6 +25,14 @@ pub(super) const REMEDY: &str = "write \"192.0.2.1\", \"192.0.2.1:5353\", \"[200
                                  \"https://NAME/PATH#192.0.2.1\"";
 
 impl UpstreamConfig {
+    /// The same, whose certificate somebody has signed whom a file names; nothing: whom the machine trusts.
+    pub(super) fn signed_by(mut self, signers: Option<&PathBuf>) -> Self {
+        if let Self::Tls { ca_file, .. } | Self::Https { ca_file, .. } = &mut self {
+            *ca_file = signers.cloned();
+        }
+        self
+    }
+
     /// Where it is.
     pub fn address(&self) -> SocketAddr {
         match self {
@@ -86,7 +95,8 @@ fn host(text: &str) -> Result<String, String> {
 
 /// An address with a port, or without one.
 pub(super) fn socket_address(text: &str, port: u16) -> Option<SocketAddr> {
-    let alone = || text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text).parse::<IpAddr>().ok();
+    let alone =
+        || text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text).parse::<IpAddr>().ok();
     let address = text.parse().ok().or_else(|| Some(SocketAddr::new(alone()?, port)))?;
     usable(address).ok()
 }

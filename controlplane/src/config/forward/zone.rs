@@ -6,6 +6,7 @@ use std::ops::Range;
 use ringdns_engine::name::WireName;
 use toml::Spanned;
 
+use super::policy::readable;
 use super::read::Surroundings;
 use super::spec::{Asking, List};
 use super::upstream::REMEDY;
@@ -62,7 +63,10 @@ pub(super) fn forward_zone(
     let key = |name: &str| format!("{prefix}.{name}");
     let mode = word(spec.mode.as_ref(), &key("mode"), MODES, before.mode, problems);
     let policy = word(spec.policy.as_ref(), &key("policy"), POLICIES, before.policy, problems);
-    let upstreams = upstreams(spec.upstreams, &key("upstreams"), around, problems);
+    let signers = spec.ca_file.as_ref().map(|file| readable(file, &key("ca_file"), around.base, problems));
+    let signers = signers.or_else(|| around.signers.clone());
+    let upstreams: Vec<UpstreamConfig> = upstreams(spec.upstreams, &key("upstreams"), around, problems);
+    let upstreams = upstreams.into_iter().map(|upstream| upstream.signed_by(signers.as_ref())).collect();
     let resolv_conf = spec.resolv_conf.as_ref().map(|given| {
         let path = resolv_conf::path(given.get_ref(), around.base);
         if let Err(error) = resolv_conf::servers(&path, around.own) {
@@ -102,12 +106,7 @@ pub(super) fn forward_zone(
 }
 
 /// Who is asked: addresses that are not ours, none twice.
-fn upstreams(
-    list: &List,
-    key: &str,
-    around: &Surroundings<'_>,
-    problems: &mut Problems<'_>,
-) -> Vec<UpstreamConfig> {
+fn upstreams(list: &List, key: &str, around: &Surroundings<'_>, problems: &mut Problems<'_>) -> Vec<UpstreamConfig> {
     let Some(list) = list else { return Vec::new() };
     let count = list.get_ref().len();
     if count == 0 || count > UPSTREAMS_MAX {
