@@ -95,13 +95,13 @@ impl Core {
         }
         let settings = self.settings.get();
         let key = Arc::new(Key::new(question, settings.config.client_subnet));
+        // Before the policy is asked: what another has made since is not kept.
+        let epoch = self.keeper.epoch();
         let zone = settings.table.zone_of(&key.name);
         // Before the policy, which may have something to say of any name.
         if zone.is_some_and(|zone| zone.pool.is_loop(&key.name, key.qtype)) {
             return done(failure(rcodes::REFUSED));
         }
-        // Before the policy is asked: what another has made since is not kept.
-        let epoch = self.keeper.epoch();
         match self.policy.rule(question) {
             Ruling::Ask => {}
             ruling => {

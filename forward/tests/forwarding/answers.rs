@@ -15,9 +15,9 @@ use crate::common::{A, AAAA, Double, Scene, address, config, message, name, now,
 async fn an_answer_is_asked_for_once_and_ages() {
     let double = Double::new(|asked| address(asked, 300, "192.0.2.9"));
     let scene = Scene::new(&config(vec![zone(".", &[1])]), &[Arc::clone(&double)]);
-    assert_eq!(scene.ask("www.Test.", A).await, "NOERROR www.test. 300 A 192.0.2.9");
+    assert_eq!(scene.ask("www.Test.", A).await, "NOERROR www.Test. 300 A 192.0.2.9");
     pass(100).await;
-    assert_eq!(scene.ask("WWW.test.", A).await, "NOERROR www.test. 200 A 192.0.2.9");
+    assert_eq!(scene.ask("WWW.test.", A).await, "NOERROR WWW.test. 200 A 192.0.2.9");
     assert_eq!(double.count(), 1);
     pass(200).await;
     assert_eq!(scene.ask("www.test.", A).await, "NOERROR www.test. 300 A 192.0.2.9");

@@ -155,8 +155,8 @@ pub fn message(asked: &Asked, rcode: u16, answers: &str, authorities: &str) -> V
     message.metadata.recursion_available = true;
     let qname = asked.name.to_string().parse::<Name>().unwrap();
     message.add_query(Query::query(qname, RecordType::from(asked.qtype)));
-    records(answers).into_iter().for_each(|record| drop(message.add_answer(record)));
-    records(authorities).into_iter().for_each(|record| drop(message.add_authority(record)));
+    message.add_answers(records(answers));
+    message.add_authorities(records(authorities));
     message.to_vec().unwrap()
 }
 
@@ -306,13 +306,18 @@ impl Scene {
         shown(qname, qtype, &*self.kept(qname, qtype).await)
     }
 
+    /// What is published.
+    pub fn published(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.snapshot.lock().unwrap())
+    }
+
     /// The metric's rows of a name.
     pub fn metric(&self, metric: &str) -> u64 {
         let mut registry = prometheus_client::registry::Registry::default();
         registry.register_collector(self.forwarder.metrics());
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
-        let line = text.lines().find(|line| line.starts_with(&format!("{metric} "))).unwrap_or_else(|| panic!("{text}"));
+        let line = text.lines().find(|line| line.starts_with(&format!("{metric}{{}} "))).unwrap_or_else(|| panic!("{text}"));
         line.rsplit(' ').next().unwrap().parse::<f64>().unwrap().round().to_string().parse().unwrap()
     }
 
