@@ -12,7 +12,9 @@ async fn what_an_answer_leaves_open_is_asked_for() {
     let double = Double::new(|asked| {
         now(match asked.name.to_string().as_str() {
             "www.test." => message(asked, 0, "www.test. 50 IN CNAME a.other.test.", ""),
-            "a.other.test." => message(asked, 0, "a.other.test. 40 IN CNAME b.other.test.\nb.other.test. 30 IN A 192.0.2.1", ""),
+            "a.other.test." => {
+                message(asked, 0, "a.other.test. 40 IN CNAME b.other.test.\nb.other.test. 30 IN A 192.0.2.1", "")
+            }
             "gone.test." => message(asked, 0, "gone.test. 50 IN CNAME none.test.", ""),
             "none.test." => message(asked, 3, "", &soa("test.", 20, 10)),
             _ => message(asked, 0, "", &soa("test.", 20, 10)),
@@ -20,7 +22,8 @@ async fn what_an_answer_leaves_open_is_asked_for() {
     });
     let scene = Scene::new(&config(vec![zone(".", &[1])]), &[Arc::clone(&double)]);
     let answer = scene.kept("www.test.", A).await;
-    let expected = "NOERROR www.test. 50 CNAME a.other.test., a.other.test. 40 CNAME b.other.test., b.other.test. 30 A 192.0.2.1";
+    let expected =
+        "NOERROR www.test. 50 CNAME a.other.test., a.other.test. 40 CNAME b.other.test., b.other.test. 30 A 192.0.2.1";
     assert_eq!(shown("www.test.", A, &answer), expected);
     assert_eq!(answer.ttl_seconds, 30);
     let answer = scene.kept("gone.test.", A).await;
@@ -53,10 +56,8 @@ async fn each_zone_speaks_for_its_own_names() {
         now(message(asked, 0, "www.test. 50 IN CNAME a.corp.test.\na.corp.test. 50 IN A 203.0.113.66", ""))
     });
     let corp = Double::new(|asked| address(asked, 40, "10.0.0.1"));
-    let scene = Scene::new(
-        &config(vec![zone(".", &[1]), zone("corp.test.", &[2])]),
-        &[Arc::clone(&public), Arc::clone(&corp)],
-    );
+    let scene =
+        Scene::new(&config(vec![zone(".", &[1]), zone("corp.test.", &[2])]), &[Arc::clone(&public), Arc::clone(&corp)]);
     let expected = "NOERROR www.test. 50 CNAME a.corp.test., a.corp.test. 40 A 10.0.0.1";
     assert_eq!(scene.ask("www.test.", A).await, expected);
     assert_eq!((public.count(), corp.count()), (1, 1));

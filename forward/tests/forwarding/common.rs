@@ -143,7 +143,10 @@ impl Exchange for Double {
 pub fn records(text: &str) -> Vec<Record> {
     let line = |line: &str| {
         let (_, rrsets) = Parser::new(format!("{line}\n"), None, Some(Name::root())).parse().unwrap();
-        rrsets.values().flat_map(|rrset| rrset.records_without_rrsigs().cloned().collect::<Vec<_>>()).collect::<Vec<_>>()
+        rrsets
+            .values()
+            .flat_map(|rrset| rrset.records_without_rrsigs().cloned().collect::<Vec<_>>())
+            .collect::<Vec<_>>()
     };
     text.lines().map(str::trim).filter(|line| !line.is_empty()).flat_map(line).collect()
 }
@@ -285,7 +288,13 @@ impl Scene {
     }
 
     /// Asks; the answer comes by the receiver.
-    pub fn begin_with(&self, qname: &str, qtype: u16, bits: EntryBits, client: &str) -> oneshot::Receiver<Option<Arc<KeptAnswer>>> {
+    pub fn begin_with(
+        &self,
+        qname: &str,
+        qtype: u16,
+        bits: EntryBits,
+        client: &str,
+    ) -> oneshot::Receiver<Option<Arc<KeptAnswer>>> {
         let (done, answer) = oneshot::channel();
         let question = ForeignQuestion { name: name(qname), qtype, bits, client: client.parse().unwrap() };
         self.forwarder.ask(question, Box::new(move |answer| drop(done.send(answer))));
@@ -317,7 +326,8 @@ impl Scene {
         registry.register_collector(self.forwarder.metrics());
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
-        let line = text.lines().find(|line| line.starts_with(&format!("{metric}{{}} "))).unwrap_or_else(|| panic!("{text}"));
+        let line =
+            text.lines().find(|line| line.starts_with(&format!("{metric}{{}} "))).unwrap_or_else(|| panic!("{text}"));
         line.rsplit(' ').next().unwrap().parse::<f64>().unwrap().round().to_string().parse().unwrap()
     }
 

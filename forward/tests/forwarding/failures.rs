@@ -96,7 +96,8 @@ async fn where_all_are_down_one_is_tried_unless_told_otherwise() {
 
 #[tokio::test(start_paused = true)]
 async fn who_comes_first_is_as_configured() {
-    let doubles = ["192.0.2.1", "192.0.2.2", "192.0.2.3"].map(|said| Double::new(move |asked| address(asked, 300, said)));
+    let doubles =
+        ["192.0.2.1", "192.0.2.2", "192.0.2.3"].map(|said| Double::new(move |asked| address(asked, 300, said)));
     for (double, ms) in doubles.iter().zip([30, 10, 20]) {
         *double.latency.lock().unwrap() = Some(Duration::from_millis(ms));
     }
