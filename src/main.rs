@@ -8,6 +8,7 @@ mod health;
 mod hold;
 mod kernel;
 mod kubesync;
+mod node_local;
 mod notify;
 mod ports;
 mod preflight;

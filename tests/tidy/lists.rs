@@ -12,6 +12,8 @@ pub const ARROWS: &[(&str, &[&str])] = &[
     // Speaks to a running server over HTTP; its tests alone start one.
     ("ringdns-ctl", &["ringdns-engine", "ringdns-controlplane", "ringdns-corefile"]),
     ("ringdns-health", &["ringdns-controlplane"]),
+    // Sets up the node; what it is told and shows is the control plane's.
+    ("ringdns-nodelocal", &["ringdns-controlplane"]),
     ("ringdns-kubernetes", &["ringdns-engine", "ringdns-controlplane", "ringdns-health"]),
     (
         "ringdns",
@@ -23,6 +25,7 @@ pub const ARROWS: &[(&str, &[&str])] = &[
             "ringdns-health",
             "ringdns-hugepages",
             "ringdns-kubernetes",
+            "ringdns-nodelocal",
         ],
     ),
     // The outer tests' harness runs the built server for the benches too.

@@ -20,6 +20,7 @@ use super::health::{Tables, check_enabled, health};
 use super::kdns_api::kdns_api;
 use super::kubernetes::kubernetes;
 use super::kubesync::kubesync;
+use super::node_local::node_local;
 use super::port::ports;
 use super::problem::Problems;
 use super::rate_limit::rate_limit;
@@ -97,6 +98,8 @@ fn checked(path: &Path, base: &Path, spec: file::V1, problems: &mut Problems<'_>
     let etcd = etcd(&spec.etcd, &spec.etcd_tree, is_stored, health.all_down, base, problems);
     check_enabled(&spec, problems);
     let cluster_http = cluster_http(&spec.cluster_http, problems);
+    let sockets = sockets(&spec.sockets, problems);
+    let node_local = node_local(spec.node_local.as_ref(), sockets.udp, &cluster_http, problems);
     Config {
         path: path.to_path_buf(),
         fingerprint: 0,
@@ -104,10 +107,10 @@ fn checked(path: &Path, base: &Path, spec: file::V1, problems: &mut Problems<'_>
         kube_dns_directory: kube_dns_directory(&spec.kube_dns_config, base, problems),
         dns: dns(&spec.dns, base, problems),
         rate_limit: rate_limit(&spec.rate_limit, problems),
-        sockets: sockets(&spec.sockets, problems),
+        ports: ports(&spec.port, !sockets.listen.is_empty() || node_local.is_some(), problems),
+        sockets,
         workers: workers(&spec.workers, problems),
         eal: eal(&spec.eal, problems),
-        ports: ports(&spec.port, &spec.sockets, problems),
         store: store::store(spec.store, etcd.is_some(), base, problems),
         zone_files: zone_files(&spec.zone_file, path, problems),
         containerdns_api: containerdns_api(&spec.containerdns_api, etcd.as_ref(), base, problems),
@@ -121,6 +124,7 @@ fn checked(path: &Path, base: &Path, spec: file::V1, problems: &mut Problems<'_>
         stats: stats(&spec.stats, &spec.containerdns_stats, &cluster_http, base, problems),
         kdns_api: kdns_api(&spec.kdns_api, base, problems),
         cluster_http,
+        node_local,
         shutdown: shutdown(&spec.shutdown, problems),
         log: log(spec.log, problems),
     }
