@@ -16,7 +16,7 @@ mod netlink;
 mod rules;
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -116,8 +116,9 @@ impl NodeLocal {
     pub fn start(config: &NodeLocalConfig, open: OpenDevice) -> Result<Self, StartError> {
         let link = make_link(config, open)?;
         if config.redirect {
-            // With all that is in them, and away at once: nobody answers yet.
-            drop(set_rules(config).map_err(|error| StartError::Rules { error })?);
+            // Rules of the same form for what no packet is sent to, and away at once: nobody answers yet.
+            let nowhere = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+            drop(Rules::set(&[nowhere], &[]).map_err(|error| StartError::Rules { error })?);
         }
         tracing::info!(interface = config.interface, addresses = ?config.addresses, "the node has addresses of its own for DNS");
         let next = Instant::now() + config.check;

@@ -190,8 +190,11 @@ fn who_is_killed_leaves_nothing_and_comes_back() {
 #[test]
 fn at_the_end_pods_are_left_to_the_cluster_before_the_sockets_close() {
     let _turn = turn();
-    let node = node("[shutdown]\nlameduck_ms = 600000\n");
+    let mut node = node("[shutdown]\nlameduck_ms = 600000\n");
+    node.setup.more = node.setup.more.replace(&format!(", \"{LOCAL6}\""), "");
     let mut server = node.start();
+    let link = run("ip", &["-oneline", "link", "show", "nodelocaldns"]);
+    assert!(link.contains("state DOWN"), "who looks for interfaces that are up does not find it: {link}");
     server.signal(Signal::SIGTERM);
     wait_for("the rules to go", GONE_TIME_MAX, || (!has_rules()).then_some(()));
     assert_eq!(node.ask(CLUSTER_IP, &[]), [IN_CLUSTER]);
@@ -226,6 +229,25 @@ fn what_others_change_is_mended() {
     back(LOCAL6);
     back(CLUSTER_IP);
     assert!(server.log().contains("the interface is gone"), "{}", server.log());
+}
+
+#[test]
+fn pods_are_not_brought_to_a_server_that_has_not_read_everything() {
+    /// Some looks at whether the time has come.
+    const LOOKS: Duration = Duration::from_millis(2500);
+    let _turn = turn();
+    let mut node = node("");
+    // A pipe that nobody writes to: its zone is being read for ever.
+    let pipe = node.setup.path("pipe.example.zone");
+    node.setup.write_zone("pipe.example.", "");
+    fs::remove_file(&pipe).expect("a file");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
+    let server = node.setup.spawn();
+    wait_for("the interface", SEEN_TIME_MAX, || has_interface().then_some(()));
+    std::thread::sleep(LOOKS);
+    assert!(!has_rules() && server.get("/ready").status == 503, "{}", server.log());
+    assert_eq!(node.ask(CLUSTER_IP, &[]), [IN_CLUSTER]);
+    server.kill();
 }
 
 #[test]
