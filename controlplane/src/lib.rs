@@ -24,7 +24,7 @@ mod http;
 mod interfaces;
 pub mod logging;
 mod merge;
-mod metrics;
+pub mod metrics;
 pub mod model;
 pub mod node_local;
 pub mod ports;
