@@ -31,10 +31,6 @@ const LOCAL6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfd00, 0x99, 0, 0, 0, 0, 0, 0xa
 const ON_NODE: &str = "who.cluster.local. 300 IN A 203.0.113.1";
 /// What the cluster's server says.
 const IN_CLUSTER: &str = "who.cluster.local. 300 IN A 203.0.113.2";
-/// The row of the metrics while rules stand.
-const REDIRECT: &str = "\nringdns_node_local_redirects{} 1";
-/// The same while none do.
-const NO_REDIRECT: &str = "\nringdns_node_local_redirects{} 0";
 /// The translation of the cluster IP.
 const KUBE_PROXY: &str = "table ip kube_proxy {
     chain prerouting {
@@ -166,8 +162,8 @@ fn pods_are_answered_on_their_node_past_connection_tracking() {
     assert_eq!(rules.matches("notrack").count(), (3 * 2 + 1) * 2 * 2, "{rules}");
     assert!(rules.contains("ip saddr 10.96.0.10 udp sport 53") && rules.contains("ip6 daddr fd00:99::a tcp dport 53"));
     assert!(rules.contains("ip daddr 169.254.20.10 tcp dport 8080"), "{rules}");
+    assert_eq!(server.metrics().sum("ringdns_node_local_redirects", &[]), 1);
     let metrics = server.get("/metrics").body;
-    assert!(metrics.contains(REDIRECT), "{metrics}");
     for kind in ["interface_add", "interface_check", "iptables"] {
         let row = format!("coredns_nodecache_setup_errors_total{{errortype=\"{kind}\"}} 0");
         assert!(metrics.contains(&row), "{row}: {metrics}");
@@ -199,8 +195,7 @@ fn at_the_end_pods_are_left_to_the_cluster_before_the_sockets_close() {
     wait_for("the rules to go", GONE_TIME_MAX, || (!has_rules()).then_some(()));
     assert_eq!(node.ask(CLUSTER_IP, &[]), [IN_CLUSTER]);
     assert_eq!(node.ask(LOCAL4, &[]), [ON_NODE], "who asks the node's own address is answered yet");
-    let metrics = server.get("/metrics").body;
-    assert!(metrics.contains(NO_REDIRECT), "{metrics}");
+    assert_eq!(server.metrics().sum("ringdns_node_local_redirects", &[]), 0);
     let since = Instant::now();
     let status = server.terminate();
     assert!(status.success(), "{status:?}:\n{}", server.log());
@@ -229,6 +224,19 @@ fn what_others_change_is_mended() {
     back(LOCAL6);
     back(CLUSTER_IP);
     assert!(server.log().contains("the interface is gone"), "{}", server.log());
+
+    // Where another has the name, that is told and counted, and tried again.
+    wait_for("the name", SEEN_TIME_MAX, || {
+        let ip = |words: &[&str]| finish(Command::new("ip").args(words), HELPER_TIME_MAX).status.success();
+        ip(&["link", "delete", "nodelocaldns"]);
+        // The server may have been faster.
+        ip(&["link", "add", "nodelocaldns", "type", "bridge"]).then_some(())
+    });
+    let failures = || server.metrics().sum("coredns_nodecache_setup_errors_total", &["errortype=\"interface_add\""]);
+    wait_for("the failure to be counted", SEEN_TIME_MAX, || (failures() > 0).then_some(()));
+    assert!(server.log().contains("it is tried again in 1s"), "{}", server.log());
+    run("ip", &["link", "delete", "nodelocaldns"]);
+    back(LOCAL6);
 }
 
 #[test]
