@@ -1,5 +1,8 @@
 //! Permissions that come and go, and tokens that end.
 
+use std::process::Command;
+use std::time::{Duration, Instant};
+
 use harness::link::address_client;
 use harness::server::TAP;
 use harness::{turn, wait_for};
@@ -24,7 +27,8 @@ fn nothing_is_denied_before_it_may_be_read() {
     let setup = setup(&cluster, &cluster.write_token("token"));
     let server = setup.spawn();
     wait_for("the device of the server", HEAL_TIME_MAX, || {
-        std::path::Path::new("/sys/class/net").join(TAP).exists().then_some(())
+        let shown = Command::new("ip").args(["link", "show", TAP]).output().expect("iproute2");
+        shown.status.success().then_some(())
     });
     address_client(TAP);
     wait_for("answers", HEAL_TIME_MAX, || server.log().contains("permit the verbs list and watch").then_some(()));
@@ -45,14 +49,14 @@ fn a_token_that_has_ended_and_a_permission_that_was_taken_away_leave_what_was_kn
     let _turn = turn();
     let mut cluster = Cluster::start();
     let token = cluster.write_short_token("token", TOKEN_SECONDS);
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     let server = setup(&cluster, &token).start();
     until(OWNER, "A", ADDRESS, CHANGE_TIME_MAX);
 
     // Watches outlive the token that they were opened with; the ones after them do not.
     cluster.kill_api();
     let before = faults(&server, "unauthorized");
-    let rest = std::time::Duration::from_secs(TOKEN_SECONDS + 1).saturating_sub(begun.elapsed());
+    let rest = Duration::from_secs(TOKEN_SECONDS + 1).saturating_sub(begun.elapsed());
     std::thread::sleep(rest);
     cluster.restart_api();
     until_fault(&server, "unauthorized", before);

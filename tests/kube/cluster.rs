@@ -40,6 +40,9 @@ const PERMISSIONS: &str = include_str!("../../conf/kubernetes/rbac.yaml");
 /// Where the account of that manifest is.
 const ACCOUNT: &str = "/api/v1/namespaces/kube-system/serviceaccounts/ringdns";
 
+/// Seconds for which the API server takes a token that has ended, for the sake of clocks that differ.
+const LEEWAY_SECONDS: u64 = 60;
+
 /// Longest from the start of etcd or of an API server to its first answer, on a busy machine.
 const START_TIME_MAX: Duration = Duration::from_secs(120);
 
@@ -309,13 +312,13 @@ impl Cluster {
     }
 
     /// A token of the account that ends after some seconds. The API server gives none for less than ten minutes, so it is made here,
-    /// with the key that the API server knows.
+    /// with the key that the API server knows. It takes one for longer than that says.
     pub fn write_short_token(&self, name: &str, seconds: u64) -> PathBuf {
         let account = self.get(ACCOUNT).expect("the account");
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock").as_secs();
         let issuer = "https://kubernetes.default.svc";
         let claims = json!({
-            "iss": issuer, "aud": [issuer], "iat": since, "nbf": since, "exp": since + seconds,
+            "iss": issuer, "aud": [issuer], "iat": since, "nbf": since, "exp": since + seconds - LEEWAY_SECONDS,
             "sub": "system:serviceaccount:kube-system:ringdns",
             "kubernetes.io": { "namespace": "kube-system",
                                "serviceaccount": { "name": "ringdns", "uid": account["metadata"]["uid"] } },

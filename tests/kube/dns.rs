@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use harness::dig::{Answer, dig};
 use harness::link::addresses::SERVED4;
@@ -19,6 +19,9 @@ pub const HEAL_TIME_MAX: Duration = Duration::from_secs(120);
 
 /// Longest until a change of the cluster is answered.
 pub const CHANGE_TIME_MAX: Duration = Duration::from_secs(20);
+
+/// Between two questions.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// The `A` type.
 const A: u16 = 1;
@@ -51,17 +54,14 @@ pub fn ask(owner: &str, rtype: &str) -> String {
 
 /// Waits until a question is answered so.
 pub fn until(owner: &str, rtype: &str, expected: &str, time_max: Duration) {
-    let last = Mutex::new(String::new());
-    let found = std::panic::catch_unwind(|| {
-        wait_for(&format!("{owner} {rtype} to be {expected}"), time_max, || {
-            let answer = ask(owner, rtype);
-            let is_there = answer == expected;
-            *last.lock().unwrap_or_else(PoisonError::into_inner) = answer;
-            is_there.then_some(())
-        });
-    });
-    if found.is_err() {
-        panic!("{owner} {rtype} should be {expected} and is {}", last.lock().unwrap_or_else(PoisonError::into_inner));
+    let begun = Instant::now();
+    loop {
+        let answer = ask(owner, rtype);
+        if answer == expected {
+            return;
+        }
+        assert!(begun.elapsed() < time_max, "{owner} {rtype} should be {expected} and is {answer} after {time_max:?}");
+        std::thread::sleep(PAUSE);
     }
 }
 
