@@ -8,5 +8,6 @@ mod churn;
 mod cluster;
 mod dns;
 mod fallback;
+mod manifests;
 mod outages;
 mod records;
