@@ -5,6 +5,8 @@
 //! is asked; the time of a change runs from the order to the API server to the first new answer that came off the device.
 //! `kube [SERVICES] [ENDPOINTS] [CHANGES]`: 10000, 100000 and 1000 unless given. Needs root.
 
+#![expect(clippy::print_stdout, reason = "a bench reports to people")]
+
 mod double;
 mod probe;
 
@@ -45,12 +47,11 @@ fn main() -> Outcome<()> {
     let (services, endpoints, changes) = (argument(0, 10_000), argument(1, 100_000), argument(2, 1_000));
     let _first = go_first()?;
     let _turn = turn();
-    let empty = {
-        let double = Double::start(0, 0)?;
-        measure_start(&double)?
-    };
+    // The server and its folder go before the next ones come.
+    let empty = start(&Double::start(0, 0)?)?.beginning;
     let mut double = Double::start(services, endpoints)?;
-    let full = measure_start(&double)?;
+    let started = start(&double)?;
+    let full = started.beginning;
     let of = format!("{services} Services, {endpoints} endpoints in slices of {}", endpoints / services.max(1));
     let figure = |name: &str, value: f64, unit: &'static str, more: &str| Figure {
         name: name.to_owned(),
@@ -82,24 +83,32 @@ fn main() -> Outcome<()> {
         ),
         figure("largest until ready", mib(full.peak), "MiB", ""),
     ];
-    let (seconds, peak) = relist(&full.server, &mut double)?;
+    println!("ready with everything after {:.1} s; listing anew", full.seconds);
+    let (seconds, peak) = relist(&started.server, &mut double)?;
     figures.push(figure("everything listed anew", seconds, "s", ""));
     figures.push(figure("largest meanwhile", mib(peak), "MiB", ""));
     // As the server's own control threads do, from which the worker's core is kept free.
     stay_on(CLIENT_CORE)?;
-    figures.extend(latencies(&full, &mut double, services, changes, &of)?);
-    let last = resident_bytes(full.server.id());
+    figures.extend(latencies(&started, &mut double, services, changes, &of)?);
+    let last = resident_bytes(started.server.id());
     figures.push(figure("resident set after all changes", mib(last), "MiB", ""));
     Ok(publish("kube", &figures)?)
 }
 
 /// A server that has read a cluster.
 struct Started {
-    /// The server.
+    /// The server; dropped before its folder.
     server: Server,
     /// Its folder.
     setup: Setup,
-    /// From its start to readiness.
+    /// What that took.
+    beginning: Beginning,
+}
+
+/// What it took to read a cluster.
+#[derive(Clone, Copy)]
+struct Beginning {
+    /// From the server's start to readiness.
     seconds: f64,
     /// CPU time of all its threads until then.
     cpu_seconds: f64,
@@ -110,7 +119,7 @@ struct Started {
 }
 
 /// Starts the server beside an API server.
-fn measure_start(double: &Double) -> Outcome<Started> {
+fn start(double: &Double) -> Outcome<Started> {
     let mut setup = Setup::new();
     setup.workers = format!("cores = [{WORKER_CORE}]\nidle = \"sleep\"");
     // As the manifests of most clusters have CoreDNS: reverse zones, and names of Pods without a look at them.
@@ -119,12 +128,13 @@ fn measure_start(double: &Double) -> Outcome<Started> {
          pods = \"insecure\"\nstartup_timeout_ms = 60000\n",
         double.url
     );
-    let start = Instant::now();
+    let begun = Instant::now();
     let server = setup.start();
-    let seconds = start.elapsed().as_secs_f64();
+    let seconds = begun.elapsed().as_secs_f64();
     let (cpu_seconds, peak) = (process_cpu_seconds(server.id())?, peak_bytes(server.id())?);
     std::thread::sleep(SETTLE);
-    Ok(Started { resident: resident_bytes(server.id()), server, setup, seconds, cpu_seconds, peak })
+    let beginning = Beginning { seconds, cpu_seconds, resident: resident_bytes(server.id()), peak };
+    Ok(Started { server, setup, beginning })
 }
 
 /// The most memory that a process has had in RAM, in bytes, since it was started or this was set back.
@@ -165,6 +175,7 @@ fn latencies(started: &Started, double: &mut Double, services: u64, changes: u64
     for (name, order) in
         [("endpoint to answer", probe::of_endpoint as fn(u64) -> Probe), ("new Service to answer", probe::of_service)]
     {
+        println!("{changes} changes one after the other: {name}");
         let (before, start, cpu) = (made(double)?, Instant::now(), process_cpu_seconds(started.server.id())?);
         let (mut times, lost) = probe::one_by_one(double, order, changes)?;
         let seconds = start.elapsed().as_secs_f64();
