@@ -146,8 +146,8 @@ impl Names {
 
     /// The hash of a name.
     fn hash(&self, name: &[u8]) -> usize {
-        // What is cut off is not needed for a table of memory.
-        self.hashes.hash_one(name) as usize
+        // There are fewer places than numbers of 32 bits.
+        usize::try_from(self.hashes.hash_one(name) >> 32).unwrap_or_default()
     }
 }
 
