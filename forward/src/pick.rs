@@ -10,8 +10,8 @@ use ringdns_engine::name::WireName;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
+use crate::counts::{Counts, ExchangeTimes};
 use crate::exchange::Exchange;
-use crate::metrics::{Counts, ExchangeTimes};
 use crate::normalise::{Message, Untrue};
 use crate::question::Key;
 use crate::upstream::{Ask, Failure, Switches};
