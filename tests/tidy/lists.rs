@@ -11,6 +11,7 @@ pub const ARROWS: &[(&str, &[&str])] = &[
     ("ringdns-controlplane", &["ringdns-engine", "ringdns-corefile"]),
     // Speaks to a running server over HTTP; its tests alone start one.
     ("ringdns-ctl", &["ringdns-engine", "ringdns-controlplane", "ringdns-corefile"]),
+    ("ringdns-forward", &["ringdns-engine", "ringdns-controlplane"]),
     ("ringdns-health", &["ringdns-controlplane"]),
     ("ringdns-kubernetes", &["ringdns-engine", "ringdns-controlplane", "ringdns-health"]),
     (
@@ -33,7 +34,8 @@ pub const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// The only packages that may depend on the asynchronous runtime and what stands on it.
-pub const RUNTIME_PACKAGES: &[&str] = &["ringdns-controlplane", "ringdns-health", "ringdns-kubernetes", "ringdns"];
+pub const RUNTIME_PACKAGES: &[&str] =
+    &["ringdns-controlplane", "ringdns-forward", "ringdns-health", "ringdns-kubernetes", "ringdns"];
 
 /// The runtime and the crates that bring it along.
 pub const RUNTIME_CRATES: &[&str] =
