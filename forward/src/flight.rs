@@ -278,7 +278,7 @@ impl Flight {
     fn settle(&self, outcome: Outcome, epoch: u64) {
         match outcome {
             Outcome::Answer(answer) => self.settle_answer(answer, epoch),
-            Outcome::OfView(answer, view) => self.settle_view(Arc::new(answer), view),
+            Outcome::OfView(answer, view) => self.settle_view(&Arc::new(answer), view),
             Outcome::Failed(rcode) => self.settle_failure(rcode, epoch),
             Outcome::Dropped => tell(self.core.flights.end(&self.key), None),
         }
@@ -341,12 +341,12 @@ impl Flight {
     }
 
     /// Tells an answer to clients with a view; for the others the question is asked anew, once for each view.
-    fn settle_view(&self, answer: Arc<KeptAnswer>, view: u16) {
+    fn settle_view(&self, answer: &Arc<KeptAnswer>, view: u16) {
         let snapshot = self.core.keeper.snapshot();
         let mut others: HashMap<u16, Vec<Waiter>> = HashMap::new();
         for waiter in self.core.flights.end(&self.key) {
             match snapshot.view_of(waiter.client) {
-                own if own == view => (waiter.done)(Some(Arc::clone(&answer))),
+                own if own == view => (waiter.done)(Some(Arc::clone(answer))),
                 other => others.entry(other).or_default().push(waiter),
             }
         }
