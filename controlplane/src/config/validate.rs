@@ -32,8 +32,8 @@ use super::transfer::transfers;
 use super::view::views;
 use super::workers::workers;
 use super::{
-    AdminConfig, Config, ConfigError, CorefileConfig, EalConfig, LogConfig, LogFormat, Token, ZoneFileConfig, secret,
-    store,
+    AdminConfig, Config, ConfigError, CorefileConfig, EalConfig, LogConfig, LogFormat, NodeLocalConfig, Token,
+    ZoneFileConfig, secret, store,
 };
 
 /// Where the admin API listens unless the file says otherwise.

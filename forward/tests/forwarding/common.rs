@@ -233,6 +233,9 @@ pub fn config(zones: Vec<ForwardZone>) -> ForwardConfig {
     }
 }
 
+/// A name in a zone of ours, and its address.
+pub type Address = (&'static str, [u8; 4]);
+
 /// A forwarder and what is around it.
 pub struct Scene {
     pub forwarder: Forwarder,
@@ -269,7 +272,7 @@ impl Scene {
     }
 
     /// Publishes zones: each an apex and addresses of names in it.
-    pub fn serve(&self, zones: &[(&str, &[(&str, [u8; 4])])]) {
+    pub fn serve(&self, zones: &[(&str, &[Address])]) {
         let mut snapshot = self.snapshot.lock().unwrap();
         let mut editor = Editor::new(&snapshot);
         for (apex, addresses) in zones {

@@ -112,7 +112,7 @@ fn signatures_and_denials_are_for_those_who_want_them() {
     let plain = kept("a.test.", A, false, &bytes);
     assert_eq!((plain.counts, plain.bits.has(EntryBits::AUTHENTIC)), ([1, 0], true));
     assert_eq!(kept("a.test.", A, true, &bytes).counts, [2, 2], "RFC 4035 section 5.3.4: no closer name exists");
-    let straight = compose(0, &[address, raw("a.test.", 46, &rrsig(1, 2))], &[nsec.clone()]);
+    let straight = compose(0, &[address, raw("a.test.", 46, &rrsig(1, 2))], std::slice::from_ref(&nsec));
     assert_eq!(kept("a.test.", A, true, &straight).counts, [2, 0]);
     let soa = raw("test.", 6, &[&[0, 0][..], &[0; 16], &[0, 0, 0, 60]].concat());
     let denial = compose(3, &[], &[nsec, soa, raw("test.", 46, &rrsig(6, 1)), raw("*.test.", 46, &rrsig(47, 2))]);
