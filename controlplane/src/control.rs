@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use prometheus_client::collector::Collector;
+use prometheus_client::registry::Registry;
 use ringdns_engine::counters::Counters;
 use ringdns_engine::publish::Publisher;
 use ringdns_engine::select::ViewTable;
@@ -271,6 +273,14 @@ impl ControlPlane {
     /// Shows ports in the metrics from now on; the first call counts.
     pub fn show_ports(&self, ports: Vec<Arc<PortGauges>>) {
         self.state.show_ports(ports);
+    }
+
+    /// Shows what others count in the metrics from now on; the first call counts.
+    pub fn show_metrics(&self, collectors: Vec<Box<dyn Collector>>) {
+        let mut registry = Registry::default();
+        collectors.into_iter().for_each(|collector| registry.register_collector(collector));
+        // Nobody is shown twice.
+        let _ = self.state.shown.set(registry);
     }
 
     /// Where DNS is answered over sockets.
