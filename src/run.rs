@@ -269,7 +269,8 @@ impl Running<'_> {
             if end.is_some_and(|end| end <= now) {
                 break;
             }
-            watch.look_at_kube_dns(self.config.kube_dns_directory.as_deref(), now);
+            let stale = watch.look_at_kube_dns(self.config.kube_dns_directory.as_deref(), now);
+            self.renew(stale, notifier);
             self.renew(watch.look(self.config, now), notifier);
             ports.look();
             interfaces.look();
@@ -310,7 +311,7 @@ impl Running<'_> {
             Stale::Nothing => true,
             Stale::ZoneFiles => false,
             Stale::Corefile => {
-                tracing::info!("what the Corefile is made from has changed");
+                tracing::info!("what the Corefile, or the ConfigMap of kube-dns, is made from has changed");
                 self.reload_and_notify(notifier)
             }
         };

@@ -11,10 +11,11 @@ use ringdns_engine::recall::{Done, ForeignQuestion, KeptAnswer};
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+use crate::counts::Counts;
+use crate::exchange::Connect;
 use crate::forwarder::{Clock, Settings, Shared};
 use crate::keep::{Keeper, failure_seconds};
 use crate::merge::{Bound, Bounds, Entered, Flights, Known, Waiter};
-use crate::metrics::Counts;
 use crate::normalise::rcodes;
 use crate::ours;
 use crate::pick::Times;
@@ -22,6 +23,7 @@ use crate::policy::{Policy, Ruling};
 use crate::question::Key;
 use crate::resolve::{Outcome, Resolving};
 use crate::stale::{Age, Rechecks, age, aged_answer, stale_answer};
+use crate::upstream::Means;
 use crate::zones::Zone;
 
 /// What all questions have in common.
@@ -34,6 +36,10 @@ pub(crate) struct Core {
     pub(crate) clock: Clock,
     /// The configuration, and what was made of it.
     pub(crate) settings: Shared,
+    /// Takes upstreams up.
+    pub(crate) connect: Connect,
+    /// What upstreams have in common.
+    pub(crate) means: Means,
     /// The cache.
     pub(crate) keeper: Keeper,
     /// Questions under way.
@@ -95,13 +101,13 @@ impl Core {
         }
         let settings = self.settings.get();
         let key = Arc::new(Key::new(question, settings.config.client_subnet));
+        // Before the policy is asked: what another has made since is not kept.
+        let epoch = self.keeper.epoch();
         let zone = settings.table.zone_of(&key.name);
         // Before the policy, which may have something to say of any name.
         if zone.is_some_and(|zone| zone.pool.is_loop(&key.name, key.qtype)) {
             return done(failure(rcodes::REFUSED));
         }
-        // Before the policy is asked: what another has made since is not kept.
-        let epoch = self.keeper.epoch();
         match self.policy.rule(question) {
             Ruling::Ask => {}
             ruling => {
@@ -272,7 +278,7 @@ impl Flight {
     fn settle(&self, outcome: Outcome, epoch: u64) {
         match outcome {
             Outcome::Answer(answer) => self.settle_answer(answer, epoch),
-            Outcome::OfView(answer, view) => self.settle_view(Arc::new(answer), view),
+            Outcome::OfView(answer, view) => self.settle_view(&Arc::new(answer), view),
             Outcome::Failed(rcode) => self.settle_failure(rcode, epoch),
             Outcome::Dropped => tell(self.core.flights.end(&self.key), None),
         }
@@ -327,8 +333,7 @@ impl Flight {
             ttl_seconds: failure_seconds(before.as_ref(), now, least),
             ..KeptAnswer::empty(rcode)
         };
-        let is_kept =
-            self.zone.config.mode == ForwardMode::Cache && self.key.whose == crate::question::Whose::default();
+        let is_kept = self.zone.config.mode == ForwardMode::Cache && self.key.whose.view.is_none();
         if is_kept && !before.as_ref().is_some_and(is_good) {
             self.core.keeper.keep(&self.key, &answer, epoch);
         }
@@ -336,12 +341,12 @@ impl Flight {
     }
 
     /// Tells an answer to clients with a view; for the others the question is asked anew, once for each view.
-    fn settle_view(&self, answer: Arc<KeptAnswer>, view: u16) {
+    fn settle_view(&self, answer: &Arc<KeptAnswer>, view: u16) {
         let snapshot = self.core.keeper.snapshot();
         let mut others: HashMap<u16, Vec<Waiter>> = HashMap::new();
         for waiter in self.core.flights.end(&self.key) {
             match snapshot.view_of(waiter.client) {
-                own if own == view => (waiter.done)(Some(Arc::clone(&answer))),
+                own if own == view => (waiter.done)(Some(Arc::clone(answer))),
                 other => others.entry(other).or_default().push(waiter),
             }
         }

@@ -10,8 +10,8 @@ use ringdns_engine::name::WireName;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
+use crate::counts::{Counts, ExchangeTimes};
 use crate::exchange::Exchange;
-use crate::metrics::{Counts, ExchangeTimes};
 use crate::normalise::{Message, Untrue};
 use crate::question::Key;
 use crate::upstream::{Ask, Failure, Switches};
@@ -217,7 +217,7 @@ impl Pool {
             ForwardPolicy::Fastest => {
                 up.sort_by_key(|member| member.exchange.latency().unwrap_or(Duration::MAX));
                 let number = chance();
-                if number % LOOK_AROUND == 0 {
+                if number.is_multiple_of(LOOK_AROUND) {
                     let other = 1 + usize::try_from(number / LOOK_AROUND).unwrap_or(0) % (up.len() - 1);
                     up.swap(0, other);
                 }

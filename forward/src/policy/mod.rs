@@ -12,6 +12,8 @@ mod names;
 mod policies;
 mod rpz;
 mod tables;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

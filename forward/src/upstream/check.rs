@@ -275,3 +275,119 @@ fn is_same_subnet(theirs: &[u8], ours: &[u8]) -> bool {
 pub(super) fn datagram_bytes_max(has_edns: bool) -> u16 {
     if has_edns { super::query::PAYLOAD_BYTES_MAX } else { PLAIN_PAYLOAD_BYTES_MAX }
 }
+
+#[cfg(test)]
+mod tests {
+    use ringdns_engine::name::WireName;
+
+    use super::super::Ask;
+    use super::super::query::Form;
+    use super::*;
+
+    /// A query with all that a query may have.
+    fn query() -> (Query, ClientSide) {
+        let name: WireName = "www.some.example.".parse().unwrap();
+        let client_subnet = Some(([198, 51, 100, 0].into(), 24));
+        let ask = Ask { name: &name, qtype: 1, dnssec_ok: true, checking_disabled: false, client_subnet };
+        let cookie = ClientSide { client: *b"clientco", server: Vec::new() };
+        let form = Form { case: Some([0x55; 32]), edns: true, cookie: Some(cookie.clone()), ..Form::default() };
+        (Query::write(&ask, &form, 0x1234), cookie)
+    }
+
+    /// An answer to it: an alias, an address, SOA, OPT with cookie and subnet.
+    fn answer(query: &Query) -> Vec<u8> {
+        let mut bytes = b"\x12\x34\x81\x80\0\x01\0\x02\0\x01\0\x01".to_vec();
+        bytes.extend(query.question());
+        bytes.extend(b"\xc0\x0c\0\x05\0\x01\0\0\0\x3c\0\x06\x03web\xc0\x10");
+        bytes.extend(b"\x03web\xc0\x10\0\x01\0\x01\0\0\0\x3c\0\x04\xc0\0\x02\x01");
+        bytes.extend(b"\0\0\x06\0\x01\0\0\0\x3c\0\x16\0\0\0\0\0\x01\0\0\0\x01\0\0\0\x01\0\0\0\x01\0\0\0\x01");
+        bytes.extend(
+            b"\0\0\x29\x04\xd0\0\0\0\0\0\x1f\0\x0a\0\x10clientcoserverco\0\x08\0\x07\0\x01\x18\x10\xc6\x33\x64",
+        );
+        bytes
+    }
+
+    /// Checks a message as one over UDP, under the strictest rules.
+    fn checked(message: &[u8]) -> Result<Found, Bad> {
+        let (query, cookie) = query();
+        let (id, cookie, datagram_bytes_max) = (0x1234, Some(&cookie), Some(1232));
+        let query = &query;
+        check(message, &Expected { query, id, cookie, datagram_bytes_max, case_matters: true, needs_cookie: true })
+    }
+
+    #[test]
+    fn an_answer_with_everything_is_read() {
+        let found = checked(&answer(&query().0)).unwrap();
+        let cookie = Some(b"serverco".to_vec());
+        assert_eq!(found, Found { rcode: 0, is_truncated: false, has_edns: true, keeps_case: true, cookie });
+    }
+
+    #[test]
+    fn whatever_is_cut_or_added_is_not_believed() {
+        let whole = answer(&query().0);
+        for length in 0..whole.len() {
+            assert!(checked(&whole[..length]).is_err(), "{length}");
+        }
+        for byte in [0, 0xc0, 0xff] {
+            assert_eq!(checked(&[whole.as_slice(), &[byte]].concat()), Err(Bad::Garbage));
+        }
+    }
+
+    #[test]
+    fn each_changed_byte_before_the_records_is_seen_but_flags_that_tell_something_else() {
+        let whole = answer(&query().0);
+        for place in 0..HEADER_BYTES + query().0.question().len() {
+            for bit in 0..8 {
+                let mut changed = whole.clone();
+                changed[place] ^= 1 << bit;
+                // AA, TC and RD; RA, Z, AD, CD and the response code.
+                let tells = (place == 2 && bit < 3) || place == 3;
+                assert_eq!(checked(&changed).is_ok(), tells, "byte {place}, bit {bit}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_bytes_lead_to_a_panic() {
+        let whole = answer(&query().0);
+        for place in 0..whole.len() {
+            for byte in 0..=255 {
+                let mut changed = whole.clone();
+                changed[place] = byte;
+                drop(checked(&changed));
+                drop(checked(&changed[..place]));
+                let _: bool = is_answer_to(&changed[..place], query().0.question());
+            }
+        }
+    }
+
+    #[test]
+    fn pointers_lead_back_and_opt_stands_once_among_the_additional_records() {
+        let (query, _) = query();
+        let whole = answer(&query);
+        let start = HEADER_BYTES + query.question().len();
+        for target in [0, 11, start, start + 1, whole.len(), 0x3fff] {
+            let mut changed = whole.clone();
+            let pointer = 0xc000 | u16::try_from(target).unwrap();
+            changed[start..start + 2].copy_from_slice(&pointer.to_be_bytes());
+            assert_eq!(checked(&changed), Err(Bad::Garbage), "{target}");
+        }
+        let opt = [0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0];
+        let mut twice = [whole.as_slice(), &opt].concat();
+        twice[11] = 2;
+        assert_eq!(checked(&twice), Err(Bad::Garbage));
+        let mut as_authority = whole.clone();
+        (as_authority[9], as_authority[11]) = (2, 0);
+        assert_eq!(checked(&as_authority), Err(Bad::Garbage));
+    }
+
+    #[test]
+    fn upper_bits_of_the_response_code_come_from_opt() {
+        let (query, _) = query();
+        let mut message = b"\x12\x34\x81\x87\0\x01\0\0\0\0\0\x01".to_vec();
+        message.extend(query.question());
+        message.extend(b"\0\0\x29\x04\xd0\x01\0\0\0\0\x0c\0\x0a\0\x08clientco");
+        let found = checked(&message).unwrap();
+        assert_eq!((found.rcode, found.cookie), (rcode::BADCOOKIE, Some(Vec::new())));
+    }
+}

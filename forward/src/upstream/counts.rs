@@ -88,7 +88,7 @@ impl Counts {
 }
 
 /// Counts one of several kinds.
-fn count<K: PartialEq>(kinds: &[K], counters: &[AtomicU64], kind: K) {
+fn count<K: Copy + PartialEq>(kinds: &[K], counters: &[AtomicU64], kind: K) {
     if let Some((_, counter)) = kinds.iter().zip(counters).find(|(each, _)| **each == kind) {
         Counts::add(counter);
     }

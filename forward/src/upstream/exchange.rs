@@ -110,9 +110,9 @@ impl Exchange<'_> {
             Way::Plain { address, .. } if !course.over_tcp => self.datagram(*address, course).await,
             Way::Plain { lines, .. } => {
                 let form = Form { cookie: self.habits.held_cookie(), ..self.form(course) };
-                self.over_line(lines, form).await
+                self.over_line(lines, form, self.line_until(course)).await
             }
-            Way::Tls(lines) => self.over_line(lines, self.private_form(course)).await,
+            Way::Tls(lines) => self.over_line(lines, self.private_form(course), self.until).await,
             Way::Https(https) => {
                 let form = self.private_form(course);
                 // Id 0, so that caches of HTTP work (RFC 8484 section 4.1).
@@ -164,7 +164,7 @@ impl Exchange<'_> {
     }
 
     /// Over TCP or TLS.
-    async fn over_line(&self, lines: &Lines, mut form: Form) -> Result<Round, Failure> {
+    async fn over_line(&self, lines: &Lines, mut form: Form, until: Instant) -> Result<Round, Failure> {
         if !form.edns {
             form.cookie = None;
         }
@@ -173,8 +173,15 @@ impl Exchange<'_> {
             form.case = Some(random::bytes().map_err(|_| Failure::Local)?);
         }
         let query = Query::write(self.ask, &form, 0);
-        let (id, message) = lines.ask(&query, self.until).await?;
+        let (id, message) = lines.ask(&query, until).await?;
         self.checked(message, &query, id, form)
+    }
+
+    /// Until when a connection is waited for: half of what is left where there may be something to do without one.
+    fn line_until(&self, course: &Course) -> Instant {
+        let now = Instant::now();
+        let left = self.until.saturating_duration_since(now);
+        now + if course.doubt.is_some() { left / 2 } else { left }
     }
 
     /// Letters' case and id by chance.

@@ -12,6 +12,9 @@ use super::cookie::{ClientSide, Jar};
 /// How long what an upstream does not do is not tried again.
 const REMEMBERED_FOR: Duration = Duration::from_secs(900);
 
+/// Connections closed after one answer that make a habit.
+const EARLY_CLOSES_MIN: u32 = 2;
+
 /// The habits of an upstream.
 #[derive(Debug, Default)]
 pub(super) struct Habits(Mutex<Known>);
@@ -25,6 +28,8 @@ struct Known {
     plain_until: Option<Instant>,
     /// Until then a connection gets one question only: the upstream closes it after the first answer.
     single_until: Option<Instant>,
+    /// Connections that it has closed so since one gave more answers.
+    early_closes: u32,
     /// Its cookies.
     jar: Jar,
 }
@@ -99,9 +104,20 @@ impl Habits {
         self.with(|known| known.plain_until = Some(now + REMEMBERED_FOR));
     }
 
-    /// It has closed a connection after the first answer, although there were more questions.
+    /// It has closed a connection after the first answer, although there were more questions. Once is no habit: it may just
+    /// have been started again.
     pub(super) fn closes_early(&self, now: Instant) {
-        self.with(|known| known.single_until = Some(now + REMEMBERED_FOR));
+        self.with(|known| {
+            known.early_closes += 1;
+            if known.early_closes >= EARLY_CLOSES_MIN {
+                (known.single_until, known.early_closes) = (Some(now + REMEMBERED_FOR), 0);
+            }
+        });
+    }
+
+    /// It has given more than one answer on a connection.
+    pub(super) fn answers_on(&self) {
+        self.with(|known| known.early_closes = 0);
     }
 
     /// Does something with what is known. Nothing in there can panic, and nothing waits.
@@ -126,6 +142,10 @@ mod tests {
         let at_first = habits.manners(now);
         assert!(at_first.keeps_case && at_first.has_edns && at_first.keeps_connections && !at_first.has_cookies);
         habits.lacks_edns(now);
+        habits.closes_early(now);
+        habits.answers_on();
+        habits.closes_early(now);
+        assert!(habits.manners(now).keeps_connections);
         habits.closes_early(now);
         habits.learn(&Found::default(), true, false, now);
         let learnt = habits.manners(now);

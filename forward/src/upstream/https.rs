@@ -34,9 +34,12 @@ pub(super) struct Https {
     idle_after: Duration,
     /// Where questions are posted.
     uri: Uri,
-    /// The connection; one is begun at a time. With when and how the last one failed.
-    session: Gate<(Option<Session>, Option<(Instant, Failure)>)>,
+    /// The connection; one is begun at a time.
+    session: Gate<Held>,
 }
+
+/// A connection, and when and how beginning one failed last.
+type Held = (Option<Session>, Option<(Instant, Failure)>);
 
 /// A connection.
 #[derive(Clone)]

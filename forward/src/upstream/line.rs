@@ -212,8 +212,11 @@ impl Desk {
     /// Ends the connection for all who wait.
     fn close(&self) {
         let mut open = self.lock();
-        if open.answered == 1 && !open.waiting.is_empty() {
-            self.habits.closes_early(Instant::now());
+        match open.answered {
+            0 => {}
+            1 if !open.waiting.is_empty() => self.habits.closes_early(Instant::now()),
+            1 => {}
+            _ => self.habits.answers_on(),
         }
         open.closed = true;
         open.waiting.clear();

@@ -20,6 +20,9 @@ const QUESTIONS_MAX: usize = 128;
 /// Connections to one upstream (RFC 7766 section 6.2.2 asks for few).
 const LINES_MAX: usize = 16;
 
+/// The same of an upstream that takes one question on each.
+const SINGLE_LINES_MAX: usize = 128;
+
 /// The connections.
 pub(super) struct Lines {
     /// Begins them.
@@ -77,7 +80,7 @@ impl Lines {
             Some((at, failure)) if at >= come => return Err(failure),
             _ => {}
         }
-        if self.count() >= LINES_MAX {
+        if self.count() >= if self.keeps() { LINES_MAX } else { SINGLE_LINES_MAX } {
             return Err(Failure::Local);
         }
         match self.dialer.dial(until).await {
@@ -94,11 +97,16 @@ impl Lines {
         }
     }
 
+    /// True where a connection takes several questions.
+    fn keeps(&self) -> bool {
+        self.habits.manners(Instant::now()).keeps_connections
+    }
+
     /// A place on a connection with room.
     fn free_place(&self) -> Option<Place> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain(|line| !line.is_closed());
-        let keeps = self.habits.manners(Instant::now()).keeps_connections;
+        let keeps = self.keeps();
         let questions_max = if keeps { QUESTIONS_MAX } else { 1 };
         // The newest first, so that the older ones become idle where few are needed. One that served its one question, for a
         // server that closes then, is not waited for to be closed.

@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-use crate::reply::{Asked, Reply};
+use crate::reply::{Asked, Reply, framed};
 
 /// What is done about a query, one after the other.
 #[derive(Clone, Debug)]
@@ -159,10 +159,11 @@ async fn serve_tcp(listener: TcpListener, tls: Option<TlsAcceptor>, desk: Desk) 
 async fn serve_connection(stream: TcpStream, tls: Option<TlsAcceptor>, asker: SocketAddr, desk: &Desk) {
     match tls {
         None => serve_messages(stream, asker, desk).await,
-        Some(tls) => match tls.accept(stream).await {
-            Ok(stream) => serve_messages(stream, asker, desk).await,
-            Err(_) => {}
-        },
+        Some(tls) => {
+            if let Ok(stream) = tls.accept(stream).await {
+                serve_messages(stream, asker, desk).await;
+            }
+        }
     }
 }
 
@@ -198,7 +199,7 @@ async fn perform<S: AsyncWrite>(acts: Vec<Act>, writer: Arc<tokio::sync::Mutex<W
     for act in acts {
         match act {
             Act::Send(message) | Act::FromElsewhere(message) => {
-                let framed = [&(message.len() as u16).to_be_bytes(), message.as_slice()].concat();
+                let framed = framed(&message, message.len());
                 drop(writer.lock().await.write_all(&framed).await);
             }
             Act::Raw(bytes) => drop(writer.lock().await.write_all(&bytes).await),

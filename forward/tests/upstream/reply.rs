@@ -12,6 +12,16 @@ pub const HONEST: [u8; 4] = [192, 0, 2, 1];
 /// What forged answers say.
 pub const FORGED: [u8; 4] = [203, 0, 113, 66];
 
+/// A length as messages have it.
+fn length(length: usize) -> [u8; 2] {
+    u16::try_from(length).unwrap().to_be_bytes()
+}
+
+/// The first bytes of a message as TCP has it, with the length of the whole.
+pub fn framed(message: &[u8], bytes: usize) -> Vec<u8> {
+    [&length(message.len()), &message[..bytes]].concat()
+}
+
 /// A query that came.
 #[derive(Clone, Debug)]
 pub struct Asked {
@@ -143,10 +153,10 @@ impl Reply {
     /// The message.
     pub fn bytes(&self) -> Vec<u8> {
         let mut bytes = self.id.to_be_bytes().to_vec();
-        bytes.extend([self.flags[0], self.flags[1] | (self.rcode & 0x0f) as u8]);
+        bytes.extend([self.flags[0], self.flags[1] | self.rcode.to_be_bytes()[1] & 0x0f]);
         let questions = u8::from(!self.question.is_empty());
         bytes.extend([0, questions]);
-        bytes.extend((self.addresses.len() as u16).to_be_bytes());
+        bytes.extend(length(self.addresses.len()));
         bytes.extend([0, 0, 0, u8::from(self.options.is_some())]);
         bytes.extend(&self.question);
         for address in &self.addresses {
@@ -154,14 +164,12 @@ impl Reply {
             bytes.extend(address);
         }
         if let Some(options) = &self.options {
-            bytes.extend([0, 0, 41, 4, 208, (self.rcode >> 4) as u8, 0, 0, 0]);
+            bytes.extend([0, 0, 41, 4, 208, (self.rcode << 4).to_be_bytes()[0], 0, 0, 0]);
             let data: Vec<u8> = options
                 .iter()
-                .flat_map(|(code, data)| {
-                    [&code.to_be_bytes(), &(data.len() as u16).to_be_bytes(), data.as_slice()].concat()
-                })
+                .flat_map(|(code, data)| [&code.to_be_bytes(), &length(data.len()), data.as_slice()].concat())
                 .collect();
-            bytes.extend((data.len() as u16).to_be_bytes());
+            bytes.extend(length(data.len()));
             bytes.extend(data);
         }
         bytes.extend(&self.behind);

@@ -41,7 +41,7 @@ impl Numbers {
 /// A forged answer to a question in lower case, with an id and a case that are guessed.
 fn forge(template: &mut [u8], name_length: usize, numbers: &mut Numbers) {
     let guess = numbers.next();
-    template[..2].copy_from_slice(&(guess as u16).to_be_bytes());
+    template[..2].copy_from_slice(&guess.to_be_bytes()[..2]);
     let mut bits = numbers.next();
     for byte in &mut template[12..12 + name_length] {
         *byte = if bits & 1 == 1 { byte.to_ascii_uppercase() } else { byte.to_ascii_lowercase() };
@@ -77,7 +77,7 @@ async fn attacked(told: Told) -> ([u8; 4], u64, u64, bool) {
         let name_length = asked.name().len();
         for sent in 0..PACKETS {
             forge(&mut template, name_length, &mut numbers);
-            let target = if told == Told::Port { port } else { 1024 + (numbers.next() % 64_512) as u16 };
+            let target = if told == Told::Port { port } else { 1024 + u16::try_from(numbers.next() % 64_512).unwrap() };
             let target = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), target);
             drop(upstream_s.udp.try_send_to(&template, target));
             if sent % 256 == 0 {

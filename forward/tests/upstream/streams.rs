@@ -9,7 +9,7 @@ use ringdns_forward::upstream::{Failure, Switches};
 
 use crate::asking::{SHORT, TRY, address, address_in, ask, bad, quiet, tcp_only, until, with};
 use crate::double::{Act, Double, only};
-use crate::reply::{FORGED, HONEST, Reply};
+use crate::reply::{FORGED, HONEST, Reply, framed};
 
 #[tokio::test]
 async fn questions_share_a_connection_and_are_answered_in_any_order() {
@@ -62,7 +62,7 @@ async fn who_closes_after_one_answer_gets_a_connection_for_each_question() {
     .await;
     let upstream = tcp_only(double.address);
     // It is found out by questions that are lost by it; after that none is.
-    drop(join_all((0..3).map(|_| ask(&upstream, "some.name.", TRY))).await);
+    drop(join_all((0..9).map(|_| ask(&upstream, "some.name.", TRY))).await);
     let answers = join_all((0..8).map(|_| ask(&upstream, "some.name.", TRY))).await;
     for answer in answers {
         assert_eq!(address_in(&answer.unwrap()), HONEST);
@@ -73,7 +73,7 @@ async fn who_closes_after_one_answer_gets_a_connection_for_each_question() {
 async fn messages_that_are_cut_are_no_answers() {
     let whole = Double::start(|asked| {
         let message = asked.reply().bytes();
-        let framed = [&(message.len() as u16).to_be_bytes(), message.as_slice()].concat();
+        let framed = framed(&message, message.len());
         // In pieces, it is an answer.
         vec![
             Act::Raw(framed[..1].to_vec()),
@@ -88,7 +88,7 @@ async fn messages_that_are_cut_are_no_answers() {
     for (last, failure) in [(Act::Close, Failure::Closed), (Act::Wait(1), Failure::Timeout)] {
         let half = Double::start(move |asked| {
             let message = asked.reply().bytes();
-            let framed = [&(message.len() as u16).to_be_bytes(), &message[..message.len() / 2]].concat();
+            let framed = framed(&message, message.len() / 2);
             vec![Act::Raw(framed), last.clone()]
         })
         .await;

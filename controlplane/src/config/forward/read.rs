@@ -12,7 +12,7 @@ use super::keep::keep;
 use super::own::own;
 use super::words::{OVERLOADS, milliseconds, word};
 use super::zone::{default_zone, forward_zone, name};
-use super::{ForwardConfig, ForwardZone, Overload, spec};
+use super::{ForwardConfig, ForwardMode, ForwardZone, Overload, spec};
 use crate::config::problem::Problems;
 use crate::config::validate::number;
 use crate::config::{PortConfig, SocketsConfig};
@@ -73,7 +73,8 @@ pub(in crate::config) fn forward(
     let all = forward_zone(WireName::root(), &spec.asking(), &before, ("forward", span.clone()), &around, problems);
     around.signers = spec.ca_file.as_ref().map(|file| base.join(file.get_ref()));
     let mut zones = zones(&spec, &all, &around, problems);
-    if spec.upstreams.is_some() || all.resolv_conf.is_some() || !all.except.is_empty() {
+    let is_disabled = all.mode == ForwardMode::Disable;
+    if spec.upstreams.is_some() || all.resolv_conf.is_some() || !all.except.is_empty() || is_disabled {
         zones.push(all);
     }
     if zones.is_empty() {

@@ -80,12 +80,8 @@ fn https(rest: &str) -> Result<UpstreamConfig, String> {
     if path.bytes().any(|byte| !byte.is_ascii_graphic() || b"?{}".contains(&byte)) {
         return Err(format!("\"{path}\" is no path"));
     }
-    Ok(UpstreamConfig::Https {
-        address: usable(SocketAddr::new(address, port))?,
-        name: host(name)?,
-        path: path.to_owned(),
-        ca_file: None,
-    })
+    let address = usable(SocketAddr::new(address, port))?;
+    Ok(UpstreamConfig::Https { address, name: host(name)?, path: path.to_owned(), ca_file: None })
 }
 
 /// The name of a host, as certificates have it.
