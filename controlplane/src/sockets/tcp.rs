@@ -162,10 +162,11 @@ async fn sweep(service: Rc<Service>) {
             (table.idle_time(service.idle), table.held())
         };
         // RFC 7828 section 3.1: in units of 100 milliseconds.
-        let mut desk = service.desk.borrow_mut();
-        desk.set_keepalive(u16::try_from(idle.as_millis() / 100).unwrap_or(u16::MAX));
-        desk.expire();
-        drop(desk);
+        {
+            let mut desk = service.desk.borrow_mut();
+            desk.set_keepalive(u16::try_from(idle.as_millis() / 100).unwrap_or(u16::MAX));
+            desk.expire();
+        }
         service.monitor.held_bytes.store(held as u64, Ordering::Relaxed);
         sleep(SWEEP_INTERVAL).await;
     }
