@@ -159,6 +159,9 @@ pub fn run(source: &ConfigSource, build: BuildInfo) -> Result<(), RunError> {
     };
     let mut ports = PortWatch::new(ports);
     control.show_ports(ports.gauges());
+    if let Some(forwarding) = &answering.forwarding {
+        control.show_metrics(forwarding.metrics());
+    }
     tracing::info!(ports = config.ports.len(), workers = workers_count, "ready to answer");
     control.on_reload(Box::new(move |reply| drop(sender.send(Event::Reload(reply)))));
     let mut running = Running {
