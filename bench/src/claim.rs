@@ -33,6 +33,8 @@ pub const ROWS: &[&str] = &[
     "answered queries by kxdpgun, against NSD",
     "answered queries by kxdpgun, against BIND",
     "answers beside 100 k frames/s",
+    "cache hits against zone hits",
+    "zone answers beside 100 k misses/s",
     "allocations of a worker under load",
     "system calls of a worker under load",
 ];

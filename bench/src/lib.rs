@@ -7,6 +7,8 @@ pub mod capture;
 pub mod claim;
 pub mod cpu;
 pub mod report;
+#[cfg(feature = "dpdk")]
+pub mod round;
 pub mod zone;
 
 /// Errors of a bench are for its reader.
