@@ -6,6 +6,8 @@ pub mod alloc;
 pub mod capture;
 pub mod claim;
 pub mod cpu;
+#[cfg(feature = "device")]
+pub mod dnsperf;
 pub mod report;
 #[cfg(feature = "dpdk")]
 pub mod round;

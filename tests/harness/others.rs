@@ -50,6 +50,11 @@ impl Program {
     }
 }
 
+/// The script that runs the servers of others.
+pub fn script() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/reference-server")
+}
+
 /// A server of somebody else's zone, which can be started again.
 pub struct Other {
     /// Which one.
@@ -104,9 +109,8 @@ impl Other {
         let log = self.folder.join("log");
         let output = File::options().create(true).append(true).open(&log).expect("a writable folder");
         let errors = output.try_clone().expect("a second handle");
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/reference-server");
         let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL"]).arg(script).arg(self.program.name()).args(self.program.arguments());
+        command.args(["--pdeathsig", "KILL"]).arg(script()).arg(self.program.name()).args(self.program.arguments());
         command.arg(self.folder.join("config")).stdin(Stdio::null()).stdout(output).stderr(errors);
         let _entered = namespace.enter();
         self.child = Some(command.spawn().expect("setpriv of util-linux"));
