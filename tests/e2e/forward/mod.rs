@@ -59,7 +59,9 @@ fn setup(more: &str) -> Setup {
 fn forward_zone(zone: &str, upstreams: &[SocketAddr]) -> String {
     let upstreams: Vec<String> = upstreams.iter().map(|upstream| format!("\"{upstream}\"")).collect();
     let upstreams = upstreams.join(", ");
-    format!("[[forward.zone]]\nzone = \"{zone}\"\npolicy = \"sequential\"\nupstreams = [{upstreams}]\n")
+    format!(
+        "[[forward.zone]]\nzone = \"{zone}\"\npolicy = \"sequential\"\nnext_rcodes = [\"servfail\", \"refused\"]\nupstreams = [{upstreams}]\n"
+    )
 }
 
 /// The address of an other one by its last part, and port 53.
