@@ -241,8 +241,7 @@ impl Service {
     fn run(&mut self) {
         let mut buffer = [0; 65_535];
         while !self.seen.is_over() {
-            let wait = self.due.peek().map_or(LOOK_TIME, |due| due.at.saturating_duration_since(Instant::now()));
-            self.udp.set_read_timeout(Some(wait.clamp(Duration::from_millis(1), LOOK_TIME))).expect("a time");
+            self.udp.set_read_timeout(Some(time_to(&self.due))).expect("a time");
             match self.udp.recv_from(&mut buffer) {
                 Ok((bytes, from)) if bytes >= 17 => {
                     let asked = self.seen.note(&buffer[..bytes], from, false);
@@ -259,8 +258,7 @@ impl Service {
                     ) => {}
                 Err(error) => panic!("a double receives: {error}"),
             }
-            while let Some(due) = self.due.peek_mut().filter(|due| due.at <= Instant::now()) {
-                let Due { to, reply, .. } = PeekMut::pop(due);
+            while let Some(Due { to, reply, .. }) = next(&mut self.due) {
                 // Who asked may be gone.
                 let _ = self.udp.send_to(&reply.wire, to);
             }
@@ -290,14 +288,14 @@ fn accept(listener: &TcpListener, manner: &Manner, seen: &Arc<Seen>) {
     }
 }
 
-/// Answers on one connection until it ends.
+/// Answers on one connection until it ends: the questions on it side by side, each in its time.
 fn converse(mut stream: TcpStream, from: SocketAddr, manner: &Manner, seen: &Seen) -> std::io::Result<()> {
     stream.set_nonblocking(false)?;
-    stream.set_read_timeout(Some(LOOK_TIME))?;
-    let begun = Instant::now();
-    let mut received: Vec<u8> = Vec::new();
-    let mut piece = [0; 4096];
-    while !seen.is_over() && begun.elapsed() < CONNECTION_TIME_MAX {
+    stream.set_nodelay(true)?;
+    let (mut received, mut due, mut piece) = (Vec::new(), BinaryHeap::new(), [0; 4096]);
+    let mut silent_since = Instant::now();
+    while !seen.is_over() && silent_since.elapsed() < CONNECTION_TIME_MAX {
+        stream.set_read_timeout(Some(time_to(&due)))?;
         match stream.read(&mut piece) {
             Ok(0) => return Ok(()),
             Ok(bytes) => received.extend(&piece[..bytes]),
@@ -308,17 +306,30 @@ fn converse(mut stream: TcpStream, from: SocketAddr, manner: &Manner, seen: &See
             && received.len() >= 2 + length
         {
             let message: Vec<u8> = received.drain(..2 + length).skip(2).collect();
-            for reply in manner(&seen.note(&message, from, true)) {
-                thread::sleep(reply.after);
-                let mut wire = framed(&reply.wire);
-                let length = u16::from_be_bytes([wire[0], wire[1]]) + reply.missing_bytes;
-                wire[..2].copy_from_slice(&length.to_be_bytes());
-                stream.write_all(&wire)?;
-                if reply.missing_bytes > 0 {
-                    return Ok(());
-                }
+            silent_since = Instant::now();
+            let replies = manner(&seen.note(&message, from, true)).into_iter();
+            due.extend(replies.map(|reply| Due { at: silent_since + reply.after, to: from, reply }));
+        }
+        while let Some(Due { reply, .. }) = next(&mut due) {
+            let mut wire = framed(&reply.wire);
+            let length = u16::from_be_bytes([wire[0], wire[1]]) + reply.missing_bytes;
+            wire[..2].copy_from_slice(&length.to_be_bytes());
+            stream.write_all(&wire)?;
+            if reply.missing_bytes > 0 {
+                return Ok(());
             }
         }
     }
     Ok(())
+}
+
+/// How long nothing is to be sent.
+fn time_to(due: &BinaryHeap<Due>) -> Duration {
+    let wait = due.peek().map_or(LOOK_TIME, |due| due.at.saturating_duration_since(Instant::now()));
+    wait.clamp(Duration::from_millis(1), LOOK_TIME)
+}
+
+/// What is to be sent now.
+fn next(due: &mut BinaryHeap<Due>) -> Option<Due> {
+    due.peek_mut().filter(|due| due.at <= Instant::now()).map(PeekMut::pop)
 }

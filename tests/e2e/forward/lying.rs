@@ -107,7 +107,8 @@ fn replies(liar: &str, asked: &Asked, strange: &[UdpSocket; 2]) -> Vec<Reply> {
         "wrong-name" => lie(asked, |wire| wire[13] ^= 1),
         "wrong-type" => lie(asked, |wire| wire[at + 1] = 28),
         "wrong-class" => lie(asked, |wire| wire[at + 3] = 3),
-        // Every letter in the case that it was not asked in.
+        // Every letter in the case that it was not asked in. Over TCP case says nothing: nobody else answers there.
+        "wrong-case" if asked.over_tcp => Vec::new(),
         "wrong-case" => lie(asked, |wire| flip_case(&mut wire[12..at])),
         "lower-case" => vec![Reply::now({
             let mut wire = honest(asked);
