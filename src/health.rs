@@ -6,8 +6,9 @@ use std::path::Path;
 use ringdns_controlplane::ControlPlane;
 use ringdns_controlplane::config::{Config, ConfigError, LogConfig, RoleConfig};
 use ringdns_controlplane::logging::{self, LogError};
+use ringdns_health::role;
 use ringdns_health::scanner::{self, Scanner};
-use ringdns_health::scheduler::{self, SchedulerRole};
+use ringdns_health::scheduler::Scheduler;
 use ringdns_kubernetes::sync;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -24,7 +25,7 @@ pub enum RoleError {
     /// The scanner.
     Scanner(scanner::StartError),
     /// The scheduler.
-    Scheduler(scheduler::StartError),
+    Scheduler(role::StartError),
     /// What writes a cluster's records to etcd.
     Kubesync(sync::StartError),
 }
@@ -68,7 +69,7 @@ pub fn scan(path: &Path) -> Result<(), RoleError> {
 /// Says who checks what until SIGTERM or SIGINT.
 pub fn schedule(path: &Path) -> Result<(), RoleError> {
     let (config, signals) = start(path)?;
-    let scheduler = SchedulerRole::start(&config.etcd, &config.health).map_err(RoleError::Scheduler)?;
+    let scheduler = Scheduler::start(&config.etcd, &config.health).map_err(RoleError::Scheduler)?;
     wait_for_end(signals);
     scheduler.stop();
     Ok(())

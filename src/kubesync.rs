@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use ringdns_controlplane::config::{ConfigError, KubesyncLayout, KubesyncRole};
-use ringdns_kubernetes::sync::SyncRole;
+use ringdns_kubernetes::sync::ClusterWriter;
 
 use crate::health::{RoleError, signals, wait_for_end};
 
@@ -11,7 +11,7 @@ use crate::health::{RoleError, signals, wait_for_end};
 pub fn run(path: &Path) -> Result<(), RoleError> {
     let config = KubesyncRole::load(path).map_err(RoleError::Config)?;
     let signals = signals(&config.log)?;
-    let role = SyncRole::start(&config).map_err(RoleError::Kubesync)?;
+    let role = ClusterWriter::start(&config).map_err(RoleError::Kubesync)?;
     wait_for_end(signals);
     role.stop();
     Ok(())

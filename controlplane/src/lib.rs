@@ -24,7 +24,7 @@ mod http;
 mod interfaces;
 pub mod logging;
 mod merge;
-mod metrics;
+pub mod metrics;
 pub mod model;
 pub mod ports;
 mod process;

@@ -151,9 +151,17 @@ mod tests {
         use ringdns_engine::snapshot::Snapshot;
         use ringdns_engine::testing::{query, server_config};
         let server = server_config();
-        let ringdns_engine::serve::ServerConfig { udp_answer_bytes_max, hides_aaaa, edns, chaos, rate_limit, recall, .. } =
-            server;
-        let config = ringdns_engine::serve::MessageConfig { udp_answer_bytes_max, hides_aaaa, edns, chaos, rate_limit, recall };
+        let ringdns_engine::serve::ServerConfig {
+            udp_answer_bytes_max,
+            hides_aaaa,
+            edns,
+            chaos,
+            rate_limit,
+            recall,
+            ..
+        } = server;
+        let config =
+            ringdns_engine::serve::MessageConfig { udp_answer_bytes_max, hides_aaaa, edns, chaos, rate_limit, recall };
         let mut server = MessageServer::new(&config, Transport::Udp);
         let counters = Arc::new(Counters::with_names(4096));
         let snapshot = Snapshot::empty();

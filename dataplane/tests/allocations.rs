@@ -193,6 +193,7 @@ fn nothing_is_allocated_for_messages_of_sockets() {
         edns: server.edns,
         chaos: server.chaos,
         rate_limit: Some(limit),
+        recall: None,
     };
     let names = ["host7.example.org.", "selected3.example.org.", "missing.example.org.", "elsewhere."];
     let messages = names.map(|qname| query(qname, A));
@@ -245,7 +246,7 @@ fn snapshot_with_rules() -> Snapshot {
 fn nothing_is_allocated_by_rules() {
     let (snapshot, counters) = (snapshot_with_rules(), Counters::default());
     let ServerConfig { udp_answer_bytes_max, edns, chaos, .. } = server_config();
-    let config = MessageConfig { udp_answer_bytes_max, hides_aaaa: true, edns, chaos, rate_limit: None };
+    let config = MessageConfig { udp_answer_bytes_max, hides_aaaa: true, edns, chaos, rate_limit: None, recall: None };
     let messages = [
         ("10-0-0-1.ns.pod.example.org.", 0),
         ("x.fd--1.NS.pod.example.org.", 0),

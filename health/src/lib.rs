@@ -20,6 +20,7 @@ pub mod keys;
 pub mod lead;
 pub mod link;
 pub mod probe;
+pub mod role;
 pub mod scanner;
 pub mod scheduler;
 mod tls;

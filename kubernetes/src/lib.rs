@@ -8,7 +8,6 @@
 pub mod api;
 mod cache;
 mod config;
-mod histogram;
 mod metrics;
 pub mod object;
 pub mod options;

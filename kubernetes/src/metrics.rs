@@ -5,15 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
-use prometheus_client::metrics::MetricType;
+use prometheus_client::encoding::DescriptorEncoder;
+use ringdns_controlplane::metrics::rows::{Labels, counter, gauge, histogram};
 
-use crate::histogram::Histogram;
 use crate::object::Kind;
 use crate::state::{ClusterState, KINDS, ScopeState, kind_name};
-
-/// Labels of one row.
-type Labels = Vec<(&'static str, String)>;
 
 /// Reads the values when they are asked for.
 #[derive(Debug)]
@@ -107,47 +103,4 @@ impl Reader {
         let help = "Seconds that requests were held back for: none are.";
         histogram(encoder, "coredns_kubernetes_rest_client_rate_limiter_duration_seconds", help, rows(true))
     }
-}
-
-/// Writes a counter; `_total` is added to its name.
-fn counter(
-    encoder: &mut DescriptorEncoder<'_>,
-    name: &str,
-    help: &str,
-    rows: impl IntoIterator<Item = (Labels, u64)>,
-) -> Result<(), Error> {
-    let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-    for (labels, value) in rows {
-        metric.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&value, None)?;
-    }
-    Ok(())
-}
-
-/// Writes a gauge.
-fn gauge(
-    encoder: &mut DescriptorEncoder<'_>,
-    name: &str,
-    help: &str,
-    rows: impl IntoIterator<Item = (Labels, f64)>,
-) -> Result<(), Error> {
-    let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-    for (labels, value) in rows {
-        metric.encode_family(&labels)?.encode_gauge(&value)?;
-    }
-    Ok(())
-}
-
-/// Writes a histogram.
-fn histogram(
-    encoder: &mut DescriptorEncoder<'_>,
-    name: &str,
-    help: &str,
-    rows: impl IntoIterator<Item = (Labels, Histogram)>,
-) -> Result<(), Error> {
-    let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
-    for (labels, found) in rows {
-        let (sum, count, buckets) = found.parts();
-        metric.encode_family(&labels)?.encode_histogram::<NoLabelSet>(sum, count, buckets, None)?;
-    }
-    Ok(())
 }

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use ringdns_controlplane::metrics::rows::Histogram;
 use serde_json::{Value, json};
 
 use crate::api::{Fault, Plan};
-use crate::histogram::Histogram;
 use crate::object::Kind;
 use crate::records::{Count, Programmed, ProgrammedKind};
 

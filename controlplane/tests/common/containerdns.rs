@@ -33,7 +33,7 @@ pub struct Host {
 /// The tables of an etcd at endpoints, and of the tree of both suffixes; the interface keeps its records there.
 pub fn etcd_tables(directory: &std::path::Path, endpoints: &[String], prefix: &str) -> String {
     format!(
-        "store = \"etcd\"\n[etcd]\nendpoints = {endpoints:?}\ntimeout_seconds = 1\n\
+        "store = \"etcd\"\n[etcd]\nendpoints = {endpoints:?}\ntimeout_seconds = 3\n\
          cache_file = \"{}/etcd.cache\"\nstatus_path = \"{prefix}/monitor/status\"\n\
          [[etcd_tree]]\nlayout = \"containerdns\"\nprefix = \"{prefix}\"\n\
          zones = [\"containerdns.local\", \"example.org\"]\n",

@@ -123,12 +123,13 @@ impl Etcd {
 
     /// Asks the members in turn until one answers; what was asked for can be carried out twice.
     pub fn ask<T, F: Future<Output = Result<T, Error>>>(&self, mut request: impl FnMut(Client) -> F) -> T {
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + Duration::from_secs(60);
         for member in self.members.iter().filter(|member| member.child.is_some()).cycle() {
             assert!(Instant::now() < deadline, "etcd does not answer");
             let answer = self.runtime.block_on(async {
                 let client = Client::connect([member.endpoint()], self.options.clone()).await.ok()?;
-                tokio::time::timeout(Duration::from_secs(1), request(client)).await.ok()?.ok()
+                // Beside a busy disk a write takes seconds; asked for again it may be refused, because it was carried out.
+                tokio::time::timeout(Duration::from_secs(10), request(client)).await.ok()?.ok()
             });
             if let Some(answer) = answer {
                 return answer;

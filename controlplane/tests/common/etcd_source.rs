@@ -12,7 +12,7 @@ use crate::real::Etcd;
 /// Configuration of an etcd at endpoints, with the copy on disk in a directory.
 pub fn config(directory: &Path, endpoints: &[String]) -> String {
     format!(
-        "[etcd]\nendpoints = {endpoints:?}\ntimeout_seconds = 1\ncache_file = \"{}/etcd.cache\"\n\
+        "[etcd]\nendpoints = {endpoints:?}\ntimeout_seconds = 3\ncache_file = \"{}/etcd.cache\"\n\
          [[etcd_tree]]\nlayout = \"containerdns\"\nzones = [\"c.local\", \"other\"]\n\
          [[etcd_tree]]\nlayout = \"skydns\"\nzones = [\"s.local\"]\n",
         directory.display()

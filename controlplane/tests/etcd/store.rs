@@ -16,7 +16,7 @@ fn text(directory: &Path, endpoints: &[String], more: &str) -> String {
         "[[port]]\ndevice = \"net_null0\"\naddresses = [\"192.0.2.53\"]\n\
          [admin]\nlisten = \"127.0.0.1:0\"\ntoken = \"{TOKEN}\"\n\
          [containerdns_api]\nlisten = \"127.0.0.1:0\"\ntoken = \"t\"\ndomains = [\"c.local\"]\n\
-         [etcd]\nendpoints = {endpoints:?}\ntimeout_seconds = 1\n\
+         [etcd]\nendpoints = {endpoints:?}\ntimeout_seconds = 3\n\
          [store]\npath = \"{directory}/ringdns.redb\"\nbackend = \"etcd\"\n{more}"
     )
 }

@@ -14,7 +14,6 @@ pub mod fence;
 mod places;
 mod plan;
 pub mod rendezvous;
-mod role;
 mod session;
 mod shown;
 mod source;
@@ -38,8 +37,8 @@ use fence::Fence;
 use places::Places;
 
 use crate::backoff::Backoff;
+use crate::role::{Role, RoleSpec, StartError};
 
-pub use role::{SchedulerRole, StartError};
 pub use state::SchedulerState;
 
 /// A scheduler.
@@ -89,6 +88,14 @@ impl Scheduler {
             etcd: etcd.clone(),
             config,
         }
+    }
+
+    /// Starts one as a process has it. It needs no etcd yet.
+    pub fn start(etcd: &EtcdConfig, health: &HealthConfig) -> Result<Role, StartError> {
+        let (name, key, listen) = ("ringdns-scheduler", "scheduler.listen", health.scheduler.listen);
+        let scheduler = Self::new(etcd, health);
+        let spec = RoleSpec { name, key, listen, timeout: etcd.timeout };
+        Role::start(spec, scheduler.state(), |ended| scheduler.run(ended))
     }
 
     /// What others see.

@@ -5,7 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 
 use ringdns_controlplane::config::health::RoleConfig;
-use ringdns_health::scheduler::SchedulerRole;
+use ringdns_health::scheduler::Scheduler;
 
 use crate::common::real::free_port;
 use crate::scene::{Agent, Scene, address, wait_until};
@@ -25,7 +25,7 @@ fn a_role_can_be_read_and_ends_in_order() {
     scene.put_targets(3);
     let agent = Agent::start(&scene, "a");
     let config = RoleConfig::load(&scene.configure("s1", scene.etcd.members[0].port, "")).unwrap();
-    let role = SchedulerRole::start(&config.etcd, &config.health).unwrap();
+    let role = Scheduler::start(&config.etcd, &config.health).unwrap();
     scene.wait_assigned(3, &[&agent]);
     let health = get(role.address(), "/health");
     assert!(health.starts_with("HTTP/1.1 200") && health.contains(r#""leads":true"#), "{health}");
@@ -49,14 +49,14 @@ fn a_role_needs_its_address_and_no_etcd() {
     let scene = Scene::start();
     // Nobody is there.
     let mut config = RoleConfig::load(&scene.configure("s1", free_port(), "")).unwrap();
-    let role = SchedulerRole::start(&config.etcd, &config.health).unwrap();
+    let role = Scheduler::start(&config.etcd, &config.health).unwrap();
     wait_until("it says what is wrong", || {
         let health = get(role.address(), "/health");
         health.starts_with("HTTP/1.1 503") && health.contains("http://127.0.0.1:")
     });
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     config.health.scheduler.listen = taken.local_addr().unwrap();
-    let error = SchedulerRole::start(&config.etcd, &config.health).unwrap_err().to_string();
+    let error = Scheduler::start(&config.etcd, &config.health).unwrap_err().to_string();
     assert!(error.starts_with("scheduler.listen: "), "{error}");
     role.stop();
 }

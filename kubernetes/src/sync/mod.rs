@@ -20,7 +20,6 @@ mod layout;
 mod ledger;
 mod look;
 mod queue;
-mod role;
 mod runner;
 mod state;
 mod status;
@@ -29,6 +28,5 @@ mod unit;
 #[cfg(test)]
 mod tests;
 
-pub use role::{StartError, SyncRole};
-pub use runner::ClusterWriter;
+pub use runner::{ClusterWriter, StartError};
 pub use state::SyncState;

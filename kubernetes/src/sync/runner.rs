@@ -9,6 +9,7 @@ use ringdns_health::backoff::Backoff;
 use ringdns_health::follow::{News, follow};
 use ringdns_health::lead::{Seat, Standing, lead};
 use ringdns_health::link::{Entry, Link};
+use ringdns_health::role::{self, Role, RoleSpec};
 use ringdns_health::scheduler::fence::{Outcome, Write};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -16,7 +17,7 @@ use tokio::task::JoinSet;
 use super::board::{Board, PLACES, Place};
 use super::look::Due;
 use super::state::SyncState;
-use crate::api::{Following, Plan, RUNNING, Scope, Tempo, Told, What};
+use crate::api::{Fault, Following, Plan, RUNNING, Scope, Tempo, Told, What, check};
 use crate::state::ClusterState;
 
 /// Most writes of a transaction: a server refuses more than 128 conditions unless told otherwise, and the lock is one.
@@ -33,6 +34,17 @@ const STRAY_TRIES_MAX: u32 = 10;
 
 /// Messages of the API server that are taken at once.
 const MESSAGES_MAX: usize = 256;
+
+/// Why it does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Threads, or where it is to be shown.
+    #[error(transparent)]
+    Role(#[from] role::StartError),
+    /// What says how the API server is reached.
+    #[error(transparent)]
+    Access(#[from] Fault),
+}
 
 /// Writes a cluster's records to etcd.
 #[derive(Debug)]
@@ -55,6 +67,15 @@ impl ClusterWriter {
         let board = Board::new(&config.kubesync, is_whole);
         let state = Arc::new(SyncState::new(board, Arc::new(ClusterState::new(&plan))));
         Self { config: config.clone(), plan, tempo, state }
+    }
+
+    /// Starts one as a process has it. It needs neither etcd nor the API server yet.
+    pub fn start(config: &KubesyncRole) -> Result<Role, StartError> {
+        check(&config.kubernetes.access)?;
+        let writer = Self::new(config, Tempo::default());
+        let (name, key, listen) = ("ringdns-kubesync", "kubesync.listen", config.kubesync.listen);
+        let spec = RoleSpec { name, key, listen, timeout: config.etcd.timeout };
+        Ok(Role::start(spec, writer.state(), |ended| writer.run(ended))?)
     }
 
     /// What others see.

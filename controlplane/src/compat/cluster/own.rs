@@ -82,7 +82,7 @@ fn in_process(context: &Context, name: &WireName) -> Option<Answer> {
         edns: EdnsConfig::default(),
         chaos: ChaosConfig::default(),
         rate_limit: None,
-            recall: None,
+        recall: None,
         hides_aaaa: false,
     };
     // Not among the counters of queries: nobody asked.

@@ -27,7 +27,7 @@ pub(super) fn show(name: &WireName, snapshot: &Snapshot) -> Option<String> {
         edns: EdnsConfig::default(),
         chaos: ChaosConfig::default(),
         rate_limit: None,
-            recall: None,
+        recall: None,
     };
     // Not among the counters of queries: nobody asked.
     let mut server = MessageServer::new(&config, Transport::Tcp);

@@ -1,8 +1,10 @@
-//! Every rule of the trees of ContainerDNS and SkyDNS, and what changes of keys do to owners.
+//! What all trees have in common: how they are tried, malformed values, and what changes of keys do to owners.
 
 mod cases;
+mod containerdns;
 mod health;
 mod kdns;
+mod skydns;
 mod wildcards;
 
 use std::sync::Arc;
@@ -157,92 +159,6 @@ impl Tried {
 }
 
 #[test]
-fn containerdns_addresses_lose_the_record_s_own_label_and_aliases_do_not() {
-    let lines = Tried::containerdns().serve(&[
-        ("/containerdns/local/c/cctv2/4af19cb2/", r#"{"host":"192.168.10.1","type":"A","ttl":30,"user":"u1"}"#),
-        ("/containerdns/local/c/cctv2/49f19b1f/", r#"{"host":"192.168.10.2","type":"A","ttl":20}"#),
-        ("/containerdns/local/c/cctv2/six/", r#"{"host":"2001:db8::1","type":"A"}"#),
-        ("/containerdns/local/c/tv1/", r#"{"host":"cctv2.c.local.","type":"CNAME","ttl":30,"user":"u1"}"#),
-        ("/containerdns/local/c/tv2/x/", r#"{"host":"CCTV2.c.local","type":"a","ttl":9}"#),
-        ("/containerdns/other/www/x", r#"{"host":"192.0.2.1","type":"A","ttl":0}"#),
-        ("/containerdns/monitor/status/192.168.10.1", r#"{"status":"UP"}"#),
-        ("/containerdns/local/d/www/x/", "no JSON, and no zone of ours"),
-    ]);
-    assert_eq!(
-        lines,
-        [
-            "cctv2.c.local. A 20 192.168.10.2 + 192.168.10.1",
-            "cctv2.c.local. AAAA 10 2001:db8::1",
-            "tv1.c.local. CNAME 30 cctv2.c.local.",
-            "tv2.c.local. CNAME 9 CCTV2.c.local.",
-            "www.other. A 0 192.0.2.1",
-        ]
-    );
-}
-
-#[test]
-fn containerdns_services_have_shares_of_a_hundred_and_the_addresses_of_their_targets() {
-    let mut tried = Tried::containerdns();
-    let pod = "/containerdns/local/c/svc/default/db/pod-0/";
-    let service = "/containerdns/local/c/svc/default/db/_tcp/_sql/pod-0/";
-    let srv = r#"{"type":"SRV","source":"svc","host":"pod-0.db.default.svc.c.local.","ttl":30,"port":3306,"priority":10,"weight":10}"#;
-    tried.apply(&[(pod, r#"{"type":"A","source":"pod","host":"10.1.2.3","ttl":30}"#)]);
-    assert_eq!(tried.lines(), ["db.default.svc.c.local. A 30 10.1.2.3"], "not by its own label without a service");
-    tried.apply(&[(service, srv)]);
-    assert_eq!(
-        tried.lines(),
-        [
-            "_sql._tcp.db.default.svc.c.local. SRV 30 10 100 3306 pod-0.db.default.svc.c.local.",
-            "db.default.svc.c.local. A 30 10.1.2.3",
-            "pod-0.db.default.svc.c.local. A 30 10.1.2.3",
-        ]
-    );
-    assert_eq!(tried.apply(&[(service, "")]), 2, "the target's addresses go with the service");
-    let lines = Tried::containerdns().serve(&[
-        ("/containerdns/local/c/s/a/", r#"{"type":"SRV","host":"10.0.0.1","port":1,"weight":1}"#),
-        ("/containerdns/local/c/s/b/", r#"{"type":"SRV","host":"b.example.","port":2,"weight":2}"#),
-        ("/containerdns/local/c/s/c/", r#"{"type":"SRV","host":"c.example.","port":3,"priority":20}"#),
-    ]);
-    assert_eq!(lines[0], "a.s.c.local. A 10 10.0.0.1");
-    assert_eq!(lines[1], "s.c.local. SRV 10 10 33 1 a.s.c.local. + 10 66 2 b.example. + 20 100 3 c.example.");
-}
-
-#[test]
-fn containerdns_zones_have_their_own_records_below_names_of_their_own() {
-    let lines = Tried::containerdns().serve(&[
-        ("/containerdns/local/c/dns/ns/n1/", r#"{"host":"10.0.0.2","type":"NS","ttl":30}"#),
-        ("/containerdns/local/c/dns/ns/dns/dns-ip/x/", r#"{"host":"10.0.0.3","type":"A"}"#),
-        ("/containerdns/local/c/mail/m1/", r#"{"host":"mx.c.local","type":"MX","mail":true,"priority":5}"#),
-        ("/containerdns/local/c/mail/m2/", r#"{"host":"10.0.0.4","type":"MX","mail":true}"#),
-        ("/containerdns/local/c/txt/t1/", r#"{"type":"TXT","text":"v=spf1 -all"}"#),
-        ("/containerdns/local/c/www/t1/", r#"{"type":"TXT","text":"hello"}"#),
-    ]);
-    assert_eq!(
-        lines,
-        [
-            "c.local. A 10 10.0.0.3",
-            "c.local. NS 30 n1.c.local.",
-            "c.local. MX 10 5 mx.c.local. + 10 m2.mail.c.local.",
-            "c.local. TXT 10 \"v=spf1 -all\"",
-            "dns-ip.dns.ns.dns.c.local. A 10 10.0.0.3",
-            "m2.mail.c.local. A 10 10.0.0.4",
-            "n1.c.local. A 30 10.0.0.2",
-            "www.c.local. TXT 10 \"hello\"",
-        ]
-    );
-}
-
-#[test]
-fn the_label_left_of_the_zone_is_left_out_where_that_is_wanted() {
-    let trees = vec![Tree { skip_domain: true, ..tree(Layout::ContainerDns, &["c.local."]) }];
-    let lines = Tried::new(trees).serve(&[
-        ("/containerdns/local/c/svc/default/nginx/x/", r#"{"type":"A","host":"10.0.0.1"}"#),
-        ("/containerdns/local/c/a/x/", r#"{"type":"A","host":"10.0.0.2"}"#),
-    ]);
-    assert_eq!(lines, ["a.c.local. A 10 10.0.0.2", "nginx.default.c.local. A 10 10.0.0.1"]);
-}
-
-#[test]
 fn a_malformed_value_spoils_itself_alone_and_is_named() {
     let mut tried = Tried::containerdns();
     let long = format!("{{\"type\":\"TXT\",\"text\":\"{}\"}}", "x".repeat(9000));
@@ -276,139 +192,6 @@ fn a_malformed_value_spoils_itself_alone_and_is_named() {
     let ttl = r#"{"type":"A","host":"10.0.0.1","ttl":4294967295}"#;
     tried.apply(&[(&label, ""), ("/containerdns/local/c/t/a/", ttl)]);
     assert!(tried.lines().contains(&"t.c.local. A 2147483647 10.0.0.1".to_owned()), "RFC 2181 section 8");
-}
-
-#[test]
-fn skydns_answers_for_all_that_is_below_a_name() {
-    let lines = Tried::skydns().serve(&[
-        ("/skydns/local/s/east/rails/1", r#"{"host":"10.0.0.1","port":8080,"ttl":60}"#),
-        ("/skydns/local/s/east/rails/2", r#"{"host":"2001:db8::2","port":8081,"weight":300,"unknown":[1]}"#),
-        ("/skydns/local/s/dns/stub/org/example/ns1", r#"{"host":"192.0.2.10"}"#),
-        ("/skydns/config", "{}"),
-    ]);
-    assert_eq!(
-        lines,
-        [
-            "1.rails.east.s.local. A 60 10.0.0.1",
-            "1.rails.east.s.local. SRV 60 10 100 8080 1.rails.east.s.local.",
-            "2.rails.east.s.local. AAAA 300 2001:db8::2",
-            "2.rails.east.s.local. SRV 300 10 100 8081 2.rails.east.s.local.",
-            "east.s.local. A 60 10.0.0.1",
-            "east.s.local. AAAA 300 2001:db8::2",
-            "east.s.local. SRV 60 10 25 8080 1.rails.east.s.local. + 10 75 8081 2.rails.east.s.local.",
-            "rails.east.s.local. A 60 10.0.0.1",
-            "rails.east.s.local. AAAA 300 2001:db8::2",
-            "rails.east.s.local. SRV 60 10 25 8080 1.rails.east.s.local. + 10 75 8081 2.rails.east.s.local.",
-            "s.local. A 60 10.0.0.1",
-            "s.local. AAAA 300 2001:db8::2",
-            "s.local. SRV 60 10 25 8080 1.rails.east.s.local. + 10 75 8081 2.rails.east.s.local.",
-        ]
-    );
-}
-
-#[test]
-fn skydns_names_are_aliases_services_or_mail_exchanges() {
-    let lines = Tried::skydns().serve(&[
-        ("/skydns/local/s/alias", r#"{"host":"www.example.","text":"a note"}"#),
-        ("/skydns/local/s/db", r#"{"host":"db.example.","port":5432,"priority":5}"#),
-        ("/skydns/local/s/mx", r#"{"host":"mx.example.","mail":true,"priority":20}"#),
-        ("/skydns/local/s/note", r#"{"text":"hello"}"#),
-        ("/skydns/local/s/two/b", r#"{"host":"b.example."}"#),
-        ("/skydns/local/s/two/a", r#"{"host":"a.example."}"#),
-    ]);
-    assert_eq!(
-        lines,
-        [
-            "a.two.s.local. CNAME 300 a.example.",
-            "a.two.s.local. SRV 300 10 100 0 a.example.",
-            "alias.s.local. CNAME 300 www.example.",
-            "alias.s.local. TXT 300 \"a note\"",
-            "alias.s.local. SRV 300 10 100 0 www.example.",
-            "b.two.s.local. CNAME 300 b.example.",
-            "b.two.s.local. SRV 300 10 100 0 b.example.",
-            "db.s.local. CNAME 300 db.example.",
-            "db.s.local. SRV 300 5 100 5432 db.example.",
-            "mx.s.local. CNAME 300 mx.example.",
-            "mx.s.local. MX 300 20 mx.example.",
-            "note.s.local. TXT 300 \"hello\"",
-            "s.local. MX 300 20 mx.example.",
-            "s.local. TXT 300 \"a note\" + \"hello\"",
-            "s.local. SRV 300 10 33 0 www.example. + 5 100 5432 db.example. + 10 33 0 a.example. + 10 33 0 b.example.",
-            "two.s.local. CNAME 300 a.example.",
-            "two.s.local. SRV 300 10 50 0 a.example. + 10 50 0 b.example.",
-        ]
-    );
-    let text = format!(r#"{{"text":"{}"}}"#, "y".repeat(300));
-    let lines = Tried::skydns().serve(&[("/skydns/local/s/long", &text)]);
-    assert_eq!(lines[0], format!("long.s.local. TXT 300 \"{}\" \"{}\"", "y".repeat(255), "y".repeat(45)));
-    let text = format!(r#"{{"text":"{}"}}"#, "y".repeat(255));
-    let lines = Tried::skydns().serve(&[("/skydns/local/s/full", &text)]);
-    assert_eq!(lines[0], format!("full.s.local. TXT 300 \"{}\" \"\"", "y".repeat(255)));
-    let lines = Tried::skydns().serve(&[("/skydns/local/s/short", r#"{"host":"server1"}"#)]);
-    assert!(lines.iter().all(|line| line.contains(" SRV ")), "a single label is nobody's to look up: {lines:?}");
-}
-
-#[test]
-fn skydns_groups_are_not_mixed() {
-    let group = |host: u8, group: &str| format!(r#"{{"host":"10.0.0.{host}","group":"{group}","text":"{host}"}}"#);
-    let (one, two) = (group(1, "g1"), group(2, "g2"));
-    let a = |lines: Vec<String>, name: &str| {
-        lines.into_iter().find(|line| line.starts_with(&format!("{name} A "))).unwrap_or_default()
-    };
-    let keys = [("/skydns/local/s/d/a/1", one.as_str()), ("/skydns/local/s/d/a/b/2", &two)];
-    assert_eq!(a(Tried::skydns().serve(&keys), "d.s.local."), "d.s.local. A 300 10.0.0.1", "the shortest key decides");
-    let keys = [("/skydns/local/s/d/1", one.as_str()), ("/skydns/local/s/d/2", &two)];
-    assert_eq!(a(Tried::skydns().serve(&keys), "d.s.local."), "d.s.local. A 300 10.0.0.1 + 10.0.0.2", "they disagree");
-    let keys = [
-        ("/skydns/local/s/d/1", one.as_str()),
-        ("/skydns/local/s/d/x/2", &two),
-        ("/skydns/local/s/d/x/3", r#"{"host":"10.0.0.3"}"#),
-    ];
-    assert_eq!(
-        a(Tried::skydns().serve(&keys), "d.s.local."),
-        "d.s.local. A 300 10.0.0.1 + 10.0.0.3",
-        "without a group"
-    );
-}
-
-#[test]
-fn what_external_dns_writes_is_served_as_it_is() {
-    let lines = Tried::skydns().serve(&[
-        ("/skydns/org/example/www/1a2b3c4d", r#"{"host":"192.0.2.1","targetstrip":1,"ttl":60,"owner":"default"}"#),
-        ("/skydns/org/example/5e6f7a8b", r#"{"host":"192.0.2.2","targetstrip":1}"#),
-        ("/skydns/arpa/in-addr/10/1/2/3", r#"{"host":"www.example.org"}"#),
-        (
-            "/skydns/org/example/ext/0c0c0c0c",
-            r#"{"host":"lb.example.net","targetstrip":1,"text":"heritage=external-dns"}"#,
-        ),
-    ]);
-    for line in [
-        "www.example.org. A 60 192.0.2.1",
-        "www.example.org. SRV 60 10 100 0 www.example.org.",
-        "example.org. A 300 192.0.2.2",
-        "3.2.1.10.in-addr.arpa. PTR 300 www.example.org.",
-        "ext.example.org. CNAME 300 lb.example.net.",
-    ] {
-        assert!(lines.iter().any(|served| served == line), "{line} in {lines:?}");
-    }
-    assert!(!lines.iter().any(|line| line.starts_with("2.1.10.in-addr")), "{lines:?}");
-}
-
-#[test]
-fn skydns_zones_have_their_servers_and_addresses_below_dns() {
-    let mut tried = Tried::skydns();
-    tried.apply(&[
-        ("/skydns/local/s/dns/ns/n1", r#"{"host":"10.0.0.2"}"#),
-        ("/skydns/local/s/dns/apex", r#"{"host":"10.0.0.3"}"#),
-        ("/skydns/local/s/dns/ns/n2", r#"{"host":"ns.example."}"#),
-        ("/skydns/arpa/in-addr/10/1", r#"{"host":"10.0.0.1"}"#),
-        ("/skydns/local/s/nothing", "{}"),
-    ]);
-    let lines = tried.lines();
-    assert!(lines.contains(&"s.local. NS 300 n1.ns.dns.s.local.".to_owned()), "{lines:?}");
-    assert!(lines.contains(&"s.local. A 300 10.0.0.3".to_owned()), "{lines:?}");
-    assert!(lines.contains(&"n1.ns.dns.s.local. A 300 10.0.0.2".to_owned()), "{lines:?}");
-    assert_eq!(tried.faults.len(), 3, "{:?}", tried.faults);
 }
 
 #[test]

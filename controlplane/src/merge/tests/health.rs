@@ -42,7 +42,8 @@ impl Bench {
     fn answered(&self, owner: &str) -> Vec<u8> {
         use ringdns_engine::serve::{MessageConfig, MessageServer, Transport};
         use ringdns_engine::testing::{query, server_config};
-        let ringdns_engine::serve::ServerConfig { udp_answer_bytes_max, edns, chaos, rate_limit, recall, .. } = server_config();
+        let ringdns_engine::serve::ServerConfig { udp_answer_bytes_max, edns, chaos, rate_limit, recall, .. } =
+            server_config();
         let config = MessageConfig { udp_answer_bytes_max, edns, chaos, rate_limit, hides_aaaa: false, recall };
         let mut server = MessageServer::new(&config, Transport::Tcp);
         let mut buffer = query(owner, A);

@@ -1,6 +1,8 @@
 //! Metrics in the OpenMetrics text form, which Prometheus scrapes. Nothing is kept here: every value is read from its
 //! owner when it is asked for.
 
+pub mod rows;
+
 use std::fmt::Error;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,6 +14,7 @@ use prometheus_client::registry::Registry;
 use ringdns_engine::counters::Counters;
 use ringdns_engine::verdict::{Fate, Reason};
 
+pub(crate) use self::rows::{Labels, counter, gauge};
 use crate::BuildInfo;
 use crate::ports::PortGauges;
 use crate::process::{self, Figure};
@@ -21,9 +24,6 @@ use crate::state::{PUBLISH_SECONDS_BUCKETS, State, now_ms};
 
 /// Type of the body.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-
-/// Labels of one row.
-pub(crate) type Labels = Vec<(&'static str, String)>;
 
 /// Everything that can be scraped.
 #[derive(Debug)]
@@ -97,34 +97,6 @@ pub fn rcode_name(rcode: u16) -> String {
         other => return format!("RCODE{other}"),
     };
     name.to_owned()
-}
-
-/// Writes a counter; `_total` is added to its name.
-pub(crate) fn counter(
-    encoder: &mut DescriptorEncoder<'_>,
-    name: &str,
-    help: &str,
-    rows: impl IntoIterator<Item = (Labels, u64)>,
-) -> Result<(), Error> {
-    let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-    for (labels, value) in rows {
-        metric.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&value, None)?;
-    }
-    Ok(())
-}
-
-/// Writes a gauge.
-pub(crate) fn gauge(
-    encoder: &mut DescriptorEncoder<'_>,
-    name: &str,
-    help: &str,
-    rows: impl IntoIterator<Item = (Labels, f64)>,
-) -> Result<(), Error> {
-    let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-    for (labels, value) in rows {
-        metric.encode_family(&labels)?.encode_gauge(&value)?;
-    }
-    Ok(())
 }
 
 /// A number as metrics have it; beyond 2^53 the last digits are lost, which no value here reaches.
