@@ -189,7 +189,7 @@ fn assert_zone_answers(server: &Server) {
     for over_socket in [false, true] {
         let answer = dig(over_socket, "www.ours.example", "A", &[]);
         assert_eq!(answer.answer, ["www.ours.example. 300 IN A 203.0.113.1"]);
-        assert_eq!(answer.flags, "qr aa rd", "{answer:?}\n{}", server.log());
+        assert_eq!(answer.flags, "qr aa rd ra", "recursion is to be had here: {answer:?}\n{}", server.log());
     }
 }
 
