@@ -5,6 +5,8 @@
 mod corefile;
 mod devices;
 mod doctor;
+#[cfg(feature = "forward")]
+mod forward;
 mod health;
 mod kernel;
 mod lameduck;
