@@ -100,7 +100,7 @@ fn forwarding(settings: &mut Settings, draft: &mut Draft) {
         match setting.value.parse::<i64>().ok().filter(|seconds| (1..=TTL_SECONDS).contains(seconds)) {
             Some(seconds) => others::kept_seconds(draft, seconds, Some(&setting)),
             None => {
-                draft.remark("[cache]", &setting, "no number of seconds up to an hour; what owners say is the default")
+                draft.remark("[cache]", &setting, "no number of seconds up to an hour; what owners say is the default");
             }
         }
     }

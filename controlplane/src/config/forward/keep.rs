@@ -59,12 +59,12 @@ impl Default for StaleConfig {
 /// A number of 32 bits, or the one that held before.
 fn seconds(
     given: Option<&Spanned<i64>>,
-    key: String,
+    key: &str,
     (low, high): (i64, i64),
     before: u32,
     problems: &mut Problems<'_>,
 ) -> u32 {
-    let found = number(given, &key, low..=high, " seconds", before.into(), problems);
+    let found = number(given, key, low..=high, " seconds", before.into(), problems);
     u32::try_from(found).unwrap_or(before)
 }
 
@@ -97,10 +97,10 @@ fn bounds(
     before: (u32, u32),
     problems: &mut Problems<'_>,
 ) -> (u32, u32) {
-    let max = seconds(high.as_ref(), format!("{key}_max"), (0, TTL_SECONDS_MAX), before.1, problems);
+    let max = seconds(high.as_ref(), &format!("{key}_max"), (0, TTL_SECONDS_MAX), before.1, problems);
     // What is not given gives way to what is.
     let min = if low.is_none() { before.0.min(max) } else { before.0 };
-    let min = seconds(low.as_ref(), format!("{key}_min"), (0, TTL_SECONDS_MAX), min, problems);
+    let min = seconds(low.as_ref(), &format!("{key}_min"), (0, TTL_SECONDS_MAX), min, problems);
     let max = if high.is_none() && max > 0 { max.max(min) } else { max };
     if let Some(low) = low.as_ref().filter(|_| min > max) {
         let message = format!("{min} is more than {key}_max, which is {max}");
@@ -113,9 +113,9 @@ fn bounds(
 fn stale(spec: &spec::Keep, prefix: &str, before: &StaleConfig, problems: &mut Problems<'_>) -> StaleConfig {
     let key = |name: &str| format!("{prefix}.{name}");
     let given_for = spec.stale_seconds.as_ref();
-    let given_for = seconds(given_for, key("stale_seconds"), (0, STALE_SECONDS_MAX), before.seconds, problems);
+    let given_for = seconds(given_for, &key("stale_seconds"), (0, STALE_SECONDS_MAX), before.seconds, problems);
     let ttl = spec.stale_ttl_seconds.as_ref();
-    let ttl_seconds = seconds(ttl, key("stale_ttl_seconds"), (0, 3600), before.ttl_seconds, problems);
+    let ttl_seconds = seconds(ttl, &key("stale_ttl_seconds"), (0, 3600), before.ttl_seconds, problems);
     let after = match before.when {
         StaleWhen::After(after) => after,
         StaleWhen::AtOnce => Duration::from_millis(STALE_AFTER_MS),

@@ -72,7 +72,7 @@ impl ClientLists {
         for &(network, may) in &networks {
             match network.span() {
                 (IpAddr::V4(first), IpAddr::V4(last)) => {
-                    ipv4.push((u32::from(first).into(), u32::from(last).into(), may))
+                    ipv4.push((u32::from(first).into(), u32::from(last).into(), may));
                 }
                 (first, last) => ipv6.push((bits(first), bits(last), may)),
             }
