@@ -5,7 +5,6 @@
 mod corefile;
 mod devices;
 mod doctor;
-#[cfg(feature = "forward")]
 mod forward;
 mod health;
 mod kernel;
