@@ -16,6 +16,7 @@ use super::corefile::kube_dns_directory;
 use super::dns::dns;
 use super::etcd::etcd;
 use super::file::{self, Spec, SpecError};
+use super::forward::{self, forward, policy};
 use super::health::{Tables, check_enabled, health};
 use super::kdns_api::kdns_api;
 use super::kubernetes::kubernetes;
@@ -97,6 +98,9 @@ fn checked(path: &Path, base: &Path, spec: file::V1, problems: &mut Problems<'_>
     let etcd = etcd(&spec.etcd, &spec.etcd_tree, is_stored, health.all_down, base, problems);
     check_enabled(&spec, problems);
     let cluster_http = cluster_http(&spec.cluster_http, problems);
+    let (ports, sockets) = (ports(&spec.port, &spec.sockets, problems), sockets(&spec.sockets, problems));
+    let tables = forward::Tables { forward: spec.forward, cache: spec.cache };
+    let is_forwarding = tables.forward.is_some();
     Config {
         path: path.to_path_buf(),
         fingerprint: 0,
@@ -104,10 +108,12 @@ fn checked(path: &Path, base: &Path, spec: file::V1, problems: &mut Problems<'_>
         kube_dns_directory: kube_dns_directory(&spec.kube_dns_config, base, problems),
         dns: dns(&spec.dns, base, problems),
         rate_limit: rate_limit(&spec.rate_limit, problems),
-        sockets: sockets(&spec.sockets, problems),
+        forward: forward(tables, base, (&ports, &sockets), problems),
+        policy: policy(spec.policy, is_forwarding, base, problems),
+        sockets,
         workers: workers(&spec.workers, problems),
         eal: eal(&spec.eal, problems),
-        ports: ports(&spec.port, &spec.sockets, problems),
+        ports,
         store: store::store(spec.store, etcd.is_some(), base, problems),
         zone_files: zone_files(&spec.zone_file, path, problems),
         containerdns_api: containerdns_api(&spec.containerdns_api, etcd.as_ref(), base, problems),
