@@ -182,7 +182,7 @@ fn end(
     control: ControlPlane,
     workers: Workers<PortQueue>,
     on_node: OnNode,
-    kernel_path: Option<KernelPath>,
+    kernel_path: Option<KernelPath<PortQueue>>,
     answering: Answering,
 ) -> Result<(), RunError> {
     // The workers answer while requests of the API are finished; then they answer what has arrived, and end.
