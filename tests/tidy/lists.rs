@@ -21,6 +21,7 @@ pub const ARROWS: &[(&str, &[&str])] = &[
             "ringdns-dataplane",
             "ringdns-controlplane",
             "ringdns-ctl",
+            "ringdns-forward",
             "ringdns-health",
             "ringdns-hugepages",
             "ringdns-kubernetes",
