@@ -12,15 +12,18 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{A, APEX, mixed_frames, name, put_address, snapshot};
+use ringdns_dataplane::forward::{ForwardOptions, ForwardPath, ForwardPort, server_config as of_thread};
 use ringdns_dataplane::idle::Idle;
 use ringdns_dataplane::memnic::MemNic;
 use ringdns_dataplane::nic::Nic;
 use ringdns_dataplane::replay::ReplayNic;
-use ringdns_dataplane::worker::Worker;
+use ringdns_dataplane::worker::{Worker, WorkerPort};
+use ringdns_engine::cache::{CACHE_BYTES_MIN, CacheDesk};
 use ringdns_engine::cookie::{CookieConfig, CookieSecret};
 use ringdns_engine::counters::Counters;
 use ringdns_engine::publish::Publisher;
 use ringdns_engine::rate::RateLimit;
+use ringdns_engine::recall::{AskOthers, Done, ForeignQuestion, Handover, KeptAnswer, RecallConfig};
 use ringdns_engine::rules::{PodRule, Rules, Search};
 use ringdns_engine::select::{Member, Mode, Selection, ViewTable};
 use ringdns_engine::serve::{MessageConfig, MessageServer, Server, ServerConfig, Transport};
@@ -345,4 +348,51 @@ fn nothing_is_allocated_while_idle() {
     let (_worker, calls) = running.join().unwrap();
     assert_eq!(calls, 0, "the worker called the allocator");
     assert_eq!(answers(&counters, 0), 200);
+}
+
+/// Says at once that no name exists.
+struct NoNames;
+
+impl AskOthers for NoNames {
+    fn ask(&self, _question: ForeignQuestion, done: Done) {
+        done(Some(Arc::new(KeptAnswer::empty(3))));
+    }
+}
+
+#[test]
+fn handing_queries_over_and_sending_their_answers_allocates_nothing() {
+    let publisher = Publisher::new(snapshot());
+    let (desk, handover) = (CacheDesk::new(CACHE_BYTES_MIN), Handover::default());
+    let recall = RecallConfig {
+        shelf: Arc::clone(desk.shelf()),
+        authoritative: false,
+        stale_ttl_seconds: None,
+        clients: None,
+        is_handover: false,
+    };
+    let config = ServerConfig { recall: Some(recall), ..server_config() };
+    let (port, mut lanes) = ForwardPort::new(Server::new(&of_thread(&config, handover.shelf())), None, 1);
+    let (nic, mut wire) = MemNic::new(256);
+    let ports = [WorkerPort { nic, server: Server::new(&config), kernel: None, forward: lanes.pop(), successor: None }];
+    let mut worker = Worker::new(ports, publisher.reader(), Arc::default(), Idle::Busy);
+    let options = ForwardOptions {
+        handover,
+        asker: Arc::new(NoNames),
+        reader: publisher.reader(),
+        counters: Arc::default(),
+        time_max: Duration::from_secs(60),
+    };
+    let path = ForwardPath::start(vec![port], options).unwrap();
+    let frame = UdpFrame::ipv4().build(&query("www.others.test.", A));
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let before = CALLS.get();
+    let mut answered = 0;
+    while answered < 1000 {
+        wire.send(&frame);
+        worker.poll();
+        answered += u32::from(wire.receive_with(|reply| assert_eq!(reply.last(), frame.last())).is_some());
+        assert!(Instant::now() < deadline, "{answered} answers in a minute");
+    }
+    assert_eq!(CALLS.get() - before, 0);
+    path.stop();
 }

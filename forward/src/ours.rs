@@ -4,6 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use ringdns_engine::counters::Counters;
 use ringdns_engine::name::WireName;
+use ringdns_engine::recall::is_foreign;
+use ringdns_engine::rtype::types;
 use ringdns_engine::serve::{ChaosConfig, EdnsConfig, MessageConfig, MessageServer, Transport};
 use ringdns_engine::snapshot::Snapshot;
 
@@ -21,15 +23,8 @@ const OPT_DNSSEC_OK: [u8; 11] = [0, 0, 41, 0xff, 0xff, 0, 0, 0x80, 0, 0, 0];
 
 /// True where a zone of ours answers for a name. One that leaves names to others that it does not have is not asked about those.
 pub(crate) fn is_served(snapshot: &Snapshot, name: &WireName) -> bool {
-    let mut apex = Some(name.clone());
-    while let Some(zone) = apex {
-        let answers = |rules: ringdns_engine::rules::Rules| !rules.fallthrough || snapshot.node(&zone, name).is_some();
-        if snapshot.rules(&zone).is_some_and(answers) {
-            return true;
-        }
-        apex = zone.parent();
-    }
-    false
+    // By the rule that workers go by: whatever it says of a name, they and the forwarder are of one mind.
+    !is_foreign(snapshot, name, types::A)
 }
 
 /// What our zones say to a client that asks for a name: where an alias of others leads to one of ours.
