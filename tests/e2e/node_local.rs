@@ -250,11 +250,14 @@ fn pods_are_not_brought_to_a_server_that_has_not_read_everything() {
     node.setup.write_zone("pipe.example.", "");
     fs::remove_file(&pipe).expect("a file");
     nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
+    // As kube-proxy does that works by IPVS.
+    run("ip", &["address", "add", &format!("{CLUSTER_IP}/32"), "dev", "lo"]);
     let server = node.setup.spawn();
     wait_for("the interface", SEEN_TIME_MAX, || has_interface().then_some(()));
     std::thread::sleep(LOOKS);
     assert!(!has_rules() && server.get("/ready").status == 503, "{}", server.log());
     assert_eq!(node.ask(CLUSTER_IP, &[]), [IN_CLUSTER]);
+    assert!(server.log().contains("another interface has this address too"), "{}", server.log());
     server.kill();
 }
 
