@@ -8,9 +8,13 @@ use std::num::NonZeroU32;
 use ringdns_controlplane::config::{AaaaMode, Config, CookieMode, NodeLocalConfig};
 use ringdns_controlplane::sockets::SocketOptions;
 use ringdns_dataplane::exchange;
+use ringdns_dataplane::forward::ForwardLane;
 use ringdns_engine::cookie::{CookieConfig, CookieSecret};
 use ringdns_engine::rate::RateLimit;
+use ringdns_engine::recall::RecallConfig;
 use ringdns_engine::serve::{ChaosConfig, EdnsConfig, MessageConfig, Server, ServerConfig};
+
+use crate::forward::Forwarding;
 
 /// What is known of a port once it is open.
 pub struct OpenPort {
@@ -20,6 +24,18 @@ pub struct OpenPort {
     pub udp_payload_bytes_max: usize,
     /// Where the workers of its queues take a new server from.
     successors: Vec<exchange::Sender<Server>>,
+    /// Where the forwarder's thread takes a new server from; none: there is no forwarder.
+    forward: Option<exchange::Sender<Server>>,
+}
+
+/// What a worker needs of one of its ports.
+pub struct Queue {
+    /// Answers there.
+    pub server: Server,
+    /// Where the server comes from that will take its place.
+    pub successor: exchange::Receiver<Server>,
+    /// The way to the forwarder.
+    pub forward: Option<ForwardLane>,
 }
 
 /// Makes servers for workers.
@@ -28,30 +44,38 @@ pub struct Answering {
     random_secret: CookieSecret,
     /// The ports in the order of the configuration.
     ports: Vec<OpenPort>,
+    /// Who is asked for names of others.
+    pub forwarding: Option<Forwarding>,
 }
 
 impl Answering {
     /// Knows no port yet.
-    pub fn new() -> io::Result<Self> {
+    pub fn new(forwarding: Option<Forwarding>) -> io::Result<Self> {
         let mut bytes = [0; 16];
         File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-        Ok(Self { random_secret: CookieSecret(bytes), ports: Vec::new() })
+        Ok(Self { random_secret: CookieSecret(bytes), ports: Vec::new(), forwarding })
     }
 
-    /// Adds the next port of the configuration, which `queues` workers serve. Gives a server for each of them, and the place
-    /// where the server comes from that will take its place.
+    /// Adds the next port of the configuration, which `queues` workers serve. Gives what each of them needs.
     pub fn add_port(
         &mut self,
         config: &Config,
         mac: [u8; 6],
         udp_payload_bytes_max: usize,
         queues: usize,
-    ) -> Vec<(Server, exchange::Receiver<Server>)> {
+    ) -> Vec<Queue> {
         let (successors, receivers): (Vec<_>, Vec<_>) = (0..queues).map(|_| exchange::exchange()).unzip();
-        self.ports.push(OpenPort { mac, udp_payload_bytes_max, successors });
-        let server = self.ports.len().checked_sub(1).and_then(|index| self.server_config(config, index));
-        let servers = server.iter().flat_map(|server| (0..queues).map(|_| Server::new(server)));
-        servers.zip(receivers).collect()
+        self.ports.push(OpenPort { mac, udp_payload_bytes_max, successors, forward: None });
+        let Some(server) = self.server_config(config, self.ports.len() - 1) else { return Vec::new() };
+        let mut lanes = Vec::new();
+        if let (Some(forwarding), Some(port)) = (&mut self.forwarding, self.ports.last_mut()) {
+            let (ends, successor) = forwarding.add_port(&server, queues);
+            port.forward = Some(successor);
+            lanes = ends;
+        }
+        let mut lanes = lanes.into_iter();
+        let queue = |successor| Queue { server: Server::new(&server), successor, forward: lanes.next() };
+        receivers.into_iter().map(queue).collect()
     }
 
     /// Gives all workers new servers; they take them before their next burst.
@@ -61,12 +85,15 @@ impl Answering {
             for successor in &port.successors {
                 successor.send(Server::new(&server));
             }
+            if let (Some(forwarding), Some(successor)) = (&self.forwarding, &port.forward) {
+                successor.send(forwarding.waited_server(&server));
+            }
         }
     }
 
     /// Frees what the workers have given back.
     pub fn settle(&self) {
-        for successor in self.ports.iter().flat_map(|port| &port.successors) {
+        for successor in self.ports.iter().flat_map(|port| port.successors.iter().chain(&port.forward)) {
             successor.settle();
         }
     }
@@ -88,7 +115,7 @@ impl Answering {
             edns: self.edns_config(config),
             chaos: chaos_config(config),
             rate_limit: config.rate_limit.clone().map(|limit| RateLimit { workers, ..limit }),
-            recall: None,
+            recall: self.recall(config),
         })
     }
 
@@ -109,7 +136,8 @@ impl Answering {
                 listen.push(address);
             }
         }
-        SocketOptions { listen, answers: self.message_config(config), names: config.stats.names }
+        let others = self.forwarding.as_ref().map(Forwarding::asking);
+        SocketOptions { listen, answers: self.message_config(config), names: config.stats.names, others }
     }
 
     /// What is answered on the kernel's sockets.
@@ -120,8 +148,13 @@ impl Answering {
             edns: self.edns_config(config),
             chaos: chaos_config(config),
             rate_limit: config.rate_limit.clone(),
-            recall: None,
+            recall: self.recall(config),
         }
+    }
+
+    /// How names of others are answered; nothing: they are refused.
+    fn recall(&self, config: &Config) -> Option<RecallConfig> {
+        self.forwarding.as_ref().map(|forwarding| forwarding.recall(config))
     }
 
     /// What all ports answer to options. Without a configured secret, cookies are made with one of this process.

@@ -4,6 +4,7 @@ mod answering;
 mod cli;
 mod coredns;
 mod doctor;
+mod forward;
 mod health;
 mod hold;
 mod kernel;

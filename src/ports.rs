@@ -8,7 +8,7 @@ use ringdns_dataplane::numa::Topology;
 use ringdns_dataplane::plan::{Place, Plan, is_remote};
 use ringdns_dataplane::worker::WorkerPort;
 
-use crate::answering::Answering;
+use crate::answering::{Answering, Queue};
 use crate::kernel::KernelInterfaces;
 
 /// A worker that is to be started.
@@ -72,11 +72,11 @@ pub fn open(
         let interrupts = planned.iter().any(|&worker| idle(worker) == Idle::Sleep);
         let (port, queues) = probed.open(port_options(port_config, planned.len(), interrupts))?;
         let kernel = interfaces.open(eal, &port, port_config, queues.len())?;
-        let servers = answering.add_port(config, port.mac(), port.udp_payload_bytes_max(), queues.len());
-        let pairs = queues.into_iter().zip(kernel).zip(servers);
-        for (((nic, kernel), (server, successor)), &worker) in pairs.zip(planned) {
+        let answers = answering.add_port(config, port.mac(), port.udp_payload_bytes_max(), queues.len());
+        let pairs = queues.into_iter().zip(kernel).zip(answers);
+        for (((nic, kernel), Queue { server, successor, forward }), &worker) in pairs.zip(planned) {
             if let Some(worker) = workers.get_mut(worker) {
-                worker.lanes.push(WorkerPort { nic, server, kernel, successor: Some(successor) });
+                worker.lanes.push(WorkerPort { nic, server, kernel, forward, successor: Some(successor) });
             }
         }
         ports.push(port);

@@ -26,6 +26,9 @@ pub fn reload(source: &ConfigSource, running: &mut Config, answering: &Answering
         running.tell_corefile();
     }
     if !changes.live.is_empty() {
+        if let Some(forwarding) = &answering.forwarding {
+            forwarding.reload(running);
+        }
         answering.renew(running);
         control.renew_answers(answering.message_config(running));
         tracing::info!(changed = ?changes.live, "the configuration was read again");

@@ -21,6 +21,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
 use crate::answering::Answering;
+use crate::forward::{ForwardError, Forwarding};
 use crate::health;
 use crate::hold;
 use crate::kernel::KernelInterfaces;
@@ -47,6 +48,8 @@ pub enum RunError {
     Dpdk(DpdkError),
     /// Store or admin API.
     Control(ControlError),
+    /// Who is asked for names of others.
+    Forward(ForwardError),
     /// The scanner.
     Scanner(ScannerError),
     /// Addresses and rules of the node.
@@ -67,6 +70,7 @@ impl fmt::Display for RunError {
             Self::Preflight(error) => error.fmt(f),
             Self::Dpdk(error) => error.fmt(f),
             Self::Control(error) => error.fmt(f),
+            Self::Forward(error) => error.fmt(f),
             Self::Scanner(error) => error.fmt(f),
             Self::NodeLocal(error) => error.fmt(f),
             Self::Workers(error) => error.fmt(f),
@@ -93,6 +97,7 @@ run_error_from! {
     PreflightError => Preflight,
     DpdkError => Dpdk,
     ControlError => Control,
+    ForwardError => Forward,
     ScannerError => Scanner,
     NodeLocalError => NodeLocal,
     StartError => Workers,
@@ -113,7 +118,8 @@ pub fn run(source: &ConfigSource, build: BuildInfo) -> Result<(), RunError> {
     prepare_control_threads(&cores)?;
     let (sender, events) = mpsc::channel();
     forward_signals(sender.clone())?;
-    let mut answering = Answering::new()?;
+    let publisher = Publisher::new(Snapshot::empty());
+    let mut answering = Answering::new(Forwarding::start(&config, &publisher)?)?;
 
     let eal = start_eal(&config, &devices, &cores)?;
     let mut interfaces = KernelInterfaces::default();
@@ -122,7 +128,10 @@ pub fn run(source: &ConfigSource, build: BuildInfo) -> Result<(), RunError> {
         None => OpenPorts::default(),
     };
 
-    let publisher = Publisher::new(Snapshot::empty());
+    let forward_path = match &mut answering.forwarding {
+        Some(forwarding) => forwarding.start_path(&publisher)?,
+        None => None,
+    };
     let count = || Arc::new(Counters::with_names(config.stats.names).with_census(config.stats.messages));
     let counters: Vec<Arc<Counters>> = workers.iter().map(|_| count()).collect();
     let workers: Vec<_> = (workers.into_iter().zip(&counters))
@@ -172,6 +181,13 @@ pub fn run(source: &ConfigSource, build: BuildInfo) -> Result<(), RunError> {
     drop(on_node);
     if let Some(kernel_path) = kernel_path {
         kernel_path.stop();
+    }
+    // Nobody is left who could ask it.
+    if let Some(forward_path) = forward_path {
+        forward_path.stop();
+    }
+    if let Some(forwarding) = answering.forwarding.take() {
+        forwarding.stop();
     }
     drop(publisher);
     ended?;
@@ -271,7 +287,8 @@ impl Running<'_> {
             if end.is_some_and(|end| end <= now) {
                 break;
             }
-            watch.look_at_kube_dns(self.config.kube_dns_directory.as_deref(), now);
+            let stale = watch.look_at_kube_dns(self.config.kube_dns_directory.as_deref(), now);
+            self.renew(stale, notifier);
             self.renew(watch.look(self.config, now), notifier);
             ports.look();
             interfaces.look();
@@ -313,7 +330,7 @@ impl Running<'_> {
             Stale::Nothing => true,
             Stale::ZoneFiles => false,
             Stale::Corefile => {
-                tracing::info!("what the Corefile is made from has changed");
+                tracing::info!("what the Corefile, or the ConfigMap of kube-dns, is made from has changed");
                 self.reload_and_notify(notifier)
             }
         };

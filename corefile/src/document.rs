@@ -5,11 +5,15 @@ use std::fmt::Write as _;
 use crate::fault::Place;
 
 /// The tables in the order in which they are written: that of conf/example.toml.
-const ORDER: [&str; 12] = [
+const ORDER: [&str; 16] = [
     "[dns]",
     "[sockets]",
     "[store]",
     "[[zone_file]]",
+    "[forward]",
+    "[[forward.zone]]",
+    "[cache]",
+    "[policy]",
     "[kubernetes]",
     "[kubernetes.external]",
     "[kubernetes.search_path]",
@@ -33,6 +37,8 @@ pub enum Value {
     Numbers(Vec<i64>),
     /// True or false.
     Boolean(bool),
+    /// A table in one line.
+    Table(Vec<(&'static str, Value)>),
 }
 
 impl Value {
@@ -51,6 +57,10 @@ impl Value {
                 format!("[{}]", numbers.iter().map(i64::to_string).collect::<Vec<_>>().join(", "))
             }
             Self::Boolean(boolean) => boolean.to_string(),
+            Self::Table(keys) => {
+                let keys: Vec<String> = keys.iter().map(|(key, value)| format!("{key} = {}", value.show())).collect();
+                format!("{{ {} }}", keys.join(", "))
+            }
         }
     }
 }

@@ -42,8 +42,8 @@ impl fmt::Display for Fault {
 pub enum Why {
     /// RingDNS has no need of it.
     NotNeeded,
-    /// It waits for the forwarder.
-    NotYet,
+    /// It cannot be served.
+    Unsupported,
     /// It is served otherwise.
     Differs,
     /// It was to be ignored.
@@ -65,7 +65,7 @@ impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let why = match self.why {
             Why::NotNeeded => "not needed",
-            Why::NotYet => "not supported yet",
+            Why::Unsupported => "not supported",
             Why::Differs => "differs",
             Why::Ignored => "ignored, as asked",
         };

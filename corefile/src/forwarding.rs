@@ -101,6 +101,8 @@ pub struct CacheRule {
     pub servfail_seconds: u64,
     /// Seconds for which an answer that is over its time is given; 0: it is not.
     pub stale_seconds: u64,
+    /// Upstreams are asked before it is given.
+    pub stale_verifies: bool,
     /// How often an answer must have been asked for to be fetched again before its time is over; 0: none is.
     pub prefetch: u32,
     /// TTLs are not counted down.

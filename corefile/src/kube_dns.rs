@@ -3,14 +3,16 @@
 //! `stubDomains` is a JSON object of suffixes and their name servers, `upstreamNameservers` a JSON list of those of all other
 //! names. What is wrong with one spoils the whole: the version before it stays.
 
+use std::collections::HashSet;
 use std::io::ErrorKind;
 use std::path::Path;
 
 use serde_json::Value as Json;
 
+use crate::document::Document;
 use crate::fault::{Fault, Note, Place, Why};
 use crate::forwarding::{ForwardRule, Forwarding, Policy, Transport, Upstream};
-use crate::plugin::server;
+use crate::plugin::{Others, server};
 use crate::world::World;
 use crate::zone;
 
@@ -23,6 +25,8 @@ const UPSTREAMS_MAX: usize = 3;
 /// What the ConfigMap comes to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KubeDns {
+    /// The configuration.
+    pub document: Document,
     /// Who is asked for names of others.
     pub forwarding: Forwarding,
     /// What is not taken over, and keeps nothing from being served.
@@ -67,13 +71,9 @@ fn from_keys(keys: &[(&str, impl AsRef<Path>, String)]) -> Result<KubeDns, Vec<F
             Err(fault) => faults.push(fault),
         }
     }
-    for rule in &made.forwarding.rules {
-        let message = format!(
-            "{}: names outside of the zones that are served are refused until RingDNS forwards",
-            rule.zones.join(" ")
-        );
-        made.notes.push(Note { place: rule.place.clone(), why: Why::NotYet, message });
-    }
+    let KubeDns { document, forwarding, notes } = &mut made;
+    // dnsmasq keeps answers in any case.
+    Others { document, notes, asked: &mut HashSet::new() }.write(&forwarding.rules, &[], true);
     if faults.is_empty() { Ok(made) } else { Err(faults) }
 }
 
@@ -166,9 +166,15 @@ mod tests {
             made.forwarding.rules.iter().map(|rule| (rule.zones.join(" "), rule.upstreams.len())).collect();
         assert_eq!(shown, [("acme.local.".to_owned(), 2), ("x.org.".to_owned(), 1)]);
         assert_eq!(made.forwarding.rules[1].upstreams, [Upstream::Name("ns.x.org".to_owned())]);
+        assert_eq!(made.notes.iter().map(|note| note.why).collect::<Vec<_>>(), [Why::Unsupported]);
+        let text = made.document.render().text;
+        assert!(text.contains("upstreams = [\"1.2.3.4:53\", \"1.2.3.5:5353\"]"), "{text}");
+        assert!(text.contains("mode = \"disable\""), "who cannot be asked is not asked elsewhere: {text}");
         let made = of("upstreamNameservers", "[\"8.8.8.8\", \"[2001:db8::1]:53\"]").unwrap_or_default();
         assert_eq!(made.forwarding.rules[0].zones, ["."]);
-        assert_eq!(made.notes.iter().map(|note| note.why).collect::<Vec<_>>(), [Why::NotYet]);
+        assert_eq!(made.notes, []);
+        let text = made.document.render().text;
+        assert!(text.contains("upstreams = [\"8.8.8.8:53\", \"[2001:db8::1]:53\"]"), "{text}");
         assert!(of("federations", "a=b").is_ok_and(|made| made.forwarding.is_empty() && made.notes.len() == 1));
         assert!(of("stubDomains", " \n").is_ok_and(|made| made.forwarding.is_empty()));
     }

@@ -51,13 +51,16 @@ pub(crate) struct Out<'a> {
     pub(crate) cluster: Option<(Vec<String>, Place)>,
     /// Names that are zones of their own.
     pub(crate) hosted: HashSet<String>,
+    /// Zones that somebody is asked for.
+    pub(crate) asked: HashSet<String>,
 }
 
 impl<'a> Out<'a> {
     /// Nothing yet.
     pub(crate) fn new(world: &'a dyn World, files: &'a Files, options: &'a Options) -> Self {
         let (made, faults) = (Translation::default(), Vec::new());
-        Self { world, files, options, made, faults, plugin: String::new(), cluster: None, hosted: HashSet::new() }
+        let (hosted, asked) = (HashSet::new(), HashSet::new());
+        Self { world, files, options, made, faults, plugin: String::new(), cluster: None, hosted, asked }
     }
 
     /// Where a word stands.

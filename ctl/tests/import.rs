@@ -63,10 +63,9 @@ fn corefiles_are_taken_over() {
             import::import(&Options { files: vec![corefile(name)], ..Options::default() }).unwrap();
         assert_eq!(problems(&known(&toml)), [], "{name}:\n{toml}");
         assert!(!report.contains("to do: "), "{name}: {report}");
-        assert!(
-            report.contains("not supported yet: forward") && toml.contains("not supported yet: forward"),
-            "{report}"
-        );
+        assert!(toml.contains("[forward]") && toml.contains("[policy]"), "{name}: {toml}");
+        // What is to be filled in before a node's cache starts is no address.
+        assert_eq!(report.contains("not supported: forward"), name == "nodelocal", "{report}");
     }
     let Imported { toml, .. } =
         import::import(&Options { files: vec![corefile("default")], ..Options::default() }).unwrap();
@@ -121,7 +120,12 @@ fn the_directory_of_a_config_map_is_taken_over() {
     assert!(matches!(import::import(&options), Err(ImportError::Read(fault)) if fault.contains("stubDomains")));
     fs::write(directory.path().join("stubDomains"), "{\"corp.example\": [\"192.0.2.1\"]}").unwrap();
     let Imported { toml, report, .. } = import::import(&options).unwrap();
-    assert!(toml.contains("[kube_dns_config]\ndirectory = ") && report.contains("corp.example."), "{toml}{report}");
+    assert!(toml.contains("[kube_dns_config]\ndirectory = ") && !report.contains("not supported"), "{toml}{report}");
+    assert_eq!(
+        problems(&toml.replace("[[port]]", "[sockets]\nlisten = [\"127.0.0.1:1\"]\n[[port]]")).len(),
+        0,
+        "{toml}"
+    );
     fs::write(directory.path().join("upstreamNameservers"), "nonsense").unwrap();
     assert!(
         matches!(import::import(&options), Err(ImportError::Read(fault)) if fault.contains("upstreamNameservers:1"))
@@ -230,13 +234,13 @@ fn the_server_of_containerdns_is_taken_over() {
         "token_file = \"/etc/ringdns/containerdns-stats-token\"\n",
         "answers = \"rotate\"\n",
         "# containerdns.conf:12: Log.log-level\nlevel = \"info\"\n",
-        "# containerdns.conf:7: Dns.cacheSize = 1000000: no counterpart: there is no message cache",
+        "resolv_conf = \"system\"\n",
+        "policy = \"sequential\"\nlabels_min = 2\n",
+        "# containerdns.conf:7: Dns.cacheSize\nsize_mib = 214\n",
     ] {
         assert!(toml.contains(expected), "{expected} in\n{toml}");
     }
-    assert!(
-        report.contains("containerdns.conf: the original forwards to the servers of /etc/resolv.conf; no counterpart")
-    );
+    assert!(report.contains("containerdns.conf: no server is named: the original asks those of /etc/resolv.conf"));
     assert!(
         report.contains("to do: [containerdns_stats] token_file: put the value of Stats.statsServerAuthToken (line 28")
     );
@@ -327,7 +331,9 @@ fn skydns_itself_is_taken_over() {
         "layout = \"skydns\"\n# skydns.json:3: domain\nzones = [\"cluster.local.\"]\ngeneration = \"skydns\"\n",
         "ttl_seconds = 600\n",
         "# questions with the labels \"*\" and \"any\" are answered once",
-        "nameservers = 8.8.8.8:53,8.8.4.4:53: no counterpart",
+        "upstreams = [\"8.8.8.8:53\", \"8.8.4.4:53\"]\n",
+        "policy = \"round-robin\"\n",
+        "# skydns.json:9: ndot\nlabels_min = 2\n",
     ] {
         assert!(toml.contains(expected), "{expected} in\n{toml}");
     }
@@ -373,4 +379,55 @@ fn what_cannot_be_taken_over_is_refused_with_its_reason() {
     assert!(refused(&wrong).contains("kdns.cfg: expected"));
     let (mut out, mut err) = (Vec::new(), Vec::new());
     assert_eq!(import::run(&options(&["nowhere"]), &mut Terminal { out: &mut out, err: &mut err }), 2);
+}
+
+#[test]
+fn who_is_asked_for_names_of_others_is_taken_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let imported = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        fs::write(&path, text).unwrap();
+        let options = Options { files: vec![path], ..complete(&[], directory.path()) };
+        let Imported { toml, report, .. } = import::import(&options).unwrap();
+        assert_eq!(problems(&toml), [], "{toml}");
+        (toml, report)
+    };
+    let (toml, report) = imported(
+        "containerdns.conf",
+        "[Dns]\ndns-domains = a.local\nex-nameservers = 192.0.2.1:5353,ns.example\n\
+         inDomainServers = Hades.local@192.0.2.2,192.0.2.3:54%tmp.a.local@192.0.2.4:53%none@%x\ncacheSize = 100000\n\
+         [Etcd]\netcd-servers = http://127.0.0.1:2379\n",
+    );
+    for expected in [
+        "upstreams = [\"192.0.2.1:5353\"]\n",
+        "zone = \"hades.local.\"\n",
+        "upstreams = [\"192.0.2.2:53\", \"192.0.2.3:54\"]\n",
+        "positive_ttl_max = 60\n",
+    ] {
+        assert!(toml.contains(expected), "{expected} in\n{toml}");
+    }
+    for expected in [
+        "\"ns.example\" is no address, and was left out",
+        "tmp.a.local. is in a.local., which is served",
+        "\"x\" has no \"@\"",
+        "size_mib is memory",
+        "[policy] allow says who else",
+    ] {
+        assert!(report.contains(expected), "{expected} in\n{report}");
+    }
+    let base = fs::read_to_string(sample("kdns.cfg")).unwrap();
+    let lines = "fwd-mode = Direct\nfwd-timeout = 3\nfwd-addrs = a.example.@192.0.2.8%b.example@192.0.2.9:5300\n";
+    let (toml, _) = imported("kdns.cfg", &base.replace("[COMMON]\n", &format!("[COMMON]\n{lines}")));
+    for expected in [
+        "mode = \"direct\"\n",
+        "try_ms = 3000\n",
+        "upstreams = [\"114.114.114.114:53\", \"8.8.8.8:53\"]\n",
+        "zone = \"a.example.\"\n",
+        "upstreams = [\"192.0.2.9:5300\"]\n",
+        "stale_seconds = 600\n",
+    ] {
+        assert!(toml.contains(expected), "{expected} in\n{toml}");
+    }
+    let (toml, report) = imported("kdns.cfg", &base.replace("[COMMON]\n", "[COMMON]\nfwd-mode = disable\n"));
+    assert!(!toml.contains("[forward]") && report.contains("RingDNS answers REFUSED where the original is silent"));
 }

@@ -13,7 +13,7 @@
 //! 3. [`workers`]: the threads, started pinned and stopped together; [`idle`]: what they do while nothing arrives; [`sleep`]:
 //!    how they are woken.
 //! 4. [`plan`]: which worker has which queue; [`numa`]: where the CPUs are; [`kernel`]: where everything
-//!    goes that is not answered here; [`exchange`]: how a worker comes by a new configuration.
+//!    goes that is not DNS for us; [`forward`]: where queries for names of others go; [`exchange`]: how a worker comes by a new configuration.
 //! 5. [`memnic`] and [`replay`]: interfaces in memory, so that all of the above is tested on any machine.
 //! 6. `dpdk` (with the feature of that name): the real interfaces, by safe wrappers over `ringdns-ffi`.
 //!
@@ -49,6 +49,7 @@
 #[cfg(feature = "dpdk")]
 pub mod dpdk;
 pub mod exchange;
+pub mod forward;
 pub mod idle;
 pub mod kernel;
 pub mod limits;

@@ -38,5 +38,18 @@ pub const KERNEL_DESCRIPTORS: u16 = 1024;
 /// Frames of the kernel that wait for the wire at most, of each queue pair.
 pub const KERNEL_WIRE_FRAMES: usize = 512;
 
+/// Queries that wait for the forwarder's thread at most, of each queue pair.
+pub const FORWARD_UP_FRAMES: usize = 256;
+
+/// Bytes of the longest frame of a query that is taken: the usual MTU with Ethernet header and VLAN tag.
+pub const FORWARD_UP_BYTES: usize = 1536;
+
+/// Answers of others that wait for their worker at most, of each queue pair: one megabyte.
+pub const FORWARD_DOWN_FRAMES: usize = 256;
+
+/// Clients that wait for answers of others at most, of all ports: more than questions are asked at once, since many may wait
+/// for one answer.
+pub const FORWARD_WAITING_MAX: usize = 16_384;
+
 const _: () = assert!(RX_DESCRIPTORS as usize <= RX_DESCRIPTORS_MAX);
 const _: () = assert!(MTU_BYTES_MIN <= MTU_BYTES_DEFAULT && MTU_BYTES_DEFAULT <= MTU_BYTES_MAX);

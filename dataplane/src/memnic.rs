@@ -135,6 +135,10 @@ impl Nic for MemNic {
         }
     }
 
+    fn allocate(&mut self) -> Option<MemFrame> {
+        self.queues.spare.pop()
+    }
+
     fn release(&mut self, burst: &mut Burst<MemFrame>) {
         for frame in burst.drain(..) {
             // A place for every buffer: this cannot fail.

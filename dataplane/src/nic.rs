@@ -1,4 +1,4 @@
-//! What a worker needs of a network interface: three calls, each for a whole burst, and how to sleep on it.
+//! What a worker needs of a network interface: three calls, each for a whole burst, a buffer now and then, and how to sleep on it.
 
 use std::os::fd::BorrowedFd;
 
@@ -36,6 +36,12 @@ pub trait Nic {
 
     /// Sends frames from the front of the burst and takes them out of it. What the queue refused stays, in order.
     fn transmit(&mut self, burst: &mut Burst<Self::Frame>);
+
+    /// An empty buffer for a frame that is to be transmitted; none where all are in use, and where the interface sends only what
+    /// it has received.
+    fn allocate(&mut self) -> Option<Self::Frame> {
+        None
+    }
 
     /// Gives the buffers of all frames back to where they came from; the burst is empty afterwards.
     fn release(&mut self, burst: &mut Burst<Self::Frame>);

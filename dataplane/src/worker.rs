@@ -4,7 +4,8 @@
 //!            +-> replies -> transmit, a few tries -> refused: counted, given back
 //! receive -> serve_burst -> punts   -> the kernel path's ring; full, or none: counted, given back
 //!            +-> drops   -> given back
-//! the kernel path's ring -> transmit
+//!            +-> forwards -> the forwarder's ring; full, or none: counted; given back
+//! the forwarder's ring, the kernel path's ring -> transmit
 //! ```
 //!
 //! Nothing here allocates, locks, logs or panics, and no packet costs a system call; `tests/allocations.rs` counts.
@@ -24,6 +25,7 @@ use ringdns_engine::snapshot::Snapshot;
 use ringdns_engine::verdict::{Reason, Verdict};
 
 use crate::exchange;
+use crate::forward::ForwardLane;
 use crate::idle::{Idle, IdleWatch, NAP, Rest, WAIT_MAX};
 use crate::kernel::KernelLane;
 use crate::nic::{Burst, Nic};
@@ -47,6 +49,8 @@ pub struct WorkerPort<N: Nic> {
     pub server: Server,
     /// The way to the kernel; none: frames that are for the kernel are dropped.
     pub kernel: Option<KernelLane<N::Frame>>,
+    /// The way to the forwarder; none: queries for names of others of which the cache knows nothing are dropped.
+    pub forward: Option<ForwardLane>,
     /// Where a server comes from that is to take this one's place; none: it stays.
     pub successor: Option<exchange::Receiver<Server>>,
 }
@@ -54,7 +58,7 @@ pub struct WorkerPort<N: Nic> {
 impl<N: Nic> From<(N, Server)> for WorkerPort<N> {
     /// A port without a way to the kernel, whose server stays.
     fn from((nic, server): (N, Server)) -> Self {
-        Self { nic, server, kernel: None, successor: None }
+        Self { nic, server, kernel: None, forward: None, successor: None }
     }
 }
 
@@ -62,6 +66,8 @@ impl<N: Nic> From<(N, Server)> for WorkerPort<N> {
 struct Lane<N: Nic> {
     /// See [`WorkerPort`].
     kernel: Option<KernelLane<N::Frame>>,
+    /// See [`WorkerPort`].
+    forward: Option<ForwardLane>,
     /// See [`WorkerPort`].
     nic: N,
     /// See [`WorkerPort`].
@@ -97,12 +103,15 @@ impl<N: Nic> Worker<N> {
         idle: Idle,
     ) -> Self {
         let waker = Waker::new();
-        let lane = |WorkerPort { nic, server, kernel, successor }: WorkerPort<N>| {
+        let lane = |WorkerPort { nic, server, kernel, forward, successor }: WorkerPort<N>| {
             let start = server.needs_time().then(Instant::now);
             if let Some(kernel) = &kernel {
                 kernel.wake_by(&waker);
             }
-            Lane { kernel, nic, server, successor, start }
+            if let Some(forward) = &forward {
+                forward.wake_by(&waker);
+            }
+            Lane { kernel, forward, nic, server, successor, start }
         };
         let lanes = ports.into_iter().map(Into::into).map(lane).collect();
         Self { lanes, reader, counters, idle, waker, bursts: Bursts::default() }
@@ -198,7 +207,7 @@ impl<N: Nic> Lane<N> {
         }
         let frames = bursts.received.len();
         if frames == 0 {
-            return self.send_for_kernel(bursts, counters);
+            return self.send_for_others(bursts, counters);
         }
         counters.bursts.add(1);
         counters.rx_frames.add(count(&bursts.received));
@@ -226,8 +235,28 @@ impl<N: Nic> Lane<N> {
             counters.kernel_frames.add(punts.wrapping_sub(refused));
             counters.count_many(Reason::KernelFull, refused);
         }
+        if !bursts.forwards.is_empty() {
+            let taken = self.forward.as_mut().map_or(0, |forward| forward.pass_up(&bursts.forwards));
+            counters.count_many(Reason::ForwardFull, count(&bursts.forwards).wrapping_sub(taken as u64));
+            self.nic.release(&mut bursts.forwards);
+        }
         self.nic.release(&mut bursts.punts);
         self.nic.release(&mut bursts.drops);
+        frames + self.send_for_others(bursts, counters)
+    }
+
+    /// Sends some answers of others, then some frames of the kernel; returns their number.
+    #[inline]
+    fn send_for_others(&mut self, bursts: &mut Bursts<N::Frame>, counters: &Counters) -> usize {
+        let mut frames = 0;
+        if let Some(forward) = &mut self.forward {
+            let lost = forward.take_down(&mut self.nic, &mut bursts.replies);
+            frames = bursts.replies.len();
+            if frames + lost != 0 {
+                counters.count_many(Reason::TxRefused, lost as u64);
+                self.transmit(&mut bursts.replies, counters);
+            }
+        }
         frames + self.send_for_kernel(bursts, counters)
     }
 
@@ -275,6 +304,8 @@ struct Bursts<Frame> {
     replies: Burst<Frame>,
     /// For the kernel.
     punts: Burst<Frame>,
+    /// For the forwarder.
+    forwards: Burst<Frame>,
     /// For nobody.
     drops: Burst<Frame>,
 }
@@ -286,6 +317,7 @@ impl<Frame> Default for Bursts<Frame> {
             verdicts: [Verdict::Reply; BURST_FRAMES_MAX],
             replies: Burst::new(),
             punts: Burst::new(),
+            forwards: Burst::new(),
             drops: Burst::new(),
         }
     }
@@ -298,7 +330,8 @@ impl<Frame> Bursts<Frame> {
             let burst = match verdict {
                 Verdict::Reply => &mut self.replies,
                 Verdict::Punt(_) => &mut self.punts,
-                Verdict::Forward | Verdict::Drop(_) => &mut self.drops,
+                Verdict::Forward => &mut self.forwards,
+                Verdict::Drop(_) => &mut self.drops,
             };
             // Each is as large as `received` and was empty: there is room. A frame that found none would free itself.
             drop(burst.try_push(frame));
@@ -306,15 +339,15 @@ impl<Frame> Bursts<Frame> {
     }
 }
 
-/// Seconds since 1970, for cookies. Asked for once a burst, of the kernel's clock page: no system call.
-fn now() -> u32 {
+/// Seconds since 1970, for cookies and the cache. Asked for once a burst, of the kernel's clock page: no system call.
+pub(crate) fn now() -> u32 {
     // Cookies reckon in 32 bits that wrap (RFC 9018 section 4.3). A clock before 1970 makes cookies of 1970.
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     u32::try_from(seconds & u64::from(u32::MAX)).unwrap_or_default()
 }
 
 /// Whole milliseconds that have passed.
-fn milliseconds_since(start: Instant) -> u64 {
+pub(crate) fn milliseconds_since(start: Instant) -> u64 {
     let passed = start.elapsed();
     passed.as_secs() * 1000 + u64::from(passed.subsec_millis())
 }

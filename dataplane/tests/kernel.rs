@@ -49,7 +49,7 @@ fn house(queue_frames: usize) -> House {
     let (kernel_nic, kernel) = MemNic::new(queue_frames);
     let (port, mut lanes) = KernelPort::new(kernel_nic, 1);
     let server = Server::new(&ServerConfig { answer_local: false, ..server_config() });
-    let ports = [WorkerPort { nic, server, kernel: lanes.pop(), successor: None }];
+    let ports = [WorkerPort { nic, server, kernel: lanes.pop(), forward: None, successor: None }];
     let worker = Worker::new(ports, publisher.reader(), Arc::clone(&counters), Idle::Sleep);
     House { worker, counters, wire, port, kernel }
 }

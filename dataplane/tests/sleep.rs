@@ -224,7 +224,7 @@ fn frames_of_the_kernel_wake_a_sleeping_worker() {
     let (kernel_nic, mut kernel) = MemNic::new(64);
     let (mut port, mut lanes) = KernelPort::new(kernel_nic, 1);
     let server = Server::new(&server_config());
-    let ports = [WorkerPort { nic, server, kernel: lanes.pop(), successor: None }];
+    let ports = [WorkerPort { nic, server, kernel: lanes.pop(), forward: None, successor: None }];
     let worker = Worker::new(ports, publisher.reader(), Arc::default(), Idle::Sleep);
     let workers = Workers::start(vec![(available_cores()[0], worker)]).unwrap();
     // Without a call it would sleep to the end of its wait every time; with one, some round must be shorter.

@@ -319,7 +319,13 @@ fn a_worker_takes_a_new_configuration_between_bursts() {
     let counters = Arc::new(Counters::default());
     let (nic, mut wire) = MemNic::new(16);
     let (sender, successor) = exchange();
-    let port = WorkerPort { nic, server: Server::new(&server_config()), kernel: None, successor: Some(successor) };
+    let port = WorkerPort {
+        nic,
+        server: Server::new(&server_config()),
+        kernel: None,
+        forward: None,
+        successor: Some(successor),
+    };
     let mut worker = Worker::new([port], publisher.reader(), counters, Idle::Sleep);
     let hit = ipv4_query("host1.example.org.", A);
     let mut answered = |worker: &mut Worker<MemNic>| {

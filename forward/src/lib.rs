@@ -1,2 +1,27 @@
 //! Names that are not ours: who is asked for them, how an answer is known to be theirs, and what is kept of it.
+//!
+//! ```text
+//! question -> policy -> zone -> flight (one for all who ask the same) -> pick, hedge -> upstream -> normalise -> cache -> done
+//! ```
 #![deny(unsafe_code)]
+
+mod exchange;
+mod flight;
+mod forwarder;
+mod keep;
+mod merge;
+pub mod metrics;
+pub mod normalise;
+mod ours;
+mod persist;
+mod pick;
+pub mod policy;
+mod prefetch;
+mod question;
+mod resolve;
+mod stale;
+pub mod upstream;
+mod zones;
+
+pub use exchange::{Connect, Exchange, Exchanged};
+pub use forwarder::{Clock, Entry, Forwarder, Seams, Snapshots, StartError, ZoneUpstream};

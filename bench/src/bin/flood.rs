@@ -105,7 +105,7 @@ fn turn((first, last): (usize, usize), publisher: &Publisher, frames: &Arc<Vec<V
     let taken = Arc::clone(port.counters());
     let server = Server::new(&ServerConfig { answer_local: false, ..server_config() });
     let counters = Arc::new(Counters::default());
-    let ports = [WorkerPort { nic, server, kernel: lanes.pop(), successor: None }];
+    let ports = [WorkerPort { nic, server, kernel: lanes.pop(), forward: None, successor: None }];
     let mut worker = Worker::new(ports, publisher.reader(), Arc::clone(&counters), Idle::Busy);
     stay_on(first)?;
     let path = KernelPath::start(vec![port])?;

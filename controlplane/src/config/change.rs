@@ -1,9 +1,8 @@
 //! What differs between the configuration that runs and the one that its file says now.
 
 use super::{
-    AccessToken, AdminConfig, Config, ContainerdnsApiConfig, DnsConfig, KdnsApiConfig, LogConfig, NodeLocalConfig,
-    PortConfig,
-    StoreConfig, Token,
+    AccessToken, AdminConfig, Config, ContainerdnsApiConfig, DnsConfig, ForwardConfig, KdnsApiConfig, LogConfig,
+    NodeLocalConfig, PortConfig, StoreConfig, Token,
 };
 
 /// Keys whose values have changed.
@@ -51,6 +50,8 @@ impl Config {
         changes.restart("store.backend", &backend(&self.store), &backend(&new.store));
         changes.live("zone_file", &mut self.zone_files, &new.zone_files);
         changes.restart("etcd", &self.etcd, &new.etcd);
+        ForwardConfig::take(&mut self.forward, &new.forward, &mut changes);
+        self.policy.take(&new.policy, &mut changes);
         changes.restart("kubernetes", &self.kubernetes, &new.kubernetes);
         changes.restart("kubesync", &self.kubesync, &new.kubesync);
         self.health.compare(&new.health, &mut changes);

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use ringdns_corefile::{
-    Fault, Forwarding, Machine, Note, Options, Place, Recorder, Rendered, Why, is_corefile, translate,
+    Fault, Machine, Note, Options, Place, Recorder, Rendered, Why, is_corefile, kube_dns, translate,
 };
 use serde::Deserialize;
 use toml::Spanned;
@@ -49,8 +49,6 @@ pub struct CorefileConfig {
     pub port: Option<u16>,
     /// What is not served of it, and keeps nothing from being served.
     pub notes: Vec<Note>,
-    /// Who is to be asked for names of others.
-    pub forwarding: Forwarding,
     /// A hash of all that it was made from.
     pub digest: u64,
 }
@@ -110,12 +108,39 @@ struct Overlay {
     config: CorefileConfig,
 }
 
+/// What is added to a file: the keys of a Corefile, and those of kube-dns's ConfigMap.
+#[derive(Default)]
+struct Added {
+    /// Texts, each of its own.
+    texts: Vec<String>,
+    /// Where the lines of all of them come from, one behind the other with an empty line between.
+    places: Vec<Option<Place>>,
+}
+
+impl Added {
+    /// Adds keys.
+    fn add(&mut self, rendered: Rendered) {
+        if !self.texts.is_empty() {
+            self.places.push(None);
+        }
+        self.texts.push(rendered.text);
+        self.places.extend(rendered.places);
+    }
+
+    /// Where a line comes from, counted from 1.
+    fn place(&self, line: usize) -> Option<&Place> {
+        self.places.get(line.checked_sub(1)?)?.as_ref()
+    }
+}
+
 /// The tables that are looked at before the rest.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Tables {
     /// `[corefile]`
     corefile: Corefile,
+    /// `[kube_dns_config]`
+    kube_dns_config: KubeDnsConfig,
 }
 
 /// Checks text with what the Corefile adds that it names, or that is given.
@@ -126,21 +151,27 @@ pub(super) fn parse(path: &Path, text: &str, source: &ConfigSource) -> Result<Co
     let tables: Tables = toml::from_str(text).unwrap_or_default();
     let overlay = overlay(&tables.corefile, source, base, &mut problems)?;
     problems.finish(())?;
-    let Some(Overlay { rendered, config }) = overlay else {
-        return validate::validate(path, text, file::Spec::parse(text), None);
-    };
-    let whole = format!("{text}\n{}", rendered.text);
+    let mut added = Added::default();
+    let mut config = overlay.map(|Overlay { rendered, config }| {
+        added.add(rendered);
+        config
+    });
+    config_map(&tables.kube_dns_config, base)?.into_iter().for_each(|rendered| added.add(rendered));
+    if added.texts.is_empty() {
+        return validate::validate(path, text, file::Spec::parse(text), config);
+    }
+    let whole = format!("{text}\n{}", added.texts.join("\n"));
     let lines = text.matches('\n').count() + 1;
-    let place = |line: usize| rendered.place(line.checked_sub(lines)?);
-    let (spec, overruled) = merged(text, &rendered.text);
-    let mut config = config;
+    let place = |line: usize| added.place(line.checked_sub(lines)?);
+    let (spec, overruled) = merged(text, &added.texts);
     for span in overruled {
         let line = whole.get(..span.start).unwrap_or_default().matches('\n').count() + 1;
         let Some(place) = place(line) else { continue };
         let message = format!("{} says it otherwise, and that counts", path.display());
-        config.notes.push(Note { place: place.clone(), why: Why::Differs, message });
+        let note = Note { place: place.clone(), why: Why::Differs, message };
+        config.iter_mut().for_each(|config| config.notes.push(note.clone()));
     }
-    validate::validate(path, &whole, spec, Some(config)).map_err(|error| match error {
+    validate::validate(path, &whole, spec, config).map_err(|error| match error {
         ConfigError::Invalid(problems) => {
             let told = |problem: Problem| match problem.place.and_then(|(line, _)| place(line)) {
                 Some(Place { file, line }) => Problem { file: file.clone(), place: Some((*line, 1)), ..problem },
@@ -174,9 +205,20 @@ fn overlay(
     let machine = Recorder::new(&Machine);
     let translation = translate(&path, &machine, &options)
         .map_err(|faults| ConfigError::Invalid(faults.into_iter().map(problem).collect()))?;
-    let (notes, forwarding) = (translation.notes, translation.forwarding);
-    let config = CorefileConfig { path, ignore, ignore_unsupported, port, notes, forwarding, digest: machine.digest() };
+    let notes = translation.notes;
+    let config = CorefileConfig { path, ignore, ignore_unsupported, port, notes, digest: machine.digest() };
     Ok(Some(Overlay { rendered: translation.document.render(), config }))
+}
+
+/// What kube-dns's ConfigMap adds; nothing where there is none, or none that says anything.
+fn config_map(spec: &KubeDnsConfig, base: &Path) -> Result<Option<Rendered>, ConfigError> {
+    let Some(directory) = spec.directory.as_ref().filter(|directory| !directory.get_ref().as_os_str().is_empty())
+    else {
+        return Ok(None);
+    };
+    let made = kube_dns::read(&base.join(directory.get_ref()), &Machine)
+        .map_err(|faults| ConfigError::Invalid(faults.into_iter().map(problem).collect()))?;
+    Ok(Some(made.document.render()).filter(|rendered| !rendered.text.is_empty()))
 }
 
 /// A fault of a Corefile as a problem of the configuration.
@@ -191,15 +233,22 @@ fn problem(fault: Fault) -> Problem {
     }
 }
 
-/// Reads two texts as one, and which keys of the second are overruled; places are those in the first, a line end and the second.
-fn merged(text: &str, added: &str) -> (Result<file::Spec, file::SpecError>, Vec<Range<usize>>) {
-    // Blanks in place of the first, so that places in the second are right.
-    let padded = format!("{}\n{added}", " ".repeat(text.len()));
+/// Reads texts as one, and which keys of those added are overruled; places are those in all of them, with line ends between.
+fn merged(text: &str, added: &[String]) -> (Result<file::Spec, file::SpecError>, Vec<Range<usize>>) {
+    // Blanks in place of those before, so that places in each are right.
+    let mut padded: Vec<String> = Vec::new();
+    let mut before = text.len();
+    for added in added {
+        padded.push(format!("{}\n{added}", " ".repeat(before)));
+        before += 1 + added.len();
+    }
     let mut overruled = Vec::new();
     let mut read = || -> Result<file::Spec, file::SpecError> {
         file::Spec::check_version(text)?;
         let mut base = DeTable::parse(text)?;
-        merge(base.get_mut(), DeTable::parse(&padded)?.into_inner(), &mut overruled);
+        for padded in &padded {
+            merge(base.get_mut(), DeTable::parse(padded)?.into_inner(), &mut overruled);
+        }
         file::Spec::of_table(base)
     };
     let spec = read();

@@ -98,6 +98,12 @@ pub struct V1 {
     pub store: Store,
     /// Zone files to serve.
     pub zone_file: Vec<Spanned<ZoneFile>>,
+    /// Who is asked for names of others.
+    pub forward: Option<Spanned<super::forward::spec::Forward>>,
+    /// What is kept of the answers.
+    pub cache: Option<Spanned<super::forward::spec::Cache>>,
+    /// What is decided about such names before anybody is asked.
+    pub policy: Option<Spanned<super::forward::spec::Policy>>,
     /// The etcd source.
     pub etcd: super::etcd::Etcd,
     /// What is read from etcd.

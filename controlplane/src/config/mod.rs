@@ -52,6 +52,7 @@ pub use containerdns_api::{ContainerdnsApiConfig, Generation};
 pub use corefile::{ConfigSource, CorefileConfig};
 pub use etcd::{EtcdConfig, EtcdTls, Password};
 pub use etcd_places::EtcdPlaces;
+pub use forward::{ForwardConfig, PolicyConfig};
 pub use health::{HealthConfig, RoleConfig};
 pub use kdns_api::KdnsApiConfig;
 pub use kubernetes::{
@@ -97,6 +98,10 @@ pub struct Config {
     pub zone_files: Vec<ZoneFileConfig>,
     /// The etcd source; none: there is none.
     pub etcd: Option<EtcdConfig>,
+    /// Who is asked for names of others; none: nobody is.
+    pub forward: Option<ForwardConfig>,
+    /// What is decided about them before.
+    pub policy: PolicyConfig,
     /// The cluster whose Services are answered; none: there is none.
     pub kubernetes: Option<KubernetesConfig>,
     /// What `ringdns kubesync` writes to etcd; none: it is not told.

@@ -16,6 +16,7 @@ use super::corefile::kube_dns_directory;
 use super::dns::dns;
 use super::etcd::etcd;
 use super::file::{self, Spec, SpecError};
+use super::forward::{self, forward, policy};
 use super::health::{Tables, check_enabled, health};
 use super::kdns_api::kdns_api;
 use super::kubernetes::kubernetes;
@@ -31,8 +32,8 @@ use super::transfer::transfers;
 use super::view::views;
 use super::workers::workers;
 use super::{
-    AdminConfig, Config, ConfigError, CorefileConfig, EalConfig, LogConfig, LogFormat, Token, ZoneFileConfig, secret,
-    store,
+    AdminConfig, Config, ConfigError, CorefileConfig, EalConfig, LogConfig, LogFormat, NodeLocalConfig, SocketsConfig,
+    Token, ZoneFileConfig, secret, store,
 };
 
 /// Where the admin API listens unless the file says otherwise.
@@ -100,6 +101,11 @@ fn checked(path: &Path, base: &Path, spec: file::V1, problems: &mut Problems<'_>
     let cluster_http = cluster_http(&spec.cluster_http, problems);
     let sockets = sockets(&spec.sockets, problems);
     let node_local = node_local(spec.node_local.as_ref(), sockets.udp, &cluster_http, problems);
+    let ports = ports(&spec.port, !sockets.listen.is_empty() || node_local.is_some(), problems);
+    let listen = sockets.listen.iter().copied().chain(node_local.iter().flat_map(NodeLocalConfig::listen));
+    let answering = SocketsConfig { listen: listen.collect(), ..sockets.clone() };
+    let tables = forward::Tables { forward: spec.forward, cache: spec.cache };
+    let is_forwarding = tables.forward.is_some();
     Config {
         path: path.to_path_buf(),
         fingerprint: 0,
@@ -107,10 +113,12 @@ fn checked(path: &Path, base: &Path, spec: file::V1, problems: &mut Problems<'_>
         kube_dns_directory: kube_dns_directory(&spec.kube_dns_config, base, problems),
         dns: dns(&spec.dns, base, problems),
         rate_limit: rate_limit(&spec.rate_limit, problems),
-        ports: ports(&spec.port, !sockets.listen.is_empty() || node_local.is_some(), problems),
+        forward: forward(tables, base, (&ports, &answering), problems),
+        policy: policy(spec.policy, is_forwarding, base, problems),
         sockets,
         workers: workers(&spec.workers, problems),
         eal: eal(&spec.eal, problems),
+        ports,
         store: store::store(spec.store, etcd.is_some(), base, problems),
         zone_files: zone_files(&spec.zone_file, path, problems),
         containerdns_api: containerdns_api(&spec.containerdns_api, etcd.as_ref(), base, problems),

@@ -53,7 +53,12 @@ impl ConfigWatch {
             handled,
             seen: handled,
             looked: None,
-            kube_dns: KubeDns::default(),
+            // It is part of the configuration that was read.
+            kube_dns: config
+                .kube_dns_directory
+                .as_deref()
+                .and_then(|directory| kube_dns::read(directory, &Machine).ok())
+                .unwrap_or_default(),
             kube_dns_looked: None,
             kube_dns_fault: String::new(),
         }
@@ -76,11 +81,12 @@ impl ConfigWatch {
         if before.corefile == found.corefile { Stale::ZoneFiles } else { Stale::Corefile }
     }
 
-    /// Reads the ConfigMap of kube-dns where it is time to; what is new or wrong is told once.
-    pub fn look_at_kube_dns(&mut self, directory: Option<&Path>, now: Instant) {
-        let Some(directory) = directory else { return };
+    /// Reads the ConfigMap of kube-dns where it is time to; what is new or wrong is told once. What is new is part of the
+    /// configuration, which is to be read again.
+    pub fn look_at_kube_dns(&mut self, directory: Option<&Path>, now: Instant) -> Stale {
+        let Some(directory) = directory else { return Stale::Nothing };
         if self.kube_dns_looked.is_some_and(|looked| now.duration_since(looked) < KUBE_DNS_INTERVAL) {
-            return;
+            return Stale::Nothing;
         }
         self.kube_dns_looked = Some(now);
         match kube_dns::read(directory, &Machine) {
@@ -90,6 +96,7 @@ impl ConfigWatch {
                     tracing::info!(directory = %directory.display(), "the ConfigMap of kube-dns was read");
                     tell(&found.notes);
                     self.kube_dns = found;
+                    return Stale::Corefile;
                 }
             }
             Err(faults) => {
@@ -101,6 +108,7 @@ impl ConfigWatch {
                 }
             }
         }
+        Stale::Nothing
     }
 
     /// What the ConfigMap of kube-dns said last that was right.
@@ -115,7 +123,7 @@ pub(super) fn tell(notes: &[Note]) {
         match why {
             Why::NotNeeded => tracing::debug!("{line}"),
             Why::Differs => tracing::info!("{line}"),
-            Why::NotYet | Why::Ignored => tracing::warn!("{line}"),
+            Why::Unsupported | Why::Ignored => tracing::warn!("{line}"),
         }
     }
 }

@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -19,6 +20,7 @@ use tokio::net::TcpStream;
 
 use super::answerer::Answerer;
 use super::framing::{self, LENGTH_BYTES, QUERY_BYTES_MAX};
+use super::others::{Arrived, Mailbox, Others, Outcome, Outcomes, failure};
 use super::stats::{Closed, Monitor};
 use super::tcp::Answering;
 use super::transfers::{Answer, Asked, Gate, Sending};
@@ -32,6 +34,9 @@ const OUTPUT_SEND_BYTES: usize = 64 << 10;
 
 /// Bytes of answers that a turn makes at most: one more than what is sent at once.
 const OUTPUT_BYTES: usize = OUTPUT_SEND_BYTES + LENGTH_BYTES + STREAM_MESSAGE_BYTES_MAX;
+
+/// Queries of a connection that wait for others at most; what comes behind them waits in the connection.
+const OPEN_MAX: usize = 64;
 
 const _: () = assert!(INPUT_BYTES > LENGTH_BYTES + QUERY_BYTES_MAX);
 
@@ -50,6 +55,10 @@ pub(super) struct Rest {
     end: Option<Closed>,
     /// The zone that is being sent; what came behind its question waits.
     sending: Option<Box<Sending>>,
+    /// Queries that wait for others.
+    mailbox: Option<Rc<Mailbox>>,
+    /// Whether the client has said that nothing more comes.
+    has_ended: bool,
 }
 
 impl Rest {
@@ -71,7 +80,25 @@ impl Rest {
     /// Bytes that are held.
     pub(super) fn held(&self) -> usize {
         let sending = self.sending.as_ref().map_or(0, |sending| sending.transfer.held_bytes());
-        self.input.capacity() + self.output.capacity() + sending
+        let waiting = self.mailbox.as_ref().map_or(0, |mailbox| mailbox.held());
+        self.input.capacity() + self.output.capacity() + sending + waiting
+    }
+
+    /// Queries that wait for others.
+    pub(super) fn open(&self) -> usize {
+        self.mailbox.as_ref().map_or(0, |mailbox| mailbox.open())
+    }
+
+    /// True where something has come for a query that has waited.
+    fn has_arrived(&self) -> bool {
+        self.mailbox.as_ref().is_some_and(|mailbox| mailbox.has_arrived())
+    }
+
+    /// Has the task woken when something does.
+    fn wait(&self, context: &Context<'_>) {
+        if let Some(mailbox) = &self.mailbox {
+            mailbox.wait(context);
+        }
     }
 
     /// True while a zone is being sent.
@@ -117,6 +144,8 @@ pub(super) struct Desk {
     gate: Gate,
     /// What is counted.
     monitor: Arc<Monitor>,
+    /// Those who wait for others.
+    others: Option<Others<Rc<Mailbox>>>,
     /// What came.
     input: Box<[u8]>,
     /// What goes out.
@@ -124,15 +153,18 @@ pub(super) struct Desk {
 }
 
 impl Desk {
-    /// A desk that answers by a configuration.
-    pub(super) fn new(answering: Answering, monitor: &Arc<Monitor>) -> Self {
-        Self {
-            answerer: Answerer::new(answering.answers, Transport::Tcp),
+    /// A desk that answers by a configuration, and where it is to be told what came of questions for others.
+    pub(super) fn new(answering: Answering, monitor: &Arc<Monitor>) -> (Self, Option<Outcomes>) {
+        let (others, outcomes) = answering.others.map(Others::new).unzip();
+        let desk = Self {
+            answerer: Answerer::new(answering.answers, Transport::Tcp, others.as_ref().map(Others::shelf)),
             gate: Gate::new(answering.transfers, Arc::clone(monitor)),
             monitor: Arc::clone(monitor),
+            others,
             input: vec![0; INPUT_BYTES].into(),
             output: vec![0; OUTPUT_BYTES].into(),
-        }
+        };
+        (desk, outcomes)
     }
 
     /// Tells for how long idle connections are kept, in tenths of a second.
@@ -157,24 +189,35 @@ impl Desk {
         if let Some(to) = self.input.get_mut(..filled) {
             to.copy_from_slice(&rest.input);
         }
-        let mut has_ended = false;
-        if !rest.has_query {
+        let is_full = rest.open() >= OPEN_MAX;
+        if !rest.has_arrived() && (is_full || rest.has_ended && rest.open() > 0) {
+            rest.wait(context);
+            return Poll::Pending;
+        }
+        if !rest.has_query && !is_full && !rest.has_ended {
             let mut room = ReadBuf::new(self.input.get_mut(filled..).unwrap_or_default());
             match Pin::new(&mut *stream).poll_read(context, &mut room) {
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending if rest.has_arrived() => {}
+                Poll::Pending => {
+                    rest.wait(context);
+                    return Poll::Pending;
+                }
                 Poll::Ready(Err(_)) => {
                     return Poll::Ready(Turn { answered: 0, next: Next::Close(Closed::Reset) });
                 }
                 Poll::Ready(Ok(())) => {
-                    has_ended = room.filled().is_empty();
+                    rest.has_ended = room.filled().is_empty();
                     filled += room.filled().len();
                 }
             }
         }
         let begun = self.monitor.tcp.census().map(|census| (census.answered(), Instant::now()));
-        let mut work = Work { used: 0, written: 0, answered: 0, end: None, is_full: false, sending: None };
-        self.answer_all(filled, client, &mut work, &state.snapshot(), state);
-        let turn = self.finish(stream, rest, filled, has_ended, work);
+        let mailbox = rest.mailbox.take();
+        let mut work = Work { used: 0, written: 0, answered: 0, end: None, is_full: false, sending: None, mailbox };
+        let snapshot = state.snapshot();
+        self.answer_arrived(client, &mut work, &snapshot);
+        self.answer_all(filled, client, &mut work, &snapshot, state);
+        let turn = self.finish(stream, rest, filled, work);
         if let (Some(census), Some((before, begun))) = (self.monitor.tcp.census(), begun) {
             // Transfers are not among them: they take as long as their clients do.
             census.note_time(begun.elapsed(), census.answered().wrapping_sub(before));
@@ -191,7 +234,7 @@ impl Desk {
         snapshot: &Arc<Snapshot>,
         state: &State,
     ) {
-        let Self { answerer, gate, monitor, input, output } = self;
+        let Self { answerer, gate, monitor, others, input, output } = self;
         let server = answerer.server();
         loop {
             let query = match framing::first(input.get(work.used..filled).unwrap_or_default()) {
@@ -199,7 +242,7 @@ impl Desk {
                 Ok(None) => return,
                 Err(cause) => return work.end = Some(cause),
             };
-            if work.written >= OUTPUT_SEND_BYTES || work.sending.is_some() {
+            if work.written >= OUTPUT_SEND_BYTES || work.sending.is_some() || work.open() >= OPEN_MAX {
                 return work.is_full = true;
             }
             let place = output.get_mut(work.written..).unwrap_or_default();
@@ -235,10 +278,68 @@ impl Desk {
                         Answer::Ordinary => {}
                     }
                 }
+                Err(Unanswered::Foreign) => {
+                    let (Some(others), Some(question)) = (&mut *others, server.foreign_question(client)) else {
+                        return work.end = Some(Closed::NoQuery);
+                    };
+                    work.used += LENGTH_BYTES + query.len();
+                    let mailbox = work.mailbox.get_or_insert_default();
+                    mailbox.note_asked(query.len());
+                    if let Err(waiting) = others.ask(query, question, Rc::clone(mailbox)) {
+                        Mailbox::deliver(*waiting, Some(Arc::new(failure())));
+                    }
+                }
                 // A delay would hold what the client sends in our memory and hide from it why; closed, it pays for a new
                 // connection with every query too many.
                 Err(Unanswered::Dropped(Reason::PacketLimited)) => return work.end = Some(Closed::RateLimited),
                 Err(_) => return work.end = Some(Closed::NoQuery),
+            }
+        }
+    }
+
+    /// Takes what came of a question to the connection that it is for.
+    pub(super) fn deliver(&mut self, outcome: Outcome) {
+        if let Some((waiting, answer)) = self.others.as_mut().and_then(|others| others.finish(outcome)) {
+            Mailbox::deliver(waiting, answer);
+        }
+    }
+
+    /// Tells those who have waited for too long.
+    pub(super) fn expire(&mut self) {
+        for waiting in self.others.as_mut().map(Others::expire).unwrap_or_default() {
+            Mailbox::deliver(waiting, Some(Arc::new(failure())));
+        }
+    }
+
+    /// Answers those of a connection's queries that have waited, in the order in which their answers came.
+    fn answer_arrived(&mut self, client: SocketAddr, work: &mut Work, snapshot: &Snapshot) {
+        let Self { answerer, monitor, others, output, .. } = self;
+        let (Some(mailbox), Some(others)) = (work.mailbox.clone(), others) else { return };
+        while work.written < OUTPUT_SEND_BYTES
+            && let Some((server, seconds)) = answerer.waited()
+            && let Some(Arrived { waiting, answer }) = mailbox.take()
+        {
+            let place = output.get_mut(work.written..).unwrap_or_default();
+            let Some((length, message)) = place.split_first_chunk_mut::<LENGTH_BYTES>() else { return };
+            let message = message.get_mut(..STREAM_MESSAGE_BYTES_MAX).unwrap_or_default();
+            if let Some(to) = message.get_mut(..waiting.message.len()) {
+                to.copy_from_slice(&waiting.message);
+            }
+            let serve = || server.answer(client, message, waiting.message.len(), snapshot, &monitor.tcp);
+            match others.give(snapshot, &waiting.question, &answer, seconds, serve) {
+                Ok(bytes) => {
+                    *length = u16::try_from(bytes).unwrap_or(u16::MAX).to_be_bytes();
+                    work.written += LENGTH_BYTES + bytes;
+                    work.answered += 1;
+                }
+                Err(Unanswered::Foreign) => {
+                    let Some(question) = server.foreign_question(client) else { continue };
+                    mailbox.note_asked(waiting.message.len());
+                    if let Err(waiting) = others.ask_again(waiting, question) {
+                        Mailbox::deliver(*waiting, None);
+                    }
+                }
+                Err(Unanswered::Dropped(_)) => {}
             }
         }
     }
@@ -295,7 +396,9 @@ impl Desk {
     }
 
     /// Sends the answers, and keeps what is left.
-    fn finish(&self, stream: &TcpStream, rest: &mut Rest, filled: usize, has_ended: bool, work: Work) -> Turn {
+    fn finish(&self, stream: &TcpStream, rest: &mut Rest, filled: usize, work: Work) -> Turn {
+        let is_blocked = work.open() >= OPEN_MAX && work.sending.is_none();
+        rest.mailbox = work.mailbox.filter(|mailbox| mailbox.open() > 0);
         let Some(unsent) = self.send(stream, work.written) else {
             return Turn { answered: work.answered, next: Next::Close(Closed::Reset) };
         };
@@ -303,13 +406,16 @@ impl Desk {
         rest.has_query = work.is_full;
         rest.sending = work.sending;
         // Nothing more comes: what is not whole will never be.
-        let is_last = has_ended && !work.is_full && rest.sending.is_none();
+        let is_last = rest.has_ended && !work.is_full && rest.sending.is_none() && rest.open() == 0;
         rest.end = work.end.or(is_last.then_some(Closed::Client));
         rest.input = if rest.end.is_some() { Vec::new() } else { unused.to_vec() };
         (rest.output, rest.sent) = (unsent.to_vec(), 0);
         let next = match rest.end {
             _ if !rest.output.is_empty() => Next::Flush,
             Some(end) => Next::Close(end),
+            // What comes of one of them goes on with the others.
+            None if rest.has_arrived() => Next::Again,
+            None if is_blocked || rest.has_ended && rest.open() > 0 => Next::Wait,
             None if work.is_full || rest.sending.is_some() || filled == INPUT_BYTES => Next::Again,
             None if rest.input.is_empty() => Next::Wait,
             None => Next::Complete,
@@ -332,6 +438,15 @@ struct Work {
     is_full: bool,
     /// A zone that is to be sent before anything else.
     sending: Option<Box<Sending>>,
+    /// The connection's queries that wait for others.
+    mailbox: Option<Rc<Mailbox>>,
+}
+
+impl Work {
+    /// The connection's queries that wait for others.
+    fn open(&self) -> usize {
+        self.mailbox.as_ref().map_or(0, |mailbox| mailbox.open())
+    }
 }
 
 /// True where a write is to be tried again later.

@@ -3,6 +3,7 @@
 //! ```text
 //! ringdns-tcp: accept -> table -> task a connection -> desk: read, MessageServer, write
 //! ringdns-udp: socket -> MessageServer -> socket
+//!                        \-> others: kept while they are asked -> MessageServer -> the same way back
 //! ```
 //!
 //! Each transport has a thread of its own, off the workers' cores, with its own engine, counters and limits, so that neither
@@ -13,6 +14,7 @@ mod answerer;
 mod bind;
 mod desk;
 mod framing;
+mod others;
 mod stats;
 mod table;
 mod tcp;
@@ -27,6 +29,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 pub use bind::Protocols;
+pub use others::Asking;
 use ringdns_engine::serve::MessageConfig;
 pub(crate) use stats::{Monitor, is_of_messages};
 use tokio::runtime::{Builder, Runtime};
@@ -45,6 +48,8 @@ pub struct SocketOptions {
     pub answers: MessageConfig,
     /// Least names that are counted; 0: none.
     pub names: usize,
+    /// Who is asked for names of others, where these are answered.
+    pub others: Option<Asking>,
 }
 
 /// Why sockets were not served.
@@ -94,7 +99,7 @@ impl Sockets {
         drain: Duration,
     ) -> Result<Self, SocketsError> {
         let (stop, stopped) = watch::channel(false);
-        let SocketOptions { listen, answers, names } = options;
+        let SocketOptions { listen, answers, names, others } = options;
         let (config, messages) = (&config.sockets, config.stats.messages);
         let (renewed, answers) = watch::channel(answers);
         let mut sockets = Self { addresses: Vec::new(), monitor: None, stop, answers: renewed, threads: Vec::new() };
@@ -116,12 +121,12 @@ impl Sockets {
         let monitor = Arc::new(Monitor::new(sockets.addresses.clone(), connections, names, messages));
         sockets.monitor = Some(Arc::clone(&monitor));
         let (config, its_state, its_monitor) = (config.clone(), Arc::clone(state), Arc::clone(&monitor));
-        let (its_answers, its_stop) = (answers.clone(), stopped.clone());
+        let (its_answers, its_stop, its_others) = (answers.clone(), stopped.clone(), others.clone());
         sockets.spawn("ringdns-tcp", move |runtime| {
             LocalSet::new().block_on(runtime, async move {
                 let Some(listeners) = adopt(streams, tokio::net::TcpListener::from_std) else { return };
                 until_answering(&its_state, its_stop.clone()).await;
-                let answering = tcp::Answering { answers: its_answers, transfers };
+                let answering = tcp::Answering { answers: its_answers, transfers, others: its_others };
                 tcp::serve(listeners, config, answering, its_state, its_monitor, its_stop, drain).await;
             });
         })?;
@@ -131,7 +136,8 @@ impl Sockets {
                 LocalSet::new().block_on(runtime, async move {
                     let Some(datagrams) = adopt(datagrams, tokio::net::UdpSocket::from_std) else { return };
                     until_answering(&state, stopped.clone()).await;
-                    udp::serve(datagrams, answers, state, monitor, stopped).await;
+                    let answering = udp::Answering { answers, others, drain };
+                    udp::serve(datagrams, answering, state, monitor, stopped).await;
                 });
             })?;
         }

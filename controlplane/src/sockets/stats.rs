@@ -63,7 +63,16 @@ causes! {
 }
 
 /// The counters of the engine that messages have a part in; the others are about frames.
-const OF_MESSAGES: [&str; 5] = ["truncated", "cookies_absent", "cookies_valid", "cookies_invalid", "slipped"];
+const OF_MESSAGES: [&str; 8] = [
+    "recalled",
+    "forwarded",
+    "clients_denied",
+    "truncated",
+    "cookies_absent",
+    "cookies_valid",
+    "cookies_invalid",
+    "slipped",
+];
 
 /// True where a counter of the engine by this name is about messages, and not about frames.
 pub(crate) fn is_of_messages(name: &str) -> bool {

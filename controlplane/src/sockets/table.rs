@@ -50,6 +50,8 @@ struct Entry {
     asked_at: Duration,
     /// Bytes that it holds beside this.
     held: usize,
+    /// Queries of it that wait for others.
+    open: usize,
     /// Wakes its task.
     waker: Option<Waker>,
     /// Why it is to end; it is not in the list any more then.
@@ -117,7 +119,8 @@ impl Table {
         if self.listed >= self.connections_max {
             self.evict();
         }
-        let entry = Entry { client, before: NONE, after: NONE, asked_at: now, held: 0, waker: None, order: None };
+        let entry =
+            Entry { client, before: NONE, after: NONE, asked_at: now, held: 0, open: 0, waker: None, order: None };
         let place = match self.free.pop() {
             Some(place) => place,
             None => {
@@ -174,6 +177,13 @@ impl Table {
         self.held = self.held + bytes - before;
     }
 
+    /// Notes how many queries of a connection wait for others.
+    pub(super) fn note_open(&mut self, Place(place): Place, open: usize) {
+        if let Some(entry) = self.entry(place) {
+            entry.open = open;
+        }
+    }
+
     /// Why a connection is to end.
     pub(super) fn order(&self, Place(place): Place) -> Option<Closed> {
         self.entries.get(place as usize)?.as_ref()?.order
@@ -185,13 +195,17 @@ impl Table {
         self.end(head, Closed::Evicted)
     }
 
-    /// Has all connections end that were idle for too long.
+    /// Has all connections end that were idle for too long. One that waits for us is not idle (RFC 7766 section 6.2.3): its time
+    /// begins anew.
     pub(super) fn end_idle(&mut self, idle: Duration, now: Duration) {
         let idle = self.idle_time(idle);
-        while let Some(entry) = self.entries.get(self.head as usize).and_then(Option::as_ref)
-            && entry.asked_at + idle <= now
-        {
-            self.end(self.head, Closed::Idle);
+        // Each is looked at once, whatever the idle time is.
+        for _ in 0..self.listed {
+            match self.entries.get(self.head as usize).and_then(Option::as_ref) {
+                Some(entry) if entry.asked_at + idle > now => return,
+                Some(entry) if entry.open > 0 => self.note_answered(Place(self.head), now),
+                _ => drop(self.end(self.head, Closed::Idle)),
+            }
         }
     }
 
@@ -320,6 +334,20 @@ mod tests {
         assert_eq!(table.idle_time(s(10)), s(1));
         table.end_idle(s(10), s(21));
         assert_eq!(table.listed, 0);
+    }
+
+    #[test]
+    fn who_waits_for_us_is_not_idle() {
+        let mut table = Table::new(10, 99);
+        let [waits, idles] = [1, 2].map(|number| table.add(ip(number), s(0)).unwrap());
+        table.note_open(waits, 1);
+        table.end_idle(s(10), s(20));
+        assert_eq!([waits, idles].map(|place| table.order(place)), [None, Some(Closed::Idle)]);
+        table.note_open(waits, 0);
+        table.end_idle(s(10), s(29));
+        assert_eq!(table.order(waits), None, "its time has begun anew");
+        table.end_idle(s(10), s(30));
+        assert_eq!(table.order(waits), Some(Closed::Idle));
     }
 
     #[test]

@@ -22,6 +22,7 @@ use tokio::task::{spawn_local, yield_now};
 use tokio::time::{sleep, timeout};
 
 use super::desk::{Desk, Next, Rest, Turn};
+use super::others::{Asking, Outcomes};
 use super::stats::{Closed, Monitor, Refused};
 use super::table::{Place, Table};
 use crate::config::{SocketsConfig, TransferConfig};
@@ -48,6 +49,8 @@ pub(super) struct Answering {
     pub(super) answers: watch::Receiver<MessageConfig>,
     /// Who may have whole zones.
     pub(super) transfers: watch::Receiver<Arc<[TransferConfig]>>,
+    /// Who is asked for names of others.
+    pub(super) others: Option<Asking>,
 }
 
 /// What the tasks of the thread share.
@@ -82,8 +85,9 @@ pub(super) async fn serve(
 ) {
     let connections_max = usize::try_from(monitor.connections_max).unwrap_or(usize::MAX);
     let table = Table::new(connections_max, config.tcp_connections_per_client_max);
+    let (desk, outcomes) = Desk::new(answering, &monitor);
     let service = Rc::new(Service {
-        desk: RefCell::new(Desk::new(answering, &monitor)),
+        desk: RefCell::new(desk),
         table: RefCell::new(table),
         state,
         monitor,
@@ -95,6 +99,7 @@ pub(super) async fn serve(
     let accepting: Vec<_> =
         listeners.into_iter().map(|listener| spawn_local(accept(listener, Rc::clone(&service)))).collect();
     let sweeping = spawn_local(sweep(Rc::clone(&service)));
+    let asking = outcomes.map(|outcomes| spawn_local(deliver(outcomes, Rc::clone(&service))));
     // An error says that nobody is left who could tell: the end as well.
     let _ = stop.wait_for(|&is_told| is_told).await;
     for task in &accepting {
@@ -113,6 +118,16 @@ pub(super) async fn serve(
         tracing::warn!(left, "clients had not taken their answers over TCP at the end");
     }
     sweeping.abort();
+    if let Some(asking) = asking {
+        asking.abort();
+    }
+}
+
+/// Gives connections what came of their questions for others.
+async fn deliver(mut outcomes: Outcomes, service: Rc<Service>) {
+    while let Some(outcome) = outcomes.recv().await {
+        service.desk.borrow_mut().deliver(outcome);
+    }
 }
 
 /// Accepts the connections of one address.
@@ -146,7 +161,11 @@ async fn sweep(service: Rc<Service>) {
             (table.idle_time(service.idle), table.held())
         };
         // RFC 7828 section 3.1: in units of 100 milliseconds.
-        service.desk.borrow_mut().set_keepalive(u16::try_from(idle.as_millis() / 100).unwrap_or(u16::MAX));
+        {
+            let mut desk = service.desk.borrow_mut();
+            desk.set_keepalive(u16::try_from(idle.as_millis() / 100).unwrap_or(u16::MAX));
+            desk.expire();
+        }
         service.monitor.held_bytes.store(held as u64, Ordering::Relaxed);
         sleep(SWEEP_INTERVAL).await;
     }
@@ -272,8 +291,11 @@ impl Connection {
         let polled = desk.poll_turn(context, &mut self.stream, self.client, rest, &service.state);
         drop(desk);
         let mut table = service.table.borrow_mut();
+        table.note_open(place, rest.open());
         let Poll::Ready(mut turn) = polled else {
             return match table.order(place) {
+                // Who has asked before the end gets answers, as long as there is time for that.
+                Some(Closed::Ended) if rest.open() > 0 => Poll::Pending,
                 Some(cause) => Poll::Ready(Turn { answered: 0, next: Next::Close(cause) }),
                 None => Poll::Pending,
             };

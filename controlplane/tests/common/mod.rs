@@ -13,11 +13,12 @@ use std::time::{Duration, Instant};
 use ringdns_controlplane::config::{AaaaMode, Config, CookieMode};
 use ringdns_controlplane::guest::Guest;
 use ringdns_controlplane::health::{Said, Status};
-use ringdns_controlplane::sockets::SocketOptions;
+use ringdns_controlplane::sockets::{Asking, SocketOptions};
 use ringdns_controlplane::{BuildInfo, ControlPlane, StartError};
 use ringdns_engine::cookie::{CookieConfig, CookieSecret};
 use ringdns_engine::counters::Counters;
 use ringdns_engine::publish::{Publisher, Reader};
+use ringdns_engine::recall::RecallConfig;
 use ringdns_engine::serve::{ChaosConfig, EdnsConfig, MessageConfig};
 use ringdns_engine::snapshot::Snapshot;
 use serde_json::Value;
@@ -101,16 +102,28 @@ impl Server {
 
     /// The same with sources of others.
     pub fn try_start_with(directory: &Path, text: &str, guests: Vec<Box<dyn Guest>>) -> Result<Self, StartError> {
+        Self::try_start_asking(directory, text, guests, None)
+    }
+
+    /// The same with somebody who asks others.
+    pub fn try_start_asking(
+        directory: &Path,
+        text: &str,
+        guests: Vec<Box<dyn Guest>>,
+        others: Option<(Asking, RecallConfig)>,
+    ) -> Result<Self, StartError> {
         let path = directory.join("ringdns.toml");
         let config = Config::parse(&path, text).unwrap();
         let publisher = Publisher::new(Snapshot::empty());
         let reader = publisher.reader();
         let counters = Arc::new(Counters::with_names(config.stats.names).with_census(config.stats.messages));
+        let (others, recall) = others.unzip();
         let build = BuildInfo { version: "1.2.3".into(), commit: "abc".into(), dpdk: "22.11".into() };
         let sockets = SocketOptions {
             listen: config.sockets.listen.clone(),
-            answers: answers(&config),
+            answers: MessageConfig { recall, ..answers(&config) },
             names: config.stats.names,
+            others,
         };
         let plane = ControlPlane::start(&config, sockets, vec![Arc::clone(&counters)], publisher, build, guests)?;
         let address = plane.address();

@@ -1,4 +1,4 @@
-//! `forward`, the older `proxy`, and `cache`: names of others. They are read, kept for the forwarder, and named until it is there.
+//! `forward`, the older `proxy`, and `cache`: names of others. They are read here; `others` has what they come to.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -11,9 +11,6 @@ use crate::zone;
 
 /// Most upstreams of a rule, as in CoreDNS.
 const UPSTREAMS_MAX: usize = 15;
-
-/// What is told of every rule.
-const REFUSED: &str = "names outside of the zones that are served are refused until RingDNS forwards";
 
 /// `forward`
 pub(super) fn forward(line: &Line, scope: &Scope<'_>, out: &mut Out<'_>) {
@@ -51,8 +48,6 @@ pub(super) fn forward(line: &Line, scope: &Scope<'_>, out: &mut Out<'_>) {
         forward_option(option, &mut rule, &mut upstreams, scope, out);
     }
     rule.upstreams = upstreams;
-    let to: Vec<&str> = to.iter().map(|word| word.text.as_str()).collect();
-    out.note(&line.name, Why::NotYet, format!("{} to {}: {REFUSED}", rule.zones.join(" "), to.join(" ")));
     out.made.forwarding.rules.push(rule);
 }
 
@@ -120,8 +115,8 @@ fn time(line: &Line, out: &mut Out<'_>) -> Option<u64> {
 /// Who is asked.
 fn upstream(word: &Word, scope: &Scope<'_>, out: &mut Out<'_>) -> Option<Upstream> {
     let text = word.text.as_str();
-    if text.starts_with("https://") {
-        return Some(Upstream::Https(text.to_owned()));
+    if let Some(rest) = text.strip_prefix("https://") {
+        return https(word, rest, out);
     }
     if let Some(rest) = text.strip_prefix("tls://") {
         // ADDRESS%NAME[:PORT]; an address of a link has its interface behind a percent sign, and no upstream is one.
@@ -153,6 +148,21 @@ fn upstream(word: &Word, scope: &Scope<'_>, out: &mut Out<'_>) -> Option<Upstrea
     None
 }
 
+/// A server over HTTPS. Its host is an address, or its address stands behind "#", as RingDNS has it.
+fn https(word: &Word, rest: &str, out: &mut Out<'_>) -> Option<Upstream> {
+    let host = rest.split('/').next().unwrap_or(rest);
+    let url = match (rest.contains('#'), server(host, 443)) {
+        (true, _) => word.text.clone(),
+        (false, Some(address)) => format!("{}#{}", word.text, address.ip()),
+        (false, None) => {
+            let remedy = format!("write the address of {host} behind it: {}#192.0.2.53", word.text);
+            out.unsupported(word, format!("{host} is a name, which would have to be asked for first"), remedy);
+            return None;
+        }
+    };
+    Some(Upstream::Https(url))
+}
+
 /// An address with a port, or without one.
 pub(crate) fn server(text: &str, port: u16) -> Option<SocketAddr> {
     let ip = || text.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().ok();
@@ -178,6 +188,7 @@ pub(super) fn cache(line: &Line, scope: &Scope<'_>, out: &mut Out<'_>) {
         no_denial: Vec::new(),
         servfail_seconds: 5,
         stale_seconds: 0,
+        stale_verifies: false,
         prefetch: 0,
         keeps_ttl: false,
     };
@@ -188,8 +199,6 @@ pub(super) fn cache(line: &Line, scope: &Scope<'_>, out: &mut Out<'_>) {
     for option in &line.lines {
         cache_option(option, &mut rule, scope, out);
     }
-    let words = "there is no cache: what is served is in memory, and changes hold at once; answers of others come with forwarding";
-    out.note(&line.name, Why::NotYet, words);
     out.made.forwarding.caches.push(rule);
 }
 
@@ -214,6 +223,7 @@ fn cache_option(line: &Line, rule: &mut CacheRule, scope: &Scope<'_>, out: &mut 
         "serve_stale" => {
             let given = line.args.first().and_then(|word| crate::duration::seconds(&word.text));
             rule.stale_seconds = given.unwrap_or(3600);
+            rule.stale_verifies = line.args.iter().any(|word| word.text == "verify");
         }
         "prefetch" => match line.args.first().and_then(|word| word.text.parse().ok()) {
             Some(amount) => rule.prefetch = amount,

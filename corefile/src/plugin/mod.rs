@@ -8,12 +8,14 @@ mod hosts;
 mod http;
 mod listed;
 mod listen;
+mod others;
 mod server;
 
 use std::collections::HashMap;
 use std::path::Path;
 
 pub(crate) use self::forward::server;
+pub(crate) use self::others::Others;
 use crate::fault::{Fault, Place, Why};
 use crate::out::{Out, Scope};
 use crate::parse::{Block, Corefile, Line};
@@ -102,9 +104,14 @@ fn translate_block(path: &Path, block: &Block, seen: &mut HashMap<(String, u16),
     }
     let scope = Scope { zones, lines: &block.lines, root };
     listen::listen(block, &keys, &scope, out);
+    let (rules, caches) = (out.made.forwarding.rules.len(), out.made.forwarding.caches.len());
     for line in &block.lines {
         translate_line(line, &scope, out);
     }
+    let Translation { document, notes, forwarding, .. } = &mut out.made;
+    let mut others = Others { document, notes, asked: &mut out.asked };
+    let rules = forwarding.rules.get(rules..).unwrap_or_default();
+    others.write(rules, forwarding.caches.get(caches..).unwrap_or_default(), false);
 }
 
 /// What a block is for; told where another is for the same.

@@ -9,11 +9,6 @@ use super::settings::{Setting, Settings};
 /// A section, a key of it, the table beside which it is told, and why it has no counterpart.
 pub(super) type Lack = (&'static str, &'static str, &'static str, &'static str);
 
-/// Why questions are not passed on.
-pub(super) const NO_FORWARDING: &str = "RingDNS answers for its own zones and forwards nothing, names outside of them get \
-                                        REFUSED; point clients that need other names at a resolver, and have that ask \
-                                        RingDNS for these zones";
-
 /// Why there are no log files.
 pub(super) const NO_LOG_FILE: &str =
     "the log goes to standard error, from where systemd's journal or your supervisor takes it";

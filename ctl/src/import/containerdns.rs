@@ -1,8 +1,9 @@
 //! `containerdns.conf` and `skydns.conf`: the server of ContainerDNS, of both generations.
 
 use super::Options;
-use super::common::{EtcdKeys, Lack, NO_FORWARDING, etcd, lack, listen, log, port, prefix, switch, zones};
+use super::common::{EtcdKeys, etcd, listen, log, port, prefix, switch, zones};
 use super::draft::{Draft, Value};
+use super::others;
 use super::settings::{Setting, Settings};
 
 /// The tree of records.
@@ -11,21 +12,15 @@ const TREE: &str = "[[etcd_tree]]";
 /// Where RingDNS looks for the status of addresses by itself.
 const STATUS_PATH: &str = "/containerdns/monitor/status";
 
-/// Keys that nothing takes the place of.
-const LACKS: &[Lack] = &[(
-    "Dns",
-    "cacheSize",
-    "[dns]",
-    "there is no message cache to size: every name is held in memory, and answers are made anew at the price of a lookup",
-)];
+/// How long answers of others are kept, in seconds, whatever their TTL.
+const KEPT_SECONDS: i64 = 60;
 
 /// Reads the file.
 pub(super) fn import(settings: &mut Settings, options: &Options, draft: &mut Draft) {
     let prefix = prefix(draft, settings);
     port(draft, options, settings.take(&["Dns"], "dns-addr").as_ref(), "127.0.0.1:53");
-    tree(settings, draft, prefix);
-    forwarding(settings, draft);
-    lack(settings, draft, LACKS);
+    let served = tree(settings, draft, prefix);
+    forwarding(settings, draft, &served);
     let keys = EtcdKeys {
         sections: &["Etcd"],
         servers: "etcd-servers",
@@ -40,8 +35,8 @@ pub(super) fn import(settings: &mut Settings, options: &Options, draft: &mut Dra
     log(settings, draft, "Log");
 }
 
-/// What is read from etcd.
-fn tree(settings: &mut Settings, draft: &mut Draft, prefix: &str) {
+/// What is read from etcd; gives the zones.
+fn tree(settings: &mut Settings, draft: &mut Draft, prefix: &str) -> Vec<String> {
     draft.set_in(TREE, prefix, "layout", Value::text("containerdns"), None);
     if prefix != "/containerdns" {
         draft.set_in(TREE, prefix, "prefix", Value::text(prefix), None);
@@ -51,7 +46,7 @@ fn tree(settings: &mut Settings, draft: &mut Draft, prefix: &str) {
         Some(setting) => zones(draft, TREE, setting, &['%']),
         None => vec!["containerdns.local.".to_owned()],
     };
-    draft.set_in(TREE, prefix, "zones", Value::Texts(names), domains.as_ref());
+    draft.set_in(TREE, prefix, "zones", Value::Texts(names.clone()), domains.as_ref());
     let skip = settings.take(&["Dns"], "skipDomain");
     if switch(skip.as_ref(), TREE, draft) {
         draft.set_in(TREE, prefix, "skip_domain", Value::Boolean(true), skip.as_ref());
@@ -71,29 +66,27 @@ fn tree(settings: &mut Settings, draft: &mut Draft, prefix: &str) {
                     "with random-one beside it the original does not start; neither was taken",
                 );
             }
-            return;
+            return names;
         }
     };
     draft.set_in(TREE, prefix, "answers", Value::text(word), from.as_ref());
+    names
 }
 
-/// Upstreams: also where none are named, since the original then asks those of its host.
-fn forwarding(settings: &mut Settings, draft: &mut Draft) {
+/// Who is asked for names of others, and what is kept.
+fn forwarding(settings: &mut Settings, draft: &mut Draft, served: &[String]) {
     let upstreams = settings.take_any(&["Dns"], &["ex-nameservers", "nameservers"]);
-    let servers = upstreams.filter(|setting| !setting.value.is_empty());
-    match servers {
-        Some(setting) => draft.lacks("[dns]", &setting, NO_FORWARDING),
-        None => draft.comment(
-            "[dns]",
-            "",
-            &format!("the original forwards to the servers of /etc/resolv.conf; no counterpart: {NO_FORWARDING}"),
-        ),
-    }
+    others::default(draft, upstreams.as_ref().filter(|setting| !setting.value.is_empty()));
+    // With one label the original answers SERVFAIL.
+    draft.set(others::FORWARD, "labels_min", Value::Number(2), None);
     let branches = settings.take_any(&["Dns"], &["inDomainServers", "subDomainServers"]);
     if let Some(setting) = branches.filter(|setting| !setting.value.is_empty()) {
-        let words = "names below these domains were forwarded to servers of their own; delegate them instead, by NS records \
-                     in the zone above them, where clients ask a resolver. RingDNS forwards nothing";
-        draft.lacks("[dns]", &setting, words);
+        // The first generation separates items by "#", the second one by "%".
+        others::suffixes(draft, &setting, &['%', '#'], served);
+    }
+    others::kept_seconds(draft, KEPT_SECONDS, None);
+    if let Some(entries) = settings.take(&["Dns"], "cacheSize") {
+        others::entries(draft, &entries);
     }
 }
 

@@ -7,7 +7,7 @@ pub(super) use ringdns_corefile::Value;
 use super::settings::Setting;
 
 /// The tables in the order in which they are written: that of conf/example.toml.
-const ORDER: [&str; 22] = [
+const ORDER: [&str; 26] = [
     "[kube_dns_config]",
     "[dns]",
     "[rate_limit]",
@@ -17,6 +17,10 @@ const ORDER: [&str; 22] = [
     "[[port]]",
     "[store]",
     "[[zone_file]]",
+    "[forward]",
+    "[[forward.zone]]",
+    "[cache]",
+    "[policy]",
     "[kubernetes]",
     "[kubernetes.external]",
     "[kubernetes.search_path]",
@@ -143,6 +147,13 @@ impl Draft {
                 self.notes.push(words);
             }
         }
+    }
+
+    /// Sets a key of the only table of a header, whatever it was before.
+    pub(super) fn replace(&mut self, header: &'static str, key: &'static str, value: Value, from: Option<&Setting>) {
+        let is_it = |line: &Line| matches!(line, Line::Key { key: known, .. } if *known == key);
+        self.table(header, "").lines.retain(|line| !is_it(line));
+        self.set(header, key, value, from);
     }
 
     /// File, line and name of a setting.

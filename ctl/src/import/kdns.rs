@@ -3,8 +3,9 @@
 use std::net::IpAddr;
 
 use super::Options;
-use super::common::{Lack, NO_FORWARDING, NO_LOG_FILE, addresses, lack, switch, zones};
+use super::common::{Lack, NO_LOG_FILE, addresses, lack, switch, zones};
 use super::draft::{Draft, Value};
+use super::others;
 use super::settings::{Setting, Settings};
 
 /// The port.
@@ -21,6 +22,18 @@ const MEMORY_MIB: std::ops::RangeInclusive<i64> = 64..=65_536;
 
 /// Least and most accounts of clients.
 const CLIENTS: std::ops::RangeInclusive<i64> = 4..=16_777_216;
+
+/// Who is asked where the file does not say it.
+const UPSTREAMS: [&str; 2] = ["8.8.8.8:53", "114.114.114.114:53"];
+
+/// How long answers of others are kept, in seconds, whatever their TTL.
+const KEPT_SECONDS: i64 = 60;
+
+/// How long they are given after that when upstreams do not answer.
+const STALE_SECONDS: i64 = 600;
+
+/// Longest time of one upstream in seconds.
+const TIMEOUT_SECONDS_MAX: i64 = 30;
 
 /// Why queues and buffers have no keys.
 const SIZED: &str = "queues and buffers are sized from what the NIC has and from the number of workers";
@@ -50,12 +63,19 @@ const LACKS: &[Lack] = &[
         "[admin]",
         "who is asked is known to who asks: /metrics of [admin] does not name the host",
     ),
-    ("COMMON", "fwd-thread-num", "[dns]", "as fwd-mode"),
-    ("COMMON", "fwd-timeout", "[dns]", "as fwd-mode"),
-    ("COMMON", "fwd-mbuf-num", "[dns]", "as fwd-mode"),
-    ("COMMON", "fwd-def-addrs", "[dns]", "as fwd-mode"),
-    ("COMMON", "fwd-addrs", "[dns]", "as fwd-mode"),
-    ("COMMON", "fwd-per-second", "[rate_limit]", "as fwd-mode"),
+    (
+        "COMMON",
+        "fwd-thread-num",
+        "[forward]",
+        "others are asked beside the workers, by as many threads as there are cores",
+    ),
+    ("COMMON", "fwd-mbuf-num", "[forward]", "questions_max bounds what is under way"),
+    (
+        "COMMON",
+        "fwd-per-second",
+        "[forward]",
+        "questions_per_client_max bounds what one client has under way, and [rate_limit] packets_per_second what it sends",
+    ),
 ];
 
 /// Reads the file.
@@ -162,19 +182,46 @@ fn port(settings: &mut Settings, options: &Options, draft: &mut Draft) {
 
 /// Queries for other zones.
 fn forwarding(settings: &mut Settings, draft: &mut Draft) {
-    match settings.take(&["COMMON"], "fwd-mode") {
-        Some(mode) if mode.value.eq_ignore_ascii_case("disable") => {
-            let words = "nothing is forwarded; RingDNS answers REFUSED where the original is silent";
-            draft.remark("[dns]", &mode, words);
-        }
-        Some(mode) => draft.lacks("[dns]", &mode, NO_FORWARDING),
-        None => {
-            let words = format!(
-                "the original forwards (fwd-mode is \"cache\" where it is not given); no counterpart: {NO_FORWARDING}"
+    const TABLE: &str = others::FORWARD;
+    let mode = settings.take(&["COMMON"], "fwd-mode");
+    let (default, suffixes) = (settings.take(&["COMMON"], "fwd-def-addrs"), settings.take(&["COMMON"], "fwd-addrs"));
+    let timeout = settings.take(&["COMMON"], "fwd-timeout");
+    let word = mode.as_ref().map_or("cache".to_owned(), |mode| mode.value.to_ascii_lowercase());
+    if word == "disable" {
+        for setting in mode.iter().chain(&default).chain(&suffixes).chain(&timeout) {
+            draft.remark(
+                "[dns]",
+                setting,
+                "nothing is forwarded; RingDNS answers REFUSED where the original is silent",
             );
-            draft.comment("[dns]", "", &words);
+        }
+        return;
+    }
+    match &default {
+        Some(setting) => others::default(draft, Some(setting)),
+        None => {
+            let (key, value) = ("fwd-def-addrs".to_owned(), UPSTREAMS.join(","));
+            let setting = Setting { section: "COMMON".to_owned(), key, value, line: 0, is_secret: false };
+            draft.comment(TABLE, "", "no server is named: these are the original's own");
+            others::default(draft, Some(&setting));
         }
     }
+    match (word.as_str(), &mode) {
+        ("cache", _) | (_, None) => {}
+        ("direct", from) => draft.set(TABLE, "mode", Value::text("direct"), from.as_ref()),
+        (_, Some(mode)) => draft.remark(TABLE, mode, "no mode of the original; \"cache\" is the default"),
+    }
+    if let Some(setting) = &timeout {
+        match number(setting).filter(|seconds| (1..=TIMEOUT_SECONDS_MAX).contains(seconds)) {
+            Some(seconds) => draft.set(TABLE, "try_ms", Value::Number(seconds * 1000), Some(setting)),
+            None => draft.remark(TABLE, setting, "no number of seconds from 1 to 30; 2 is the default"),
+        }
+    }
+    if let Some(setting) = suffixes.filter(|setting| !setting.value.is_empty()) {
+        others::suffixes(draft, &setting, &['%'], &[]);
+    }
+    others::kept_seconds(draft, KEPT_SECONDS, None);
+    others::stale_seconds(draft, STALE_SECONDS, KEPT_SECONDS);
 }
 
 /// Packets of one client.

@@ -12,6 +12,7 @@ mod draft;
 mod kdns;
 mod kind;
 mod kubeapi;
+mod others;
 mod read;
 mod settings;
 mod skydns;

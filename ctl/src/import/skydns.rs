@@ -1,8 +1,9 @@
 //! SkyDNS itself: the JSON object that it keeps in etcd, and the variables that it is started with.
 
 use super::Options;
-use super::common::{EtcdKeys, Lack, NO_FORWARDING, etcd, lack, port, switch, zones};
+use super::common::{EtcdKeys, Lack, etcd, lack, port, switch, zones};
 use super::draft::{Draft, Value};
+use super::others;
 use super::settings::{Setting, Settings};
 
 /// The tree of records.
@@ -15,18 +16,21 @@ const TTL_SECONDS: i64 = 3600;
 const TTL_SECONDS_MAX: i64 = 0x7fff_ffff;
 
 /// Why there is no cache to size.
-const NO_CACHE: &str = "there is no cache to size: every name is held in memory";
+const NO_CACHE: &str = "what is served is held in memory, and [cache] size_mib is the memory for answers of others";
+
+/// Labels that a name must have to be asked for.
+const LABELS_MIN: i64 = 2;
 
 /// Keys that nothing takes the place of.
 const LACKS: &[Lack] = &[
-    ("", "no_rec", "[dns]", "nothing is ever forwarded"),
-    ("", "ndot", "[dns]", "nothing is ever forwarded"),
-    ("", "SKYDNS_NDOTS", "[dns]", "nothing is ever forwarded"),
-    ("", "ns_rotate", "[dns]", "nothing is ever forwarded"),
-    ("", "read_timeout", "[dns]", "no upstream is waited for; [sockets] has the limits of clients' connections"),
-    ("", "scache", "[dns]", NO_CACHE),
-    ("", "rcache", "[dns]", NO_CACHE),
-    ("", "rcache_ttl", "[dns]", NO_CACHE),
+    (
+        "",
+        "read_timeout",
+        "[forward]",
+        "[forward] try_ms is the time of one upstream, 2 seconds as in SkyDNS unless it is told otherwise",
+    ),
+    ("", "scache", "[cache]", "answers are not signed, so no signatures are kept"),
+    ("", "rcache", "[cache]", NO_CACHE),
     ("", "dnssec", TREE, "answers are not signed; clients that check signatures must not expect them for these zones"),
     (
         "",
@@ -70,16 +74,38 @@ pub(super) fn import(settings: &mut Settings, options: &Options, draft: &mut Dra
         draft.set_in(TREE, key, "local", Value::text(local.value.clone()), Some(&local));
     }
     order(settings.take(&[""], "round_robin").as_ref(), draft);
-    let upstreams = settings.take_any(&[""], &["nameservers", "SKYDNS_NAMESERVERS"]);
-    match upstreams.filter(|setting| !setting.value.is_empty()) {
-        Some(setting) => draft.lacks("[dns]", &setting, NO_FORWARDING),
-        None => draft.comment(
-            "[dns]",
-            "",
-            &format!("the original forwards to the servers of /etc/resolv.conf; no counterpart: {NO_FORWARDING}"),
-        ),
-    }
+    forwarding(settings, draft);
     lack(settings, draft, LACKS);
+}
+
+/// Who is asked for names of others.
+fn forwarding(settings: &mut Settings, draft: &mut Draft) {
+    const TABLE: &str = others::FORWARD;
+    let upstreams = settings.take_any(&[""], &["nameservers", "SKYDNS_NAMESERVERS"]);
+    others::default(draft, upstreams.as_ref().filter(|setting| !setting.value.is_empty()));
+    let rotates = settings.take(&[""], "ns_rotate");
+    if rotates.as_ref().is_none_or(|setting| switch(Some(setting), TABLE, draft)) {
+        draft.replace(TABLE, "policy", Value::text("round-robin"), rotates.as_ref());
+    }
+    let labels = settings.take_any(&[""], &["ndot", "SKYDNS_NDOTS"]);
+    let number = labels.as_ref().and_then(|setting| setting.value.parse::<i64>().ok());
+    let number = number.filter(|number| (1..=127).contains(number)).unwrap_or(LABELS_MIN);
+    draft.set(TABLE, "labels_min", Value::Number(number), labels.as_ref());
+    if let Some(no) = settings.take(&[""], "no_rec")
+        && switch(Some(&no), TABLE, draft)
+    {
+        draft.set(TABLE, "mode", Value::text("disable"), Some(&no));
+    }
+    if let Some(setting) = settings.take(&[""], "rcache_ttl") {
+        match setting.value.parse::<i64>().ok().filter(|seconds| (1..=TTL_SECONDS).contains(seconds)) {
+            Some(seconds) => others::kept_seconds(draft, seconds, Some(&setting)),
+            None => {
+                draft.remark("[cache]", &setting, "no number of seconds up to an hour; what owners say is the default");
+            }
+        }
+    }
+    let words = "stub zones, which SkyDNS reads below dns/stub in etcd, are not read from there: write each as [[forward.zone]]";
+    draft.comment(TABLE, "", words);
 }
 
 /// The members of etcd, and who may read them. The object in etcd does not name them.

@@ -5,7 +5,8 @@ use crate::chain::{MadeName, Places};
 use crate::cookie::Client;
 use crate::limits::CHAIN_STEPS_MAX;
 use crate::locate::{Zone, locate, zone_above, zone_of};
-use crate::query::{FLAG_AA, FLAG_TC, Query, QueryName};
+use crate::query::{FLAG_AA, FLAG_RA, FLAG_TC, Query, QueryName};
+use crate::recall::{Recall, Wanted};
 use crate::rtype::{rcode, types};
 use crate::rules::{Dangling, REFUSE_ANY, has_whole_names};
 use crate::select::{Chooser, Turns, Window};
@@ -30,14 +31,32 @@ pub(crate) struct Outcome {
     pub rcode: u16,
     /// AA and TC.
     pub flags: u16,
-    /// The name is not ours and nothing is known of it: the forwarder is to ask others. Nothing was written.
-    pub is_foreign: bool,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
+/// Where an answer comes from, or why there is none yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// From what is served here alone.
+    #[default]
+    Ours,
+    /// At least in part out of the cache.
+    Cache,
+    /// The client may not ask for names of others.
+    Denied,
+    /// The same, and gets no answer.
+    Dropped,
+    /// Nothing is known of the question's name, which is one of others: the forwarder is to ask them.
+    Forwarder,
+    /// The same of the name in [`Scratch::name`], to which an alias of ours has led.
+    ForwarderByAlias,
 }
 
 impl Outcome {
     /// An answer.
     pub(crate) const fn new(rcode: u16, flags: u16) -> Self {
-        Self { rcode, flags, is_foreign: false }
+        Self { rcode, flags, origin: Origin::Ours }
     }
 }
 
@@ -73,6 +92,8 @@ pub(crate) enum Step<'a> {
     ChaseSynthesized,
     /// The zone has not got the name, and leaves it to the one above.
     Above,
+    /// The name is one of others, of whom it can be had.
+    Others,
 }
 
 /// What a node has for a question.
@@ -85,7 +106,8 @@ pub(crate) enum Pick<'a> {
     Nothing,
 }
 
-/// Answers a query into a writer that stands behind the question. `hidden` is the type that is shown to nobody, or 0.
+/// Answers a query into a writer that stands behind the question. `hidden` is the type that is shown to nobody, or 0; `others`
+/// have what is not in any zone.
 pub(crate) fn answer(
     query: &Query,
     client: Client,
@@ -93,6 +115,7 @@ pub(crate) fn answer(
     snapshot: &Snapshot,
     scratch: &mut Scratch,
     writer: &mut Writer<'_>,
+    others: Option<&Recall>,
 ) -> Outcome {
     let Scratch { name, synthesized, turns } = scratch;
     let chooser = Chooser::new(client, turns, hidden);
@@ -107,12 +130,13 @@ pub(crate) fn answer(
         aliases: Places::default(),
         dnames: Places::default(),
         dangling: None,
+        asks_others: others.is_some(),
     };
     walk.aliases.add(QNAME_OFFSET);
     let mut step = walk.first(&query.name, name);
     for _ in 0..CHAIN_STEPS_MAX {
         let target = match step {
-            Step::Done(_) | Step::Above => break,
+            Step::Done(_) | Step::Above | Step::Others => break,
             Step::Chase(target) => target,
             Step::ChaseSynthesized => {
                 // The name is needed as an owner while the next one may be made.
@@ -128,6 +152,14 @@ pub(crate) fn answer(
             break;
         }
         step = walk.step(name, Owner::Name(target), None);
+    }
+    if let (Step::Others, Some(others)) = (&step, others) {
+        let name_at = walk.aliases.last();
+        let is_alias = name_at != QNAME_OFFSET;
+        let name = if is_alias { &*name } else { &query.name };
+        let wanted = Wanted { query, client, hidden, name, name_at };
+        let outcome = others.answer(wanted, snapshot, walk.writer);
+        return if is_alias { walk.behind_alias(outcome) } else { outcome };
     }
     // A chain that is too long, or comes back to where it was, ends where it is: the client may go on from there.
     let rcode = walk.settle_dangling(if let Step::Done(rcode) = step { rcode } else { rcode::NOERROR });
@@ -163,6 +195,8 @@ pub(crate) struct Walk<'a, 'b, 'c> {
     dnames: Places,
     /// The CNAME record that a rule takes back where nothing comes of it.
     pub dangling: Option<Dangling<'a>>,
+    /// Whether names of others can be had of them.
+    asks_others: bool,
 }
 
 impl<'a> Walk<'a, '_, '_> {
@@ -196,12 +230,24 @@ impl<'a> Walk<'a, '_, '_> {
             }
         }
         self.note_zone(None);
+        if self.asks_others {
+            return Step::Others;
+        }
         match (spare.is_some(), self.snapshot.is_complete()) {
             (true, true) => Step::Done(rcode::REFUSED),
             // The zone may still be loading.
             (_, false) => Step::Done(rcode::SERVFAIL),
             (false, true) => Step::Done(rcode::NOERROR),
         }
+    }
+
+    /// What an answer comes to whose alias leads to a name of others.
+    fn behind_alias(&self, outcome: Outcome) -> Outcome {
+        // RFC 6604 has AA for the first owner, which is ours (section 2), and the response code for the last name (section 3). AD
+        // would be said of the alias too.
+        let is_answer = matches!(outcome.rcode, rcode::NOERROR | rcode::NXDOMAIN);
+        let ours = self.flags & if is_answer { FLAG_AA | FLAG_TC } else { FLAG_TC };
+        Outcome { flags: ours | outcome.flags & (FLAG_RA | FLAG_TC), ..outcome }
     }
 
     /// One step in a zone.

@@ -21,6 +21,12 @@ impl Places {
         }
     }
 
+    /// The place that was taken note of last.
+    pub(crate) fn last(&self) -> usize {
+        let last = self.count.checked_sub(1).and_then(|last| self.offsets.get(last));
+        last.map_or(0, |&offset| offset.into())
+    }
+
     /// True where a name stands at one of the places.
     pub(crate) fn hold(&self, writer: &Writer<'_>, name: &[u8]) -> bool {
         self.offsets.iter().take(self.count).any(|&offset| writer.holds_at(offset.into(), name))

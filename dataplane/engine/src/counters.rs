@@ -81,6 +81,7 @@ counters! {
     queries_ipv6, "queries_ipv6", "DNS queries over IPv6 that were answered.";
     recalled, "recalled", "Queries for names of others that were answered from the cache.";
     forwarded, "forwarded", "Queries for names of others that went to the forwarder.";
+    clients_denied, "clients_denied", "Answers to clients that may not ask for names of others.";
     truncated, "truncated", "Answers sent with the TC bit.";
     cookies_absent, "cookies_absent", "Queries with a client cookie and no server cookie.";
     cookies_valid, "cookies_valid", "Queries with a valid server cookie.";

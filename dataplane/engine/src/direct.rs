@@ -5,7 +5,7 @@ use crate::frame::checksum::Sum;
 use crate::frame::{Datagram, UDP_BYTES};
 use crate::locate::closest_encloser;
 use crate::plain::copy;
-use crate::query::{FLAG_AA, FLAG_CD, FLAG_QR, FLAG_RD, HEADER_BYTES, Query};
+use crate::query::{FLAG_CD, FLAG_QR, FLAG_RD, HEADER_BYTES, Query};
 use crate::rtype::{CLASS_IN, rcode, types};
 use crate::rules::Denial;
 use crate::snapshot::{Candidate, Negative, NodeView, RULED, RrsetView, Snapshot, WILDCARD_CHILD};
@@ -46,6 +46,8 @@ pub(crate) struct Asked<'a> {
     pub snapshot: &'a Snapshot,
     /// The type that is shown to nobody, or 0.
     pub hidden: u16,
+    /// What the answer has set in its header.
+    pub flags: u16,
 }
 
 /// Writes the answer over the query in `frame`, if it is one for the direct way.
@@ -92,7 +94,7 @@ pub(crate) fn answer(
     }
     let header = message.first_chunk_mut::<HEADER_BYTES>()?;
     let &mut [i1, i2, f1, f2, _, _, _, _, _, _, a1, a2] = header;
-    let flags = FLAG_QR | FLAG_AA | (query.flags & (FLAG_RD | FLAG_CD)) | rcode;
+    let flags = FLAG_QR | asked.flags | (query.flags & (FLAG_RD | FLAG_CD)) | rcode;
     let additionals = u16::from(opt_bytes > 0);
     let ([g1, g2], [n1, n2], [u1, u2]) = (flags.to_be_bytes(), answers.to_be_bytes(), authorities.to_be_bytes());
     let [b1, b2] = additionals.to_be_bytes();
@@ -119,7 +121,7 @@ pub(crate) fn answer(
 /// What answers a query, where that is one thing.
 #[inline]
 fn find<'a>(asked: Asked<'a>, candidate: Option<Candidate<'a>>) -> Option<Body<'a>> {
-    let Asked { query, snapshot, hidden } = asked;
+    let Asked { query, snapshot, hidden, .. } = asked;
     // A DS record may be for the zone above to answer; types from 128 to 255 and OPT are not types of data (RFC 6895
     // section 3.1).
     if matches!(query.qtype, types::DS | types::OPT | 0 | 128..=255) {

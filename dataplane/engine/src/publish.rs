@@ -70,6 +70,11 @@ impl<T> Publisher<T> {
         Reader { shared: Arc::clone(&self.shared), mine: Arc::clone(&self.current), generation }
     }
 
+    /// A view of the publication for whoever looks at it now and then.
+    pub fn newest(&self) -> Newest<T> {
+        Newest { shared: Arc::clone(&self.shared) }
+    }
+
     /// Makes a snapshot the one that readers see from their next burst on, and frees what nobody holds any more.
     pub fn publish(&mut self, next: T) {
         let next = Arc::new(next);
@@ -98,6 +103,26 @@ impl<T> Publisher<T> {
                     core::mem::swap(&mut *poisoned.into_inner(), &mut next);
                     return;
                 }
+                Err(TryLockError::WouldBlock) => pause(),
+            }
+        }
+    }
+}
+
+/// The newest snapshot for those who are no workers: between two looks it keeps none alive.
+#[derive(Debug)]
+pub struct Newest<T = Snapshot> {
+    /// Where the publisher puts new snapshots.
+    shared: Arc<Shared<T>>,
+}
+
+impl<T> Newest<T> {
+    /// The newest snapshot. Spins for the length of one clone where the publisher or a reader has the slot.
+    pub fn get(&self) -> Arc<T> {
+        loop {
+            match self.shared.slot.try_lock() {
+                Ok(slot) => return Arc::clone(&slot),
+                Err(TryLockError::Poisoned(poisoned)) => return Arc::clone(&poisoned.into_inner()),
                 Err(TryLockError::WouldBlock) => pause(),
             }
         }

@@ -100,6 +100,9 @@ reasons! {
     // Rate limits
     PacketLimited, Drop, "packet_limited", "The client's network sends more packets a second than the configuration allows.";
     RateLimited, Drop, "rate_limited", "The client's network was sent as many responses of this kind as the configuration allows.";
+    // Names of others
+    ClientDenied, Drop, "client_denied", "A query for a name of others from a client that may not ask for any, and gets no answer.";
+    ForwardFull, Drop, "forward_full", "The query was for the forwarder, which does not take them fast enough, or is longer than it takes.";
     // Ways out
     ReplyRoom, Drop, "reply_room", "The frame's buffer has no room for any reply.";
     KernelFull, Drop, "kernel_full", "The frame was for the kernel, which does not take them fast enough.";

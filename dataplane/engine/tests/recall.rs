@@ -97,7 +97,7 @@ impl Scene {
 }
 
 fn recall(desk: &CacheDesk) -> RecallConfig {
-    RecallConfig { shelf: Arc::clone(desk.shelf()), authoritative: false, stale_ttl_seconds: Some(30) }
+    RecallConfig { shelf: Arc::clone(desk.shelf()), authoritative: false, stale_ttl_seconds: Some(30), clients: None, is_handover: false }
 }
 
 /// The answer that a socket gets.

@@ -80,6 +80,11 @@ impl Nic for PortQueue {
     }
 
     #[inline]
+    fn allocate(&mut self) -> Option<Mbuf> {
+        self.port.pools.get(usize::from(self.queue))?.allocate()
+    }
+
+    #[inline]
     fn release(&mut self, burst: &mut Burst<Mbuf>) {
         let count = u32::from(frames(burst.len()));
         if count == 0 {

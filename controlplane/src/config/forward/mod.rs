@@ -1,10 +1,29 @@
-//! `[forward]`, `[[forward.zone]]`, `[cache]`: who is asked for names that are not served here, and what is kept of the answers.
+//! `[forward]`, `[[forward.zone]]`, `[cache]`, `[policy]`: who is asked for names that are not served here, what is kept of the
+//! answers, and what is decided before anybody is asked.
 
-use std::net::{IpAddr, SocketAddr};
+mod cache;
+mod change;
+mod keep;
+mod own;
+mod policy;
+mod read;
+pub mod resolv_conf;
+pub mod spec;
+#[cfg(test)]
+mod tests;
+mod upstream;
+mod words;
+mod zone;
+
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use ringdns_engine::name::WireName;
+
+pub(super) use policy::policy;
+pub use policy::{BlockAnswer, BlockFile, BlockFormat, HostsEntry, PolicyConfig};
+pub(super) use read::{Tables, forward};
 
 /// How names of others are asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,10 +41,8 @@ pub struct ForwardConfig {
     /// A second upstream is asked where the first has not answered after the time in which it answers most questions, but not
     /// before this; nothing: only after a failure.
     pub hedge_after_min: Option<Duration>,
-    /// The server's own addresses: they are no upstreams.
-    pub own_addresses: Vec<IpAddr>,
-    /// The server's own DNS ports, with `own_addresses`.
-    pub own_ports: Vec<u16>,
+    /// Where the server itself answers: these are no upstreams.
+    pub own: Vec<SocketAddr>,
     /// The client's subnet is told to upstreams (RFC 7871): prefix bits of IPv4 and IPv6; nothing: it is not.
     pub client_subnet: Option<(u8, u8)>,
     /// Names with fewer labels are not asked for (SkyDNS's `ndots`): SERVFAIL.
@@ -116,6 +133,8 @@ pub enum UpstreamConfig {
         address: SocketAddr,
         /// The name of its certificate.
         name: Option<String>,
+        /// A file of the certificates (PEM) that its certificate must come from; nothing: the system's.
+        ca_file: Option<PathBuf>,
     },
     /// Over HTTPS (RFC 8484).
     Https {
@@ -125,6 +144,8 @@ pub enum UpstreamConfig {
         name: String,
         /// The path of the URL.
         path: String,
+        /// As for TLS.
+        ca_file: Option<PathBuf>,
     },
 }
 

@@ -160,10 +160,14 @@ fn the_config_map_of_kube_dns_is_read_again_after_ten_seconds() {
     assert_eq!(config.kube_dns_directory, Some(files.path("cm")));
     let mut watch = ConfigWatch::new(&config);
     let start = Instant::now();
+    let mut changes = 0;
     let mut rules = |seconds| {
-        watch.look_at_kube_dns(config.kube_dns_directory.as_deref(), start + Duration::from_secs(seconds));
-        watch.kube_dns().forwarding.rules.len()
+        let stale = watch.look_at_kube_dns(config.kube_dns_directory.as_deref(), start + Duration::from_secs(seconds));
+        let rules = watch.kube_dns().forwarding.rules.len();
+        changes += usize::from(stale == Stale::Corefile);
+        rules
     };
+
     assert_eq!(rules(0), 0, "there is no such directory yet");
     files.write("cm/stubDomains", "{\"a.example\": [\"192.0.2.1\"]}");
     assert_eq!((rules(9), rules(10)), (0, 1));
@@ -173,4 +177,59 @@ fn the_config_map_of_kube_dns_is_read_again_after_ten_seconds() {
     assert_eq!(rules(30), 2);
     fs::remove_dir_all(files.path("cm")).unwrap();
     assert_eq!(rules(40), 0);
+    assert_eq!(changes, 3);
+}
+
+/// Who is asked for what: the zone, how, and the upstreams.
+fn asked(config: &Config) -> Vec<String> {
+    let zones = config.forward.iter().flat_map(|forward| &forward.zones);
+    let mut shown: Vec<String> = zones
+        .map(|zone| {
+            let upstreams: Vec<String> = zone.upstreams.iter().map(|upstream| upstream.address().to_string()).collect();
+            format!("{} {:?} {}", zone.zone, zone.mode, upstreams.join(" "))
+        })
+        .collect();
+    shown.sort();
+    shown
+}
+
+#[test]
+fn who_is_asked_comes_from_a_corefile_and_a_config_map_and_the_file_counts() {
+    let corefile = ".:1053 {\n bind 127.0.0.1\n forward . 192.0.2.1 {\n  max_concurrent 7\n }\n cache 30\n}\n\
+                    a.example:1053 {\n bind 127.0.0.1\n forward . 192.0.2.2:5353\n}\n";
+    let files = Files::new(corefile);
+    let config = files.alone().load().unwrap();
+    assert_eq!(asked(&config), [". Cache 192.0.2.1:53", "a.example. Direct 192.0.2.2:5353"]);
+    let forward = config.forward.unwrap();
+    assert_eq!(
+        (forward.questions_max, forward.cache.keep.positive_ttl, forward.cache.authoritative),
+        (7, (5, 30), true)
+    );
+    let clients = config.policy.clients();
+    assert!(clients.is_open() && !config.policy.local_names && !config.policy.local_reverse);
+
+    files.write("cm/stubDomains", "{\"b.example\": [\"192.0.2.3\"]}");
+    files.write("cm/upstreamNameservers", "[\"192.0.2.4\"]");
+    let both = "[corefile]\npath = \"Corefile\"\n[kube_dns_config]\ndirectory = \"cm\"\n";
+    let config = files.with(both).load().unwrap();
+    // What the Corefile says of all names counts.
+    let expected = [". Cache 192.0.2.1:53", "a.example. Direct 192.0.2.2:5353", "b.example. Cache 192.0.2.3:53"];
+    assert_eq!(asked(&config), expected);
+    let own = "[forward]\nupstreams = [\"192.0.2.9\"]\n[policy]\nallow = [\"10.0.0.0/8\"]\n";
+    let config = files.with(&format!("{both}{own}")).load().unwrap();
+    assert_eq!(asked(&config)[0], ". Cache 192.0.2.9:53");
+    assert!(!config.policy.clients().is_open());
+    assert!(config.corefile.unwrap().notes.iter().any(|note| note.why == Why::Differs && note.place.line == 3));
+
+    let alone = "[sockets]\nlisten = [\"127.0.0.1:1\"]\n[kube_dns_config]\ndirectory = \"cm\"\n";
+    let config = files.with(alone).load().unwrap();
+    assert_eq!(asked(&config), [". Cache 192.0.2.4:53", "b.example. Cache 192.0.2.3:53"]);
+    files.write("cm/stubDomains", "{\"b.example\": [\"127.0.0.1:1\"]}");
+    let problems = files.problems(&files.with(alone));
+    assert!(
+        problems.contains("cm/stubDomains:1:1: forward.zone[0].upstreams: 127.0.0.1:1 is where RingDNS"),
+        "{problems}"
+    );
+    files.write("cm/stubDomains", "{");
+    assert!(files.problems(&files.with(alone)).contains("cm/stubDomains:1:1: it is no JSON"));
 }

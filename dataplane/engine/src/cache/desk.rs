@@ -8,6 +8,7 @@ use super::log::{FIRST_PLACE, Log, WORD_BYTES};
 use super::shelf::{CacheShelf, POINTER_BYTES, TTL_BYTES, copy, last_word, read_head};
 use crate::frame::checksum::Sum;
 use crate::limits::NAME_BYTES_MAX;
+use crate::recall::KeptAnswer;
 
 /// The part of the memory that newcomers have, against that of the others: one to eight.
 const LARGE_TO_SMALL: usize = 8;
@@ -74,9 +75,9 @@ pub struct CacheDesk {
     /// What workers see.
     shelf: Arc<CacheShelf>,
     /// Where the small log goes on.
-    small_head: u64,
+    pub(super) small_head: u64,
     /// Where the large one does.
-    large_head: u64,
+    pub(super) large_head: u64,
     /// Hashes of entries that left the small log without being asked for again: by hash, the upper half of it.
     ghosts: Box<[u32]>,
     /// An entry being made or moved: working memory that is reused.
@@ -367,7 +368,7 @@ fn oldest(log: &Log, head: u64) -> Option<(u64, EntryHead)> {
 }
 
 /// The slot of an entry that is not replaced or removed.
-fn live_slot(index: &Index, head: &EntryHead, spot: Spot) -> Option<usize> {
+pub(super) fn live_slot(index: &Index, head: &EntryHead, spot: Spot) -> Option<usize> {
     if head.name_bytes == 0 { None } else { index.slot_of(head.hash, spot) }
 }
 
@@ -379,9 +380,9 @@ fn words_of(log: &Log, place: u64, head: &EntryHead) -> Vec<u64> {
 
 /// The parts of an entry: working memory that is reused.
 #[derive(Default)]
-struct Parts {
+pub(super) struct Parts {
     /// The name.
-    name: Vec<u8>,
+    pub(super) name: Vec<u8>,
     /// The places of TTLs, then of pointers.
     places: Vec<u16>,
     /// The records.
@@ -390,7 +391,7 @@ struct Parts {
 
 impl Parts {
     /// Reads the entry at a place.
-    fn read(&mut self, log: &Log, place: u64, head: &EntryHead) {
+    pub(super) fn read(&mut self, log: &Log, place: u64, head: &EntryHead) {
         let Self { name, places, body } = self;
         let words = log.words(place, usize::from(head.words));
         let places_at = HEAD_WORDS + head.name_words();
@@ -405,6 +406,22 @@ impl Parts {
         places.clear();
         places.extend(body.as_chunks::<2>().0.iter().map(|place| u16::from_le_bytes(*place)));
         fill(body, usize::from(head.body_bytes), body_at, words.len());
+    }
+
+    /// As an answer of its own.
+    pub(super) fn kept(&self, head: &EntryHead) -> KeptAnswer {
+        let (ttl_places, pointer_places) = self.places.split_at(usize::from(head.ttls).min(self.places.len()));
+        KeptAnswer {
+            bits: head.bits,
+            rcode: head.rcode,
+            counts: [head.answers, head.authorities],
+            body: self.body.clone(),
+            ttl_places: ttl_places.to_vec(),
+            pointer_places: pointer_places.to_vec(),
+            fetched_seconds: head.fetched_seconds,
+            ttl_seconds: head.ttl_seconds,
+            stale_seconds: head.stale_seconds,
+        }
     }
 }
 

@@ -17,10 +17,12 @@ mod desk;
 mod entry;
 mod index;
 mod log;
+mod scan;
 mod shelf;
 #[cfg(test)]
 mod tests;
 
 pub use desk::{CACHE_BYTES_MIN, CacheCounts, CacheDesk, CachedAnswer, InsertError};
 pub use entry::{CacheKey, EntryBits, EntryHead};
+pub use scan::{ScanPlace, Seen};
 pub use shelf::{CacheShelf, Found, Ttls};

@@ -117,10 +117,9 @@ impl<'a> Found<'a> {
         self.is_intact().then(|| sum.fold())
     }
 
-    /// The same behind another name than the question's: the entry's name stands whole at `name_at` of the message. Nothing
-    /// also where that is too far into the message for pointers.
-    pub fn put_behind(&self, to: &mut [u8], ttls: Ttls, name_at: usize) -> Option<()> {
-        let moved_by = u16::try_from(name_at).ok()?.checked_sub(QNAME_AT)?;
+    /// The same behind another name than the question's. `place_of` gives where the byte at an offset of the entry's name
+    /// stands in the message. Nothing also where it stands nowhere, or too far into the message for pointers.
+    pub fn put_behind(&self, to: &mut [u8], ttls: Ttls, place_of: impl Fn(usize) -> Option<usize>) -> Option<()> {
         let mut places = self.copy(to)?;
         for place in places.by_ref().take(usize::from(self.head.ttls)) {
             let bytes = to.get_mut(place..)?.first_chunk_mut::<TTL_BYTES>()?;
@@ -128,12 +127,10 @@ impl<'a> Found<'a> {
         }
         for place in places.take(usize::from(self.head.pointers)) {
             let bytes = to.get_mut(place..)?.first_chunk_mut::<POINTER_BYTES>()?;
-            let pointer = u16::from_be_bytes(*bytes).checked_add(moved_by)?;
             // RFC 1035 section 4.1.4: the two highest bits are ones, fourteen are left for the offset.
-            if pointer < POINTER_MARK {
-                return None;
-            }
-            *bytes = pointer.to_be_bytes();
+            let offset = (u16::from_be_bytes(*bytes) & !POINTER_MARK).checked_sub(QNAME_AT)?;
+            let place = u16::try_from(place_of(offset.into())?).ok().filter(|place| *place < !POINTER_MARK)?;
+            *bytes = (place | POINTER_MARK).to_be_bytes();
         }
         self.is_intact().then_some(())
     }

@@ -96,10 +96,11 @@ fn records_can_stand_behind_another_name() {
     desk.insert(&sample.key(), &answer).unwrap();
     let found = desk.shelf().find(&sample.key()).unwrap();
     let mut body = vec![0; sample.body.len()];
-    found.put_behind(&mut body, Ttls::Fixed(30), 0x140).unwrap();
+    let behind = |start: usize| move |offset: usize| Some(start + offset);
+    found.put_behind(&mut body, Ttls::Fixed(30), behind(0x140)).unwrap();
     assert_eq!(body, b"\xc1\x40\0\x05\0\x01\0\0\0\x1e\0\x06\x03www\xc1\x51");
-    assert!(found.put_behind(&mut body, Ttls::Fixed(30), 0x3ff0).is_none(), "a pointer cannot lead so far");
-    assert!(found.put_behind(&mut body, Ttls::Fixed(30), 11).is_none(), "there is no name in the header");
+    assert!(found.put_behind(&mut body, Ttls::Fixed(30), behind(0x3ff0)).is_none(), "a pointer cannot lead so far");
+    assert!(found.put_behind(&mut body, Ttls::Fixed(30), |_| None).is_none(), "a name that stands nowhere");
 }
 
 #[test]

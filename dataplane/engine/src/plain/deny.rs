@@ -3,10 +3,9 @@
 //! have one parent: what was found of it is remembered to the end of the burst.
 
 use super::name::{Labels, Suffix};
-use super::reply::{Head, Maker};
+use super::reply::{Head, Maker, zone_flags};
 use super::{HEADER_AT, NAME_AT, PlainQuery, Window, load};
 use crate::machine::{BLOCK_BYTES, Block};
-use crate::query::FLAG_AA;
 use crate::rtype::{rcode, types};
 use crate::rules::{BRANCH_BYTES, Denial};
 use crate::snapshot::{Candidate, Negative, PlainNode, WILDCARD_CHILD};
@@ -30,7 +29,7 @@ impl PlainQuery {
     /// length of the reply's frame and the response code. `last` is what the last query's name was denied by.
     // Not inlined: what is found needs the registers.
     #[inline(never)]
-    pub(crate) fn deny<'a, const START: usize, const HIDES_AAAA: bool>(
+    pub(crate) fn deny<'a, const START: usize, const HIDES_AAAA: bool, const HAS_OTHERS: bool>(
         &self,
         maker: Maker<'a>,
         candidate: Option<Candidate<'a>>,
@@ -66,7 +65,7 @@ impl PlainQuery {
             }
         };
         let to_apex = pointer(NAME_AT - HEADER_AT + labels.start(apex_depth)?);
-        let head = Head { flags: FLAG_AA | rcode, answers: 0, authorities: 1 };
+        let head = Head { flags: zone_flags(HAS_OTHERS) | rcode, answers: 0, authorities: 1 };
         let length = self.reply::<START>(maker, room, head, negative.len(), |to| negative.write(to, to_apex))?;
         Some((length, rcode))
     }

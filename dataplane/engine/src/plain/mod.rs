@@ -23,6 +23,8 @@ use crate::writer::OPT_BYTES;
 use name::{Suffix, mask, masks};
 pub(crate) use reply::{Maker, copy};
 
+/// Where the client's address stands.
+const CLIENT_AT: usize = 26;
 /// Where the DNS header stands.
 const HEADER_AT: usize = PLAIN_HEADERS_BYTES;
 /// Where the name stands.

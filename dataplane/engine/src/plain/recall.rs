@@ -2,7 +2,7 @@
 
 use super::name::Suffix;
 use super::reply::{Head, Maker};
-use super::{HEADER_AT, NAME_AT, NAME_BYTES, PlainQuery, TYPE_BYTES, Window, load};
+use super::{CLIENT_AT, HEADER_AT, NAME_AT, NAME_BYTES, PlainQuery, TYPE_BYTES, Window, load};
 use crate::cache::CacheKey;
 use crate::machine::BLOCK_BYTES;
 use crate::query::{FLAG_CD, FLAG_RD};
@@ -17,7 +17,7 @@ impl PlainQuery {
     /// length of the reply's frame and the response code.
     // Not inlined: zones need the registers.
     #[inline(never)]
-    pub(crate) fn recall<const START: usize>(
+    pub(crate) fn recall<const START: usize, const HIDES_AAAA: bool>(
         &self,
         maker: Maker<'_>,
         recall: &Recall,
@@ -26,7 +26,15 @@ impl PlainQuery {
         let window: &Window = room.first_chunk()?;
         let flags = u16::from_be_bytes(load(window, HEADER_AT + 2));
         let qtype = self.qtype(window)?;
-        if flags & FLAG_RD == 0 || !maker.snapshot.is_complete() || matches!(qtype, 0 | types::OPT | 128..=254) {
+        let is_hidden = HIDES_AAAA && qtype == types::AAAA;
+        if is_hidden
+            || flags & FLAG_RD == 0
+            || !maker.snapshot.is_complete()
+            || matches!(qtype, 0 | types::OPT | 128..=254)
+        {
+            return None;
+        }
+        if !recall.permits_ipv4(load(window, CLIENT_AT)) {
             return None;
         }
         let name_bytes = usize::from(self.name_bytes);

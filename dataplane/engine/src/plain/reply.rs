@@ -6,7 +6,7 @@ use crate::frame::checksum::Sum;
 use crate::frame::{Station, UDP_BYTES, turn};
 use crate::limits::UDP_ANSWER_BYTES_MIN;
 use crate::machine::{BLOCK_BYTES, Block};
-use crate::query::{Edns, FLAG_AA, FLAG_CD, FLAG_QR, FLAG_RD};
+use crate::query::{Edns, FLAG_AA, FLAG_CD, FLAG_QR, FLAG_RA, FLAG_RD};
 use crate::rtype::{CLASS_IN, rcode, types};
 use crate::snapshot::{Candidate, PlainNode, Snapshot};
 use crate::writer::{EdnsReply, OPT_BYTES};
@@ -27,6 +27,13 @@ pub(super) struct Head {
     pub authorities: u16,
 }
 
+/// What answers from zones have set in their headers. RA tells what the server can do, whatever the answer comes from (RFC 1035
+/// section 4.1.1).
+#[inline(always)]
+pub(super) const fn zone_flags(has_others: bool) -> u16 {
+    if has_others { FLAG_AA | FLAG_RA } else { FLAG_AA }
+}
+
 /// What a reply is made with.
 #[derive(Clone, Copy)]
 pub(crate) struct Maker<'a> {
@@ -42,7 +49,7 @@ impl PlainQuery {
     /// Writes the RRset asked for over the query in the frame that starts `room`, if that is all there is to the answer.
     /// Returns the length of the reply's frame; every such answer is NOERROR.
     #[inline(always)]
-    pub(crate) fn answer<const START: usize, const HIDES_AAAA: bool>(
+    pub(crate) fn answer<const START: usize, const HIDES_AAAA: bool, const HAS_OTHERS: bool>(
         &self,
         maker: Maker<'_>,
         candidate: Candidate<'_>,
@@ -61,8 +68,8 @@ impl PlainQuery {
             return None;
         }
         let rrset = node.rrset(qtype)?;
-        let (records, head) =
-            (rrset.records(), Head { flags: FLAG_AA | rcode::NOERROR, answers: rrset.count(), authorities: 0 });
+        let flags = zone_flags(HAS_OTHERS) | rcode::NOERROR;
+        let (records, head) = (rrset.records(), Head { flags, answers: rrset.count(), authorities: 0 });
         self.reply::<START>(maker, room, head, records.len(), |to| {
             copy(to, records);
             Some(rrset.sum())

@@ -65,6 +65,8 @@ pub struct Query {
     pub qclass: u16,
     /// Where the question ends, in bytes from the start of the message.
     pub question_end: usize,
+    /// Where the message ends; all of it was looked at.
+    pub message_end: usize,
     /// What the OPT record said, if there was one.
     pub edns: Option<Edns>,
     /// What is asked for beside the question.
@@ -82,6 +84,7 @@ impl Query {
         };
         let [_, _, f1, f2, q1, q2, an1, an2, ns1, ns2, ar1, ar2] = *header;
         self.flags = u16::from_be_bytes([f1, f2]);
+        self.message_end = message.len();
         self.asked.asks = Asks::ANSWER;
         self.held_serial = None;
         if self.flags & FLAG_QR != 0 {

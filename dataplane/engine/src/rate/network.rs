@@ -89,6 +89,22 @@ impl Network {
         (of(first), of(last))
     }
 
+    /// The lowest and the highest address as addresses.
+    pub fn span(&self) -> (IpAddr, IpAddr) {
+        let Client { address: first, is_ipv6 } = self.first;
+        let last = first | !mask(is_ipv6, self.prefix);
+        let of = |address: u128| match Ipv6Addr::from_bits(address) {
+            address if is_ipv6 => IpAddr::V6(address),
+            address => IpAddr::V6(address).to_canonical(),
+        };
+        (of(first), of(last))
+    }
+
+    /// Leading bits that count.
+    pub fn prefix(&self) -> u8 {
+        self.prefix
+    }
+
     /// True for an address of the network; an IPv4 address is one whether it is mapped into IPv6 or not.
     pub fn contains(&self, address: IpAddr) -> bool {
         self.holds(Client::from(address.to_canonical()))

@@ -119,6 +119,25 @@ pub(crate) enum Served<'a> {
     Elsewhere,
 }
 
+/// True where nobody here answers for a name, which is in `zone`, if in any: each zone that it is in leaves names that it does
+/// not have to the one above, and there is none that does not.
+pub(crate) fn is_left_to_others(snapshot: &Snapshot, name: &QueryName, zone: Option<Zone<'_>>) -> bool {
+    let mut next = zone;
+    while let Some(zone) = next {
+        let rules = if zone.apex.has(RULED) { zone.apex.rules() } else { None };
+        let Some(rules) = rules.filter(|rules| rules.has(FALLTHROUGH)) else { return false };
+        let is_elsewhere = snapshot.turns(usize::from(zone.depth), name.depth()).any(|depth| {
+            let node = snapshot.find(name, depth, zone.depth);
+            node.is_some_and(|node| node.has(CUT) || (node.has(DNAME) && depth < name.depth()))
+        });
+        if is_elsewhere || !matches!(look_up(snapshot, zone, rules, name), Found::Missing) {
+            return false;
+        }
+        next = zone_above(snapshot, name, zone.depth);
+    }
+    true
+}
+
 /// What is served for a name by a zone, or by one above that it leaves the name to; nothing where it does not exist. The type
 /// that is asked for plays no part in it.
 pub(crate) fn served<'a>(snapshot: &'a Snapshot, name: &QueryName, zone: Option<Zone<'a>>) -> Option<Served<'a>> {

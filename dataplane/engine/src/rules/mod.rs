@@ -17,6 +17,7 @@ mod view;
 use crate::limits::SEARCH_HOST_SUFFIXES_MAX;
 use crate::name::WireName;
 pub(crate) use leave::{BRANCH_BYTES, Denial};
+pub(crate) use lookup::is_left_to_others;
 pub(crate) use step::{Dangling, has_whole_names};
 pub(crate) use view::{ALIASES_BESIDE, REFUSE_ANY, RulesView};
 use view::{

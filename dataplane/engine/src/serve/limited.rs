@@ -2,9 +2,10 @@
 
 use super::others::Stage;
 use super::respond::Reply;
+use crate::answer::Origin;
 use crate::counters::Counters;
 use crate::frame::Request;
-use crate::query::{FLAG_AA, FLAG_CD, FLAG_RD, FLAG_TC, Query};
+use crate::query::{FLAG_AA, FLAG_CD, FLAG_RA, FLAG_RD, FLAG_TC, Query};
 use crate::rate::{Client, Limiter, Response, Ruling};
 use crate::snapshot::Snapshot;
 use crate::verdict::{Reason, Verdict};
@@ -49,9 +50,9 @@ fn empty(query: &Query, room: &mut [u8], udp_max: usize, rcode: u16) -> Reply {
     let flags = room.get(2..4).and_then(<[u8]>::first_chunk).map_or(0, |flags| u16::from_be_bytes(*flags));
     let edns = query.edns.map(|edns| EdnsReply::to(edns, udp_max));
     let limit = room.len();
-    let flags = (flags & (FLAG_AA | FLAG_RD | FLAG_CD)) | FLAG_TC;
+    let flags = (flags & (FLAG_AA | FLAG_RA | FLAG_RD | FLAG_CD)) | FLAG_TC;
     let length = Writer::new(room, query, limit).finish(flags, rcode, edns);
-    Reply { length, rcode, truncated: true, checksum: None, is_foreign: false }
+    Reply { length, rcode, truncated: true, checksum: None, origin: Origin::Ours }
 }
 
 /// A request of another protocol. Neighbours that look for our MAC address are not limited: without it none could send.

@@ -8,7 +8,7 @@ use core::net::{IpAddr, SocketAddr};
 use core::num::NonZeroU32;
 
 use super::limited::{Asked, limit};
-use super::respond::{Reply, Responder, refuse};
+use super::respond::{Reply, Responder, Unsent, refuse};
 use super::{ChaosConfig, EdnsConfig};
 use crate::census::Seen;
 use crate::cookie::Client;
@@ -16,7 +16,7 @@ use crate::counters::Counters;
 use crate::frame::SOURCE_PORTS_REFUSED;
 use crate::query::{Query, Refusal};
 use crate::rate::{self, Limiter, RateLimit};
-use crate::recall::RecallConfig;
+use crate::recall::{ForeignQuestion, RecallConfig};
 use crate::snapshot::Snapshot;
 use crate::verdict::Reason;
 
@@ -118,11 +118,14 @@ impl MessageServer {
         let census = counters.census().map(|census| (census, Seen::of(message, client_ip.is_ipv6())));
         let replied = self.reply(SocketAddr::new(client_ip, client.port()), buffer, length, snapshot, counters);
         match replied {
-            Ok(reply) if reply.is_foreign => {
-                counters.forwarded.add(1);
-                Err(Unanswered::Foreign)
-            }
             Ok(reply) => {
+                reply.note_origin(counters).map_err(|unsent| match unsent {
+                    Unsent::Forward => Unanswered::Foreign,
+                    Unsent::Drop(reason) => {
+                        counters.count(reason);
+                        Unanswered::Dropped(reason)
+                    }
+                })?;
                 let family = if client_ip.is_ipv6() { &counters.queries_ipv6 } else { &counters.queries_ipv4 };
                 family.add(1);
                 counters.answered(reply.rcode, 1);
@@ -140,6 +143,11 @@ impl MessageServer {
                 Err(Unanswered::Dropped(reason))
             }
         }
+    }
+
+    /// What others are to be asked for the message of a client that was last said to be [`Unanswered::Foreign`].
+    pub fn foreign_question(&self, client: SocketAddr) -> Option<ForeignQuestion> {
+        self.responder.foreign_question(&self.query, client.ip().to_canonical())
     }
 
     /// Writes the answer over the message.
@@ -168,7 +176,7 @@ impl MessageServer {
         let query = &self.query;
         let reply = self.responder.reply_to_message(query, address(from.ip()), buffer, snapshot, counters);
         let (Transport::Udp, Some(limiter)) = (self.transport, self.limiter.as_deref_mut()) else { return Ok(reply) };
-        if reply.is_foreign {
+        if !reply.is_there() {
             return Ok(reply);
         }
         let asked = Asked { query, client, udp_max: self.responder.udp_answer_bytes_max() };

@@ -23,7 +23,7 @@ use crate::machine::Machine;
 pub use crate::options::EdnsConfig;
 use crate::plain::{Maker, PlainQuery};
 use crate::rate::RateLimit;
-use crate::recall::RecallConfig;
+use crate::recall::{ForeignQuestion, RecallConfig};
 use crate::rtype::rcode;
 use crate::snapshot::{Candidate, Lead, Snapshot, Spot};
 use crate::verdict::Verdict;
@@ -126,21 +126,43 @@ impl Server {
         counters: &Counters,
     ) {
         let census = counters.census().map(|census| (census, Census::look(frames)));
-        match (self.station.plain_start(), self.others.responder.hides_aaaa()) {
-            (0, false) => self.serve::<F, 0, false>(frames, verdicts, snapshot, counters),
-            (0, true) => self.serve::<F, 0, true>(frames, verdicts, snapshot, counters),
-            (_, false) => self.serve::<F, PLAIN_START_TAGGED, false>(frames, verdicts, snapshot, counters),
-            (_, true) => self.serve::<F, PLAIN_START_TAGGED, true>(frames, verdicts, snapshot, counters),
+        if self.others.responder.recall().is_some() {
+            self.serve_at::<F, true>(frames, verdicts, snapshot, counters);
+        } else {
+            self.serve_at::<F, false>(frames, verdicts, snapshot, counters);
         }
         if let Some((census, seen)) = census {
             census.count_burst(frames, verdicts, &seen);
         }
     }
 
+    /// What others are to be asked for a frame that was alone in its burst, and got [`Verdict::Forward`].
+    pub fn foreign_question<F: FrameBuffer>(&self, frame: &F) -> Option<ForeignQuestion> {
+        self.others.foreign_question(0, frame.frame())
+    }
+
+    /// The same for a port that answers for others or does not.
+    #[inline(always)]
+    fn serve_at<F: FrameBuffer, const HAS_OTHERS: bool>(
+        &mut self,
+        frames: &mut [F],
+        verdicts: &mut [Verdict; BURST_FRAMES_MAX],
+        snapshot: &Snapshot,
+        counters: &Counters,
+    ) {
+        const TAGGED: usize = PLAIN_START_TAGGED;
+        match (self.station.plain_start(), self.others.responder.hides_aaaa()) {
+            (0, false) => self.serve::<F, 0, false, HAS_OTHERS>(frames, verdicts, snapshot, counters),
+            (0, true) => self.serve::<F, 0, true, HAS_OTHERS>(frames, verdicts, snapshot, counters),
+            (_, false) => self.serve::<F, TAGGED, false, HAS_OTHERS>(frames, verdicts, snapshot, counters),
+            (_, true) => self.serve::<F, TAGGED, true, HAS_OTHERS>(frames, verdicts, snapshot, counters),
+        }
+    }
+
     /// The same for a port whose plain frames are looked at from a place on, and that hides AAAA records or not. Compiled for
     /// each: 50 instructions a query that are saved where the place is known.
     #[inline(always)]
-    fn serve<F: FrameBuffer, const START: usize, const HIDES_AAAA: bool>(
+    fn serve<F: FrameBuffer, const START: usize, const HIDES_AAAA: bool, const HAS_OTHERS: bool>(
         &mut self,
         frames: &mut [F],
         verdicts: &mut [Verdict; BURST_FRAMES_MAX],
@@ -160,7 +182,7 @@ impl Server {
         );
         machine.run(
             #[inline(always)]
-            || self.answer_all::<F, START, HIDES_AAAA>(frames, verdicts, snapshot, &candidates, counters),
+            || self.answer_all::<F, START, HIDES_AAAA, HAS_OTHERS>(frames, verdicts, snapshot, &candidates, counters),
         );
         if let Some(names) = counters.names() {
             names.count_burst(frames, verdicts, self.now_seconds);
@@ -187,7 +209,7 @@ impl Server {
 
     /// Stage two of all frames.
     #[inline(always)]
-    fn answer_all<'a, F: FrameBuffer, const START: usize, const HIDES_AAAA: bool>(
+    fn answer_all<'a, F: FrameBuffer, const START: usize, const HIDES_AAAA: bool, const HAS_OTHERS: bool>(
         &mut self,
         frames: &mut [F],
         verdicts: &mut [Verdict; BURST_FRAMES_MAX],
@@ -202,24 +224,30 @@ impl Server {
         for (index, ((frame, verdict), (plain, candidate))) in frames.iter_mut().zip(verdicts).zip(plains).enumerate() {
             if let Some(candidate) = candidate
                 && let Some(length) =
-                    plain.answer::<START, HIDES_AAAA>(maker, *candidate, plain_room::<F, START>(frame))
+                    plain.answer::<START, HIDES_AAAA, HAS_OTHERS>(maker, *candidate, plain_room::<F, START>(frame))
             {
                 send_plain::<F, START>(&self.station, frame, length);
                 plain_replies += 1;
                 *verdict = Verdict::Reply;
-            } else if candidate.is_none()
+            } else if HAS_OTHERS
+                && candidate.is_none()
                 && plain.is_some()
                 && let Some(recall) = self.others.responder.recall()
-                && let Some((length, rcode)) = plain.recall::<START>(maker, recall, plain_room::<F, START>(frame))
+                && let Some((length, rcode)) =
+                    plain.recall::<START, HIDES_AAAA>(maker, recall, plain_room::<F, START>(frame))
             {
                 send_plain::<F, START>(&self.station, frame, length);
                 counters.queries_ipv4.add(1);
-                counters.recalled.add(1);
+                counters.recalled.add(u64::from(!recall.is_handover()));
                 counters.answered(rcode, 1);
                 *verdict = Verdict::Reply;
             } else if plain.is_some()
-                && let Some((length, rcode)) =
-                    plain.deny::<START, HIDES_AAAA>(maker, *candidate, plain_room::<F, START>(frame), &mut encloser)
+                && let Some((length, rcode)) = plain.deny::<START, HIDES_AAAA, HAS_OTHERS>(
+                    maker,
+                    *candidate,
+                    plain_room::<F, START>(frame),
+                    &mut encloser,
+                )
             {
                 send_plain::<F, START>(&self.station, frame, length);
                 counters.queries_ipv4.add(1);

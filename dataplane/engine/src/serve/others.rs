@@ -1,14 +1,19 @@
 //! What is done with frames that are not answered the plain way.
 
+use core::net::IpAddr;
+
 use super::ServerConfig;
 use super::limited::{Asked, admit_local, limit};
-use super::respond::{Reply, Responder, message_room, refuse};
+use super::respond::{Reply, Responder, Unsent, message_room, refuse};
+use crate::cookie::Client;
 use crate::counters::Counters;
 use crate::frame::{Datagram, Frame, FrameBuffer, Request, Station, local, turn};
 use crate::limits::BURST_FRAMES_MAX;
+use crate::options::source;
 use crate::plain::{Maker, PlainQuery};
 use crate::query::{Query, Refusal};
 use crate::rate::Limiter;
+use crate::recall::ForeignQuestion;
 use crate::snapshot::{Candidate, Snapshot};
 use crate::verdict::{Reason, Verdict};
 
@@ -103,9 +108,10 @@ impl Others {
             Stage::Decided(verdict) => verdict,
             Stage::Query(datagram) => 'query: {
                 let mut reply = self.responder.reply(&slot.query, snapshot, candidate, frame, datagram, counters);
-                if reply.is_foreign {
-                    counters.forwarded.add(1);
-                    break 'query Verdict::Forward;
+                match reply.note_origin(counters) {
+                    Ok(()) => {}
+                    Err(Unsent::Forward) => break 'query Verdict::Forward,
+                    Err(Unsent::Drop(reason)) => break 'query Verdict::Drop(reason),
                 }
                 if let Some(limiter) = self.limiter.as_deref_mut() {
                     let client = datagram.packet.client(frame.frame());
@@ -131,6 +137,19 @@ impl Others {
             counters.count(reason);
         }
         verdict
+    }
+}
+
+impl Others {
+    /// What others are to be asked for the frame at `index`, which was the last of its burst to be for the forwarder.
+    pub(super) fn foreign_question(&self, index: usize, frame: &[u8]) -> Option<ForeignQuestion> {
+        let slot = self.slots.get(index)?;
+        let Stage::Query(datagram) = slot.stage else { return None };
+        let client = match source(frame, datagram.packet)? {
+            Client::Ipv4(client) => IpAddr::from(client),
+            Client::Ipv6(client) => IpAddr::from(client),
+        };
+        self.responder.foreign_question(&slot.query, client)
     }
 }
 

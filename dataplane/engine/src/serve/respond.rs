@@ -1,6 +1,8 @@
 //! Stage two: the answer is written over the query.
 
-use crate::answer::{self, Outcome, Scratch};
+use core::net::IpAddr;
+
+use crate::answer::{self, Origin, Outcome, Scratch};
 use crate::chaos::{Chaos, ChaosConfig};
 use crate::cookie::Client;
 use crate::counters::Counters;
@@ -8,14 +10,15 @@ use crate::direct::{self, Asked, DirectReply};
 use crate::frame::{Datagram, FrameBuffer};
 use crate::limits::{UDP_ANSWER_BYTES_LIMIT, UDP_ANSWER_BYTES_MIN};
 use crate::locate;
+use crate::name::WireName;
 use crate::options::{EdnsConfig, Options, source};
-use crate::query::{FLAG_CD, FLAG_RD, FLAG_TC, HEADER_BYTES, OPCODE_MASK, Query, Refusal};
+use crate::query::{FLAG_AA, FLAG_CD, FLAG_RA, FLAG_RD, FLAG_TC, HEADER_BYTES, OPCODE_MASK, Query, Refusal};
 use crate::rate::{self, Limiter, Response, Ruling};
-use crate::recall::{Recall, RecallConfig};
+use crate::recall::{ForeignQuestion, Recall, RecallConfig, Wanted, may_be_for_others, question_bits};
 use crate::rtype::{CLASS_IN, rcode, types};
 use crate::snapshot::{Candidate, Snapshot};
 use crate::verdict::Reason;
-use crate::writer::{self, EdnsReply, UdpRoom, Writer};
+use crate::writer::{self, EdnsReply, QNAME_OFFSET, UdpRoom, Writer};
 
 /// What answers are made with.
 pub(super) struct Responder {
@@ -33,6 +36,8 @@ pub(super) struct Responder {
     chaos: Chaos,
     /// Answers of others.
     recall: Option<Recall>,
+    /// Whether the name that others were to be asked for last was that of an alias.
+    foreign_by_alias: bool,
 }
 
 /// A message that was written over the query.
@@ -46,14 +51,46 @@ pub(super) struct Reply {
     pub truncated: bool,
     /// The UDP checksum, where it is known already.
     pub checksum: Option<[u8; 2]>,
-    /// There is no answer: the query is as it came, and for the forwarder.
-    pub is_foreign: bool,
+    /// Where it comes from, or why there is none: the query is as it came then.
+    pub origin: Origin,
+}
+
+impl Reply {
+    /// False where there is none.
+    #[inline(always)]
+    pub(super) fn is_there(&self) -> bool {
+        matches!(self.origin, Origin::Ours | Origin::Cache | Origin::Denied)
+    }
+
+    /// Counts it by its origin; gives what else is to be done, where it is none.
+    pub(super) fn note_origin(&self, counters: &Counters) -> Result<(), Unsent> {
+        match self.origin {
+            Origin::Ours => {}
+            Origin::Cache => counters.recalled.add(1),
+            Origin::Denied => counters.clients_denied.add(1),
+            Origin::Dropped => return Err(Unsent::Drop(Reason::ClientDenied)),
+            Origin::Forwarder | Origin::ForwarderByAlias => {
+                counters.forwarded.add(1);
+                return Err(Unsent::Forward);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Why a query gets no reply now.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Unsent {
+    /// It is for the forwarder.
+    Forward,
+    /// It gets none.
+    Drop(Reason),
 }
 
 impl From<DirectReply> for Reply {
     #[inline]
     fn from(DirectReply { length, rcode, checksum }: DirectReply) -> Self {
-        Self { length, rcode, truncated: false, checksum, is_foreign: false }
+        Self { length, rcode, truncated: false, checksum, origin: Origin::Ours }
     }
 }
 
@@ -74,6 +111,7 @@ impl Responder {
             options: Options::over_udp(edns),
             chaos: Chaos::new(chaos),
             recall: recall.map(Recall::new),
+            foreign_by_alias: false,
         }
     }
 
@@ -164,7 +202,7 @@ impl Responder {
             writer::udp_limit(query, room, message.len()).0
         };
         let reply = self.respond(query, instead, Some(client), message, limit, snapshot);
-        if options_bytes == 0 || reply.is_foreign {
+        if options_bytes == 0 || !reply.is_there() {
             return reply;
         }
         self.options.append(message, reply.length).map_or(reply, |length| Reply { length, ..reply })
@@ -190,7 +228,7 @@ impl Responder {
         let direct = match instead {
             Some(_) => None,
             None => {
-                let asked = Asked { query, snapshot, hidden: self.hidden };
+                let asked = Asked { query, snapshot, hidden: self.hidden, flags: self.flags() };
                 direct::answer(asked, candidate, frame.room(), datagram, room)
             }
         };
@@ -203,7 +241,7 @@ impl Responder {
                 self.respond(query, instead, client, message, limit, snapshot)
             }
         };
-        if room.options_bytes == 0 || reply.is_foreign {
+        if room.options_bytes == 0 || !reply.is_there() {
             return reply;
         }
         match self.options.append(message_room(frame, datagram), reply.length) {
@@ -224,6 +262,7 @@ impl Responder {
         snapshot: &Snapshot,
     ) -> Reply {
         let edns = query.edns.map(|edns| EdnsReply::to(edns, self.udp_answer_bytes_max));
+        let is_for_others = self.keep_for_others(query, message, snapshot);
         let mut writer = Writer::new(message, query, limit);
         let outcome = match (instead, query.edns) {
             (Some(outcome), _) => outcome,
@@ -233,38 +272,59 @@ impl Responder {
             _ => {
                 // The address is there: it was checked when the packet was found.
                 let client = client.unwrap_or(Client::Ipv4([0; 4]));
-                match &self.recall {
-                    Some(recall) if is_foreign(query, snapshot) => {
-                        let foreign = Outcome { is_foreign: true, ..Outcome::default() };
-                        recall.answer(query, snapshot, &mut writer).unwrap_or(foreign)
+                let others = self.recall.as_ref().filter(|_| is_for_others);
+                match others.filter(|_| locate::zone_of(snapshot, &query.name, query.qtype).is_none()) {
+                    Some(recall) => {
+                        let (name, name_at) = (&query.name, QNAME_OFFSET);
+                        let wanted = Wanted { query, client, hidden: self.hidden, name, name_at };
+                        recall.answer(wanted, snapshot, &mut writer)
                     }
-                    _ => answer::answer(query, client, self.hidden, snapshot, &mut self.scratch, &mut writer),
+                    None => {
+                        let scratch = &mut self.scratch;
+                        answer::answer(query, client, self.hidden, snapshot, scratch, &mut writer, others)
+                    }
                 }
             }
         };
-        if outcome.is_foreign {
-            return Reply { length: 0, rcode: 0, truncated: false, checksum: None, is_foreign: true };
+        let Outcome { rcode, flags, origin } = outcome;
+        let mut reply = Reply { length: 0, rcode, truncated: flags & FLAG_TC != 0, checksum: None, origin };
+        if reply.is_there() {
+            let offered = if origin == Origin::Denied { 0 } else { self.flags() & FLAG_RA };
+            // RFC 1035 section 4.1.1: RD is copied; RFC 4035 section 3.1.6: CD is copied.
+            let flags = flags | offered | (query.flags & (FLAG_RD | FLAG_CD));
+            reply.length = writer.finish(flags, rcode, edns);
+        } else if let Some(recall) = &self.recall {
+            recall.restore_tail(query, message);
+            self.foreign_by_alias = origin == Origin::ForwarderByAlias;
         }
-        // RFC 1035 section 4.1.1: RD is copied; RFC 4035 section 3.1.6: CD is copied.
-        let flags = outcome.flags | (query.flags & (FLAG_RD | FLAG_CD));
-        let truncated = outcome.flags & FLAG_TC != 0;
-        Reply {
-            length: writer.finish(flags, outcome.rcode, edns),
-            rcode: outcome.rcode,
-            truncated,
-            checksum: None,
-            is_foreign: false,
-        }
+        reply
     }
-}
 
-/// True for a question that others are to be asked: its name is in no zone of ours, all of which are known, the client wants
-/// it (RD, RFC 1035 section 4.1.1), and its type is one of data, or ANY.
-fn is_foreign(query: &Query, snapshot: &Snapshot) -> bool {
-    query.flags & FLAG_RD != 0
-        && !matches!(query.qtype, 0 | types::OPT | 128..=254)
-        && snapshot.is_complete()
-        && locate::zone_of(snapshot, &query.name, query.qtype).is_none()
+    /// True where the answer to a query may depend on names of others. What the query has behind its question is kept then.
+    #[inline]
+    fn keep_for_others(&mut self, query: &Query, message: &[u8], snapshot: &Snapshot) -> bool {
+        self.recall
+            .as_mut()
+            .is_some_and(|recall| may_be_for_others(query, snapshot) && recall.keep_tail(query, message))
+    }
+
+    /// What the answers from zones have set in their headers: RA tells what the server can do, whatever the answer comes from
+    /// (RFC 1035 section 4.1.1).
+    #[inline(always)]
+    fn flags(&self) -> u16 {
+        if self.recall.is_some() { FLAG_AA | FLAG_RA } else { FLAG_AA }
+    }
+
+    /// What others are to be asked for the sake of a query, which was the last that they were to be asked for.
+    pub(super) fn foreign_question(&self, query: &Query, client: IpAddr) -> Option<ForeignQuestion> {
+        let name = if self.foreign_by_alias { &self.scratch.name } else { &query.name };
+        Some(ForeignQuestion {
+            name: WireName::from_wire(name.bytes()).ok()?,
+            qtype: query.qtype,
+            bits: question_bits(query.flags, query.edns.is_some_and(|edns| edns.dnssec_ok)),
+            client,
+        })
+    }
 }
 
 /// Writes a bare header with a response code over a message that is not answered from the zones.
@@ -296,7 +356,7 @@ pub(super) fn refuse(
     let flags = message.get(2..4).and_then(<[u8]>::first_chunk).map_or(0, |flags| u16::from_be_bytes(*flags));
     let length = writer::refuse(message, flags & (OPCODE_MASK | FLAG_RD | FLAG_CD), rcode);
     debug_assert_eq!(length, HEADER_BYTES);
-    Ok(Reply { length, rcode, truncated: false, checksum: None, is_foreign: false })
+    Ok(Reply { length, rcode, truncated: false, checksum: None, origin: Origin::Ours })
 }
 
 /// The buffer from the start of the DNS message on.

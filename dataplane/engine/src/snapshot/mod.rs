@@ -171,6 +171,11 @@ impl Snapshot {
         self.zones.to_vec()
     }
 
+    /// The same, shared: as long as no zone comes or goes it is the same list.
+    pub fn shared_zones(&self) -> &Arc<Vec<WireName>> {
+        &self.zones
+    }
+
     /// The node of a name in a zone.
     pub fn node(&self, apex: &WireName, owner: &WireName) -> Option<NodeView<'_>> {
         if !apex.contains(owner) {

@@ -1,6 +1,7 @@
 //! Writes an answer into the buffer that the query came in, right behind the question.
 
 mod case;
+mod place;
 mod room;
 
 use core::net::IpAddr;
@@ -12,6 +13,7 @@ use crate::rtype::{self, types};
 use crate::select::Window;
 use crate::snapshot::{RECORD_HEAD_BYTES, RrsetView};
 use case::ZoneCase;
+pub(crate) use place::place_in_name;
 pub(crate) use room::{EdnsReply, OPT_BYTES, UdpRoom, stream_limit, udp_limit};
 
 // Whatever the question, there is room for all options in the smallest answer.
@@ -165,10 +167,14 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// Room for records that somebody else writes; they count once they are taken.
-    pub(crate) fn room(&mut self, bytes: usize) -> Result<&mut [u8], Full> {
+    /// The message so far, and room for records behind it that somebody else writes.
+    pub(crate) fn message_and_room(&mut self, bytes: usize) -> Result<(&[u8], &mut [u8]), Full> {
         let end = self.position + bytes;
-        if end > self.limit { Err(Full) } else { self.message.get_mut(self.position..end).ok_or(Full) }
+        if end > self.limit {
+            return Err(Full);
+        }
+        let (message, room) = self.message.split_at_mut_checked(self.position).ok_or(Full)?;
+        Ok((message, room.get_mut(..bytes).ok_or(Full)?))
     }
 
     /// Takes records that were written into room of so many bytes: those of the answer and of the authority section.

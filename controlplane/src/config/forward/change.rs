@@ -1,0 +1,32 @@
+//! What of it can change while RingDNS runs.
+
+use super::{ForwardConfig, PolicyConfig};
+use crate::config::change::Changes;
+
+impl ForwardConfig {
+    /// Takes what can change. Whether there is forwarding at all, the cache's memory and its file are settled at the start, and so
+    /// is what workers know of how to give answers.
+    pub(in crate::config) fn take(running: &mut Option<Self>, new: &Option<Self>, changes: &mut Changes) {
+        let (Some(running), Some(new)) = (running.as_mut(), new.as_ref()) else {
+            changes.restart("forward", &running.is_some(), &new.is_some());
+            return;
+        };
+        changes.restart("cache.size_mib", &running.cache.bytes, &new.cache.bytes);
+        changes.restart("cache.file", &running.cache.file, &new.cache.file);
+        changes.restart("cache.authoritative", &running.cache.authoritative, &new.cache.authoritative);
+        changes.live("cache", &mut running.cache.keep, &new.cache.keep);
+        let failure = (&mut running.cache.failure_ttl, &new.cache.failure_ttl);
+        changes.live("cache.failure_ttl_seconds", failure.0, failure.1);
+        changes.live("forward.zone", &mut running.zones, &new.zones);
+        // All that is left: who is asked is not among it.
+        let rest = Self { zones: running.zones.clone(), cache: running.cache.clone(), ..new.clone() };
+        changes.live("forward", running, &rest);
+    }
+}
+
+impl PolicyConfig {
+    /// All of it can change.
+    pub(in crate::config) fn take(&mut self, new: &Self, changes: &mut Changes) {
+        changes.live("policy", self, new);
+    }
+}

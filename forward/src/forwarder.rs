@@ -1,0 +1,290 @@
+//! The forwarder as others see it.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use prometheus_client::collector::Collector;
+use ringdns_controlplane::config::forward::{CacheConfig, ForwardConfig, StaleWhen};
+use ringdns_engine::cache::{CacheKey, CacheShelf, CachedAnswer, EntryHead};
+use ringdns_engine::name::WireName;
+use ringdns_engine::recall::{AskOthers, Done, ForeignQuestion, KeptAnswer, name_hash};
+use ringdns_engine::snapshot::Snapshot;
+use tokio::runtime::Handle;
+
+use crate::exchange::{Connect, network};
+use crate::flight::{Core, tell};
+use crate::keep::Keeper;
+use crate::metrics::{Counts, ForwarderMetrics};
+use crate::normalise::{Record, Untrue, expand, rcodes};
+use crate::policy::Policy;
+use crate::upstream::{self, Means, UpstreamState};
+use crate::zones::{Builder, Table};
+use crate::{persist, prefetch};
+
+/// UDP sockets that are open at a time: each question under way may have two, that of a hedge among them, and a process of a
+/// common machine has 1,024 descriptors that it does not have to ask for.
+const SOCKETS_MAX: usize = 20_000;
+
+/// Gives the newest published snapshot.
+pub type Snapshots = Arc<dyn Fn() -> Arc<Snapshot> + Send + Sync>;
+
+/// Tells the time in seconds since 1970.
+pub type Clock = Arc<dyn Fn() -> u32 + Send + Sync>;
+
+/// Why the forwarder cannot be started, or another configuration not be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An upstream cannot be used.
+    #[error("forward zone {zone}: {error}")]
+    Upstream {
+        /// Of which zone.
+        zone: WireName,
+        /// Why.
+        error: upstream::StartError,
+    },
+}
+
+/// What is another in tests.
+#[derive(Clone)]
+pub struct Seams {
+    /// Takes upstreams up.
+    pub connect: Connect,
+    /// Tells the time: by the clock that workers have theirs from.
+    pub clock: Clock,
+}
+
+impl Default for Seams {
+    /// The network, and the machine's clock.
+    fn default() -> Self {
+        let since = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self { connect: network(), clock: Arc::new(move || u32::try_from(since().as_secs()).unwrap_or(u32::MAX)) }
+    }
+}
+
+/// The configuration, and what was made of it.
+pub(crate) struct Settings {
+    /// As it was given.
+    pub(crate) config: ForwardConfig,
+    /// Who is asked for which names.
+    pub(crate) table: Table,
+    /// The TTL of stale answers that workers give at once; nothing where they give none.
+    pub(crate) stale_ttl: Option<u32>,
+}
+
+impl Settings {
+    /// What is made of a configuration.
+    fn new(config: &ForwardConfig, builder: &Builder<'_>) -> Result<Self, StartError> {
+        let at_once = config.zones.iter().map(|zone| &zone.keep.stale);
+        let at_once = at_once.filter(|stale| stale.seconds > 0 && stale.when == StaleWhen::AtOnce);
+        let stale_ttl = at_once.map(|stale| stale.ttl_seconds).min();
+        Ok(Self { config: config.clone(), table: builder.build(config)?, stale_ttl })
+    }
+}
+
+/// Settings that are replaced as a whole.
+pub(crate) struct Shared(RwLock<Arc<Settings>>);
+
+impl Shared {
+    /// As they are now.
+    pub(crate) fn get(&self) -> Arc<Settings> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Others from now on.
+    fn set(&self, settings: Settings) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+    }
+}
+
+/// Asks others, and keeps what they say. Cheap to clone.
+#[derive(Clone)]
+pub struct Forwarder(Arc<Parts>);
+
+/// What the clones have in common.
+struct Parts {
+    /// What questions have in common.
+    core: Arc<Core>,
+    /// Takes upstreams up.
+    connect: Connect,
+    /// What upstreams have in common.
+    means: Means,
+    /// The cache as it was at the start: its size and its file stay.
+    cache: CacheConfig,
+}
+
+/// An upstream of a zone, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ZoneUpstream {
+    /// The zone that it is asked for.
+    pub zone: WireName,
+    /// How it is.
+    pub state: UpstreamState,
+}
+
+/// An entry of the cache, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The name, in lower case.
+    pub name: WireName,
+    /// The type that was asked for.
+    pub qtype: u16,
+    /// The answer.
+    pub answer: KeptAnswer,
+    /// How often it was used of late, up to 15.
+    pub uses: u8,
+}
+
+impl Entry {
+    /// An entry that a walk comes by.
+    pub(crate) fn new(
+        shelf: &CacheShelf,
+        snapshot: &Snapshot,
+        name: &[u8],
+        head: &EntryHead,
+        answer: &CachedAnswer<'_>,
+    ) -> Option<Self> {
+        let name = WireName::from_wire(name).ok()?;
+        let bits = answer.bits;
+        let key = CacheKey { name_hash: name_hash(snapshot, &name), name: name.as_bytes(), qtype: head.qtype, bits };
+        let uses = shelf.find(&key).map_or(0, |found| found.uses());
+        let answer = KeptAnswer {
+            bits,
+            rcode: answer.rcode,
+            counts: answer.counts,
+            body: answer.body.to_vec(),
+            ttl_places: answer.ttl_places.to_vec(),
+            pointer_places: answer.pointer_places.to_vec(),
+            fetched_seconds: answer.fetched_seconds,
+            ttl_seconds: answer.ttl_seconds,
+            stale_seconds: answer.stale_seconds,
+        };
+        Some(Self { name, qtype: head.qtype, answer, uses })
+    }
+
+    /// Its records as they were fetched: those of the answer, and those of the authority section.
+    pub fn records(&self) -> Result<[Vec<Record>; 2], Untrue> {
+        let message = expand(&self.name, self.qtype, &self.answer)?;
+        Ok([message.answers, message.authorities])
+    }
+
+    /// Seconds that it may still be given; less than 0 where its time is over.
+    pub fn seconds_left(&self, now_seconds: u32) -> i64 {
+        i64::from(self.answer.fetched_seconds) + i64::from(self.answer.ttl_seconds) - i64::from(now_seconds)
+    }
+}
+
+impl Forwarder {
+    /// Starts to forward: the cache's memory is taken, its file read, upstreams are taken up. All that waits runs on `runtime`.
+    /// The seed of the snapshots must be the same for as long as the process lives.
+    pub fn start(
+        config: &ForwardConfig,
+        runtime: Handle,
+        snapshots: Snapshots,
+        policy: Arc<dyn Policy>,
+    ) -> Result<Self, StartError> {
+        Self::start_with(config, runtime, snapshots, policy, Seams::default())
+    }
+
+    /// The same with other upstreams than the network's, or another clock.
+    pub fn start_with(
+        config: &ForwardConfig,
+        runtime: Handle,
+        snapshots: Snapshots,
+        policy: Arc<dyn Policy>,
+        Seams { connect, clock }: Seams,
+    ) -> Result<Self, StartError> {
+        let means = Means::new(runtime.clone(), SOCKETS_MAX.min(config.questions_max.saturating_mul(2)));
+        let settings = Settings::new(config, &Builder { connect: &connect, means: &means, before: None })?;
+        let keeper = Keeper::new(config.cache.bytes, snapshots);
+        let now_seconds = clock();
+        if let Some(path) = &config.cache.file {
+            persist::load(path, &keeper, now_seconds);
+        }
+        let core = Arc::new(Core {
+            runtime,
+            policy,
+            clock,
+            settings: Shared(RwLock::new(Arc::new(settings))),
+            keeper,
+            flights: Default::default(),
+            rechecks: Default::default(),
+            counts: Counts::default(),
+            is_stopped: Default::default(),
+        });
+        core.runtime.spawn(prefetch::run(Arc::downgrade(&core)));
+        Ok(Self(Arc::new(Parts { core, connect, means, cache: config.cache.clone() })))
+    }
+
+    /// What workers see of the cache; the same for as long as the forwarder lives.
+    pub fn shelf(&self) -> Arc<CacheShelf> {
+        Arc::clone(self.0.core.keeper.shelf())
+    }
+
+    /// The TTL of stale answers that workers give at once; nothing where they give none. Another after [`Self::reload`], perhaps.
+    pub fn stale_ttl(&self) -> Option<u32> {
+        self.0.core.settings.get().stale_ttl
+    }
+
+    /// Takes another configuration; the size of the cache and its file stay. Upstreams that are in both keep their state. Where
+    /// it is not taken all stays as it was. What is kept stays: names that change their upstreams are to be flushed.
+    pub fn reload(&self, config: &ForwardConfig) -> Result<(), StartError> {
+        let Parts { core, connect, means, cache } = &*self.0;
+        let before = core.settings.get();
+        let mut config = config.clone();
+        (config.cache.bytes, config.cache.file) = (cache.bytes, cache.file.clone());
+        core.settings.set(Settings::new(&config, &Builder { connect, means, before: Some(&before.table) })?);
+        Ok(())
+    }
+
+    /// Removes entries: of names at and below one, of one type. Gives their number. Answers under way are not kept.
+    pub fn flush(&self, below: Option<&WireName>, qtype: Option<u16>) -> usize {
+        self.0.core.keeper.flush(below, qtype)
+    }
+
+    /// Removes entries for which a function says so, by name in lower case and type: those that a policy has come to be about.
+    /// Gives their number. Answers under way are not kept.
+    pub fn flush_where(&self, goes: &dyn Fn(&[u8], u16) -> bool) -> usize {
+        self.0.core.keeper.flush_where(goes)
+    }
+
+    /// Entries of names at and below one, the oldest first: those behind the first `skipped`, `count` at most.
+    pub fn entries(&self, below: Option<&WireName>, skipped: usize, count: usize) -> Vec<Entry> {
+        self.0.core.keeper.entries(below, skipped, count)
+    }
+
+    /// The upstreams of all zones.
+    pub fn upstreams(&self) -> Vec<ZoneUpstream> {
+        let settings = self.0.core.settings.get();
+        let of_zone = |zone: &Arc<crate::zones::Zone>| {
+            let name = zone.config.zone.clone();
+            let state =
+                |member: &Arc<crate::pick::Member>| ZoneUpstream { zone: name.clone(), state: member.exchange.state() };
+            zone.pool.members().iter().map(state).collect::<Vec<_>>()
+        };
+        settings.table.zones().into_iter().flat_map(of_zone).collect()
+    }
+
+    /// Metrics.
+    pub fn metrics(&self) -> Box<dyn Collector> {
+        Box::new(ForwarderMetrics(Arc::clone(&self.0.core)))
+    }
+
+    /// Ends it: who waits is told SERVFAIL, and the cache's file is written. Questions that come later are told SERVFAIL.
+    pub fn stop(&self) {
+        let core = &self.0.core;
+        if core.is_stopped.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        tell(core.flights.close(), Some(&Arc::new(KeptAnswer::empty(rcodes::SERVFAIL))));
+        if let Some(path) = &self.0.cache.file {
+            persist::save(path, &core.keeper, core.now_seconds());
+        }
+    }
+}
+
+impl AskOthers for Forwarder {
+    fn ask(&self, question: ForeignQuestion, done: Done) {
+        self.0.core.ask(&question, done);
+    }
+}

@@ -1,0 +1,179 @@
+//! What is kept of answers. The cache has one writer at a time, behind a lock that nobody waits under.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ringdns_engine::cache::{CacheDesk, CacheShelf, EntryBits};
+use ringdns_engine::name::WireName;
+use ringdns_engine::recall::KeptAnswer;
+use ringdns_engine::snapshot::Snapshot;
+
+use crate::forwarder::{Entry, Snapshots};
+use crate::ours;
+use crate::pick::chance;
+use crate::question::Key;
+
+/// For how long a failure is kept at most (RFC 9520 section 3.2).
+const FAILURE_SECONDS_MAX: u32 = 300;
+
+/// The cache's writer, and what it needs to know.
+pub(crate) struct Keeper {
+    /// The writer.
+    desk: Mutex<CacheDesk>,
+    /// What everybody reads.
+    shelf: Arc<CacheShelf>,
+    /// Which names are ours.
+    snapshots: Snapshots,
+    /// Raised when entries are removed by hand: what was asked for before is not kept.
+    epoch: AtomicU64,
+    /// The zones of which nothing is kept, as they were looked at last.
+    swept: Mutex<Arc<Vec<WireName>>>,
+}
+
+impl Keeper {
+    /// An empty cache that takes so many bytes.
+    pub(crate) fn new(bytes: usize, snapshots: Snapshots) -> Self {
+        let desk = CacheDesk::new(bytes);
+        let shelf = Arc::clone(desk.shelf());
+        Self { desk: Mutex::new(desk), shelf, snapshots, epoch: AtomicU64::new(0), swept: Mutex::default() }
+    }
+
+    /// What everybody reads.
+    pub(crate) fn shelf(&self) -> &Arc<CacheShelf> {
+        &self.shelf
+    }
+
+    /// The newest snapshot.
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        (self.snapshots)()
+    }
+
+    /// Has the writer. It must not be held across anything that waits.
+    pub(crate) fn desk(&self) -> MutexGuard<'_, CacheDesk> {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A number by which it is seen whether entries were removed by hand since.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// The entry for a question, however old.
+    pub(crate) fn find(&self, key: &Key) -> Option<KeptAnswer> {
+        self.shelf.read(&key.in_cache(&self.snapshot()))
+    }
+
+    /// Keeps an answer that was asked for in an epoch; false where it is not kept.
+    ///
+    /// NOTE: a zone comes into the snapshot first, and [`Self::sweep`] looks at the entries after that. Here the snapshot is read
+    /// under the lock: either the zone is seen here, or the entry is there when the sweep comes. Workers look at zones first, and
+    /// never here for names of a zone that they know: so the order of publication and removal is seen by nobody.
+    pub(crate) fn keep(&self, key: &Key, answer: &KeptAnswer, epoch: u64) -> bool {
+        if answer.ttl_seconds == 0 {
+            return false;
+        }
+        let mut desk = self.desk();
+        let snapshot = self.snapshot();
+        if self.epoch() != epoch || ours::is_served(&snapshot, &key.name) {
+            return false;
+        }
+        let place = key.in_cache(&snapshot);
+        let is_kept = desk.insert(&place, &answer.as_cached()).is_ok();
+        desk.forget_uses(&place);
+        is_kept
+    }
+
+    /// Removes entries of names at and below one, and of one type; gives their number.
+    pub(crate) fn flush(&self, below: Option<&WireName>, qtype: Option<u16>) -> usize {
+        let mut removed = 0;
+        let mut desk = self.desk();
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+        desk.retain(|name, head, _| {
+            let goes = qtype.is_none_or(|qtype| head.qtype == qtype) && below.is_none_or(|below| is_below(name, below));
+            removed += usize::from(goes);
+            !goes
+        });
+        removed
+    }
+
+    /// Removes entries for which a function says so, by name and type; gives their number.
+    pub(crate) fn flush_where(&self, goes: &dyn Fn(&[u8], u16) -> bool) -> usize {
+        let mut removed = 0;
+        let mut desk = self.desk();
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+        desk.retain(|name, head, _| {
+            let goes = goes(name, head.qtype);
+            removed += usize::from(goes);
+            !goes
+        });
+        removed
+    }
+
+    /// Removes what is of zones that came since the last call.
+    pub(crate) fn sweep(&self) -> usize {
+        let snapshot = self.snapshot();
+        let mut swept = self.swept.lock().unwrap_or_else(PoisonError::into_inner);
+        let zones = snapshot.shared_zones();
+        if Arc::ptr_eq(&swept, zones) {
+            return 0;
+        }
+        let came: Vec<&WireName> = zones.iter().filter(|zone| swept.binary_search(zone).is_err()).collect();
+        let mut removed = 0;
+        if !came.is_empty() {
+            self.desk().retain(|name, _, _| {
+                let stays = WireName::from_wire(name).is_ok_and(|name| !is_below_any(&name, &came, &snapshot));
+                removed += usize::from(!stays);
+                stays
+            });
+        }
+        *swept = Arc::clone(zones);
+        removed
+    }
+
+    /// Entries, the oldest first.
+    pub(crate) fn entries(&self, below: Option<&WireName>, skipped: usize, count: usize) -> Vec<Entry> {
+        let mut entries = Vec::new();
+        let mut passed = 0;
+        let snapshot = self.snapshot();
+        self.desk().retain(|name, head, answer| {
+            if entries.len() < count && below.is_none_or(|below| is_below(name, below)) {
+                passed += 1;
+                if passed > skipped {
+                    entries.extend(Entry::new(&self.shelf, &snapshot, name, head, answer));
+                }
+            }
+            true
+        });
+        entries
+    }
+}
+
+/// How long a failure is kept: as long as is configured, and each time twice as long as before while failures go on (RFC 9520
+/// section 3.2); a little more by chance, so that what failed together is not asked for again together.
+pub(crate) fn failure_seconds(before: Option<&KeptAnswer>, now_seconds: u32, least: u32) -> u32 {
+    let least = least.clamp(1, FAILURE_SECONDS_MAX);
+    let goes_on = |before: &&KeptAnswer| {
+        let age = now_seconds.saturating_sub(before.fetched_seconds);
+        before.bits.has(EntryBits::FAILURE) && age <= before.ttl_seconds.saturating_mul(2).saturating_add(1)
+    };
+    let base = before.filter(goes_on).map_or(least, |before| before.ttl_seconds.saturating_mul(2));
+    let more = chance() % u64::from(base / 4 + 1);
+    base.saturating_add(u32::try_from(more).unwrap_or(0)).min(FAILURE_SECONDS_MAX)
+}
+
+/// True for a name in wire form at or below another.
+fn is_below(name: &[u8], above: &WireName) -> bool {
+    WireName::from_wire(name).is_ok_and(|name| above.contains(&name))
+}
+
+/// True for names at or below zones that came, where they are answered there.
+fn is_below_any(name: &WireName, came: &[&WireName], snapshot: &Snapshot) -> bool {
+    let mut above = Some(name.clone());
+    while let Some(zone) = above {
+        if came.binary_search(&&zone).is_ok() {
+            return ours::is_served(snapshot, name);
+        }
+        above = zone.parent();
+    }
+    false
+}
