@@ -13,7 +13,13 @@ pub struct OnNode(Option<NodeLocal>);
 impl OnNode {
     /// Makes the interface.
     pub fn start(config: &Config) -> Result<Self, StartError> {
-        config.node_local.as_ref().map(|node_local| NodeLocal::start(node_local, open_tun)).transpose().map(Self)
+        let Some(node_local) = &config.node_local else { return Ok(Self(None)) };
+        if config.forward.is_none() {
+            tracing::warn!(
+                "Pods that ask at node_local.addresses are refused names of others: set [forward], such as resolv_conf = \"system\""
+            );
+        }
+        NodeLocal::start(node_local, open_tun).map(Some).map(Self)
     }
 
     /// Has the metrics show it.

@@ -93,7 +93,8 @@ fn node(more: &str) -> Node {
     let rules = tempfile::NamedTempFile::new().expect("a file");
     fs::write(rules.path(), KUBE_PROXY).expect("a file");
     run("nft", &["-f", rules.path().to_str().expect("a path in UTF-8")]);
-    let cluster = setup(2, "[sockets]\nlisten = [\"10.244.9.2:53\"]\n");
+    let mut cluster = setup(2, "[sockets]\nlisten = [\"10.244.9.2:53\"]\n");
+    cluster.write_zone("other.example.", &zone_text("other.example.", 1, "www IN A 203.0.113.3\n"));
     let server = {
         let _entered = home.enter();
         cluster.start()
@@ -145,7 +146,7 @@ fn is_tracked(port: u16) -> bool {
 #[test]
 fn pods_are_answered_on_their_node_past_connection_tracking() {
     let _turn = turn();
-    let node = node("");
+    let node = node("[forward]\nupstreams = [\"10.244.9.2\"]\ntcp_only = true\n");
     assert_eq!(node.ask(CLUSTER_IP, &["-b", "10.244.1.2#40001"]), [IN_CLUSTER]);
     assert!(is_tracked(40001), "what is not ours is seen to be tracked");
     let server = node.start();
@@ -156,6 +157,11 @@ fn pods_are_answered_on_their_node_past_connection_tracking() {
     let on_node = dig_with(CLUSTER_IP, "who.cluster.local", "A", &["-b", "10.244.1.1#40006"]);
     assert_eq!(on_node.answer, [ON_NODE], "the node itself asks here too");
     assert!(![40002, 40003, 40004, 40005, 40006].into_iter().any(is_tracked), "what comes here is not tracked");
+    let others = {
+        let _entered = node.pod.enter();
+        dig_with(CLUSTER_IP, "www.other.example", "A", &["-b", "10.244.1.2#40007"]).answer
+    };
+    assert!(others.concat().ends_with(" IN A 203.0.113.3") && !is_tracked(40007), "names of others: {others:?}");
     let rules = run("nft", &["list", "table", "inet", "ringdns_node_local"]);
     assert!(rules.contains("flags owner"), "{rules}");
     // Three addresses over two transports and one port for probes, both ends, for what comes in and what goes out.
@@ -250,11 +256,14 @@ fn pods_are_not_brought_to_a_server_that_has_not_read_everything() {
     node.setup.write_zone("pipe.example.", "");
     fs::remove_file(&pipe).expect("a file");
     nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
+    // As kube-proxy does that works by IPVS.
+    run("ip", &["address", "add", &format!("{CLUSTER_IP}/32"), "dev", "lo"]);
     let server = node.setup.spawn();
     wait_for("the interface", SEEN_TIME_MAX, || has_interface().then_some(()));
     std::thread::sleep(LOOKS);
     assert!(!has_rules() && server.get("/ready").status == 503, "{}", server.log());
     assert_eq!(node.ask(CLUSTER_IP, &[]), [IN_CLUSTER]);
+    assert!(server.log().contains("another interface has this address too"), "{}", server.log());
     server.kill();
 }
 
