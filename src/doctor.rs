@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use ringdns_controlplane::config::{Config, ConfigError, KernelKind, NodeLocalConfig, PortConfig};
+use ringdns_forward::policy::Policies;
 use ringdns_hugepages::Root;
 use ringdns_hugepages::doctor::{Check, Level, ToKernel, WantedNodeLocal, WantedPort, Wants, examine};
 use serde_json::json;
@@ -35,6 +36,7 @@ pub fn look(doctor: &Doctor) -> (String, bool) {
         match Config::load(path) {
             Ok(config) => {
                 checks.push(Check::new("configuration", Level::Ok, format!("{} is right", path.display())));
+                checks.extend(policies(&config));
                 wants = Some(wants_of(&config));
             }
             Err(error) => checks.push(configuration_fault(path, &error)),
@@ -43,6 +45,20 @@ pub fn look(doctor: &Doctor) -> (String, bool) {
     checks.extend(examine(&Root::machine(), wants.as_ref()));
     let is_well = !checks.iter().any(|check| check.level == Level::Missing);
     (if doctor.json { as_json(&checks, is_well) } else { as_lines(&checks) }, is_well)
+}
+
+/// Whether the files of the policies can be read, where names of others are asked for.
+fn policies(config: &Config) -> Option<Check> {
+    config.forward.as_ref()?;
+    Some(match Policies::load(config) {
+        Ok(policies) => {
+            let [blocked, hosts] = policies.sizes();
+            let finding = format!("names that are not asked for: {blocked}; names of hosts: {hosts}");
+            Check::new("policies", Level::Ok, finding)
+        }
+        Err(error) => Check::new("policies", Level::Missing, error.to_string())
+            .remedy(format!("correct [policy] in {}, or the file", config.path.display())),
+    })
 }
 
 /// What a configuration needs of the machine.

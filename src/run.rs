@@ -10,6 +10,7 @@ use ringdns_controlplane::logging::{self, LogError};
 use ringdns_controlplane::reload::{Outcome, Reply};
 use ringdns_controlplane::{BuildInfo, ControlPlane, StartError as ControlError};
 use ringdns_dataplane::dpdk::{Device, DpdkError, Eal, EalOptions, PortQueue, prepare_control_threads};
+use ringdns_dataplane::kernel::KernelPath;
 use ringdns_dataplane::worker::Worker;
 use ringdns_dataplane::workers::{StartError, WorkerPanic, Workers};
 use ringdns_engine::counters::Counters;
@@ -128,17 +129,15 @@ pub fn run(source: &ConfigSource, build: BuildInfo) -> Result<(), RunError> {
         None => OpenPorts::default(),
     };
 
-    let forward_path = match &mut answering.forwarding {
-        Some(forwarding) => forwarding.start_path(&publisher)?,
-        None => None,
-    };
+    if let Some(forwarding) = &mut answering.forwarding {
+        forwarding.start_path(&publisher)?;
+    }
     let count = || Arc::new(Counters::with_names(config.stats.names).with_census(config.stats.messages));
     let counters: Vec<Arc<Counters>> = workers.iter().map(|_| count()).collect();
-    let workers: Vec<_> = (workers.into_iter().zip(&counters))
-        .map(|(PlannedWorker { core, idle, lanes }, counters)| {
-            (core, Worker::new(lanes, publisher.reader(), Arc::clone(counters), idle))
-        })
-        .collect();
+    let take_up = |(PlannedWorker { core, idle, lanes }, counters): (PlannedWorker, &Arc<Counters>)| {
+        (core, Worker::new(lanes, publisher.reader(), Arc::clone(counters), idle))
+    };
+    let workers: Vec<_> = workers.into_iter().zip(&counters).map(take_up).collect();
     let workers_count = workers.len();
     let mut notifier = Notifier::from_environment(counters.clone());
     // Before the sockets, which listen on its addresses.
@@ -159,6 +158,7 @@ pub fn run(source: &ConfigSource, build: BuildInfo) -> Result<(), RunError> {
     };
     let mut ports = PortWatch::new(ports);
     control.show_ports(ports.gauges());
+    control.show_metrics(answering.forwarding.iter().flat_map(Forwarding::metrics).collect());
     tracing::info!(ports = config.ports.len(), workers = workers_count, "ready to answer");
     control.on_reload(Box::new(move |reply| drop(sender.send(Event::Reload(reply)))));
     let mut running = Running {
@@ -174,6 +174,17 @@ pub fn run(source: &ConfigSource, build: BuildInfo) -> Result<(), RunError> {
     control.announce_end();
     notifier.stopping(Duration::ZERO);
     scanner.into_iter().for_each(Scanner::stop);
+    end(control, workers, on_node, kernel_path, answering)
+}
+
+/// Ends what answers, and then what it needs.
+fn end(
+    control: ControlPlane,
+    workers: Workers<PortQueue>,
+    on_node: OnNode,
+    kernel_path: Option<KernelPath<PortQueue>>,
+    answering: Answering,
+) -> Result<(), RunError> {
     // The workers answer while requests of the API are finished; then they answer what has arrived, and end.
     let publisher = control.shutdown();
     let ended = workers.join();
@@ -182,13 +193,7 @@ pub fn run(source: &ConfigSource, build: BuildInfo) -> Result<(), RunError> {
     if let Some(kernel_path) = kernel_path {
         kernel_path.stop();
     }
-    // Nobody is left who could ask it.
-    if let Some(forward_path) = forward_path {
-        forward_path.stop();
-    }
-    if let Some(forwarding) = answering.forwarding.take() {
-        forwarding.stop();
-    }
+    answering.forwarding.into_iter().for_each(Forwarding::stop);
     drop(publisher);
     ended?;
     tracing::info!("ended");

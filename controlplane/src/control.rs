@@ -6,6 +6,8 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use prometheus_client::collector::Collector;
+use prometheus_client::registry::Registry;
 use ringdns_engine::counters::Counters;
 use ringdns_engine::publish::Publisher;
 use ringdns_engine::select::ViewTable;
@@ -287,6 +289,14 @@ impl ControlPlane {
         let monitor = self.parts.as_ref().and_then(|parts| parts.sockets.monitor());
         let runs = monitor.is_some_and(|monitor| monitor.ended.load(Ordering::Relaxed) == 0);
         runs && self.is_synced() && !self.is_held_back()
+    }
+
+    /// Shows what others count in the metrics from now on; the first call counts.
+    pub fn show_metrics(&self, collectors: Vec<Box<dyn Collector>>) {
+        let mut registry = Registry::default();
+        collectors.into_iter().for_each(|collector| registry.register_collector(collector));
+        // Nobody is shown twice.
+        let _ = self.state.shown.set(registry);
     }
 
     /// Where DNS is answered over sockets.

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use prometheus_client::registry::Registry;
 use ringdns_engine::name::WireName;
 use ringdns_engine::snapshot::Snapshot;
 
@@ -147,6 +148,8 @@ pub struct State {
     pub sources: Vec<SourceState>,
     /// The ports; written once.
     ports: OnceLock<Vec<Arc<PortGauges>>>,
+    /// What others count, for the metrics; written once.
+    pub(crate) shown: OnceLock<Registry>,
     /// Which addresses are up.
     pub(crate) members: Arc<Table>,
     /// The etcd source, where there is one.
@@ -193,6 +196,7 @@ impl State {
             served: RwLock::new(Served { snapshot, zones: Arc::default() }),
             sources: sources.iter().map(|name| SourceState::new(name)).collect(),
             ports: OnceLock::new(),
+            shown: OnceLock::new(),
             members: Arc::default(),
             etcd: OnceLock::new(),
             guests: OnceLock::new(),

@@ -5,6 +5,7 @@
 mod corefile;
 mod devices;
 mod doctor;
+mod forward;
 mod health;
 mod kernel;
 mod lameduck;

@@ -21,11 +21,7 @@ const MTU_BYTES_MIN_IPV6: i64 = 1280;
 const MTU_BYTES_MAX: i64 = 9000;
 
 /// `[[port]]`
-pub(super) fn ports(
-    specs: &[Spanned<file::Port>],
-    listens: bool,
-    problems: &mut Problems<'_>,
-) -> Vec<PortConfig> {
+pub(super) fn ports(specs: &[Spanned<file::Port>], listens: bool, problems: &mut Problems<'_>) -> Vec<PortConfig> {
     if specs.is_empty() && !listens {
         problems.add(
             None,
