@@ -1,12 +1,13 @@
 //! `ringdns doctor`: what the machine has, what is missing, and the command that brings it.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use ringdns_controlplane::config::{Config, ConfigError, KernelKind, PortConfig};
+use ringdns_controlplane::config::{Config, ConfigError, KernelKind, NodeLocalConfig, PortConfig};
 use ringdns_forward::policy::Policies;
 use ringdns_hugepages::Root;
-use ringdns_hugepages::doctor::{Check, Level, ToKernel, WantedPort, Wants, examine};
+use ringdns_hugepages::doctor::{Check, Level, ToKernel, WantedNodeLocal, WantedPort, Wants, examine};
 use serde_json::json;
 
 /// Files beside those of connections over TCP (conf/example.toml names the number).
@@ -62,17 +63,16 @@ fn policies(config: &Config) -> Option<Check> {
 
 /// What a configuration needs of the machine.
 fn wants_of(config: &Config) -> Wants {
+    let of_node = config.node_local.iter().flat_map(NodeLocalConfig::listen);
+    let listen: Vec<SocketAddr> = config.sockets.listen.iter().copied().chain(of_node).collect();
     Wants {
         hugepages: config.eal.hugepages,
         memory_mib: config.eal.memory_mib.into(),
         cores: config.workers.cores.clone(),
         ports: config.ports.iter().map(port).collect(),
-        files: if config.sockets.listen.is_empty() {
-            0
-        } else {
-            config.sockets.tcp_connections_max as u64 + OTHER_FILES
-        },
-        listens_low: config.sockets.listen.iter().any(|address| address.port() < 1024),
+        files: if listen.is_empty() { 0 } else { config.sockets.tcp_connections_max as u64 + OTHER_FILES },
+        listens_low: listen.iter().any(|address| address.port() < 1024),
+        node_local: config.node_local.as_ref().map(|node_local| WantedNodeLocal { redirects: node_local.redirect }),
     }
 }
 

@@ -8,7 +8,8 @@ use std::time::Duration;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use ringdns_controlplane::config::Config;
-use ringdns_controlplane::metrics::{Labels, counter, gauge, rcode_name};
+use ringdns_controlplane::metrics::rcode_name;
+use ringdns_controlplane::metrics::rows::{Labels, counter, gauge};
 use ringdns_controlplane::sockets::Asking;
 use ringdns_dataplane::exchange;
 use ringdns_dataplane::forward::{
@@ -70,6 +71,8 @@ pub struct Forwarding {
     waited: Arc<CacheShelf>,
     /// What that thread serves.
     ports: Vec<ForwardPort>,
+    /// The thread, once it runs.
+    path: Option<ForwardPath>,
     /// What it counts.
     counters: Arc<ForwardCounters>,
     /// When it gives up.
@@ -104,6 +107,7 @@ impl Forwarding {
             waited: Arc::clone(handover.shelf()),
             handover: Some(handover),
             ports: Vec::new(),
+            path: None,
             counters: Arc::default(),
             time_max: forward.deadline + GRACE,
         }))
@@ -145,9 +149,9 @@ impl Forwarding {
     }
 
     /// Starts the thread between ports and forwarder; none where there are no ports.
-    pub fn start_path(&mut self, publisher: &Publisher) -> std::io::Result<Option<ForwardPath>> {
+    pub fn start_path(&mut self, publisher: &Publisher) -> std::io::Result<()> {
         let (ports, handover) = (std::mem::take(&mut self.ports), self.handover.take());
-        let Some(handover) = handover.filter(|_| !ports.is_empty()) else { return Ok(None) };
+        let Some(handover) = handover.filter(|_| !ports.is_empty()) else { return Ok(()) };
         let options = ForwardOptions {
             handover,
             asker: Arc::new(self.forwarder.clone()),
@@ -155,7 +159,8 @@ impl Forwarding {
             counters: Arc::clone(&self.counters),
             time_max: self.time_max,
         };
-        ForwardPath::start(ports, options).map(Some)
+        self.path = Some(ForwardPath::start(ports, options)?);
+        Ok(())
     }
 
     /// Takes what has changed of the configuration; where it cannot, the forwarder stays as it was, and the log says so.
@@ -169,8 +174,11 @@ impl Forwarding {
         }
     }
 
-    /// Ends it: who waits still is told so, and the cache is written to its file.
+    /// Ends it, when nobody is left who could ask: who waits still is told so, and the cache is written to its file.
     pub fn stop(self) {
+        if let Some(path) = self.path {
+            path.stop();
+        }
         self.forwarder.stop();
         // Nobody waits for an upstream any more.
         self.runtime.shutdown_background();

@@ -17,6 +17,7 @@ use crate::etcd::state::EtcdState;
 use crate::feed::Feed;
 use crate::guest::Shown;
 use crate::health::Table;
+use crate::node_local::NodeLocalGauges;
 use crate::ports::PortGauges;
 use crate::store::ReplicaState;
 use crate::views::Views;
@@ -161,6 +162,8 @@ pub struct State {
     pub(crate) replica: OnceLock<Arc<ReplicaState>>,
     /// What the kdns interface did not take, where there is one.
     pub(crate) kdns: OnceLock<Arc<Refusals>>,
+    /// How the node's own DNS does, where there is one.
+    pub(crate) node_local: OnceLock<Arc<NodeLocalGauges>>,
     /// Whether the server was told to end.
     ending: AtomicBool,
     /// The names of views.
@@ -200,6 +203,7 @@ impl State {
             held: OnceLock::new(),
             replica: OnceLock::new(),
             kdns: OnceLock::new(),
+            node_local: OnceLock::new(),
             ending: AtomicBool::new(false),
             views,
             feed: Arc::default(),

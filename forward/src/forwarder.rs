@@ -115,7 +115,13 @@ impl Core {
         config.cache.file.clone_from(&before.config.cache.file);
         let builder = Builder { connect: &self.connect, means: &self.means, before: Some(&before.table) };
         let settings = Settings::new(&config, &builder)?;
-        *self.settings.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+        let settings = Arc::new(settings);
+        *self.settings.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&settings);
+        // What others have said is not what is said now; what they are just saying is not kept either.
+        if settings.table.differs(&before.table) {
+            let stays = |name: WireName| settings.table.asks_as(&before.table, &name);
+            self.keeper.flush_where(&|name, _| !WireName::from_wire(name).is_ok_and(stays));
+        }
         Ok(())
     }
 }
@@ -241,7 +247,7 @@ impl Forwarder {
     }
 
     /// Takes another configuration; the size of the cache and its file stay. Upstreams that are in both keep their state. Where
-    /// it is not taken all stays as it was. What is kept stays: names that change their upstreams are to be flushed.
+    /// it is not taken all stays as it was. Entries of zones for which others are asked from now on are removed.
     pub fn reload(&self, config: &ForwardConfig) -> Result<(), StartError> {
         self.0.renew(Some(config))
     }

@@ -22,6 +22,19 @@ pub(crate) struct Zone {
     pub(crate) pool: Pool,
 }
 
+impl Zone {
+    /// True where the same are asked for the same names.
+    fn asks_as(&self, other: &Self) -> bool {
+        let has_all = |one: &Self, other: &Self| {
+            let has = |member: &Arc<Member>| other.pool.members().iter().any(|other| other.config == member.config);
+            one.pool.members().iter().all(has)
+        };
+        (self.config.mode, &self.except) == (other.config.mode, &other.except)
+            && has_all(self, other)
+            && has_all(other, self)
+    }
+}
+
 /// All zones of others.
 pub(crate) struct Table {
     /// By name, in lower case.
@@ -117,6 +130,18 @@ impl Table {
                 _ => return None,
             };
         }
+    }
+
+    /// True where other upstreams are asked than before, for whatever names.
+    pub(crate) fn differs(&self, before: &Table) -> bool {
+        let is_same =
+            |(name, zone): (&Vec<u8>, &Arc<Zone>)| before.zones.get(name).is_some_and(|old| zone.asks_as(old));
+        self.zones.len() != before.zones.len() || !self.zones.iter().all(is_same)
+    }
+
+    /// True where the same upstreams are asked for a name as before.
+    pub(crate) fn asks_as(&self, before: &Table, name: &WireName) -> bool {
+        self.zone_of(name).zip(before.zone_of(name)).is_some_and(|(zone, old)| zone.asks_as(old))
     }
 
     /// All zones, in canonical order.

@@ -13,6 +13,8 @@ pub const ARROWS: &[(&str, &[&str])] = &[
     ("ringdns-ctl", &["ringdns-engine", "ringdns-controlplane", "ringdns-corefile"]),
     ("ringdns-forward", &["ringdns-engine", "ringdns-controlplane"]),
     ("ringdns-health", &["ringdns-controlplane"]),
+    // Sets up the node; what it is told and shows is the control plane's.
+    ("ringdns-nodelocal", &["ringdns-controlplane"]),
     ("ringdns-kubernetes", &["ringdns-engine", "ringdns-controlplane", "ringdns-health"]),
     (
         "ringdns",
@@ -25,6 +27,7 @@ pub const ARROWS: &[(&str, &[&str])] = &[
             "ringdns-health",
             "ringdns-hugepages",
             "ringdns-kubernetes",
+            "ringdns-nodelocal",
         ],
     ),
     // The outer tests' harness runs the built server for the benches too.

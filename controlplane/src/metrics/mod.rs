@@ -132,6 +132,9 @@ impl Collector for Reader {
         if let Some(kdns) = self.state.kdns.get() {
             kdns.encode(&mut encoder)?;
         }
+        if let Some(node_local) = self.state.node_local.get() {
+            node_local.encode(&mut encoder)?;
+        }
         self.configuration(&mut encoder)?;
         self.process(&mut encoder)
     }

@@ -318,6 +318,14 @@ impl Scene {
         shown(qname, qtype, &*self.kept(qname, qtype).await)
     }
 
+    /// Publishes a change.
+    pub fn edit(&self, change: impl FnOnce(&mut Editor)) {
+        let mut snapshot = self.snapshot.lock().unwrap();
+        let mut editor = Editor::new(&snapshot);
+        change(&mut editor);
+        *snapshot = Arc::new(editor.commit());
+    }
+
     /// What is published.
     pub fn published(&self) -> Arc<Snapshot> {
         Arc::clone(&self.snapshot.lock().unwrap())

@@ -4,7 +4,7 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringdns_controlplane::config::forward::ForwardMode;
+use ringdns_controlplane::config::forward::{ForwardMode, ForwardPolicy};
 use ringdns_engine::cache::CacheKey;
 use ringdns_engine::recall::name_hash;
 use ringdns_engine::snapshot::Snapshot;
@@ -174,15 +174,18 @@ async fn what_is_known_survives_a_restart() {
 #[tokio::test(start_paused = true)]
 async fn another_configuration_is_taken_as_a_whole() {
     let doubles = ["192.0.2.1", "192.0.2.2"].map(|said| Double::new(move |asked| address(asked, 300, said)));
-    let mut config = config(vec![zone(".", &[1])]);
+    let mut config = config(vec![zone(".", &[1]), zone("corp.test.", &[1])]);
     let scene = Scene::new(&config, &doubles);
     assert_eq!(scene.ask("a.test.", A).await, "NOERROR a.test. 300 A 192.0.2.1");
-    config.zones = vec![zone(".", &[2])];
+    scene.ask("a.corp.test.", A).await;
+    config.zones[1].policy = ForwardPolicy::Random;
+    scene.forwarder.reload(&config).unwrap();
+    assert_eq!(scene.entries().len(), 2);
+    config.zones[0] = zone(".", &[2]);
     config.zones[0].keep.stale.seconds = 60;
     scene.forwarder.reload(&config).unwrap();
     assert_eq!(scene.forwarder.stale_ttl(), Some(30));
-    assert_eq!(scene.ask("a.test.", A).await, "NOERROR a.test. 300 A 192.0.2.1", "it is kept until somebody says so");
-    scene.forwarder.flush(None, None);
+    assert_eq!(scene.entries(), ["a.corp.test. 1"], "who is asked for it has not changed");
     assert_eq!(scene.ask("a.test.", A).await, "NOERROR a.test. 300 A 192.0.2.2");
-    assert_eq!(scene.forwarder.upstreams().len(), 1);
+    assert_eq!(scene.forwarder.upstreams().len(), 2);
 }
