@@ -31,7 +31,7 @@ FUZZ_SECONDS ?= 10
 # The tests that miri runs: all beside the sources, and whole answers, which pass through every part of the engine.
 MIRI_TESTS := --lib --test answers
 
-.PHONY: help run build build-instructions check check-dpdk check-all test e2e differential differential-long appliance-test loom instructions miri fuzz-smoke bench bench-peers bench-forwarders soak spoof kill api-fuzz \
+.PHONY: help run build build-instructions check check-dpdk check-all test e2e differential differential-long kube-test appliance-test loom instructions miri fuzz-smoke bench bench-peers bench-forwarders soak spoof kill api-fuzz \
   fmt clean deps deps-test deps-bench
 
 help: ## Print this help
@@ -77,6 +77,9 @@ differential: deps-test build ## Answers compared with NSD's and Knot's (root; S
 
 differential-long: ## The same with hundreds of thousands of questions (root)
 	@MINUTES_MAX=60 $(MAKE) --no-print-directory differential SEEDS=32 QUESTIONS=16000
+
+kube-test: deps-test build ## Beside a real kube-apiserver with a real etcd (root; some minutes, and a quarter of an hour to build it once)
+	@scripts/run-device-test kube
 
 appliance-test: deps-test build ## A virtual machine with NICs of its own: set up, asked through them, put back (root; some minutes)
 	@scripts/appliance-test all

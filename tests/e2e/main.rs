@@ -13,6 +13,7 @@ mod load;
 mod malformed;
 mod malformed_frames;
 mod many_names;
+mod node_local;
 mod notify;
 mod ports;
 mod rate_limit;

@@ -1,6 +1,7 @@
 //! The objects of the double, and what has happened to them: everything at any version can be told.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use serde_json::{Value, json};
 
@@ -83,7 +84,7 @@ impl Cluster {
     }
 
     /// The changes after a version.
-    pub fn since(&self, version: u64) -> impl Iterator<Item = &Change> {
+    pub fn since(&self, version: u64) -> impl DoubleEndedIterator<Item = &Change> {
         let from = self.log.partition_point(|change| change.version <= version);
         self.log[from..].iter()
     }
@@ -100,6 +101,29 @@ impl Cluster {
             }
         }
         objects
+    }
+
+    /// Objects of a kind at a version, those after a name, so many at most. As long as none of the kind has changed since, only
+    /// these are looked at: a large cluster is listed by hundreds of pages.
+    pub fn page(
+        &self,
+        plural: &str,
+        version: u64,
+        last: Option<&Name>,
+        most: usize,
+        wanted: &Wanted,
+    ) -> Vec<(Name, Value)> {
+        let from = last.map_or(Bound::Unbounded, Bound::Excluded);
+        let former;
+        let objects = if self.since(version).any(|change| change.plural == plural) {
+            former = self.at(plural, version);
+            Some(&former)
+        } else {
+            self.objects.get(plural)
+        };
+        let rest = objects.into_iter().flat_map(|objects| objects.range::<Name, _>((from, Bound::Unbounded)));
+        let found = rest.filter(|(_, object)| wanted.has(object)).take(most);
+        found.map(|(name, object)| (name.clone(), object.clone())).collect()
     }
 
     /// Makes or changes an object.

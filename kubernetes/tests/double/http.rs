@@ -220,11 +220,9 @@ async fn page(
         });
         let version = from.as_ref().map_or(cluster.version(), |(version, _)| *version);
         let is_gone = version < cluster.compacted() || version > cluster.version();
-        let objects = cluster.at(&request.plural, version).into_iter();
-        let mut items: Vec<_> = objects
-            .filter(|(name, object)| from.as_ref().is_none_or(|(_, last)| name > last) && request.wanted.has(object))
-            .collect();
         let limit = parameter("limit").and_then(|limit| limit.parse().ok()).unwrap_or(usize::MAX);
+        let last = from.as_ref().map(|(_, last)| last);
+        let mut items = cluster.page(&request.plural, version, last, limit.saturating_add(1), &request.wanted);
         let has_more = items.len() > limit;
         items.truncate(limit);
         let last = items.last().map(|(name, _)| format!("{version}|{}|{}", name.0, name.1));
@@ -284,12 +282,9 @@ async fn events(
     let end = tokio::time::Instant::now() + Duration::from_secs(seconds);
     let (is_gone, duplicate) = {
         let cluster = shared.cluster.lock().unwrap_or_else(PoisonError::into_inner);
-        let duplicate = cluster
-            .since(0)
-            .filter(|change| change.version <= version)
-            .filter_map(|change| event(change, request))
-            .last();
-        (version < cluster.compacted(), duplicate)
+        let before = || cluster.since(0).rev().filter(|change| change.version <= version);
+        let duplicate = (fault == Some(Fault::Duplicate)).then(|| before().find_map(|change| event(change, request)));
+        (version < cluster.compacted(), duplicate.flatten())
     };
     // Servers say it either way.
     if is_gone && version % 2 == 0 {
@@ -301,7 +296,7 @@ async fn events(
         chunk(stream, format!("{gone}\n").as_bytes()).await?;
         return chunk(stream, b"").await;
     }
-    if let (Some(Fault::Duplicate), Some(event)) = (fault, duplicate) {
+    if let Some(event) = duplicate {
         chunk(stream, format!("{event}\n").as_bytes()).await?;
     }
     loop {
