@@ -16,6 +16,8 @@ TESTS := --workspace --features ringdns-dataplane/dpdk,ringdns-bench/device
 BENCH := --release --locked -p ringdns-bench --features dpdk,device
 # How long publication is watched under load.
 SOAK_SECONDS ?= 600
+# How many answers `make spoof` forges.
+FORGERIES ?= 1000000
 # How often `make kill` kills a writer, and how many requests `make api-fuzz` makes from the OpenAPI document.
 KILLS ?= 1000
 REQUESTS ?= 100000
@@ -29,7 +31,7 @@ FUZZ_SECONDS ?= 10
 # The tests that miri runs: all beside the sources, and whole answers, which pass through every part of the engine.
 MIRI_TESTS := --lib --test answers
 
-.PHONY: help run build build-instructions check check-dpdk check-all test e2e differential differential-long kube-test appliance-test loom instructions miri fuzz-smoke bench bench-peers soak kill api-fuzz \
+.PHONY: help run build build-instructions check check-dpdk check-all test e2e differential differential-long kube-test appliance-test loom instructions miri fuzz-smoke bench bench-peers bench-forwarders soak spoof kill api-fuzz \
   fmt clean deps deps-test deps-bench
 
 help: ## Print this help
@@ -102,6 +104,7 @@ bench: deps deps-bench build ## Measure all that is claimed, a quarter of an hou
 	$(CARGO) run $(BENCH) --bin engine
 	$(CARGO) run $(BENCH) --bin instructions
 	$(CARGO) run $(BENCH) --bin flood
+	$(CARGO) run $(BENCH) --bin recall
 	scripts/bench-replay 1000
 	scripts/bench-replay 1000000
 	scripts/bench-scaling
@@ -111,13 +114,20 @@ bench: deps deps-bench build ## Measure all that is claimed, a quarter of an hou
 	scripts/bench-device etcd
 	scripts/bench-device idle
 	scripts/bench-peers
+	scripts/bench-forwarders
 	@$(CARGO) run --quiet $(BENCH) --bin results
 
 bench-peers: deps deps-bench build ## RingDNS beside Knot, NSD and BIND on a veth pair (root)
 	scripts/bench-peers
 
+bench-forwarders: deps deps-bench build ## RingDNS's cache beside dnsmasq's, Unbound's and dnsdist's on a veth pair (root)
+	scripts/bench-forwarders
+
 soak: deps deps-bench build ## Publish under load for SOAK_SECONDS (600), every answer checked (root)
 	scripts/bench-device soak $(SOAK_SECONDS)
+
+spoof: deps-test build ## Forge FORGERIES (1000000) answers to what is asked of a slow upstream: none is taken (root)
+	@RINGDNS_TEST_FORGERIES=$(FORGERIES) scripts/run-device-test e2e forward::spoofed
 
 kill: deps ## Kill a writer of the store KILLS times (1000): what was acknowledged is there, nothing by half
 	RINGDNS_TEST_KILLS=$(KILLS) $(CARGO) test --release --locked -p ringdns-controlplane --lib -- --nocapture store::kill

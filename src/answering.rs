@@ -5,7 +5,7 @@ use std::io::{self, Read as _};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 
-use ringdns_controlplane::config::{AaaaMode, Config, CookieMode};
+use ringdns_controlplane::config::{AaaaMode, Config, CookieMode, NodeLocalConfig};
 use ringdns_controlplane::sockets::SocketOptions;
 use ringdns_dataplane::exchange;
 use ringdns_dataplane::forward::ForwardLane;
@@ -120,18 +120,20 @@ impl Answering {
     }
 
     /// Where the kernel's sockets answer, and with what: at the configured addresses, and at those of ports with a kernel path,
-    /// by which DNS over TCP comes.
+    /// by which DNS over TCP comes, and of the node.
     pub fn sockets(&self, config: &Config) -> SocketOptions {
         let mut listen = config.sockets.listen.clone();
-        for port in config.ports.iter().filter(|port| port.kernel.is_some()) {
-            for address in port.addresses.iter().map(|&address| SocketAddr::new(address, port.dns_port)) {
-                let is_covered = |by: &SocketAddr| {
-                    let is_wildcard = by.ip().is_unspecified() && by.is_ipv4() == address.is_ipv4();
-                    by.port() == address.port() && (is_wildcard || by.ip() == address.ip())
-                };
-                if !listen.iter().any(is_covered) {
-                    listen.push(address);
-                }
+        let of_ports = config.ports.iter().filter(|port| port.kernel.is_some()).flat_map(|port| {
+            port.addresses.iter().map(|&address| SocketAddr::new(address, port.dns_port))
+        });
+        let of_node = config.node_local.iter().flat_map(NodeLocalConfig::listen);
+        for address in of_ports.chain(of_node) {
+            let is_covered = |by: &SocketAddr| {
+                let is_wildcard = by.ip().is_unspecified() && by.is_ipv4() == address.is_ipv4();
+                by.port() == address.port() && (is_wildcard || by.ip() == address.ip())
+            };
+            if !listen.iter().any(is_covered) {
+                listen.push(address);
             }
         }
         let others = self.forwarding.as_ref().map(Forwarding::asking);

@@ -1,11 +1,13 @@
 //! `ringdns doctor`: what the machine has, what is missing, and the command that brings it.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use ringdns_controlplane::config::{Config, ConfigError, KernelKind, PortConfig};
+use ringdns_controlplane::config::{Config, ConfigError, KernelKind, NodeLocalConfig, PortConfig};
+use ringdns_forward::policy::Policies;
 use ringdns_hugepages::Root;
-use ringdns_hugepages::doctor::{Check, Level, ToKernel, WantedPort, Wants, examine};
+use ringdns_hugepages::doctor::{Check, Level, ToKernel, WantedNodeLocal, WantedPort, Wants, examine};
 use serde_json::json;
 
 /// Files beside those of connections over TCP (conf/example.toml names the number).
@@ -34,6 +36,7 @@ pub fn look(doctor: &Doctor) -> (String, bool) {
         match Config::load(path) {
             Ok(config) => {
                 checks.push(Check::new("configuration", Level::Ok, format!("{} is right", path.display())));
+                checks.extend(policies(&config));
                 wants = Some(wants_of(&config));
             }
             Err(error) => checks.push(configuration_fault(path, &error)),
@@ -44,19 +47,32 @@ pub fn look(doctor: &Doctor) -> (String, bool) {
     (if doctor.json { as_json(&checks, is_well) } else { as_lines(&checks) }, is_well)
 }
 
+/// Whether the files of the policies can be read, where names of others are asked for.
+fn policies(config: &Config) -> Option<Check> {
+    config.forward.as_ref()?;
+    Some(match Policies::load(config) {
+        Ok(policies) => {
+            let [blocked, hosts] = policies.sizes();
+            let finding = format!("names that are not asked for: {blocked}; names of hosts: {hosts}");
+            Check::new("policies", Level::Ok, finding)
+        }
+        Err(error) => Check::new("policies", Level::Missing, error.to_string())
+            .remedy(format!("correct [policy] in {}, or the file", config.path.display())),
+    })
+}
+
 /// What a configuration needs of the machine.
 fn wants_of(config: &Config) -> Wants {
+    let of_node = config.node_local.iter().flat_map(NodeLocalConfig::listen);
+    let listen: Vec<SocketAddr> = config.sockets.listen.iter().copied().chain(of_node).collect();
     Wants {
         hugepages: config.eal.hugepages,
         memory_mib: config.eal.memory_mib.into(),
         cores: config.workers.cores.clone(),
         ports: config.ports.iter().map(port).collect(),
-        files: if config.sockets.listen.is_empty() {
-            0
-        } else {
-            config.sockets.tcp_connections_max as u64 + OTHER_FILES
-        },
-        listens_low: config.sockets.listen.iter().any(|address| address.port() < 1024),
+        files: if listen.is_empty() { 0 } else { config.sockets.tcp_connections_max as u64 + OTHER_FILES },
+        listens_low: listen.iter().any(|address| address.port() < 1024),
+        node_local: config.node_local.as_ref().map(|node_local| WantedNodeLocal { redirects: node_local.redirect }),
     }
 }
 

@@ -2,9 +2,14 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::DescriptorEncoder;
 use ringdns_controlplane::config::Config;
+use ringdns_controlplane::metrics::rcode_name;
+use ringdns_controlplane::metrics::rows::{Labels, counter, gauge};
 use ringdns_controlplane::sockets::Asking;
 use ringdns_dataplane::exchange;
 use ringdns_dataplane::forward::{
@@ -14,6 +19,7 @@ use ringdns_engine::cache::CacheShelf;
 use ringdns_engine::publish::Publisher;
 use ringdns_engine::recall::{Handover, RecallConfig};
 use ringdns_engine::serve::{Server, ServerConfig};
+use ringdns_engine::verdict::Reason;
 use ringdns_forward::policy::{BlockError, Policies};
 use ringdns_forward::{Forwarder, StartError};
 use tokio::runtime::{Builder, Runtime};
@@ -65,6 +71,8 @@ pub struct Forwarding {
     waited: Arc<CacheShelf>,
     /// What that thread serves.
     ports: Vec<ForwardPort>,
+    /// The thread, once it runs.
+    path: Option<ForwardPath>,
     /// What it counts.
     counters: Arc<ForwardCounters>,
     /// When it gives up.
@@ -99,6 +107,7 @@ impl Forwarding {
             waited: Arc::clone(handover.shelf()),
             handover: Some(handover),
             ports: Vec::new(),
+            path: None,
             counters: Arc::default(),
             time_max: forward.deadline + GRACE,
         }))
@@ -134,10 +143,15 @@ impl Forwarding {
         (lanes, successor)
     }
 
+    /// What is counted of names of others.
+    pub fn metrics(&self) -> Vec<Box<dyn Collector>> {
+        vec![self.forwarder.metrics(), Box::new(Waits(Arc::clone(&self.counters)))]
+    }
+
     /// Starts the thread between ports and forwarder; none where there are no ports.
-    pub fn start_path(&mut self, publisher: &Publisher) -> std::io::Result<Option<ForwardPath>> {
+    pub fn start_path(&mut self, publisher: &Publisher) -> std::io::Result<()> {
         let (ports, handover) = (std::mem::take(&mut self.ports), self.handover.take());
-        let Some(handover) = handover.filter(|_| !ports.is_empty()) else { return Ok(None) };
+        let Some(handover) = handover.filter(|_| !ports.is_empty()) else { return Ok(()) };
         let options = ForwardOptions {
             handover,
             asker: Arc::new(self.forwarder.clone()),
@@ -145,7 +159,8 @@ impl Forwarding {
             counters: Arc::clone(&self.counters),
             time_max: self.time_max,
         };
-        ForwardPath::start(ports, options).map(Some)
+        self.path = Some(ForwardPath::start(ports, options)?);
+        Ok(())
     }
 
     /// Takes what has changed of the configuration; where it cannot, the forwarder stays as it was, and the log says so.
@@ -159,10 +174,43 @@ impl Forwarding {
         }
     }
 
-    /// Ends it: who waits still is told so, and the cache is written to its file.
+    /// Ends it, when nobody is left who could ask: who waits still is told so, and the cache is written to its file.
     pub fn stop(self) {
+        if let Some(path) = self.path {
+            path.stop();
+        }
         self.forwarder.stop();
         // Nobody waits for an upstream any more.
         self.runtime.shutdown_background();
+    }
+}
+
+/// What became of the queries that waited for the forwarder, of all ports.
+#[derive(Debug)]
+struct Waits(Arc<ForwardCounters>);
+
+impl Collector for Waits {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let Self(counters) = self;
+        for (name, help, value) in [
+            ("asked", "Queries of ports that others were asked for.", counters.asked.get()),
+            ("answered", "Queries of ports that were answered with what others said.", counters.answered.get()),
+            ("unanswered", "Queries of ports that were to get no answer.", counters.unanswered.get()),
+            ("timed_out", "Queries of ports of which nothing came in time: SERVFAIL.", counters.timed_out.get()),
+            (
+                "dropped",
+                "Queries of ports that too many others waited before, and answers that their worker did not take.",
+                counters.served.reason(Reason::ForwardFull),
+            ),
+        ] {
+            counter(&mut encoder, &format!("ringdns_forward_port_{name}"), help, [(Labels::new(), value)])?;
+        }
+        let waiting = u32::try_from(counters.waiting.load(Ordering::Relaxed)).unwrap_or(u32::MAX);
+        let help = "Clients of ports that wait for what others say.";
+        gauge(&mut encoder, "ringdns_forward_port_waiting", help, [(Labels::new(), waiting.into())])?;
+        let answers = counters.served.rcodes().filter(|(_, answers)| *answers > 0);
+        let rows = answers.map(|(rcode, answers)| (vec![("rcode", rcode_name(rcode))], answers));
+        let help = "Answers sent by ports to clients that had waited for others, by response code.";
+        counter(&mut encoder, "ringdns_forward_port_answers", help, rows)
     }
 }

@@ -9,6 +9,7 @@ mod health;
 mod hold;
 mod kernel;
 mod kubesync;
+mod node_local;
 mod notify;
 mod ports;
 mod preflight;

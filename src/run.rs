@@ -10,12 +10,14 @@ use ringdns_controlplane::logging::{self, LogError};
 use ringdns_controlplane::reload::{Outcome, Reply};
 use ringdns_controlplane::{BuildInfo, ControlPlane, StartError as ControlError};
 use ringdns_dataplane::dpdk::{Device, DpdkError, Eal, EalOptions, PortQueue, prepare_control_threads};
+use ringdns_dataplane::kernel::KernelPath;
 use ringdns_dataplane::worker::Worker;
 use ringdns_dataplane::workers::{StartError, WorkerPanic, Workers};
 use ringdns_engine::counters::Counters;
 use ringdns_engine::publish::Publisher;
 use ringdns_engine::snapshot::Snapshot;
 use ringdns_health::scanner::{Scanner, StartError as ScannerError};
+use ringdns_nodelocal::StartError as NodeLocalError;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
@@ -24,6 +26,7 @@ use crate::forward::{ForwardError, Forwarding};
 use crate::health;
 use crate::hold;
 use crate::kernel::KernelInterfaces;
+use crate::node_local::OnNode;
 use crate::notify::Notifier;
 use crate::ports::{self, OpenPorts, PlannedWorker};
 use crate::preflight::{self, PreflightError};
@@ -50,6 +53,8 @@ pub enum RunError {
     Forward(ForwardError),
     /// The scanner.
     Scanner(ScannerError),
+    /// Addresses and rules of the node.
+    NodeLocal(NodeLocalError),
     /// Threads of the workers.
     Workers(StartError),
     /// Signals, or the main thread's cores.
@@ -68,6 +73,7 @@ impl fmt::Display for RunError {
             Self::Control(error) => error.fmt(f),
             Self::Forward(error) => error.fmt(f),
             Self::Scanner(error) => error.fmt(f),
+            Self::NodeLocal(error) => error.fmt(f),
             Self::Workers(error) => error.fmt(f),
             Self::System(error) => write!(f, "the kernel refuses: {error}; raise the process's limits (ulimit -a)"),
             Self::Worker(error) => write!(f, "{error}; please report this with the message above"),
@@ -94,6 +100,7 @@ run_error_from! {
     ControlError => Control,
     ForwardError => Forward,
     ScannerError => Scanner,
+    NodeLocalError => NodeLocal,
     StartError => Workers,
     std::io::Error => System,
     WorkerPanic => Worker,
@@ -122,21 +129,22 @@ pub fn run(source: &ConfigSource, build: BuildInfo) -> Result<(), RunError> {
         None => OpenPorts::default(),
     };
 
-    let forward_path = match &mut answering.forwarding {
-        Some(forwarding) => forwarding.start_path(&publisher)?,
-        None => None,
-    };
+    if let Some(forwarding) = &mut answering.forwarding {
+        forwarding.start_path(&publisher)?;
+    }
     let count = || Arc::new(Counters::with_names(config.stats.names).with_census(config.stats.messages));
     let counters: Vec<Arc<Counters>> = workers.iter().map(|_| count()).collect();
-    let workers: Vec<_> = (workers.into_iter().zip(&counters))
-        .map(|(PlannedWorker { core, idle, lanes }, counters)| {
-            (core, Worker::new(lanes, publisher.reader(), Arc::clone(counters), idle))
-        })
-        .collect();
+    let take_up = |(PlannedWorker { core, idle, lanes }, counters): (PlannedWorker, &Arc<Counters>)| {
+        (core, Worker::new(lanes, publisher.reader(), Arc::clone(counters), idle))
+    };
+    let workers: Vec<_> = workers.into_iter().zip(&counters).map(take_up).collect();
     let workers_count = workers.len();
     let mut notifier = Notifier::from_environment(counters.clone());
+    // Before the sockets, which listen on its addresses.
+    let mut on_node = OnNode::start(&config)?;
     let guests = ringdns_kubernetes::guest(&config).into_iter().collect();
     let control = ControlPlane::start(&config, answering.sockets(&config), counters, publisher, build, guests)?;
+    on_node.show(&control);
     warn_without_tcp(&config, &control);
     let kernel_path = interfaces.start()?;
     let scanner = health::beside(&config, &control)?;
@@ -150,27 +158,42 @@ pub fn run(source: &ConfigSource, build: BuildInfo) -> Result<(), RunError> {
     };
     let mut ports = PortWatch::new(ports);
     control.show_ports(ports.gauges());
+    control.show_metrics(answering.forwarding.iter().flat_map(Forwarding::metrics).collect());
     tracing::info!(ports = config.ports.len(), workers = workers_count, "ready to answer");
     control.on_reload(Box::new(move |reply| drop(sender.send(Event::Reload(reply)))));
-    let mut running =
-        Running { source, config: &mut config, answering: &answering, control: &control, workers: &workers };
+    let mut running = Running {
+        source,
+        config: &mut config,
+        answering: &answering,
+        control: &control,
+        workers: &workers,
+        on_node: &mut on_node,
+    };
     running.wait_for_end(&events, &mut interfaces, &mut ports, &mut notifier, &mut watch);
+    on_node.withdraw();
     control.announce_end();
     notifier.stopping(Duration::ZERO);
     scanner.into_iter().for_each(Scanner::stop);
+    end(control, workers, on_node, kernel_path, answering)
+}
+
+/// Ends what answers, and then what it needs.
+fn end(
+    control: ControlPlane,
+    workers: Workers<PortQueue>,
+    on_node: OnNode,
+    kernel_path: Option<KernelPath<PortQueue>>,
+    answering: Answering,
+) -> Result<(), RunError> {
     // The workers answer while requests of the API are finished; then they answer what has arrived, and end.
     let publisher = control.shutdown();
     let ended = workers.join();
+    // What had arrived is answered from these addresses.
+    drop(on_node);
     if let Some(kernel_path) = kernel_path {
         kernel_path.stop();
     }
-    // Nobody is left who could ask it.
-    if let Some(forward_path) = forward_path {
-        forward_path.stop();
-    }
-    if let Some(forwarding) = answering.forwarding.take() {
-        forwarding.stop();
-    }
+    answering.forwarding.into_iter().for_each(Forwarding::stop);
     drop(publisher);
     ended?;
     tracing::info!("ended");
@@ -232,6 +255,8 @@ struct Running<'a> {
     control: &'a ControlPlane,
     /// The workers.
     workers: &'a Workers<PortQueue>,
+    /// Addresses and rules of the node.
+    on_node: &'a mut OnNode,
 }
 
 impl Running<'_> {
@@ -248,6 +273,7 @@ impl Running<'_> {
         let mut end = None;
         loop {
             notifier.look(self.control);
+            self.on_node.look(self.control);
             let left = end.map_or(LOOK_INTERVAL, |end: Instant| end.saturating_duration_since(Instant::now()));
             match events.recv_timeout(left.min(LOOK_INTERVAL)) {
                 // What comes of it is logged when it is there: a large zone takes seconds. CoreDNS takes SIGUSR1 for it.
@@ -282,8 +308,9 @@ impl Running<'_> {
     }
 
     /// Says that the server is not ready, and goes on; gives when that is over.
-    fn be_lame(&self, notifier: &mut Notifier) -> Instant {
+    fn be_lame(&mut self, notifier: &mut Notifier) -> Instant {
         let lameduck = self.config.shutdown.lameduck;
+        self.on_node.withdraw();
         self.control.announce_end();
         notifier.stopping(lameduck);
         tracing::info!(

@@ -33,6 +33,11 @@ pub const ROWS: &[&str] = &[
     "answered queries by kxdpgun, against NSD",
     "answered queries by kxdpgun, against BIND",
     "answers beside 100 k frames/s",
+    "cache hits against zone hits",
+    "zone answers beside 100 k misses/s",
+    "forwarded answers at 95 % hits, against dnsmasq",
+    "forwarded answers at 95 % hits, against Unbound",
+    "forwarded answers at 95 % hits, against dnsdist",
     "allocations of a worker under load",
     "system calls of a worker under load",
 ];

@@ -6,7 +6,11 @@ pub mod alloc;
 pub mod capture;
 pub mod claim;
 pub mod cpu;
+#[cfg(feature = "device")]
+pub mod dnsperf;
 pub mod report;
+#[cfg(feature = "dpdk")]
+pub mod round;
 pub mod zone;
 
 /// Errors of a bench are for its reader.

@@ -2,9 +2,12 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use prometheus_client::collector::Collector;
+use prometheus_client::registry::Registry;
 use ringdns_engine::counters::Counters;
 use ringdns_engine::publish::Publisher;
 use ringdns_engine::select::ViewTable;
@@ -25,6 +28,7 @@ use crate::health::owners::Owners;
 use crate::health::{Handle, Rule};
 use crate::interfaces::{Addresses, Interfaces, Listeners};
 use crate::metrics::Metrics;
+use crate::node_local::NodeLocalGauges;
 use crate::ports::PortGauges;
 use crate::reload::{ReloadHook, Settings};
 use crate::sockets::{SocketOptions, Sockets, SocketsError};
@@ -271,6 +275,28 @@ impl ControlPlane {
     /// Shows ports in the metrics from now on; the first call counts.
     pub fn show_ports(&self, ports: Vec<Arc<PortGauges>>) {
         self.state.show_ports(ports);
+    }
+
+    /// Shows in the metrics from now on how the node's own DNS does; the first call counts.
+    pub fn show_node_local(&self, gauges: Arc<NodeLocalGauges>) {
+        // Nothing changes where it was called before.
+        let _ = self.state.node_local.set(gauges);
+    }
+
+    /// True where a query over the sockets would be answered as it should be: every source has been read, answers are not held
+    /// back, and no thread of the sockets has ended.
+    pub fn is_answering(&self) -> bool {
+        let monitor = self.parts.as_ref().and_then(|parts| parts.sockets.monitor());
+        let runs = monitor.is_some_and(|monitor| monitor.ended.load(Ordering::Relaxed) == 0);
+        runs && self.is_synced() && !self.is_held_back()
+    }
+
+    /// Shows what others count in the metrics from now on; the first call counts.
+    pub fn show_metrics(&self, collectors: Vec<Box<dyn Collector>>) {
+        let mut registry = Registry::default();
+        collectors.into_iter().for_each(|collector| registry.register_collector(collector));
+        // Nobody is shown twice.
+        let _ = self.state.shown.set(registry);
     }
 
     /// Where DNS is answered over sockets.

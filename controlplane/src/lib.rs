@@ -26,6 +26,7 @@ pub mod logging;
 mod merge;
 pub mod metrics;
 pub mod model;
+pub mod node_local;
 pub mod ports;
 mod process;
 pub mod reload;

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use prometheus_client::registry::Registry;
 use ringdns_engine::name::WireName;
 use ringdns_engine::snapshot::Snapshot;
 
@@ -16,6 +17,7 @@ use crate::etcd::state::EtcdState;
 use crate::feed::Feed;
 use crate::guest::Shown;
 use crate::health::Table;
+use crate::node_local::NodeLocalGauges;
 use crate::ports::PortGauges;
 use crate::store::ReplicaState;
 use crate::views::Views;
@@ -146,6 +148,8 @@ pub struct State {
     pub sources: Vec<SourceState>,
     /// The ports; written once.
     ports: OnceLock<Vec<Arc<PortGauges>>>,
+    /// What others count, for the metrics; written once.
+    pub(crate) shown: OnceLock<Registry>,
     /// Which addresses are up.
     pub(crate) members: Arc<Table>,
     /// The etcd source, where there is one.
@@ -158,6 +162,8 @@ pub struct State {
     pub(crate) replica: OnceLock<Arc<ReplicaState>>,
     /// What the kdns interface did not take, where there is one.
     pub(crate) kdns: OnceLock<Arc<Refusals>>,
+    /// How the node's own DNS does, where there is one.
+    pub(crate) node_local: OnceLock<Arc<NodeLocalGauges>>,
     /// Whether the server was told to end.
     ending: AtomicBool,
     /// The names of views.
@@ -190,12 +196,14 @@ impl State {
             served: RwLock::new(Served { snapshot, zones: Arc::default() }),
             sources: sources.iter().map(|name| SourceState::new(name)).collect(),
             ports: OnceLock::new(),
+            shown: OnceLock::new(),
             members: Arc::default(),
             etcd: OnceLock::new(),
             guests: OnceLock::new(),
             held: OnceLock::new(),
             replica: OnceLock::new(),
             kdns: OnceLock::new(),
+            node_local: OnceLock::new(),
             ending: AtomicBool::new(false),
             views,
             feed: Arc::default(),

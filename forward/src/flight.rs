@@ -11,10 +11,11 @@ use ringdns_engine::recall::{Done, ForeignQuestion, KeptAnswer};
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+use crate::counts::Counts;
+use crate::exchange::Connect;
 use crate::forwarder::{Clock, Settings, Shared};
 use crate::keep::{Keeper, failure_seconds};
 use crate::merge::{Bound, Bounds, Entered, Flights, Known, Waiter};
-use crate::metrics::Counts;
 use crate::normalise::rcodes;
 use crate::ours;
 use crate::pick::Times;
@@ -22,6 +23,7 @@ use crate::policy::{Policy, Ruling};
 use crate::question::Key;
 use crate::resolve::{Outcome, Resolving};
 use crate::stale::{Age, Rechecks, age, aged_answer, stale_answer};
+use crate::upstream::Means;
 use crate::zones::Zone;
 
 /// What all questions have in common.
@@ -34,6 +36,10 @@ pub(crate) struct Core {
     pub(crate) clock: Clock,
     /// The configuration, and what was made of it.
     pub(crate) settings: Shared,
+    /// Takes upstreams up.
+    pub(crate) connect: Connect,
+    /// What upstreams have in common.
+    pub(crate) means: Means,
     /// The cache.
     pub(crate) keeper: Keeper,
     /// Questions under way.
@@ -327,8 +333,7 @@ impl Flight {
             ttl_seconds: failure_seconds(before.as_ref(), now, least),
             ..KeptAnswer::empty(rcode)
         };
-        let is_kept =
-            self.zone.config.mode == ForwardMode::Cache && self.key.whose == crate::question::Whose::default();
+        let is_kept = self.zone.config.mode == ForwardMode::Cache && self.key.whose.view.is_none();
         if is_kept && !before.as_ref().is_some_and(is_good) {
             self.core.keeper.keep(&self.key, &answer, epoch);
         }

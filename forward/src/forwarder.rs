@@ -1,29 +1,30 @@
 //! The forwarder as others see it.
 
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use prometheus_client::collector::Collector;
-use ringdns_controlplane::config::forward::{CacheConfig, ForwardConfig, StaleWhen};
+use ringdns_controlplane::config::forward::{ForwardConfig, ForwardMode, StaleWhen};
 use ringdns_engine::cache::{CacheKey, CacheShelf, CachedAnswer, EntryHead};
 use ringdns_engine::name::WireName;
 use ringdns_engine::recall::{AskOthers, Done, ForeignQuestion, KeptAnswer, name_hash};
 use ringdns_engine::snapshot::Snapshot;
 use tokio::runtime::Handle;
 
+use crate::counts::Counts;
 use crate::exchange::{Connect, network};
 use crate::flight::{Core, tell};
 use crate::keep::Keeper;
-use crate::metrics::{Counts, ForwarderMetrics};
+use crate::metrics::ForwarderMetrics;
 use crate::normalise::{Record, Untrue, expand, rcodes};
-use crate::policy::Policy;
+use crate::policy::{Policy, Ruling};
 use crate::upstream::{self, Means, UpstreamState};
 use crate::zones::{Builder, Table};
-use crate::{persist, prefetch};
+use crate::{persist, prefetch, watch};
 
-/// UDP sockets that are open at a time: each question under way may have two, that of a hedge among them, and a process of a
-/// common machine has 1,024 descriptors that it does not have to ask for.
+/// Most UDP sockets that are open at a time, though each question under way may have two: there are some 28,000 ports to choose
+/// from, and chance needs room. Where the process may open fewer files, exchanges fail as such.
 const SOCKETS_MAX: usize = 20_000;
 
 /// Gives the newest published snapshot.
@@ -80,38 +81,54 @@ impl Settings {
         let stale_ttl = at_once.map(|stale| stale.ttl_seconds).min();
         Ok(Self { config: config.clone(), table: builder.build(config)?, stale_ttl })
     }
+
+    /// True where an answer to a question would be kept now, as it was by a process before this one.
+    fn may_keep(&self, policy: &dyn Policy, question: &ForeignQuestion) -> bool {
+        let zone = self.table.zone_of(&question.name);
+        zone.is_some_and(|zone| zone.config.mode == ForwardMode::Cache) && policy.rule(question) == Ruling::Ask
+    }
 }
 
 /// Settings that are replaced as a whole.
-pub(crate) struct Shared(RwLock<Arc<Settings>>);
+pub(crate) struct Shared {
+    /// As they are.
+    current: RwLock<Arc<Settings>>,
+    /// Held by who makes others.
+    renewing: Mutex<()>,
+}
 
 impl Shared {
     /// As they are now.
     pub(crate) fn get(&self) -> Arc<Settings> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
+}
 
-    /// Others from now on.
-    fn set(&self, settings: Settings) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+impl Core {
+    /// Takes another configuration, or what files name by the same; where it is not taken all stays as it was.
+    pub(crate) fn renew(&self, config: Option<&ForwardConfig>) -> Result<(), StartError> {
+        let _renewing = self.settings.renewing.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.settings.get();
+        let mut config = config.unwrap_or(&before.config).clone();
+        // The memory is there, and the file is that of the start.
+        config.cache.bytes = before.config.cache.bytes;
+        config.cache.file.clone_from(&before.config.cache.file);
+        let builder = Builder { connect: &self.connect, means: &self.means, before: Some(&before.table) };
+        let settings = Settings::new(&config, &builder)?;
+        let settings = Arc::new(settings);
+        *self.settings.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&settings);
+        // What others have said is not what is said now; what they are just saying is not kept either.
+        if settings.table.differs(&before.table) {
+            let stays = |name: WireName| settings.table.asks_as(&before.table, &name);
+            self.keeper.flush_where(&|name, _| !WireName::from_wire(name).is_ok_and(stays));
+        }
+        Ok(())
     }
 }
 
 /// Asks others, and keeps what they say. Cheap to clone.
 #[derive(Clone)]
-pub struct Forwarder(Arc<Parts>);
-
-/// What the clones have in common.
-struct Parts {
-    /// What questions have in common.
-    core: Arc<Core>,
-    /// Takes upstreams up.
-    connect: Connect,
-    /// What upstreams have in common.
-    means: Means,
-    /// The cache as it was at the start: its size and its file stay.
-    cache: CacheConfig,
-}
+pub struct Forwarder(Arc<Core>);
 
 /// An upstream of a zone, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -199,13 +216,15 @@ impl Forwarder {
         let keeper = Keeper::new(config.cache.bytes, snapshots);
         let now_seconds = clock();
         if let Some(path) = &config.cache.file {
-            persist::load(path, &keeper, now_seconds);
+            persist::load(path, &keeper, now_seconds, &|entry| settings.may_keep(&*policy, entry));
         }
         let core = Arc::new(Core {
             runtime,
             policy,
             clock,
-            settings: Shared(RwLock::new(Arc::new(settings))),
+            settings: Shared { current: RwLock::new(Arc::new(settings)), renewing: Mutex::default() },
+            connect,
+            means,
             keeper,
             flights: Default::default(),
             rechecks: Default::default(),
@@ -213,49 +232,45 @@ impl Forwarder {
             is_stopped: Default::default(),
         });
         core.runtime.spawn(prefetch::run(Arc::downgrade(&core)));
-        Ok(Self(Arc::new(Parts { core, connect, means, cache: config.cache.clone() })))
+        core.runtime.spawn(watch::run(Arc::downgrade(&core)));
+        Ok(Self(core))
     }
 
     /// What workers see of the cache; the same for as long as the forwarder lives.
     pub fn shelf(&self) -> Arc<CacheShelf> {
-        Arc::clone(self.0.core.keeper.shelf())
+        Arc::clone(self.0.keeper.shelf())
     }
 
     /// The TTL of stale answers that workers give at once; nothing where they give none. Another after [`Self::reload`], perhaps.
     pub fn stale_ttl(&self) -> Option<u32> {
-        self.0.core.settings.get().stale_ttl
+        self.0.settings.get().stale_ttl
     }
 
     /// Takes another configuration; the size of the cache and its file stay. Upstreams that are in both keep their state. Where
-    /// it is not taken all stays as it was. What is kept stays: names that change their upstreams are to be flushed.
+    /// it is not taken all stays as it was. Entries of zones for which others are asked from now on are removed.
     pub fn reload(&self, config: &ForwardConfig) -> Result<(), StartError> {
-        let Parts { core, connect, means, cache } = &*self.0;
-        let before = core.settings.get();
-        let mut config = config.clone();
-        (config.cache.bytes, config.cache.file) = (cache.bytes, cache.file.clone());
-        core.settings.set(Settings::new(&config, &Builder { connect, means, before: Some(&before.table) })?);
-        Ok(())
+        self.0.renew(Some(config))
     }
 
     /// Removes entries: of names at and below one, of one type. Gives their number. Answers under way are not kept.
     pub fn flush(&self, below: Option<&WireName>, qtype: Option<u16>) -> usize {
-        self.0.core.keeper.flush(below, qtype)
+        self.0.keeper.flush(below, qtype)
     }
 
     /// Removes entries for which a function says so, by name in lower case and type: those that a policy has come to be about.
     /// Gives their number. Answers under way are not kept.
     pub fn flush_where(&self, goes: &dyn Fn(&[u8], u16) -> bool) -> usize {
-        self.0.core.keeper.flush_where(goes)
+        self.0.keeper.flush_where(goes)
     }
 
     /// Entries of names at and below one, the oldest first: those behind the first `skipped`, `count` at most.
     pub fn entries(&self, below: Option<&WireName>, skipped: usize, count: usize) -> Vec<Entry> {
-        self.0.core.keeper.entries(below, skipped, count)
+        self.0.keeper.entries(below, skipped, count)
     }
 
     /// The upstreams of all zones.
     pub fn upstreams(&self) -> Vec<ZoneUpstream> {
-        let settings = self.0.core.settings.get();
+        let settings = self.0.settings.get();
         let of_zone = |zone: &Arc<crate::zones::Zone>| {
             let name = zone.config.zone.clone();
             let state =
@@ -267,17 +282,17 @@ impl Forwarder {
 
     /// Metrics.
     pub fn metrics(&self) -> Box<dyn Collector> {
-        Box::new(ForwarderMetrics(Arc::clone(&self.0.core)))
+        Box::new(ForwarderMetrics(Arc::clone(&self.0)))
     }
 
     /// Ends it: who waits is told SERVFAIL, and the cache's file is written. Questions that come later are told SERVFAIL.
     pub fn stop(&self) {
-        let core = &self.0.core;
+        let core = &self.0;
         if core.is_stopped.swap(true, Ordering::AcqRel) {
             return;
         }
         tell(core.flights.close(), Some(&Arc::new(KeptAnswer::empty(rcodes::SERVFAIL))));
-        if let Some(path) = &self.0.cache.file {
+        if let Some(path) = &core.settings.get().config.cache.file {
             persist::save(path, &core.keeper, core.now_seconds());
         }
     }
@@ -285,6 +300,6 @@ impl Forwarder {
 
 impl AskOthers for Forwarder {
     fn ask(&self, question: ForeignQuestion, done: Done) {
-        self.0.core.ask(&question, done);
+        self.0.ask(&question, done);
     }
 }

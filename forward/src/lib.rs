@@ -5,12 +5,13 @@
 //! ```
 #![deny(unsafe_code)]
 
+mod counts;
 mod exchange;
 mod flight;
 mod forwarder;
 mod keep;
 mod merge;
-pub mod metrics;
+mod metrics;
 pub mod normalise;
 mod ours;
 mod persist;
@@ -21,6 +22,7 @@ mod question;
 mod resolve;
 mod stale;
 pub mod upstream;
+mod watch;
 mod zones;
 
 pub use exchange::{Connect, Exchange, Exchanged};

@@ -10,11 +10,12 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use ringdns_engine::cache::{CacheKey, CachedAnswer, EntryBits};
 use ringdns_engine::name::WireName;
-use ringdns_engine::recall::{KeptAnswer, name_hash};
+use ringdns_engine::recall::{ForeignQuestion, KeptAnswer, name_hash};
 
 use crate::keep::Keeper;
 
@@ -42,13 +43,16 @@ enum BadFile {
     Damaged,
 }
 
+/// Says whether the answer to a question would be kept now.
+type MayKeep<'a> = &'a dyn Fn(&ForeignQuestion) -> bool;
+
 /// Puts what a file holds into the cache; a file that is not good is named and passed over. None is no mistake.
-pub(crate) fn load(path: &Path, keeper: &Keeper, now_seconds: u32) {
+pub(crate) fn load(path: &Path, keeper: &Keeper, now_seconds: u32, may_keep: MayKeep<'_>) {
     let bytes = match fs::read(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return,
         read => read.map_err(BadFile::from),
     };
-    match bytes.and_then(|bytes| put(&bytes, keeper, now_seconds)) {
+    match bytes.and_then(|bytes| put(&bytes, keeper, now_seconds, may_keep)) {
         Ok(entries) => tracing::info!(path = %path.display(), entries, "the cache's file was read"),
         Err(error) => {
             tracing::warn!(path = %path.display(), "the cache's file is not used: {error}; it is written anew at the end");
@@ -120,7 +124,7 @@ fn append(bytes: &mut Vec<u8>, name: &[u8], qtype: u16, answer: &CachedAnswer<'_
 }
 
 /// Puts what a file holds into the cache; gives the number of entries.
-fn put(bytes: &[u8], keeper: &Keeper, now_seconds: u32) -> Result<usize, BadFile> {
+fn put(bytes: &[u8], keeper: &Keeper, now_seconds: u32, may_keep: MayKeep<'_>) -> Result<usize, BadFile> {
     let entries = bytes.strip_prefix(MAGIC).ok_or(BadFile::Other)?;
     let (entries, sum) = entries.split_last_chunk::<SUM_BYTES>().ok_or(BadFile::Damaged)?;
     let summed = bytes.get(..bytes.len() - SUM_BYTES).unwrap_or_default();
@@ -136,7 +140,9 @@ fn put(bytes: &[u8], keeper: &Keeper, now_seconds: u32) -> Result<usize, BadFile
         answer.fetched_seconds = answer.fetched_seconds.min(now_seconds);
         let age = now_seconds - answer.fetched_seconds;
         let lives = answer.ttl_seconds.saturating_add(answer.stale_seconds);
-        if age >= lives || crate::ours::is_served(&snapshot, &name) {
+        let client = Ipv4Addr::UNSPECIFIED.into();
+        let question = ForeignQuestion { name: name.clone(), qtype, bits: answer.bits, client };
+        if age >= lives || crate::ours::is_served(&snapshot, &name) || !may_keep(&question) {
             continue;
         }
         let name_hash = name_hash(&snapshot, &name);

@@ -10,8 +10,8 @@ use ringdns_engine::name::WireName;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
+use crate::counts::{Counts, ExchangeTimes};
 use crate::exchange::Exchange;
-use crate::metrics::{Counts, ExchangeTimes};
 use crate::normalise::{Message, Untrue};
 use crate::question::Key;
 use crate::upstream::{Ask, Failure, Switches};
@@ -129,11 +129,12 @@ impl Pool {
         let mut order = self.order().into_iter();
         let (results, mut came) = mpsc::unbounded_channel();
         let mut asking: usize = 0;
-        let mut hedge_at = None;
+        // When the next is asked besides, and whether because the one before it has failed.
+        let (mut hedge_at, mut has_failed) = (None, false);
         let mut second_best = Err(Unasked::Nobody);
         loop {
             if asking == 0 || hedge_at.is_some_and(|at| at <= Instant::now()) {
-                let is_hedge = asking > 0;
+                let is_hedge = asking > 0 && !std::mem::take(&mut has_failed);
                 let Some(member) = order.next() else {
                     if asking == 0 {
                         return second_best;
@@ -143,7 +144,7 @@ impl Pool {
                 };
                 counts.hedges.add(u64::from(is_hedge));
                 // Two at a time at most: a third would find what the second does.
-                hedge_at = times.hedge_after_min.filter(|_| !is_hedge).map(|least| {
+                hedge_at = times.hedge_after_min.filter(|_| asking == 0).map(|least| {
                     let usual = member.exchange.p95().unwrap_or(least);
                     Instant::now() + usual.clamp(least, self.try_time.max(least))
                 });
@@ -157,11 +158,11 @@ impl Pool {
             };
             asking -= 1;
             match result {
-                Ok(message) if self.next_rcodes.contains(&message.rcode) => second_best = Ok(message),
-                Ok(message) => {
+                Ok(message) if !self.next_rcodes.contains(&message.rcode) => {
                     counts.hedges_won.add(u64::from(is_hedge));
                     return Ok(message);
                 }
+                Ok(message) => second_best = Ok(message),
                 Err(error) => {
                     if let Unasked::Untrue(why) = error {
                         counts.untrue(why).add(1);
@@ -171,6 +172,7 @@ impl Pool {
                     }
                 }
             }
+            (hedge_at, has_failed) = (Some(Instant::now()), true);
         }
     }
 

@@ -59,6 +59,15 @@ enum Speaker {
     Nobody,
 }
 
+/// The response code that a client is told where an upstream gave one that is no answer: what it did not like of our question
+/// (FORMERR, BADVERS) is not the client's to mend.
+fn told(rcode: u16) -> u16 {
+    match rcode {
+        rcodes::NOTIMP | rcodes::REFUSED => rcode,
+        _ => rcodes::SERVFAIL,
+    }
+}
+
 /// What an answer depends on.
 struct Scope {
     /// The view of the clients that it is for.
@@ -81,7 +90,7 @@ impl Resolving<'_> {
                 Err(outcome) => return outcome,
             };
             if !matches!(message.rcode, rcodes::NOERROR | rcodes::NXDOMAIN) {
-                return Outcome::Failed(message.rcode);
+                return Outcome::Failed(told(message.rcode));
             }
             let trusts_ad = matches!(&speaker, Speaker::Zone(zone) if zone.config.trusts_ad);
             let is_silent = |name: &WireName| !self.may_speak_of(&speaker, name, &snapshot);

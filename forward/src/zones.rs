@@ -22,6 +22,19 @@ pub(crate) struct Zone {
     pub(crate) pool: Pool,
 }
 
+impl Zone {
+    /// True where the same are asked for the same names.
+    fn asks_as(&self, other: &Self) -> bool {
+        let has_all = |one: &Self, other: &Self| {
+            let has = |member: &Arc<Member>| other.pool.members().iter().any(|other| other.config == member.config);
+            one.pool.members().iter().all(has)
+        };
+        (self.config.mode, &self.except) == (other.config.mode, &other.except)
+            && has_all(self, other)
+            && has_all(other, self)
+    }
+}
+
 /// All zones of others.
 pub(crate) struct Table {
     /// By name, in lower case.
@@ -44,7 +57,7 @@ impl Builder<'_> {
         let mut zones = HashMap::new();
         for zone in &config.zones {
             let switches = Switches::of(zone);
-            let configs = upstreams(zone, config);
+            let configs = self.upstreams(zone, config);
             let members: Result<Vec<Arc<Member>>, StartError> =
                 configs.iter().map(|upstream| self.member(zone, upstream, &switches)).collect();
             let name = |name: &WireName| name.to_lowercase().as_bytes().to_vec();
@@ -53,6 +66,27 @@ impl Builder<'_> {
             zones.insert(name(&zone.zone), Arc::new(Zone { config: zone.clone(), except, pool }));
         }
         Ok(Table { zones })
+    }
+
+    /// The upstreams of a zone, those of its file behind the others. Where the file names none any more, those that it named stay.
+    fn upstreams(&self, zone: &ForwardZone, config: &ForwardConfig) -> Vec<UpstreamConfig> {
+        let mut upstreams = zone.upstreams.clone();
+        let named = match servers(zone, config) {
+            None => Vec::new(),
+            Some(Ok(servers)) => servers.into_iter().map(UpstreamConfig::Plain).collect(),
+            Some(Err(error)) => {
+                tracing::warn!(zone = %zone.zone, "no upstreams are taken from the zone's file: {error}");
+                let before = self.before.and_then(|table| table.zones.get(zone.zone.to_lowercase().as_bytes()));
+                let members = before.map(|zone| zone.pool.members()).unwrap_or_default();
+                members.iter().map(|member| member.config.clone()).collect()
+            }
+        };
+        for upstream in named {
+            if !upstreams.contains(&upstream) {
+                upstreams.push(upstream);
+            }
+        }
+        upstreams
     }
 
     /// One upstream of a zone: the one that was there, or a new one.
@@ -73,25 +107,10 @@ impl Builder<'_> {
     }
 }
 
-/// The upstreams of a zone, those of its file behind the others.
-fn upstreams(zone: &ForwardZone, config: &ForwardConfig) -> Vec<UpstreamConfig> {
-    let mut upstreams = zone.upstreams.clone();
-    for server in servers(zone, config) {
-        let upstream = UpstreamConfig::Plain(server);
-        if !upstreams.contains(&upstream) {
-            upstreams.push(upstream);
-        }
-    }
-    upstreams
-}
-
-/// The servers that a zone's file names now; none where it has no file, or where that names none, which is told.
-pub(crate) fn servers(zone: &ForwardZone, config: &ForwardConfig) -> Vec<SocketAddr> {
-    let Some(path) = &zone.resolv_conf else { return Vec::new() };
-    resolv_conf::servers(path, &config.own).unwrap_or_else(|error| {
-        tracing::warn!(zone = %zone.zone, "no upstream is taken from a file: {error}; {}", error.remedy());
-        Vec::new()
-    })
+/// The servers that a zone's file names now; nothing where it has no file. Why, where it names none.
+pub(crate) fn servers(zone: &ForwardZone, config: &ForwardConfig) -> Option<Result<Vec<SocketAddr>, String>> {
+    let named = resolv_conf::servers(zone.resolv_conf.as_ref()?, &config.own);
+    Some(named.map_err(|error| format!("{error}; {}", error.remedy())))
 }
 
 impl Table {
@@ -111,6 +130,18 @@ impl Table {
                 _ => return None,
             };
         }
+    }
+
+    /// True where other upstreams are asked than before, for whatever names.
+    pub(crate) fn differs(&self, before: &Table) -> bool {
+        let is_same =
+            |(name, zone): (&Vec<u8>, &Arc<Zone>)| before.zones.get(name).is_some_and(|old| zone.asks_as(old));
+        self.zones.len() != before.zones.len() || !self.zones.iter().all(is_same)
+    }
+
+    /// True where the same upstreams are asked for a name as before.
+    pub(crate) fn asks_as(&self, before: &Table, name: &WireName) -> bool {
+        self.zone_of(name).zip(before.zone_of(name)).is_some_and(|(zone, old)| zone.asks_as(old))
     }
 
     /// All zones, in canonical order.

@@ -18,7 +18,7 @@ use ringdns_engine::snapshot::edit::{Editor, RrsetSpec};
 use ringdns_engine::testing::{TestFrame, UdpFrame, query_options, reply_message, server_config};
 use ringdns_engine::verdict::{Fate, Reason, Verdict};
 
-use crate::reply;
+use crate::{others, reply};
 
 /// The zones that are served, from the outermost inwards.
 const ZONES: [(&str, &str); 3] = [
@@ -68,7 +68,7 @@ const TYPES: [u16; 16] = [1, 2, 5, 6, 12, 15, 16, 28, 33, 39, 43, 255, 252, 41, 
 
 thread_local! {
     /// The servers, made once: zones take longer to load than a query to be answered.
-    static HOSTS: RefCell<[Host; 2]> = RefCell::new(hosts());
+    static HOSTS: RefCell<[Host; 3]> = RefCell::new(hosts());
 }
 
 /// A server and what it serves.
@@ -83,8 +83,8 @@ struct Host {
     snapshot: Snapshot,
 }
 
-/// One server that does all that can be asked of it, and one that does as little as possible.
-fn hosts() -> [Host; 2] {
+/// One server that does all that can be asked of it, one that does as little as possible, and one that has answers of others.
+fn hosts() -> [Host; 3] {
     let mut editor = Editor::new(&Snapshot::empty());
     ZONES.iter().for_each(|(apex, text)| add_zone(&mut editor, &apex.parse().unwrap(), text));
     editor.set_complete(true);
@@ -101,12 +101,30 @@ fn hosts() -> [Host; 2] {
     sparing.vlan = Some(7);
     sparing.hides_aaaa = true;
     let ruled = with_rules(&snapshot);
-    [(generous, snapshot), (sparing, ruled)].map(|(config, snapshot)| Host {
+    let partial = partial();
+    let recalling = ServerConfig { recall: Some(others::recall(&partial)), ..generous.clone() };
+    [(generous, snapshot), (sparing, ruled), (recalling, partial)].map(|(config, snapshot)| Host {
         server: Server::new(&config),
         messages: MessageServer::new(&messages(&config), Transport::Udp),
         snapshot,
         config,
     })
+}
+
+/// The inner zones alone, one of which leaves names to others: so there are names of others.
+fn partial() -> Snapshot {
+    let mut editor = Editor::new(&Snapshot::empty());
+    ZONES[1..].iter().for_each(|(apex, text)| add_zone(&mut editor, &apex.parse().unwrap(), text));
+    let example: WireName = "example.".parse().unwrap();
+    for (owner, target) in [("x.example.", "www.test."), ("hidden.sub.example.", "a.b.test.")] {
+        let (owner, target): (WireName, WireName) = (owner.parse().unwrap(), target.parse().unwrap());
+        let apex = if owner.label_count() > 2 { "sub.example.".parse().unwrap() } else { example.clone() };
+        let spec = RrsetSpec { rtype: 5, ttl: 60, rdatas: vec![target.as_bytes().to_vec()], ..RrsetSpec::default() };
+        editor.put_rrset(&apex, &owner, &spec).unwrap();
+    }
+    editor.set_rules(&example, &Rules { fallthrough: true, ..Rules::default() }).unwrap();
+    editor.set_complete(true);
+    editor.commit()
 }
 
 /// The same zones, the inner ones with rules of every kind.
@@ -146,7 +164,7 @@ fn messages(config: &ServerConfig) -> MessageConfig {
         edns: config.edns.clone(),
         chaos: config.chaos.clone(),
         rate_limit: None,
-        recall: None,
+        recall: config.recall.clone(),
     }
 }
 
@@ -176,7 +194,12 @@ impl Host {
         let silent: u64 = silent.map(|&reason| counters.reason(reason)).sum();
         match verdict {
             Verdict::Reply => assert_eq!((answers + local, silent), (1, 0), "a reply is counted once"),
-            Verdict::Forward => panic!("nobody is there who asks others"),
+            Verdict::Forward => {
+                assert!(self.config.recall.is_some(), "nobody is there who asks others");
+                assert_eq!((answers + local, silent, counters.forwarded.get()), (0, 0, 1));
+                assert!(self.server.foreign_question(&frames[0]).is_some());
+                assert_eq!(frames[0].frame(), frame, "it goes on as it came");
+            }
             Verdict::Drop(reason) | Verdict::Punt(reason) => {
                 assert_eq!((answers + local, silent, counters.reason(reason)), (0, 1, 1), "{reason:?}");
                 assert_eq!(matches!(verdict, Verdict::Punt(_)), reason.fate() == Fate::Punt, "{reason:?}");
@@ -192,8 +215,12 @@ impl Host {
         buffer.resize(8192, 0xee);
         let client = (client, 40000).into();
         let counters = Counters::default();
-        let length = self.messages.answer(client, &mut buffer, message.len(), &self.snapshot, &counters)?;
-        Ok(buffer[..length].to_vec())
+        let answered = self.messages.answer(client, &mut buffer, message.len(), &self.snapshot, &counters);
+        if answered == Err(Unanswered::Foreign) {
+            assert_eq!(buffer[..message.len()], *message, "it goes on as it came");
+            assert!(self.messages.foreign_question(client).is_some());
+        }
+        Ok(buffer[..answered?].to_vec())
     }
 
     /// Sends a message over IPv4 and IPv6 and checks the replies, which are the same without a frame.
@@ -205,9 +232,10 @@ impl Host {
                 // Checks addresses, ports, lengths and checksums too.
                 Verdict::Reply => {
                     let reply = reply_message(&frame, &path);
-                    reply::check(message, reply, self.config.udp_answer_bytes_max);
+                    reply::check(message, reply, self.config.udp_answer_bytes_max, self.config.recall.is_some());
                     assert_eq!(self.answer(message, path.addresses.0), Ok(reply.to_vec()));
                 }
+                Verdict::Forward => assert_eq!(self.answer(message, path.addresses.0), Err(Unanswered::Foreign)),
                 Verdict::Drop(Reason::DnsShort) => assert!(message.len() < 12),
                 Verdict::Drop(Reason::DnsResponse) => assert!(message.get(2).is_some_and(|flags| flags & 0x80 != 0)),
                 other => panic!("{other:?} of a message in a sound frame"),

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a target states what it expects by failing")]
 
 mod engine;
+mod others;
 mod reply;
 mod text;
 

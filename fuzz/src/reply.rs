@@ -10,11 +10,12 @@ const HEADER_BYTES: usize = 12;
 /// Type OPT.
 const OPT: u16 = 41;
 
-/// Checks a reply against the query that it answers, both as DNS messages.
-pub(crate) fn check(query: &[u8], reply: &[u8], udp_answer_bytes_max: usize) {
+/// Checks a reply against the query that it answers, both as DNS messages. `has_others` says that names of others are answered.
+pub(crate) fn check(query: &[u8], reply: &[u8], udp_answer_bytes_max: usize, has_others: bool) {
     assert_eq!(reply[..2], query[..2], "id");
     assert_eq!(reply[2] & 0xf9, query[2] & 0x79 | 0x80, "QR, opcode and RD");
-    assert_eq!(reply[3] & 0xf0, query[3] & 0x10, "RA is clear, CD copied");
+    assert_eq!(reply[3] & 0x70, query[3] & 0x10, "CD is copied, AD clear");
+    assert!(has_others || reply[3] & 0x80 == 0, "RA is clear where nobody is asked");
     let rcode = reply[3] & 0xf;
     let counts: Vec<usize> = (4..HEADER_BYTES).step_by(2).map(|at| usize::from(number(reply, at))).collect();
     assert!(counts[0] <= 1, "one question at most");

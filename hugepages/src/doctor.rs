@@ -3,6 +3,7 @@
 mod drivers;
 mod machine;
 mod memory;
+mod node;
 mod ports;
 
 use std::fmt;
@@ -83,6 +84,15 @@ pub struct Wants {
     pub files: u64,
     /// Whether the kernel's sockets listen on ports below 1024.
     pub listens_low: bool,
+    /// What is wanted of the node for DNS of its own; none: nothing.
+    pub node_local: Option<WantedNodeLocal>,
+}
+
+/// What is wanted of a node for DNS of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WantedNodeLocal {
+    /// Whether rules bring packets there.
+    pub redirects: bool,
 }
 
 /// What a port needs of the machine.
@@ -143,6 +153,7 @@ pub fn examine(root: &Root, wants: Option<&Wants>) -> Vec<Check> {
     let mut checks = machine::checks(&patient);
     checks.extend(memory::checks(&patient));
     checks.extend(ports::checks(&patient));
+    checks.extend(node::checks(&patient));
     checks
 }
 

@@ -5,6 +5,7 @@
 mod corefile;
 mod devices;
 mod doctor;
+mod forward;
 mod health;
 mod kernel;
 mod lameduck;
@@ -12,6 +13,7 @@ mod load;
 mod malformed;
 mod malformed_frames;
 mod many_names;
+mod node_local;
 mod notify;
 mod ports;
 mod rate_limit;

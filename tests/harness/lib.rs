@@ -6,12 +6,14 @@
 #![expect(clippy::print_stderr, reason = "tests report to people")]
 
 pub mod dig;
+pub mod double;
 pub mod frames;
 pub mod http;
 pub mod link;
 pub mod message;
 pub mod metrics;
 pub mod namespace;
+pub mod others;
 pub mod process;
 pub mod rng;
 pub mod server;

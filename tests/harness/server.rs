@@ -34,7 +34,7 @@ const ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8053)
 pub struct Setup {
     /// The folder.
     folder: TempDir,
-    /// Device arguments of the port.
+    /// Device arguments of the port; empty: there is none, and DPDK is not started.
     pub device: String,
     /// More lines of the `[[port]]` table.
     pub port: String,
@@ -103,9 +103,15 @@ impl Setup {
             .iter()
             .map(|zone| format!("[[zone_file]]\nzone = \"{zone}\"\npath = \"{zone}zone\"\n"))
             .collect();
+        let ports = if device.is_empty() {
+            String::new()
+        } else {
+            format!(
+                "[workers]\n{workers}\n[eal]\n{eal}\n[[port]]\ndevice = \"{device}\"\naddresses = [\"{v4}\", \"{v6}\"]\n{port}\n"
+            )
+        };
         format!(
-            "[workers]\n{workers}\n[eal]\n{eal}\n[[port]]\ndevice = \"{device}\"\naddresses = [\"{v4}\", \"{v6}\"]\n{port}\n\
-             [store]\npath = \"ringdns.redb\"\n{zones}[admin]\nlisten = \"{admin}\"\ntoken = \"{TOKEN}\"\n{more}"
+            "{ports}[store]\npath = \"ringdns.redb\"\n{zones}[admin]\nlisten = \"{admin}\"\ntoken = \"{TOKEN}\"\n{more}"
         )
     }
 

@@ -11,7 +11,10 @@ pub const ARROWS: &[(&str, &[&str])] = &[
     ("ringdns-controlplane", &["ringdns-engine", "ringdns-corefile"]),
     // Speaks to a running server over HTTP; its tests alone start one.
     ("ringdns-ctl", &["ringdns-engine", "ringdns-controlplane", "ringdns-corefile"]),
+    ("ringdns-forward", &["ringdns-engine", "ringdns-controlplane"]),
     ("ringdns-health", &["ringdns-controlplane"]),
+    // Sets up the node; what it is told and shows is the control plane's.
+    ("ringdns-nodelocal", &["ringdns-controlplane"]),
     ("ringdns-kubernetes", &["ringdns-engine", "ringdns-controlplane", "ringdns-health"]),
     (
         "ringdns",
@@ -20,9 +23,11 @@ pub const ARROWS: &[(&str, &[&str])] = &[
             "ringdns-dataplane",
             "ringdns-controlplane",
             "ringdns-ctl",
+            "ringdns-forward",
             "ringdns-health",
             "ringdns-hugepages",
             "ringdns-kubernetes",
+            "ringdns-nodelocal",
         ],
     ),
     // The outer tests' harness runs the built server for the benches too.
@@ -33,7 +38,8 @@ pub const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// The only packages that may depend on the asynchronous runtime and what stands on it.
-pub const RUNTIME_PACKAGES: &[&str] = &["ringdns-controlplane", "ringdns-health", "ringdns-kubernetes", "ringdns"];
+pub const RUNTIME_PACKAGES: &[&str] =
+    &["ringdns-controlplane", "ringdns-forward", "ringdns-health", "ringdns-kubernetes", "ringdns"];
 
 /// The runtime and the crates that bring it along.
 pub const RUNTIME_CRATES: &[&str] =
@@ -79,6 +85,7 @@ pub const HOT_PATH: &[&str] = &[
     "dataplane/engine/src/plain/deny.rs",
     "dataplane/engine/src/plain/mod.rs",
     "dataplane/engine/src/plain/name.rs",
+    "dataplane/engine/src/plain/recall.rs",
     "dataplane/engine/src/plain/reply.rs",
     "dataplane/engine/src/machine.rs",
     "dataplane/engine/src/query/edns.rs",
@@ -90,6 +97,7 @@ pub const HOT_PATH: &[&str] = &[
     "dataplane/engine/src/rate/network.rs",
     "dataplane/engine/src/rate/table.rs",
     "dataplane/engine/src/tally.rs",
+    "dataplane/engine/src/recall/tail.rs",
     "dataplane/engine/src/rtype.rs",
     "dataplane/engine/src/rules/leave.rs",
     "dataplane/engine/src/rules/lookup.rs",
@@ -112,9 +120,11 @@ pub const HOT_PATH: &[&str] = &[
     "dataplane/engine/src/verdict.rs",
     "dataplane/engine/src/writer/case.rs",
     "dataplane/engine/src/writer/mod.rs",
+    "dataplane/engine/src/writer/place.rs",
     "dataplane/engine/src/writer/room.rs",
     "dataplane/src/dpdk/mbuf.rs",
     "dataplane/src/dpdk/queue.rs",
+    "dataplane/src/forward/lane.rs",
     "dataplane/src/idle.rs",
     "dataplane/src/kernel/class.rs",
     "dataplane/src/kernel/lane.rs",

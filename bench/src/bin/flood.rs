@@ -9,14 +9,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crossbeam_queue::ArrayQueue;
 use ringdns_bench::claim::{self, Bar, Claim};
 use ringdns_bench::cpu::{Task, median, stay_on};
+use ringdns_bench::round::RoundNic;
 use ringdns_bench::{Outcome, zone};
 use ringdns_dataplane::idle::Idle;
 use ringdns_dataplane::kernel::{KernelPath, KernelPort};
-use ringdns_dataplane::memnic::MemFrame;
-use ringdns_dataplane::nic::{Burst, Nic};
 use ringdns_dataplane::worker::{Worker, WorkerPort};
 use ringdns_dataplane::workers::available_cores;
 use ringdns_engine::counters::Counters;
@@ -43,48 +41,6 @@ const BUFFERS: usize = 8192;
 /// What is to be left of the rate.
 const LEFT_MIN: f64 = 0.9;
 
-/// Goes round a list of frames; what is sent or given back becomes a buffer again.
-struct RoundNic {
-    /// What is received, over and over; empty at the kernel's end.
-    frames: Arc<Vec<Vec<u8>>>,
-    /// The next frame's place in the list.
-    next: usize,
-    /// Buffers of this end that hold no frame, the last one first, as a mempool's cache gives them.
-    cache: Vec<MemFrame>,
-    /// Those that the kernel's end has given back.
-    returned: Arc<ArrayQueue<MemFrame>>,
-}
-
-impl Nic for RoundNic {
-    type Frame = MemFrame;
-
-    fn receive(&mut self, burst: &mut Burst<MemFrame>) {
-        while !burst.is_full() {
-            let Some(frame) = self.frames.get(self.next) else { return };
-            let Some(mut buffer) = self.cache.pop().or_else(|| self.returned.pop()) else { return };
-            buffer.fill(frame);
-            burst.push(buffer);
-            self.next = if self.next + 1 == self.frames.len() { 0 } else { self.next + 1 };
-        }
-    }
-
-    fn transmit(&mut self, burst: &mut Burst<MemFrame>) {
-        self.release(burst);
-    }
-
-    fn release(&mut self, burst: &mut Burst<MemFrame>) {
-        let is_kernel_s = self.frames.is_empty();
-        for frame in burst.drain(..) {
-            if is_kernel_s {
-                // A place for every buffer: this cannot fail.
-                let _ = self.returned.push(frame);
-            } else {
-                self.cache.push(frame);
-            }
-        }
-    }
-}
-
 /// What one turn came to.
 struct Turn {
     /// Answers for each second of the worker's CPU.
@@ -97,10 +53,7 @@ struct Turn {
 
 /// Runs a worker over frames on the last core, and the kernel path on the first.
 fn turn((first, last): (usize, usize), publisher: &Publisher, frames: &Arc<Vec<Vec<u8>>>) -> Outcome<Turn> {
-    let returned = Arc::new(ArrayQueue::new(BUFFERS));
-    let cache = (0..BUFFERS).map(|_| MemFrame::default()).collect();
-    let nic = RoundNic { frames: Arc::clone(frames), next: 0, cache, returned: Arc::clone(&returned) };
-    let kernel_nic = RoundNic { frames: Arc::default(), next: 0, cache: Vec::new(), returned };
+    let (nic, kernel_nic) = RoundNic::pair(frames, BUFFERS);
     let (port, mut lanes) = KernelPort::new(kernel_nic, 1);
     let taken = Arc::clone(port.counters());
     let server = Server::new(&ServerConfig { answer_local: false, ..server_config() });

@@ -1,8 +1,8 @@
 //! What differs between the configuration that runs and the one that its file says now.
 
 use super::{
-    AccessToken, AdminConfig, Config, ContainerdnsApiConfig, DnsConfig, ForwardConfig, KdnsApiConfig, LogConfig, PortConfig,
-    StoreConfig, Token,
+    AccessToken, AdminConfig, Config, ContainerdnsApiConfig, DnsConfig, ForwardConfig, KdnsApiConfig, LogConfig,
+    NodeLocalConfig, PortConfig, StoreConfig, Token,
 };
 
 /// Keys whose values have changed.
@@ -63,6 +63,7 @@ impl Config {
         self.stats.compare(&new.stats, &mut changes);
         KdnsApiConfig::take(self.kdns_api.as_mut(), new.kdns_api.as_ref(), &mut changes);
         self.cluster_http.compare(&new.cluster_http, &mut changes);
+        NodeLocalConfig::compare(self.node_local.as_ref(), new.node_local.as_ref(), &mut changes);
         self.shutdown.take(&new.shutdown, &mut changes);
         self.log.take(&new.log, &mut changes);
         self.fingerprint = new.fingerprint;

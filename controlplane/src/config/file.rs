@@ -140,6 +140,8 @@ pub struct V1 {
     pub kdns_api: super::kdns_api::KdnsApi,
     /// The HTTP ports that what stands around a cluster's DNS expects.
     pub cluster_http: super::cluster_http::ClusterHttp,
+    /// DNS for the Pods of one node.
+    pub node_local: Option<Spanned<super::node_local::NodeLocal>>,
     /// How the server ends.
     pub shutdown: super::shutdown::Shutdown,
     /// Logs.

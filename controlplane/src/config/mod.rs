@@ -17,6 +17,7 @@ mod kernel;
 mod keys;
 pub mod kubernetes;
 pub mod kubesync;
+mod node_local;
 mod port;
 mod problem;
 mod rate_limit;
@@ -59,6 +60,7 @@ pub use kubernetes::{
     KubernetesEndpoints, KubernetesExternal, KubernetesPods, KubernetesSearchPath,
 };
 pub use kubesync::{KubesyncConfig, KubesyncLayout, KubesyncRole};
+pub use node_local::NodeLocalConfig;
 pub use problem::{ConfigError, Problem};
 pub use shutdown::ShutdownConfig;
 pub use sockets::SocketsConfig;
@@ -120,6 +122,8 @@ pub struct Config {
     pub kdns_api: Option<KdnsApiConfig>,
     /// The HTTP ports that what stands around a cluster's DNS expects.
     pub cluster_http: ClusterHttpConfig,
+    /// DNS for the Pods of this node, at addresses that it gets; none: there are none.
+    pub node_local: Option<NodeLocalConfig>,
     /// How the server ends.
     pub shutdown: ShutdownConfig,
     /// Logs.

@@ -21,12 +21,8 @@ const MTU_BYTES_MIN_IPV6: i64 = 1280;
 const MTU_BYTES_MAX: i64 = 9000;
 
 /// `[[port]]`
-pub(super) fn ports(
-    specs: &[Spanned<file::Port>],
-    sockets: &super::sockets::Sockets,
-    problems: &mut Problems<'_>,
-) -> Vec<PortConfig> {
-    if specs.is_empty() && sockets.listen.as_ref().is_none_or(|listen| listen.get_ref().is_empty()) {
+pub(super) fn ports(specs: &[Spanned<file::Port>], listens: bool, problems: &mut Problems<'_>) -> Vec<PortConfig> {
+    if specs.is_empty() && !listens {
         problems.add(
             None,
             "port",

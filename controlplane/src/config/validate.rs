@@ -1,7 +1,7 @@
 //! From the raw spec to the checked value. Every check adds a problem and goes on, so that one run reports them all.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,6 +21,7 @@ use super::health::{Tables, check_enabled, health};
 use super::kdns_api::kdns_api;
 use super::kubernetes::kubernetes;
 use super::kubesync::kubesync;
+use super::node_local::node_local;
 use super::port::ports;
 use super::problem::Problems;
 use super::rate_limit::rate_limit;
@@ -31,8 +32,8 @@ use super::transfer::transfers;
 use super::view::views;
 use super::workers::workers;
 use super::{
-    AdminConfig, Config, ConfigError, CorefileConfig, EalConfig, LogConfig, LogFormat, Token, ZoneFileConfig, secret,
-    store,
+    AdminConfig, Config, ConfigError, CorefileConfig, EalConfig, LogConfig, LogFormat, NodeLocalConfig, Token,
+    ZoneFileConfig, secret, store,
 };
 
 /// Where the admin API listens unless the file says otherwise.
@@ -98,9 +99,14 @@ fn checked(path: &Path, base: &Path, spec: file::V1, problems: &mut Problems<'_>
     let etcd = etcd(&spec.etcd, &spec.etcd_tree, is_stored, health.all_down, base, problems);
     check_enabled(&spec, problems);
     let cluster_http = cluster_http(&spec.cluster_http, problems);
-    let (ports, sockets) = (ports(&spec.port, &spec.sockets, problems), sockets(&spec.sockets, problems));
+    let sockets = sockets(&spec.sockets, problems);
+    let node_local = node_local(spec.node_local.as_ref(), sockets.udp, &cluster_http, problems);
+    let ports = ports(&spec.port, !sockets.listen.is_empty() || node_local.is_some(), problems);
     let tables = forward::Tables { forward: spec.forward, cache: spec.cache };
     let is_forwarding = tables.forward.is_some();
+    // A question that came back by the node's own addresses would go round as by the others.
+    let listen: Vec<SocketAddr> =
+        sockets.listen.iter().copied().chain(node_local.iter().flat_map(NodeLocalConfig::listen)).collect();
     Config {
         path: path.to_path_buf(),
         fingerprint: 0,
@@ -108,12 +114,12 @@ fn checked(path: &Path, base: &Path, spec: file::V1, problems: &mut Problems<'_>
         kube_dns_directory: kube_dns_directory(&spec.kube_dns_config, base, problems),
         dns: dns(&spec.dns, base, problems),
         rate_limit: rate_limit(&spec.rate_limit, problems),
-        forward: forward(tables, base, (&ports, &sockets), problems),
+        forward: forward(tables, base, (&ports, &listen), problems),
         policy: policy(spec.policy, is_forwarding, base, problems),
+        ports,
         sockets,
         workers: workers(&spec.workers, problems),
         eal: eal(&spec.eal, problems),
-        ports,
         store: store::store(spec.store, etcd.is_some(), base, problems),
         zone_files: zone_files(&spec.zone_file, path, problems),
         containerdns_api: containerdns_api(&spec.containerdns_api, etcd.as_ref(), base, problems),
@@ -127,6 +133,7 @@ fn checked(path: &Path, base: &Path, spec: file::V1, problems: &mut Problems<'_>
         stats: stats(&spec.stats, &spec.containerdns_stats, &cluster_http, base, problems),
         kdns_api: kdns_api(&spec.kdns_api, base, problems),
         cluster_http,
+        node_local,
         shutdown: shutdown(&spec.shutdown, problems),
         log: log(spec.log, problems),
     }

@@ -28,8 +28,10 @@ pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0
 /// Everything that can be scraped.
 #[derive(Debug)]
 pub(crate) struct Metrics {
-    /// The one collector, registered.
+    /// The one collector, registered, and those of guests.
     registry: Registry,
+    /// Who shows more than that.
+    state: Arc<State>,
 }
 
 impl Metrics {
@@ -44,18 +46,23 @@ impl Metrics {
     ) -> Self {
         let mut registry = Registry::default();
         let start_seconds = now_ms() as f64 / 1000.0;
-        registry.register_collector(Box::new(Reader { counters, sockets, state, settings, build, start_seconds }));
+        let reader = Reader { counters, sockets, state: Arc::clone(&state), settings, build, start_seconds };
+        registry.register_collector(Box::new(reader));
         for guest in guests {
             registry.register_collector(guest);
         }
-        Self { registry }
+        Self { registry, state }
     }
 
     /// The text.
     pub(crate) fn encode(&self) -> String {
         let mut body = String::new();
         // Writing to a String cannot fail.
-        let _ = text::encode(&mut body, &self.registry);
+        let _ = text::encode_registry(&mut body, &self.registry);
+        if let Some(shown) = self.state.shown.get() {
+            let _ = text::encode_registry(&mut body, shown);
+        }
+        let _ = text::encode_eof(&mut body);
         body
     }
 }
@@ -124,6 +131,9 @@ impl Collector for Reader {
         }
         if let Some(kdns) = self.state.kdns.get() {
             kdns.encode(&mut encoder)?;
+        }
+        if let Some(node_local) = self.state.node_local.get() {
+            node_local.encode(&mut encoder)?;
         }
         self.configuration(&mut encoder)?;
         self.process(&mut encoder)

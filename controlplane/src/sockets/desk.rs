@@ -1,7 +1,7 @@
 //! One turn of a connection: what has come is read, what is whole of it is answered in order, the answers go out in one write.
 //!
 //! The buffers are the thread's, and all connections use them in turn: a connection keeps something of its own ([`Rest`]) only
-//! while a query of it is not whole, or its client does not take the answers.
+//! while a query of it is not whole, waits for others, or its client does not take the answers.
 
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -21,6 +21,7 @@ use tokio::net::TcpStream;
 use super::answerer::Answerer;
 use super::framing::{self, LENGTH_BYTES, QUERY_BYTES_MAX};
 use super::others::{Arrived, Mailbox, Others, Outcome, Outcomes, failure};
+use super::rest::Rest;
 use super::stats::{Closed, Monitor};
 use super::tcp::Answering;
 use super::transfers::{Answer, Asked, Gate, Sending};
@@ -39,78 +40,6 @@ const OUTPUT_BYTES: usize = OUTPUT_SEND_BYTES + LENGTH_BYTES + STREAM_MESSAGE_BY
 const OPEN_MAX: usize = 64;
 
 const _: () = assert!(INPUT_BYTES > LENGTH_BYTES + QUERY_BYTES_MAX);
-
-/// What a connection keeps from one turn to the next; without heap memory mostly.
-#[derive(Debug, Default)]
-pub(super) struct Rest {
-    /// What was read and not answered.
-    input: Vec<u8>,
-    /// Whether a whole query stands at its beginning.
-    has_query: bool,
-    /// What was answered and not sent.
-    output: Vec<u8>,
-    /// Bytes of the output that were sent.
-    sent: usize,
-    /// Why the connection ends once the output is sent.
-    end: Option<Closed>,
-    /// The zone that is being sent; what came behind its question waits.
-    sending: Option<Box<Sending>>,
-    /// Queries that wait for others.
-    mailbox: Option<Rc<Mailbox>>,
-    /// Whether the client has said that nothing more comes.
-    has_ended: bool,
-}
-
-impl Rest {
-    /// What is to be sent.
-    pub(super) fn unsent(&self) -> &[u8] {
-        self.output.get(self.sent..).unwrap_or_default()
-    }
-
-    /// Notes that bytes were sent; true once all are.
-    pub(super) fn note_sent(&mut self, bytes: usize) -> bool {
-        self.sent += bytes;
-        let is_done = self.unsent().is_empty();
-        if is_done {
-            (self.output, self.sent) = (Vec::new(), 0);
-        }
-        is_done
-    }
-
-    /// Bytes that are held.
-    pub(super) fn held(&self) -> usize {
-        let sending = self.sending.as_ref().map_or(0, |sending| sending.transfer.held_bytes());
-        let waiting = self.mailbox.as_ref().map_or(0, |mailbox| mailbox.held());
-        self.input.capacity() + self.output.capacity() + sending + waiting
-    }
-
-    /// Queries that wait for others.
-    pub(super) fn open(&self) -> usize {
-        self.mailbox.as_ref().map_or(0, |mailbox| mailbox.open())
-    }
-
-    /// True where something has come for a query that has waited.
-    fn has_arrived(&self) -> bool {
-        self.mailbox.as_ref().is_some_and(|mailbox| mailbox.has_arrived())
-    }
-
-    /// Has the task woken when something does.
-    fn wait(&self, context: &Context<'_>) {
-        if let Some(mailbox) = &self.mailbox {
-            mailbox.wait(context);
-        }
-    }
-
-    /// True while a zone is being sent.
-    pub(super) fn is_sending(&self) -> bool {
-        self.sending.is_some()
-    }
-
-    /// Why the connection ends now.
-    pub(super) fn end(&self) -> Option<Closed> {
-        self.end.filter(|_| self.output.is_empty())
-    }
-}
 
 /// What a turn has come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,6 +15,7 @@ mod bind;
 mod desk;
 mod framing;
 mod others;
+mod rest;
 mod stats;
 mod table;
 mod tcp;

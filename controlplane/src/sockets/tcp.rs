@@ -21,8 +21,9 @@ use tokio::sync::watch;
 use tokio::task::{spawn_local, yield_now};
 use tokio::time::{sleep, timeout};
 
-use super::desk::{Desk, Next, Rest, Turn};
+use super::desk::{Desk, Next, Turn};
 use super::others::{Asking, Outcomes};
+use super::rest::Rest;
 use super::stats::{Closed, Monitor, Refused};
 use super::table::{Place, Table};
 use crate::config::{SocketsConfig, TransferConfig};

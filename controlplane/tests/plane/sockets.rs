@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what a test cannot set up ends it")]
 
 mod limits;
+mod others;
 mod transfers;
 
 use std::io::{ErrorKind, Read as _, Write as _};

@@ -207,8 +207,8 @@ fn forwarding(settings: &mut Settings, draft: &mut Draft) {
         }
     }
     match (word.as_str(), &mode) {
-        ("cache", _) | (_, None) => {}
-        ("direct", from) => draft.set(TABLE, "mode", Value::text("direct"), from.as_ref()),
+        (_, None) => {}
+        (word @ ("cache" | "direct"), from) => draft.set(TABLE, "mode", Value::text(word), from.as_ref()),
         (_, Some(mode)) => draft.remark(TABLE, mode, "no mode of the original; \"cache\" is the default"),
     }
     if let Some(setting) = &timeout {

@@ -16,12 +16,17 @@ use common::{Host, cookies, name, snapshot};
 use hickory_proto::op::{Message, ResponseCode};
 use ringdns_engine::cache::{CACHE_BYTES_MIN, CacheDesk, CacheKey, CachedAnswer, EntryBits};
 use ringdns_engine::counters::Counters;
-use ringdns_engine::recall::{RecallConfig, name_hash};
+use ringdns_engine::limits::BURST_FRAMES_MAX;
+use ringdns_engine::recall::{
+    ClientLists, Denial, ForeignQuestion, Handover, KeptAnswer, RecallConfig, is_foreign, name_hash,
+};
 use ringdns_engine::rtype::types;
+use ringdns_engine::rules::Rules;
 use ringdns_engine::serve::{MessageConfig, MessageServer, ServerConfig, Transport, Unanswered};
 use ringdns_engine::snapshot::Snapshot;
-use ringdns_engine::testing::{UdpFrame, query, query_edns, reply_message};
-use ringdns_engine::verdict::Verdict;
+use ringdns_engine::snapshot::edit::Editor;
+use ringdns_engine::testing::{TestFrame, UdpFrame, query, query_edns, query_options, reply_message, server_config};
+use ringdns_engine::verdict::{Reason, Verdict};
 
 /// When the answers were fetched.
 const FETCHED: u32 = 1_000_000;
@@ -32,18 +37,25 @@ const QNAME: &[u8] = &[0xc0, 12];
 struct Scene {
     desk: CacheDesk,
     host: Host,
+    config: ServerConfig,
 }
 
 impl Scene {
     fn new(change: impl FnOnce(&mut ServerConfig)) -> Self {
         let desk = CacheDesk::new(CACHE_BYTES_MIN);
         let recall = recall(&desk);
-        let served = snapshot(&[("example.", "@ SOA ns hostmaster 1 2 3 4 5\n@ NS ns\nns A 192.0.2.1\n")]);
-        let host = Host::with(served, |config| {
-            config.recall = Some(recall);
-            change(config);
-        });
-        Self { desk, host }
+        let records =
+            "@ SOA ns.test. hostmaster 1 2 3 4 5\n@ NS ns\nns A 192.0.2.1\nout CNAME www.others.test.\nfar CNAME out\n";
+        let served = snapshot(&[
+            ("example.", records),
+            ("left.test.", "@ SOA ns.example. h.example. 1 2 3 4 5\nin A 192.0.2.7\n"),
+        ]);
+        let mut editor = Editor::new(&served);
+        editor.set_rules(&name("left.test."), &Rules { fallthrough: true, ..Rules::default() }).unwrap();
+        let mut config = ServerConfig { recall: Some(recall), ..server_config() };
+        change(&mut config);
+        let host = Host::with(editor.commit(), |default| *default = config.clone());
+        Self { desk, host, config }
     }
 
     /// Puts in addresses, the last octets of which are given.
@@ -76,6 +88,33 @@ impl Scene {
         self.desk.insert(&key, &answer).unwrap();
     }
 
+    /// Puts in any answer to a question for A.
+    fn put_kept(&mut self, qname: &str, answer: &KeptAnswer) {
+        let qname = name(qname);
+        let name_hash = name_hash(&self.host.snapshot, &qname);
+        let key = CacheKey { name_hash, name: qname.as_bytes(), qtype: types::A, bits: answer.bits };
+        self.desk.insert(&key, &answer.as_cached()).unwrap();
+    }
+
+    /// What others are to be asked for a message.
+    fn question(&mut self, message: &[u8]) -> ForeignQuestion {
+        let path = UdpFrame::ipv4();
+        let mut frames = [TestFrame::new(&path.build(message))];
+        let mut verdicts = [Verdict::Reply; BURST_FRAMES_MAX];
+        let Host { server, snapshot, counters } = &mut self.host;
+        server.serve_burst(&mut frames, &mut verdicts, snapshot, counters);
+        assert_eq!(verdicts[0], Verdict::Forward);
+        let question = server.foreign_question(&frames[0]).unwrap();
+        let mut messages = message_server(&self.config);
+        let mut buffer = [message, &[0; 600]].concat();
+        let client = "192.0.2.9:4444".parse().unwrap();
+        let answered = messages.answer(client, &mut buffer, message.len(), snapshot, &Counters::default());
+        assert_eq!(answered, Err(Unanswered::Foreign));
+        let other = messages.foreign_question(client).unwrap();
+        assert_eq!(ForeignQuestion { client: question.client, ..other }, question);
+        question
+    }
+
     /// The answers to a message: in a plain frame, over IPv6, and over sockets. The first two are the same bytes as the third.
     fn ask(&mut self, now: u32, message: &[u8]) -> Option<Vec<u8>> {
         self.host.server.set_now(now);
@@ -90,22 +129,25 @@ impl Scene {
                 (verdict, _) => panic!("{verdict:?}"),
             }
         });
-        let message = over_sockets(&self.desk, &self.host.snapshot, now, message);
+        let message = over_sockets(&self.config, &self.host.snapshot, now, message);
         assert_eq!(framed, [message.clone(), message.clone()]);
         message
     }
 }
 
 fn recall(desk: &CacheDesk) -> RecallConfig {
-    RecallConfig { shelf: Arc::clone(desk.shelf()), authoritative: false, stale_ttl_seconds: Some(30), clients: None, is_handover: false }
+    RecallConfig {
+        shelf: Arc::clone(desk.shelf()),
+        authoritative: false,
+        stale_ttl_seconds: Some(30),
+        clients: None,
+        is_handover: false,
+    }
 }
 
 /// The answer that a socket gets.
-fn over_sockets(desk: &CacheDesk, snapshot: &Snapshot, now: u32, message: &[u8]) -> Option<Vec<u8>> {
-    let ServerConfig { udp_answer_bytes_max, hides_aaaa, edns, chaos, .. } = ringdns_engine::testing::server_config();
-    let config =
-        MessageConfig { udp_answer_bytes_max, hides_aaaa, edns, chaos, rate_limit: None, recall: Some(recall(desk)) };
-    let mut server = MessageServer::new(&config, Transport::Udp);
+fn over_sockets(config: &ServerConfig, snapshot: &Snapshot, now: u32, message: &[u8]) -> Option<Vec<u8>> {
+    let mut server = message_server(config);
     server.set_time(0, now);
     let mut buffer = message.to_vec();
     buffer.resize(4096, 0);
@@ -117,6 +159,13 @@ fn over_sockets(desk: &CacheDesk, snapshot: &Snapshot, now: u32, message: &[u8])
         }
         Err(unanswered) => panic!("{unanswered:?}"),
     }
+}
+
+/// The engine of sockets, set up as a port is.
+fn message_server(config: &ServerConfig) -> MessageServer {
+    let ServerConfig { udp_answer_bytes_max, hides_aaaa, edns, chaos, rate_limit, recall, .. } = config.clone();
+    let config = MessageConfig { udp_answer_bytes_max, hides_aaaa, edns, chaos, rate_limit, recall };
+    MessageServer::new(&config, Transport::Udp)
 }
 
 /// Addresses and TTLs of an answer.
@@ -202,4 +251,188 @@ fn what_does_not_fit_is_cut() {
     scene.put("some.test.", EntryBits::default(), 0..60, 0);
     let (_, reply) = scene.host.frame(&path.build(&query_edns("some.test.", types::A, 1232, false)));
     assert_eq!(records(reply_message(&reply, &path)).len(), 60, "beyond what goes the plain way");
+}
+
+/// The owner that pointers lead to, an alias whose target ends in a part of it, and an address of that target.
+fn chained() -> KeptAnswer {
+    // www.others.test. CNAME edge.others.test.; edge.others.test. A 198.51.100.9
+    let body = [
+        &[0xc0, 12, 0, 5, 0, 1, 0, 0, 0, 60, 0, 7][..],
+        b"\x04edge\xc0\x10",
+        b"\x04edge\xc0\x10\0\x01\0\x01\0\0\0\x32\0\x04",
+        &[198, 51, 100, 9],
+    ];
+    KeptAnswer {
+        counts: [2, 0],
+        body: body.concat(),
+        ttl_places: vec![6, 30],
+        pointer_places: vec![0, 17, 24],
+        fetched_seconds: FETCHED,
+        ttl_seconds: 50,
+        ..KeptAnswer::default()
+    }
+}
+
+#[test]
+fn an_alias_of_ours_goes_on_at_a_name_of_others() {
+    let mut scene = Scene::new(|_| {});
+    scene.put_kept("www.others.test.", &chained());
+    for (qname, aliases) in [("out.example.", 1), ("far.example.", 2), ("FAR.Example.", 2)] {
+        for message in
+            [query(qname, types::A), query_edns(qname, types::A, 1232, true), query_edns(qname, types::A, 1232, false)]
+        {
+            let is_do = message[11] == 1 && message[message.len() - 4] == 0x80;
+            if is_do {
+                assert!(scene.ask(FETCHED + 10, &message).is_none(), "DO has answers of its own");
+                continue;
+            }
+            let bytes = scene.ask(FETCHED + 10, &message).unwrap();
+            assert_eq!(bytes[2..4], [0x85, 0x80], "AA for the alias, RA, and no AD");
+            let answer = Message::from_vec(&bytes).unwrap();
+            let records = common::text(&answer.answers);
+            assert_eq!(records.len(), aliases + 2, "{records:?}");
+            assert!(records.contains(&"www.others.test. 50 IN CNAME edge.others.test.".to_owned()), "{records:?}");
+            assert!(records.contains(&"edge.others.test. 40 IN A 198.51.100.9".to_owned()), "{records:?}");
+        }
+    }
+    assert!(scene.host.counters.recalled.get() > 0);
+    let failure = KeptAnswer { ttl_seconds: 9, fetched_seconds: FETCHED, ..KeptAnswer::empty(3) };
+    scene.put_kept("www.others.test.", &failure);
+    let answer = scene.ask(FETCHED, &query("out.example.", types::A)).unwrap();
+    assert_eq!((answer[2..4].to_vec(), answer[7]), (vec![0x85, 0x83], 1), "the last name's response code (RFC 6604)");
+    let failure = KeptAnswer { rcode: 2, ..failure };
+    scene.put_kept("www.others.test.", &failure);
+    assert_eq!(scene.ask(FETCHED, &query("out.example.", types::A)).unwrap()[2..4], [0x81, 0x82], "no AA");
+}
+
+#[test]
+fn what_an_alias_leads_to_is_asked_for_and_the_query_stays_whole() {
+    let mut scene = Scene::new(|config| config.edns.cookies = Some(cookies(false)));
+    let cookie = query_options("far.example.", types::A, 1232, &[(10, &[7; 8]), (12, &[0; 100])]);
+    for message in [query("out.example.", types::A), query_edns("FAR.example.", types::A, 1232, true), cookie] {
+        // `ask` compares the frame and the message with what they were.
+        assert!(scene.ask(FETCHED, &message).is_none());
+        let question = scene.question(&message);
+        assert_eq!((question.name, question.qtype), (name("www.others.test."), types::A));
+        assert_eq!(question.client, UdpFrame::ipv4().addresses.0);
+    }
+    let question = scene.question(&query_edns("Others.TEST.", types::AAAA, 1232, true));
+    assert_eq!((question.name.as_bytes(), question.qtype), (&b"\x06others\x04test\0"[..], types::AAAA));
+    assert!(question.bits.has(EntryBits::DNSSEC_OK));
+    let mut unwanted = query("out.example.", types::A);
+    unwanted[2] = 0;
+    let answer = scene.ask(FETCHED, &unwanted).unwrap();
+    assert_eq!((answer[3] & 15, answer[7]), (0, 1), "RD is not set: the alias alone");
+    let padded = query_options("out.example.", types::A, 1232, &[(12, &[0; 600])]);
+    let answer = scene.ask(FETCHED, &padded).unwrap();
+    assert_eq!((answer[3] & 15, answer[7]), (0, 1), "too long to be kept: the alias alone");
+}
+
+#[test]
+fn a_zone_may_leave_names_to_others() {
+    let mut scene = Scene::new(|_| {});
+    scene.put("no.left.test.", EntryBits::default(), 1..2, 0);
+    assert_eq!(records(&scene.ask(FETCHED, &query("no.left.test.", types::A)).unwrap())[0].0, "198.51.100.1");
+    assert_eq!(scene.ask(FETCHED, &query("no.left.test.", types::A)).unwrap()[2] & 4, 0, "no AA");
+    assert_eq!(records(&scene.ask(FETCHED, &query("in.left.test.", types::A)).unwrap())[0].0, "192.0.2.7");
+    assert_eq!(scene.question(&query("none.left.test.", types::A)).name, name("none.left.test."));
+    for (qname, expected) in [
+        ("no.left.test.", true),
+        ("in.left.test.", false),
+        ("left.test.", false),
+        ("a.example.", false),
+        ("test.", true),
+    ] {
+        assert_eq!(is_foreign(&scene.host.snapshot, &name(qname), types::A), expected, "{qname}");
+    }
+}
+
+#[test]
+fn clients_that_may_not_ask_are_refused_or_get_nothing() {
+    for denial in [Denial::Refuse, Denial::Drop] {
+        let paths = [UdpFrame::ipv4(), UdpFrame::ipv6()];
+        let deny = [UdpFrame::ipv4(), UdpFrame::ipv6()].map(|path| path.addresses.0.to_string().parse().unwrap());
+        let mut scene = Scene::new(|config| {
+            let clients = Some(Arc::new(ClientLists::new(&[], &deny, denial)));
+            config.recall = config.recall.take().map(|recall| RecallConfig { clients, ..recall });
+        });
+        scene.put("www.others.test.", EntryBits::default(), 1..2, 0);
+        scene.host.server.set_now(FETCHED);
+        for path in paths {
+            for message in [query("www.others.test.", types::A), query_edns("new.others.test.", types::A, 1232, false)]
+            {
+                match (denial, scene.host.frame(&path.build(&message))) {
+                    (Denial::Refuse, (Verdict::Reply, reply)) => {
+                        assert_eq!(reply_message(&reply, &path)[2..4], [0x81, 0x05], "no RA");
+                    }
+                    (Denial::Drop, (verdict, _)) => assert_eq!(verdict, Verdict::Drop(Reason::ClientDenied)),
+                    (_, (verdict, _)) => panic!("{verdict:?}"),
+                }
+            }
+            let (_, reply) = scene.host.frame(&path.build(&query("out.example.", types::A)));
+            let answer = reply_message(&reply, &path);
+            assert_eq!((answer[3] & 15, answer[7]), (0, 1), "the alias alone");
+            let (_, reply) = scene.host.frame(&path.build(&query("ns.example.", types::A)));
+            assert_eq!(reply_message(&reply, &path)[7], 1, "zones are for all");
+        }
+        let denied = scene.host.counters.clients_denied.get();
+        let dropped = scene.host.counters.reason(Reason::ClientDenied);
+        assert_eq!([denied, dropped], if denial == Denial::Refuse { [6, 0] } else { [2, 4] });
+    }
+}
+
+#[test]
+fn hidden_addresses_are_hidden_of_others_too_and_every_answer_offers_recursion() {
+    let mut scene = Scene::new(|config| config.hides_aaaa = true);
+    for qname in ["www.others.test.", "out.example."] {
+        let answer = scene.ask(FETCHED, &query(qname, types::AAAA)).unwrap();
+        assert_eq!((answer[3], answer[7], answer[9]), (0x80, u8::from(qname.starts_with("out")), 0), "{qname}");
+    }
+    for (qname, qtype, rcode) in [
+        ("ns.example.", types::A, 0x80),
+        ("ns.example.", types::AAAA, 0x80),
+        ("none.example.", types::A, 0x83),
+        ("example.", types::NS, 0x80),
+        ("example.", types::AXFR, 0x85),
+    ] {
+        let answer = scene.ask(FETCHED, &query(qname, qtype)).unwrap();
+        assert_eq!((answer[2] & 4 != 0, answer[3]), (rcode != 0x85, rcode), "{qname} {qtype}");
+    }
+}
+
+#[test]
+fn who_has_waited_gets_what_came_once() {
+    let scene = Scene::new(|_| {});
+    let mut handover = Handover::default();
+    let config = ServerConfig {
+        recall: scene.config.recall.as_ref().map(|recall| recall.on_shelf(handover.shelf())),
+        ..scene.config.clone()
+    };
+    let message = query_edns("out.example.", types::A, 4096, false);
+    let served = &scene.host.snapshot;
+    let question = ForeignQuestion {
+        name: name("www.others.test."),
+        qtype: types::A,
+        bits: EntryBits::default(),
+        client: [192, 0, 2, 9].into(),
+    };
+    let now = FETCHED + 1000;
+    let mut give = |answer: &KeptAnswer| {
+        handover.give(served, &question, answer, now, || over_sockets(&config, served, now, &message)).unwrap()
+    };
+    let fresh = KeptAnswer { fetched_seconds: now, ..chained() };
+    let ttls = |answer: &[u8]| records(answer).iter().map(|(_, ttl)| *ttl).collect::<Vec<_>>();
+    assert_eq!(ttls(&give(&fresh)), [300, 60, 50]);
+    assert_eq!(ttls(&give(&KeptAnswer { ttl_seconds: 0, ..fresh.clone() })), [300, 60, 50], "not to be kept");
+    assert_eq!(ttls(&give(&KeptAnswer { fetched_seconds: now - 20, ..fresh.clone() })), [300, 40, 30]);
+    assert_eq!(ttls(&give(&KeptAnswer { stale_seconds: 5000, ..chained() })), [300, 30, 30], "stale");
+    assert_eq!(ttls(&give(&chained())), [300, 0, 0], "older than it may be, and all that there is");
+    let large: Vec<u8> = (0..4000).flat_map(|_| [0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 198, 51, 100, 1]).collect();
+    let places = |first: u16| (0..4000).map(|number| first + 16 * number).collect::<Vec<u16>>();
+    let large =
+        KeptAnswer { counts: [4000, 0], body: large, ttl_places: places(6), pointer_places: places(0), ..fresh };
+    assert_eq!(give(&large)[2] & 2, 2, "as large as answers can be: cut");
+    let broken = KeptAnswer { ttl_places: vec![u16::MAX], ..chained() };
+    assert_eq!(give(&broken)[3] & 15, 2);
+    assert!(over_sockets(&config, served, now, &message).is_none(), "nothing is left on the shelf");
 }

@@ -38,6 +38,7 @@ mod probe;
 mod queue;
 mod setup;
 mod threads;
+mod tun;
 
 pub use device::Device;
 pub use eal::{Eal, EalOptions};
@@ -50,3 +51,4 @@ pub use probe::ProbedPort;
 pub use queue::PortQueue;
 pub use setup::{PortSetup, Spread};
 pub use threads::prepare_control_threads;
+pub use tun::open_tun;

@@ -11,8 +11,6 @@ mod message;
 mod rdata;
 mod reader;
 mod render;
-#[cfg(test)]
-mod tests;
 
 pub use gather::{Gather, Outlook, Step};
 pub use message::{Message, Record, Untrue};
@@ -26,6 +24,8 @@ pub(crate) mod rcodes {
     pub(crate) const SERVFAIL: u16 = 2;
     /// The name does not exist.
     pub(crate) const NXDOMAIN: u16 = 3;
+    /// The server cannot do such a thing.
+    pub(crate) const NOTIMP: u16 = 4;
     /// The server does not want to.
     pub(crate) const REFUSED: u16 = 5;
 }

@@ -146,8 +146,8 @@ impl Names {
 
     /// The hash of a name.
     fn hash(&self, name: &[u8]) -> usize {
-        // What is cut off on machines of 32 bits is not needed for a table of their memory.
-        usize::try_from(self.hashes.hash_one(name) & u64::from(u32::MAX)).unwrap_or_default()
+        // There are fewer places than numbers of 32 bits.
+        usize::try_from(self.hashes.hash_one(name) >> 32).unwrap_or_default()
     }
 }
 

@@ -19,6 +19,10 @@ const CONNECT_TIME_MIN: Duration = Duration::from_millis(250);
 /// That many times.
 const CONNECT_TIMES: u32 = 4;
 
+/// Where nothing at all has come for so long after a question, whoever asked it having given up, the connection is dead though
+/// nobody has said so: no more is asked on it.
+pub(super) const SILENT_AFTER: Duration = Duration::from_millis(500);
+
 /// A connection, with TLS or without.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 

@@ -1,10 +1,15 @@
-//! Questions over HTTPS (RFC 8484): POST over HTTP/2, all on one connection.
+//! Questions over HTTPS (RFC 8484): GET over HTTP/2, all on one connection.
+//!
+//! GET, which each server must have as well as POST, because its requests are one frame. Those of POST are two, which hyper
+//! sends with those of other questions in between; BIND 9.18 then waits for bodies that it does not read, and ten questions at
+//! once are never answered.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use http_body_util::{BodyExt as _, Full, Limited};
+use data_encoding::BASE64URL_NOPAD;
+use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http2::{Builder, Connection, SendRequest};
 use hyper::header::{ACCEPT, CONTENT_TYPE};
@@ -13,7 +18,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::sync::Mutex as Gate;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::dial::{Dialer, Stream};
+use super::dial::{Dialer, SILENT_AFTER, Stream};
 use super::query::Query;
 use super::{Failure, StartError};
 
@@ -32,8 +37,8 @@ pub(super) struct Https {
     dialer: Dialer,
     /// One without a question for so long, or up to twice as long, is closed.
     idle_after: Duration,
-    /// Where questions are posted.
-    uri: Uri,
+    /// What stands before a question in a URL.
+    prefix: String,
     /// The connection; one is begun at a time.
     session: Gate<Held>,
 }
@@ -45,9 +50,16 @@ type Held = (Option<Session>, Option<(Instant, Failure)>);
 #[derive(Clone)]
 struct Session {
     /// Takes requests.
-    requests: SendRequest<Full<Bytes>>,
+    requests: SendRequest<Empty<Bytes>>,
     /// What it was asked for.
     uses: Arc<Uses>,
+}
+
+impl Session {
+    /// True where it is worth asking.
+    fn is_usable(&self) -> bool {
+        !self.requests.is_closed() && !self.uses.is_silent.load(Ordering::Relaxed)
+    }
 }
 
 /// How a connection is used.
@@ -57,19 +69,41 @@ struct Uses {
     begun: AtomicUsize,
     /// Requests ended.
     ended: AtomicUsize,
+    /// Responses that came.
+    heard: AtomicUsize,
+    /// Nothing more is asked.
+    is_silent: AtomicBool,
 }
 
-/// Ends its request when it goes.
-struct Use<'a>(&'a Uses);
+/// A request under way, which ends when this goes.
+struct Use {
+    /// On this connection.
+    uses: Arc<Uses>,
+    /// Responses that had come before.
+    heard: usize,
+    /// Since when.
+    begun: Instant,
+}
 
-impl Drop for Use<'_> {
+impl Use {
+    /// One more request.
+    fn begin(uses: &Arc<Uses>) -> Self {
+        uses.begun.fetch_add(1, Ordering::Relaxed);
+        Self { uses: Arc::clone(uses), heard: uses.heard.load(Ordering::Relaxed), begun: Instant::now() }
+    }
+}
+
+impl Drop for Use {
     fn drop(&mut self) {
-        self.0.ended.fetch_add(1, Ordering::Relaxed);
+        self.uses.ended.fetch_add(1, Ordering::Relaxed);
+        if self.uses.heard.load(Ordering::Relaxed) == self.heard && self.begun.elapsed() >= SILENT_AFTER {
+            self.uses.is_silent.store(true, Ordering::Relaxed);
+        }
     }
 }
 
 impl Https {
-    /// Where the questions for a host and path are posted.
+    /// Asks a host under a path.
     pub(super) fn new(
         dialer: Dialer,
         idle_after: Duration,
@@ -77,32 +111,32 @@ impl Https {
         port: u16,
         path: &str,
     ) -> Result<Self, StartError> {
-        // Of RFC 8484's URI templates those are enough that have no variables but `dns`, which is GET's.
+        // Of RFC 8484's URI templates those are enough that have no variables but `dns`, which comes last.
         let path = path.split_once('{').map_or(path, |(before, _)| before);
         let path = if path.is_empty() { "/dns-query" } else { path };
         let host = if name.contains(':') { format!("[{name}]") } else { name.to_owned() };
         let authority = if port == 443 { host } else { format!("{host}:{port}") };
         let uri = Uri::builder().scheme("https").authority(authority).path_and_query(path).build();
         let uri = uri.map_err(|_| StartError::Path(path.to_owned()))?;
-        Ok(Self { dialer, idle_after, uri, session: Gate::new((None, None)) })
+        let prefix = format!("{uri}{}dns=", if uri.query().is_some() { '&' } else { '?' });
+        Ok(Self { dialer, idle_after, prefix, session: Gate::new((None, None)) })
     }
 
     /// How many connections are open.
     pub(super) fn count(&self) -> usize {
-        let open = |session: &Session| !session.requests.is_closed();
-        self.session.try_lock().map_or(0, |held| usize::from(held.0.as_ref().is_some_and(open)))
+        self.session.try_lock().map_or(0, |held| usize::from(held.0.as_ref().is_some_and(Session::is_usable)))
     }
 
     /// Asks, and once again over a new connection where a kept one had gone.
     pub(super) async fn ask(&self, query: &Query, until: Instant) -> Result<Vec<u8>, Failure> {
         let session = self.session(until).await?;
         let was_kept = session.uses.begun.load(Ordering::Relaxed) > 0;
-        match self.post(session, query, until).await {
+        match self.send(session, query, until).await {
             Err(Failure::Closed) if was_kept => {}
             other => return other,
         }
         let session = self.session(until).await?;
-        self.post(session, query, until).await
+        self.send(session, query, until).await
     }
 
     /// The connection, or a new one.
@@ -110,7 +144,7 @@ impl Https {
         let come = Instant::now();
         let mut held = timeout_at(until, self.session.lock()).await.map_err(|_| Failure::Timeout)?;
         match &*held {
-            (Some(session), _) if !session.requests.is_closed() => return Ok(session.clone()),
+            (Some(session), _) if session.is_usable() => return Ok(session.clone()),
             // Whoever was before us has just found out that it cannot be.
             (_, Some((at, failure))) if *at >= come => return Err(*failure),
             _ => {}
@@ -139,21 +173,19 @@ impl Https {
         Ok(Session { requests, uses })
     }
 
-    /// Posts a question.
-    async fn post(&self, mut session: Session, query: &Query, until: Instant) -> Result<Vec<u8>, Failure> {
-        let uses = Arc::clone(&session.uses);
-        uses.begun.fetch_add(1, Ordering::Relaxed);
-        let _use = Use(&uses);
+    /// Sends a question.
+    async fn send(&self, mut session: Session, query: &Query, until: Instant) -> Result<Vec<u8>, Failure> {
+        let running = Use::begin(&session.uses);
         let request = Request::builder()
-            .method(Method::POST)
-            .uri(self.uri.clone())
-            .header(CONTENT_TYPE, MESSAGE_TYPE)
+            .method(Method::GET)
+            .uri(format!("{}{}", self.prefix, BASE64URL_NOPAD.encode(&query.bytes)))
             .header(ACCEPT, MESSAGE_TYPE)
-            .body(Full::new(Bytes::copy_from_slice(&query.bytes)))
+            .body(Empty::new())
             .map_err(|_| Failure::Http)?;
         let answered = async {
             session.requests.ready().await.map_err(|_| Failure::Closed)?;
             let response = session.requests.send_request(request).await.map_err(|error| failure(&error))?;
+            running.uses.heard.fetch_add(1, Ordering::Relaxed);
             message(response).await
         };
         timeout_at(until, answered).await.unwrap_or(Err(Failure::Timeout))
@@ -179,7 +211,7 @@ fn failure(error: &hyper::Error) -> Failure {
 
 /// Keeps a connection going until it ends, or nobody has used it for a while.
 async fn keep(
-    connection: Connection<TokioIo<Box<dyn Stream>>, Full<Bytes>, TokioExecutor>,
+    connection: Connection<TokioIo<Box<dyn Stream>>, Empty<Bytes>, TokioExecutor>,
     idle_after: Duration,
     uses: Arc<Uses>,
 ) {

@@ -10,14 +10,10 @@ use tokio::time::{Instant, sleep_until};
 
 use super::check::{Bad, is_answer_to};
 use super::counts::Counts;
-use super::dial::Stream;
+use super::dial::{SILENT_AFTER, Stream};
 use super::habits::Habits;
 use super::query::Query;
 use super::{Failure, random};
-
-/// Where nothing at all has come for so long after a question, whoever asked it having given up, the connection is dead though
-/// nobody has said so: no more is asked on it.
-const SILENT_AFTER: Duration = Duration::from_millis(500);
 
 /// Messages in a row that answer nothing, after which the other side is not listened to any more. Answers to questions that
 /// were given up are such messages.

@@ -28,7 +28,8 @@ async fn an_answer_is_asked_for_once_and_ages() {
 #[tokio::test(start_paused = true)]
 async fn the_longest_zone_decides_at_the_borders_of_labels() {
     let doubles = ["192.0.2.1", "192.0.2.2", "192.0.2.3"].map(|said| Double::new(move |asked| address(asked, 9, said)));
-    let mut zones = vec![zone(".", &[1]), zone("Corp.test.", &[2]), zone("b.corp.test.", &[3]), zone("off.test.", &[1])];
+    let mut zones =
+        vec![zone(".", &[1]), zone("Corp.test.", &[2]), zone("b.corp.test.", &[3]), zone("off.test.", &[1])];
     zones[1].except = vec![name("secret.corp.test.")];
     zones[3].mode = ForwardMode::Disable;
     let scene = Scene::new(&config(zones), &doubles);
@@ -152,15 +153,14 @@ async fn the_policy_decides_first_also_about_what_aliases_lead_to() {
 
 #[tokio::test(start_paused = true)]
 async fn who_comes_on_top_is_told_so() {
-    for (overload, expected) in
-        [(Overload::Refused, Some(5)), (Overload::Servfail, Some(2)), (Overload::Drop, None)]
-    {
+    for (overload, expected) in [(Overload::Refused, Some(5)), (Overload::Servfail, Some(2)), (Overload::Drop, None)] {
         let double = Double::new(|_| silence());
         let mut config = config(vec![zone(".", &[1])]);
         (config.overload, config.questions_max, config.questions_per_client_max) = (overload, 5, 3);
         let scene = Scene::new(&config, &[Arc::clone(&double)]);
         let begin = Instant::now();
-        let ask = |number: u32, client: &str| scene.begin_with(&format!("{number}.test."), A, EntryBits::default(), client);
+        let ask =
+            |number: u32, client: &str| scene.begin_with(&format!("{number}.test."), A, EntryBits::default(), client);
         let of_client: Vec<_> = (0..3).map(|number| ask(number, "2001:db8::1")).collect();
         let rcode = |answer: Option<Arc<KeptAnswer>>| answer.map(|answer| answer.rcode);
         assert_eq!(rcode(ask(3, "2001:db8::2").await.unwrap()), expected, "the same prefix");
@@ -221,6 +221,27 @@ async fn denials_are_kept_as_their_soa_record_says() {
         assert_eq!(double.count(), 2 + 2 * turn);
     }
     assert_eq!(scene.entries(), ["a.test. 1", "a.test. 28"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn upstreams_follow_the_file_that_names_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("resolv.conf");
+    let mut zone = zone(".", &[]);
+    zone.resolv_conf = Some(path.clone());
+    let double = Double::new(|asked| address(asked, 300, "192.0.2.9"));
+    std::fs::write(&path, "nameserver 192.0.2.1\n").unwrap();
+    // The servers of files have port 53.
+    let scene = Scene::new(&config(vec![zone]), &vec![double; 53]);
+    assert_eq!(scene.forwarder.upstreams().len(), 1);
+    pass(1).await;
+    std::fs::write(&path, "nameserver 192.0.2.1\nnameserver 192.0.2.2\n").unwrap();
+    pass(6).await;
+    assert_eq!(scene.forwarder.upstreams().len(), 2);
+    std::fs::write(&path, "").unwrap();
+    pass(6).await;
+    assert_eq!(scene.forwarder.upstreams().len(), 2, "they stay where it names none");
+    assert_eq!(scene.ask("a.test.", A).await, "NOERROR a.test. 300 A 192.0.2.9");
 }
 
 #[tokio::test(start_paused = true)]

@@ -143,7 +143,10 @@ impl Exchange for Double {
 pub fn records(text: &str) -> Vec<Record> {
     let line = |line: &str| {
         let (_, rrsets) = Parser::new(format!("{line}\n"), None, Some(Name::root())).parse().unwrap();
-        rrsets.values().flat_map(|rrset| rrset.records_without_rrsigs().cloned().collect::<Vec<_>>()).collect::<Vec<_>>()
+        rrsets
+            .values()
+            .flat_map(|rrset| rrset.records_without_rrsigs().cloned().collect::<Vec<_>>())
+            .collect::<Vec<_>>()
     };
     text.lines().map(str::trim).filter(|line| !line.is_empty()).flat_map(line).collect()
 }
@@ -230,6 +233,9 @@ pub fn config(zones: Vec<ForwardZone>) -> ForwardConfig {
     }
 }
 
+/// A name in a zone of ours, and its address.
+pub type Address = (&'static str, [u8; 4]);
+
 /// A forwarder and what is around it.
 pub struct Scene {
     pub forwarder: Forwarder,
@@ -266,7 +272,7 @@ impl Scene {
     }
 
     /// Publishes zones: each an apex and addresses of names in it.
-    pub fn serve(&self, zones: &[(&str, &[(&str, [u8; 4])])]) {
+    pub fn serve(&self, zones: &[(&str, &[Address])]) {
         let mut snapshot = self.snapshot.lock().unwrap();
         let mut editor = Editor::new(&snapshot);
         for (apex, addresses) in zones {
@@ -285,7 +291,13 @@ impl Scene {
     }
 
     /// Asks; the answer comes by the receiver.
-    pub fn begin_with(&self, qname: &str, qtype: u16, bits: EntryBits, client: &str) -> oneshot::Receiver<Option<Arc<KeptAnswer>>> {
+    pub fn begin_with(
+        &self,
+        qname: &str,
+        qtype: u16,
+        bits: EntryBits,
+        client: &str,
+    ) -> oneshot::Receiver<Option<Arc<KeptAnswer>>> {
         let (done, answer) = oneshot::channel();
         let question = ForeignQuestion { name: name(qname), qtype, bits, client: client.parse().unwrap() };
         self.forwarder.ask(question, Box::new(move |answer| drop(done.send(answer))));
@@ -306,6 +318,14 @@ impl Scene {
         shown(qname, qtype, &*self.kept(qname, qtype).await)
     }
 
+    /// Publishes a change.
+    pub fn edit(&self, change: impl FnOnce(&mut Editor)) {
+        let mut snapshot = self.snapshot.lock().unwrap();
+        let mut editor = Editor::new(&snapshot);
+        change(&mut editor);
+        *snapshot = Arc::new(editor.commit());
+    }
+
     /// What is published.
     pub fn published(&self) -> Arc<Snapshot> {
         Arc::clone(&self.snapshot.lock().unwrap())
@@ -317,7 +337,8 @@ impl Scene {
         registry.register_collector(self.forwarder.metrics());
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
-        let line = text.lines().find(|line| line.starts_with(&format!("{metric}{{}} "))).unwrap_or_else(|| panic!("{text}"));
+        let line =
+            text.lines().find(|line| line.starts_with(&format!("{metric}{{}} "))).unwrap_or_else(|| panic!("{text}"));
         line.rsplit(' ').next().unwrap().parse::<f64>().unwrap().round().to_string().parse().unwrap()
     }
 

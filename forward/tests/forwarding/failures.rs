@@ -31,6 +31,20 @@ async fn the_next_is_asked_after_a_failure() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_failure_leads_to_the_next_beside_one_that_is_slow() {
+    let slow = Double::new(|_| silence());
+    let failing = Double::new(|_| Said(Duration::from_millis(10), Err(Failure::Unreachable)));
+    let good = Double::new(|asked| Said(Duration::from_millis(10), address(asked, 300, "192.0.2.3").1));
+    let mut config = config(vec![zone(".", &[1, 2, 3])]);
+    config.hedge_after_min = Some(Duration::from_millis(100));
+    let scene = Scene::new(&config, &[slow, failing, good]);
+    let begin = Instant::now();
+    assert_eq!(scene.ask("a.test.", A).await, "NOERROR a.test. 300 A 192.0.2.3");
+    assert_eq!(begin.elapsed(), Duration::from_millis(120));
+    assert_eq!(scene.metric("ringdns_forward_hedges_total"), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn response_codes_that_are_configured_lead_to_the_next() {
     let refusing = Double::new(|asked| now(message(asked, 5, "", "")));
     let good = Double::new(|asked| address(asked, 300, "192.0.2.2"));
@@ -96,7 +110,8 @@ async fn where_all_are_down_one_is_tried_unless_told_otherwise() {
 
 #[tokio::test(start_paused = true)]
 async fn who_comes_first_is_as_configured() {
-    let doubles = ["192.0.2.1", "192.0.2.2", "192.0.2.3"].map(|said| Double::new(move |asked| address(asked, 300, said)));
+    let doubles =
+        ["192.0.2.1", "192.0.2.2", "192.0.2.3"].map(|said| Double::new(move |asked| address(asked, 300, said)));
     for (double, ms) in doubles.iter().zip([30, 10, 20]) {
         *double.latency.lock().unwrap() = Some(Duration::from_millis(ms));
     }

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use data_encoding::BASE64URL_NOPAD;
 use futures_util::future::join_all;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
@@ -81,13 +82,19 @@ where
     let service = service_fn(move |request: Request<Incoming>| {
         let (answered, finished, requests) = (Arc::clone(&answered), Arc::clone(&ended), Arc::clone(&requests));
         async move {
-            assert_eq!(request.method(), Method::POST);
-            assert_eq!(request.headers()["content-type"], MESSAGE);
+            assert_eq!(request.method(), Method::GET);
+            assert_eq!(request.headers()["accept"], MESSAGE);
             let uri = request.uri().to_string();
-            let message = request.into_body().collect().await.unwrap().to_bytes().to_vec();
+            let (uri, message) = uri.split_once("dns=").unwrap();
+            let (uri, message) = (uri.to_owned(), BASE64URL_NOPAD.decode(message.as_bytes()).unwrap());
+            assert!(request.into_body().collect().await.unwrap().to_bytes().is_empty());
             let asked = Asked { over_tcp: true, on_connection: 0, message };
             let (status, kind, body) = manner(&asked);
+            let is_silent = asked.name().starts_with(b"\x06silent");
             requests.lock().unwrap().push((uri, asked));
+            if is_silent {
+                std::future::pending::<()>().await;
+            }
             *answered.lock().unwrap() += 1;
             if *answered.lock().unwrap() >= per_connection {
                 finished.notify_one();
@@ -116,7 +123,7 @@ fn upstream(server: &Server, name: &str, path: &str) -> Upstream {
 }
 
 #[tokio::test]
-async fn questions_are_posted_on_one_connection() {
+async fn questions_share_one_connection() {
     let server = start("good", b"h2", usize::MAX, honest).await;
     let upstream = upstream(&server, "dns.example", "/queries{?dns}");
     let answers = join_all((0..50).map(|_| ask(&upstream, "some.name.", TRY))).await;
@@ -125,7 +132,7 @@ async fn questions_are_posted_on_one_connection() {
     assert_eq!(*server.connections.lock().unwrap(), (1, 0));
     assert_eq!(upstream.state().connections, 1);
     for (uri, asked) in server.requests.lock().unwrap().iter() {
-        assert_eq!(*uri, format!("https://dns.example:{}/queries", server.address.port()));
+        assert_eq!(*uri, format!("https://dns.example:{}/queries?", server.address.port()));
         assert_eq!((asked.id(), asked.message.len() % 128), (0, 0));
     }
     drop(upstream);
@@ -141,6 +148,20 @@ async fn a_connection_that_has_gone_is_replaced() {
         until("the connection is cut", || server.connections.lock().unwrap().1 == round).await;
     }
     assert_eq!(upstream.state().failures_in_row, 0);
+}
+
+#[tokio::test]
+async fn a_connection_on_which_nothing_comes_is_not_used_again() {
+    let server = start("good", b"h2", usize::MAX, honest).await;
+    let upstream = upstream(&server, "dns.example", "/dns-query?for=us");
+    assert_eq!(ask(&upstream, "silent.", Duration::from_millis(600)).await, Err(Failure::Timeout));
+    assert_eq!(address(&upstream).await, HONEST);
+    assert_eq!(server.connections.lock().unwrap().0, 2);
+    assert!(server.requests.lock().unwrap().iter().all(|(uri, _)| uri.ends_with("/dns-query?for=us&")));
+    // Who is slow while others are answered is no reason.
+    drop(join_all([ask(&upstream, "silent.", Duration::from_millis(600)), ask(&upstream, "some.name.", TRY)]).await);
+    assert_eq!(address(&upstream).await, HONEST);
+    assert_eq!(server.connections.lock().unwrap().0, 2);
 }
 
 #[tokio::test]

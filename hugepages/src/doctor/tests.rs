@@ -171,3 +171,20 @@ fn sockets_of_the_kernel_need_files_and_low_ports() {
     let missing = lines(&examine(&machine.root(), Some(&wants)), Level::Missing);
     assert!(!missing.iter().any(|line| line.starts_with("sockets")), "{missing:#?}");
 }
+
+#[test]
+fn dns_of_the_node_needs_a_tun_device_a_right_and_a_kernel() {
+    let machine = laptop("node");
+    machine.file("proc/sys/kernel/osrelease", "5.12.0-1-amd64\n");
+    let wants = |redirects: bool| Wants { node_local: Some(WantedNodeLocal { redirects }), ..tap() };
+    assert_eq!(lines(&examine(&machine.root(), Some(&wants(true))), Level::Warning), [""; 0]);
+    machine.file("proc/sys/kernel/osrelease", "5.4.0-200-generic\n");
+    assert_eq!(lines(&examine(&machine.root(), Some(&wants(false))), Level::Warning), [""; 0], "needs no rules");
+    let missing = lines(&examine(&machine.root(), Some(&wants(true))), Level::Missing);
+    assert_line(&missing, &["node_local: Linux 5.4.0-200-generic", "redirect = \"none\""]);
+    machine.file("proc/self/status", "Uid:\t9\t65533\t9\t9\nGid:\t9\t65533\t9\t9\nGroups:\t\nCapEff:\t0\n");
+    std::fs::remove_file(machine.root().path("dev/net/tun")).unwrap();
+    let missing = lines(&examine(&machine.root(), Some(&wants(false))), Level::Missing);
+    assert_line(&missing, &["node_local: /dev/net/tun is not there", "modprobe tun"]);
+    assert_line(&missing, &["node_local: CAP_NET_ADMIN is missing"]);
+}

@@ -16,16 +16,17 @@ use std::fs;
 use harness::{Namespace, Setup, turn};
 use ringdns_bench::claim::{self, Bar, Claim};
 use ringdns_bench::cpu::{go_first, median};
+use ringdns_bench::dnsperf::Dnsperf;
 use ringdns_bench::report::{Figure, publish};
 use ringdns_bench::{Outcome, zone};
 
-use generator::{Dnsperf, Kxdpgun};
+use generator::Kxdpgun;
 use server::{Running, SERVERS};
 
 /// The core of the servers; the generators have the other one.
 const SERVER_CORE: usize = 1;
-/// The core of the generators.
-const CLIENT_CORE: usize = 0;
+/// Seconds of one run of dnsperf.
+const SECONDS: u32 = 2;
 /// Queries in the generators' file.
 const QUESTIONS: u64 = 100_000;
 /// Queries a second that kxdpgun offers.
@@ -72,7 +73,7 @@ fn main() -> Outcome<()> {
     let mut numbers = zone::Numbers(7);
     let lines: String = (0..QUESTIONS).map(|_| format!("{} A\n", zone::owner(numbers.draw() % names))).collect();
     fs::write(&questions, lines)?;
-    let (dnsperf, kxdpgun) = (Dnsperf::new(&questions), Kxdpgun::new(&questions)?);
+    let (dnsperf, kxdpgun) = (Dnsperf::new(&questions, SECONDS), Kxdpgun::new(&questions)?);
 
     let mut seen: Vec<Seen> = SERVERS.iter().map(|_| Seen::default()).collect();
     for _ in 0..rounds {
@@ -82,7 +83,7 @@ fn main() -> Outcome<()> {
             let running = Running::start(*server, &mut setup, &client);
             let _entered = client.enter();
             server::check_sample(names);
-            seen.dnsperf.push(dnsperf.ask()?);
+            seen.dnsperf.push(dnsperf.ask()?.rate);
             let best = seen.offers();
             for offered in if best.is_empty() { OFFERED.to_vec() } else { best.into_iter().take(2).collect() } {
                 seen.kxdpgun.entry(offered).or_default().push(kxdpgun.ask(offered)?);

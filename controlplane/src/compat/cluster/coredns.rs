@@ -42,6 +42,7 @@ pub(super) fn encode(cluster: &Cluster, text: &mut Exposition) {
     health(cluster, text);
     reloads(cluster, text);
     before_1_7(text, &flows, &zone);
+    cache(text, &flows);
     plugins(cluster, text, &flows, &zone);
 }
 
@@ -211,6 +212,27 @@ fn plugins(cluster: &Cluster, text: &mut Exposition, flows: &[Flow<'_>], zone: &
         for (name, _) in named.iter().filter(|(_, is_on)| *is_on) {
             text.row(&[("server", *server), ("zone", zone), VIEW, ("name", *name)], 1);
         }
+    }
+}
+
+/// What the cache of names of others was good for; what it holds, the forwarder shows. Nothing where nobody has asked for such.
+fn cache(text: &mut Exposition, flows: &[Flow<'_>]) {
+    let of_server = |flows: Vec<&Flow<'_>>| {
+        flows.iter().map(|flow| flow.of_others()).fold((0, 0), |sum, more| (sum.0 + more.0, sum.1 + more.1))
+    };
+    let servers: Vec<(&str, (u64, u64))> =
+        by_server(flows).into_iter().map(|(server, flows)| (server, of_server(flows))).collect();
+    if servers.iter().all(|(_, counts)| *counts == (0, 0)) {
+        return;
+    }
+    text.family("coredns_cache_hits_total", "counter", "Queries for names of others answered from the cache.");
+    for (server, (hits, _)) in &servers {
+        // Denials are not told apart: that would cost every packet.
+        text.row(&[("server", *server), ("type", "success"), ("zones", "."), VIEW], hits);
+    }
+    text.family("coredns_cache_requests_total", "counter", "Queries for names of others.");
+    for (server, (hits, misses)) in &servers {
+        text.row(&[("server", *server), ("zones", "."), VIEW], hits + misses);
     }
 }
 

@@ -71,6 +71,12 @@ impl<'a> Flow<'a> {
         sums
     }
 
+    /// Queries for names of others: those answered from the cache, and those that went to the forwarder.
+    pub(super) fn of_others(&self) -> (u64, u64) {
+        let sum = |value: fn(&Counters) -> u64| self.counters.iter().map(|counters| value(counters)).sum();
+        (sum(|counters| counters.recalled.get()), sum(|counters| counters.forwarded.get()))
+    }
+
     /// Answers with the TC bit.
     pub(super) fn truncated(&self) -> u64 {
         self.counters.iter().map(|counters| counters.truncated.get()).sum()

@@ -4,8 +4,7 @@ use super::{ForwardConfig, PolicyConfig};
 use crate::config::change::Changes;
 
 impl ForwardConfig {
-    /// Takes what can change. Whether there is forwarding at all, the cache's memory and its file are settled at the start, and so
-    /// is what workers know of how to give answers.
+    /// Takes what can change. Whether there is forwarding at all, the cache's memory and its file are settled at the start.
     pub(in crate::config) fn take(running: &mut Option<Self>, new: &Option<Self>, changes: &mut Changes) {
         let (Some(running), Some(new)) = (running.as_mut(), new.as_ref()) else {
             changes.restart("forward", &running.is_some(), &new.is_some());
@@ -13,7 +12,7 @@ impl ForwardConfig {
         };
         changes.restart("cache.size_mib", &running.cache.bytes, &new.cache.bytes);
         changes.restart("cache.file", &running.cache.file, &new.cache.file);
-        changes.restart("cache.authoritative", &running.cache.authoritative, &new.cache.authoritative);
+        changes.live("cache.authoritative", &mut running.cache.authoritative, &new.cache.authoritative);
         changes.live("cache", &mut running.cache.keep, &new.cache.keep);
         let failure = (&mut running.cache.failure_ttl, &new.cache.failure_ttl);
         changes.live("cache.failure_ttl_seconds", failure.0, failure.1);

@@ -8,7 +8,7 @@ use toml::Spanned;
 
 use super::ForwardConfig;
 
-use crate::config::{PortConfig, SocketsConfig};
+use crate::config::PortConfig;
 
 /// The port that clients ask where somebody between them and the server changes it: that of a Service.
 const SERVICE_PORT: u16 = 53;
@@ -29,7 +29,7 @@ pub(super) fn is_own(own: &[SocketAddr], address: SocketAddr) -> bool {
 pub(super) fn own(
     more: Option<&Spanned<Vec<Spanned<IpAddr>>>>,
     ports: &[PortConfig],
-    sockets: &SocketsConfig,
+    listen: &[SocketAddr],
 ) -> Vec<SocketAddr> {
     let mut own: Vec<SocketAddr> = Vec::new();
     let mut add = |address: SocketAddr| {
@@ -38,7 +38,7 @@ pub(super) fn own(
         }
     };
     let of_ports = ports.iter().flat_map(|port| port.addresses.iter().map(|ip| SocketAddr::new(*ip, port.dns_port)));
-    for address in of_ports.chain(sockets.listen.iter().copied()) {
+    for address in of_ports.chain(listen.iter().copied()) {
         match address.ip().is_unspecified() {
             // A wildcard of IPv6 takes no IPv4 here, but that costs nothing.
             true => of_machine().into_iter().for_each(|ip| add(SocketAddr::new(ip, address.port()))),

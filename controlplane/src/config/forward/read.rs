@@ -13,9 +13,9 @@ use super::own::own;
 use super::words::{OVERLOADS, milliseconds, word};
 use super::zone::{default_zone, forward_zone, name};
 use super::{ForwardConfig, ForwardMode, ForwardZone, Overload, spec};
+use crate::config::PortConfig;
 use crate::config::problem::Problems;
 use crate::config::validate::number;
-use crate::config::{PortConfig, SocketsConfig};
 
 /// From query to answer by default, in milliseconds: resolvers' clients wait 5 seconds (resolv.conf(5)).
 const DEADLINE_MS: i64 = 4000;
@@ -55,7 +55,7 @@ pub(in crate::config) struct Tables {
 pub(in crate::config) fn forward(
     tables: Tables,
     base: &Path,
-    (ports, sockets): (&[PortConfig], &SocketsConfig),
+    (ports, listen): (&[PortConfig], &[SocketAddr]),
     problems: &mut Problems<'_>,
 ) -> Option<ForwardConfig> {
     let Some(spanned) = tables.forward else {
@@ -66,7 +66,7 @@ pub(in crate::config) fn forward(
         return None;
     };
     let (span, spec) = (spanned.span(), spanned.into_inner());
-    let own = own(spec.own_addresses.as_ref(), ports, sockets);
+    let own = own(spec.own_addresses.as_ref(), ports, listen);
     let cache = cache(tables.cache.map(Spanned::into_inner).unwrap_or_default(), base, problems);
     let mut around = Surroundings { base, own: &own, signers: None };
     let before = default_zone(cache.keep.clone());

@@ -248,8 +248,8 @@ fn what_can_change_does() {
         ("[forward]\nupstreams = [\"192.0.2.1\"]\ndeadline_ms = 900\n", &["forward"], &[]),
         (
             "[forward]\nupstreams = [\"192.0.2.1\"]\n[cache]\nsize_mib = 2\nauthoritative = true\nfile = \"c\"\nfailure_ttl_seconds = 9\n",
-            &["cache.failure_ttl_seconds"],
-            &["cache.size_mib", "cache.file", "cache.authoritative"],
+            &["cache.authoritative", "cache.failure_ttl_seconds"],
+            &["cache.size_mib", "cache.file"],
         ),
         (
             "[forward]\nupstreams = [\"192.0.2.1\"]\n[cache]\nstale_seconds = 2\n[policy]\nlocal_names = false\n",

@@ -256,3 +256,58 @@ fn readers_never_see_a_torn_answer() {
         assert!(reader.join().unwrap() > 0 || cfg!(miri));
     });
 }
+
+#[test]
+fn a_walk_shows_what_it_is_asked_for() {
+    let seed = Seed::random();
+    let mut desk = CacheDesk::new(CACHE_BYTES_MIN);
+    let samples: Vec<Sample> = (0..200).map(|number| Sample::new(&seed, number, 40)).collect();
+    for (number, sample) in (0..).zip(&samples) {
+        sample.put(&mut desk, 1000 + number);
+        (0..number % 3).for_each(|_| assert!(sample.is_in(desk.shelf())));
+    }
+    // Replaced, so that it stands there twice.
+    samples[7].put(&mut desk, 1500);
+    let mut uses = Vec::new();
+    let mut place = Some(ScanPlace::default());
+    while let Some(from) = place {
+        place = desk.scan(
+            from,
+            9,
+            |head| head.fetched_seconds >= 1100,
+            |seen| {
+                let at = samples.iter().position(|sample| sample.name == seen.name).unwrap();
+                uses.push((at, usize::from(seen.uses), seen.head.fetched_seconds));
+            },
+        );
+    }
+    uses.sort_unstable();
+    let mut expected: Vec<_> = (100..200).map(|at| (at, at % 3, 1000 + u32::try_from(at).unwrap())).collect();
+    expected.insert(0, (7, 1, 1500));
+    assert_eq!(uses, expected);
+    for (before, after) in [(0, 0), (1, 0), (2, 1), (9, 1)] {
+        let sample = Sample::new(&seed, 1000 + before, 40);
+        sample.put(&mut desk, 1000);
+        (0..before).for_each(|_| assert!(sample.is_in(desk.shelf())));
+        desk.forget_uses(&sample.key());
+        assert_eq!(desk.shelf().find(&sample.key()).unwrap().uses(), after);
+    }
+}
+
+#[test]
+fn an_entry_is_read_as_it_was_put_in() {
+    let seed = Seed::random();
+    let mut desk = CacheDesk::new(CACHE_BYTES_MIN);
+    let sample = Sample::new(&seed, 7, 33);
+    let answer = CachedAnswer { pointer_places: &[8, 20], stale_seconds: 9, rcode: 3, ..sample.answer(1000) };
+    desk.insert(&sample.key(), &answer).unwrap();
+    let kept = desk.shelf().read(&sample.key()).unwrap();
+    let read = kept.as_cached();
+    assert_eq!(
+        (read.body, read.ttl_places, read.pointer_places),
+        (answer.body, answer.ttl_places, answer.pointer_places)
+    );
+    assert_eq!((read.counts, read.rcode, read.bits), (answer.counts, answer.rcode, answer.bits));
+    assert_eq!((read.fetched_seconds, read.ttl_seconds, read.stale_seconds), (1000, 300, 9));
+    assert!(desk.shelf().read(&CacheKey { qtype: 2, ..sample.key() }).is_none());
+}

@@ -43,7 +43,11 @@ impl Response {
     /// The response that `message` is to a query. `exists` says that the name is known to have a node of its own.
     #[inline]
     pub(crate) fn of(query: &Query, rcode: u16, message: &[u8], exists: bool, snapshot: &Snapshot) -> Self {
-        let class = class(rcode, message);
+        let class = match class(rcode, message) {
+            // Names of others have no zone cuts here: what has no records is NODATA.
+            Class::Referral if zone_of(snapshot, &query.name, query.qtype).is_none() => Class::NoData,
+            class => class,
+        };
         let name = match class {
             Class::Positive if exists => hash(&query.name, query.name.depth(), snapshot.seed()),
             Class::Positive => hash(&query.name, answered_depth(query, snapshot), snapshot.seed()),

@@ -10,7 +10,7 @@ use crate::rtype::rcode;
 use crate::snapshot::Snapshot;
 
 /// Bytes of the shelf: the answer with the most records that a message has room for fits in an entry of it.
-const SHELF_BYTES: usize = 5 << 20;
+const SHELF_BYTES: usize = 6 << 20;
 
 /// A shelf that holds one answer at a time.
 pub struct Handover {
