@@ -84,8 +84,14 @@ impl CacheKey<'_> {
     /// The hash of all of it.
     #[inline(always)]
     pub(super) fn hash(&self) -> u64 {
-        fold(self.name_hash ^ u64::from(self.qtype) << 8 ^ u64::from(self.bits.of_question()))
+        key_hash(self.name_hash, self.qtype, self.bits)
     }
+}
+
+/// The hash of all of a key.
+#[inline(always)]
+pub(crate) fn key_hash(name_hash: u64, qtype: u16, bits: EntryBits) -> u64 {
+    fold(name_hash ^ u64::from(qtype) << 8 ^ u64::from(bits.of_question()))
 }
 
 /// The fixed part of an entry. What was read while it was written over can hold anything.

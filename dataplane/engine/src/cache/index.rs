@@ -2,6 +2,8 @@
 
 use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
+use crate::machine::prefetch;
+
 /// Slots of a bucket: one cache line.
 pub(super) const BUCKET_SLOTS: usize = 8;
 
@@ -73,6 +75,22 @@ impl Index {
             let value = value.load(Ordering::Acquire);
             (value != 0 && (value ^ hash) & TAG_MASK == 0).then(|| (slot, spot(value)))
         })
+    }
+
+    /// Asks the memory for the bucket of a hash.
+    #[inline(always)]
+    pub(super) fn ask_for(&self, hash: u64) {
+        if let Some(bucket) = self.buckets.get(self.bucket(hash)) {
+            prefetch(bucket);
+        }
+    }
+
+    /// Asks the memory for the uses of a slot.
+    #[inline(always)]
+    pub(super) fn ask_for_uses(&self, slot: usize) {
+        if let Some(uses) = self.uses.get(slot) {
+            prefetch(uses);
+        }
     }
 
     /// Notes a use.

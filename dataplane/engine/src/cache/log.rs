@@ -2,6 +2,8 @@
 
 use core::sync::atomic::{AtomicU64, Ordering, fence};
 
+use crate::machine::prefetch;
+
 /// Bytes of a word.
 pub(super) const WORD_BYTES: usize = 8;
 
@@ -52,6 +54,16 @@ impl Log {
     #[inline(always)]
     pub(super) fn words(&self, place: u64, count: usize) -> &[AtomicU64] {
         self.words.get(self.at(place)..).and_then(|words| words.get(..count)).unwrap_or_default()
+    }
+
+    /// Asks the memory for the two cache lines in which most entries at a place end.
+    #[inline(always)]
+    pub(super) fn ask_for(&self, place: u64) {
+        const LINE_WORDS: usize = 8;
+        let at = self.at(place);
+        for word in [self.words.get(at), self.words.get(at + LINE_WORDS)].into_iter().flatten() {
+            prefetch(word);
+        }
     }
 
     /// True where nothing was written over what was read from a place on before this.

@@ -23,6 +23,8 @@ mod shelf;
 mod tests;
 
 pub use desk::{CACHE_BYTES_MIN, CacheCounts, CacheDesk, CachedAnswer, InsertError};
+pub(crate) use entry::key_hash;
 pub use entry::{CacheKey, EntryBits, EntryHead};
 pub use scan::{ScanPlace, Seen};
+pub(crate) use shelf::{Place, Sought};
 pub use shelf::{CacheShelf, Found, Ttls};

@@ -3,7 +3,7 @@
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use super::entry::{CacheKey, EntryHead, HEAD_WORDS};
+use super::entry::{CacheKey, EntryBits, EntryHead, HEAD_WORDS};
 use super::index::{Index, Spot};
 use super::log::{Log, WORD_BYTES};
 use crate::frame::checksum::Sum;
@@ -46,6 +46,28 @@ pub struct Found<'a> {
     pub head: EntryHead,
 }
 
+/// Where an entry probably is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    /// Its slot.
+    slot: usize,
+    /// Its place.
+    spot: Spot,
+}
+
+/// What an entry must be, apart from its name.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sought {
+    /// The hash of all of it: [`CacheKey::hash`].
+    pub hash: u64,
+    /// The type.
+    pub qtype: u16,
+    /// DO and CD.
+    pub bits: EntryBits,
+    /// Bytes of the name.
+    pub name_bytes: usize,
+}
+
 /// What the TTLs of a copy become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ttls {
@@ -59,20 +81,54 @@ impl CacheShelf {
     /// The entry for a key, fresh or not.
     #[inline]
     pub fn find(&self, key: &CacheKey<'_>) -> Option<Found<'_>> {
-        let hash = key.hash();
-        for (slot, spot) in self.index.candidates(hash) {
-            let log = self.log(spot);
-            let head = read_head(log, spot.place);
-            let is_right = head.hash == hash
-                && head.qtype == key.qtype
-                && head.bits.of_question() == key.bits.of_question()
-                && has_name(log, spot.place, &head, key.name)
-                && log.is_intact(spot.place);
-            if is_right {
-                return Some(Found { shelf: self, slot, spot, head });
-            }
-        }
-        None
+        let (whole, rest) = key.name.as_chunks::<WORD_BYTES>();
+        let last = (!rest.is_empty()).then(|| last_word(rest));
+        let name = whole.iter().map(|chunk| u64::from_le_bytes(*chunk)).chain(last);
+        let sought = Sought { hash: key.hash(), qtype: key.qtype, bits: key.bits, name_bytes: key.name.len() };
+        self.index.candidates(sought.hash).find_map(|(slot, spot)| self.entry_at(slot, spot, &sought, name.clone()))
+    }
+
+    /// Asks the memory for where the entry of a hash is found.
+    #[inline(always)]
+    pub(crate) fn ask_for_bucket(&self, hash: u64) {
+        self.index.ask_for(hash);
+    }
+
+    /// Where the entry of a hash probably is; asks the memory for it. The bucket was asked for before.
+    #[inline(always)]
+    pub(crate) fn ask_for_entry(&self, hash: u64) -> Option<Place> {
+        let (slot, spot) = self.index.candidates(hash).next()?;
+        self.log(spot).ask_for(spot.place);
+        self.index.ask_for_uses(slot);
+        Some(Place { slot, spot })
+    }
+
+    /// The entry at a place, if it is the one that is sought; the words of its name follow.
+    #[inline(always)]
+    pub(crate) fn at(&self, place: Place, sought: &Sought, name: impl Iterator<Item = u64>) -> Option<Found<'_>> {
+        self.entry_at(place.slot, place.spot, sought, name)
+    }
+
+    /// See [`CacheShelf::at`].
+    #[inline(always)]
+    fn entry_at(
+        &self,
+        slot: usize,
+        spot: Spot,
+        sought: &Sought,
+        mut name: impl Iterator<Item = u64>,
+    ) -> Option<Found<'_>> {
+        let log = self.log(spot);
+        let words = log.words(spot.place, HEAD_WORDS + sought.name_bytes.div_ceil(WORD_BYTES));
+        let (head, stored) = words.split_first_chunk::<HEAD_WORDS>()?;
+        let head = EntryHead::from_words(head.each_ref().map(|word| word.load(Ordering::Relaxed)));
+        let is_right = head.hash == sought.hash
+            && head.qtype == sought.qtype
+            && head.bits.of_question() == sought.bits.of_question()
+            && usize::from(head.name_bytes) == sought.name_bytes
+            && stored.iter().all(|word| name.next() == Some(word.load(Ordering::Relaxed)))
+            && log.is_intact(spot.place);
+        is_right.then_some(Found { shelf: self, slot, spot, head })
     }
 
     /// The log that an entry is in.
@@ -105,14 +161,15 @@ impl<'a> Found<'a> {
     /// what was written, as if it began at an even place. Nothing where the entry went away meanwhile; `to` is spoilt then.
     #[inline]
     pub fn put(&self, to: &mut [u8], ttls: Ttls) -> Option<u16> {
-        let mut places = self.copy(to)?;
+        let places = self.copy(to)?;
         let mut sum = Sum::default().add_sum(self.head.body_sum, 0);
-        for place in places.by_ref().take(usize::from(self.head.ttls)) {
+        for place in places.take(usize::from(self.head.ttls)) {
             let bytes = to.get_mut(place..)?.first_chunk_mut::<TTL_BYTES>()?;
             let old = *bytes;
             *bytes = ttls.of(old);
-            sum = sum.subtract_sum(Sum::default().add(&old).fold(), place);
-            sum = sum.add_sum(Sum::default().add(bytes).fold(), place);
+            // RFC 1624 section 3: ~m + m', four bytes at a time.
+            let changed = u64::from(!u32::from_ne_bytes(old)) + u64::from(u32::from_ne_bytes(*bytes));
+            sum = sum.add_sum(Sum::of(changed).fold(), place);
         }
         self.is_intact().then(|| sum.fold())
     }
@@ -146,9 +203,15 @@ impl<'a> Found<'a> {
         let body_at = places_at + head.place_words();
         let words = self.shelf.log(self.spot).words(self.spot.place, body_at + head.body_words());
         copy(words.get(body_at..)?, to);
-        let places = words.get(places_at..body_at)?.iter().flat_map(|word| {
-            let [p1, p2, p3, p4, p5, p6, p7, p8] = word.load(Ordering::Relaxed).to_le_bytes();
-            [[p1, p2], [p3, p4], [p5, p6], [p7, p8]].map(|place| usize::from(u16::from_le_bytes(place)))
+        // Four places a word, from the lowest bits on.
+        let (mut words, mut word, mut left) = (words.get(places_at..body_at)?.iter(), 0, 0u8);
+        let places = core::iter::from_fn(move || {
+            if left == 0 {
+                (word, left) = (words.next()?.load(Ordering::Relaxed), 4);
+            }
+            let place = word & u64::from(u16::MAX);
+            (word, left) = (word >> u16::BITS, left - 1);
+            usize::try_from(place).ok()
         });
         Some(places)
     }
@@ -184,23 +247,6 @@ pub(super) fn read_head(log: &Log, place: u64) -> EntryHead {
         at += 1;
         word
     }))
-}
-
-/// True where the entry at a place has a name.
-#[inline(always)]
-fn has_name(log: &Log, place: u64, head: &EntryHead, name: &[u8]) -> bool {
-    if usize::from(head.name_bytes) != name.len() {
-        return false;
-    }
-    let (whole, rest) = name.as_chunks::<WORD_BYTES>();
-    let mut at = place + HEAD_WORDS as u64;
-    for chunk in whole {
-        if log.word(at) != u64::from_le_bytes(*chunk) {
-            return false;
-        }
-        at += 1;
-    }
-    rest.is_empty() || log.word(at) == last_word(rest)
 }
 
 /// Fewer than eight bytes as a word, zeros behind them.

@@ -21,6 +21,7 @@ use crate::machine::{BLOCK_BYTES, Block};
 use crate::query::{FLAG_QR, HEADER_BYTES, OPCODE_MASK};
 use crate::writer::OPT_BYTES;
 use name::{Suffix, mask, masks};
+pub(crate) use recall::Ahead;
 pub(crate) use reply::{Maker, copy};
 
 /// Where the client's address stands.

@@ -137,7 +137,18 @@ impl Recall {
     /// The answer for a key, if it may be given; notes the use. `query_flags` are those of the query's header.
     #[inline]
     pub(crate) fn find(&self, key: &CacheKey<'_>, query_flags: u16) -> Option<Recalled<'_>> {
-        let found = self.config.shelf.find(key)?;
+        self.judge(self.config.shelf.find(key)?, key.bits, query_flags)
+    }
+
+    /// The cache.
+    #[inline(always)]
+    pub(crate) fn shelf(&self) -> &CacheShelf {
+        &self.config.shelf
+    }
+
+    /// An entry as an answer, if it may be given; notes the use.
+    #[inline(always)]
+    pub(crate) fn judge<'a>(&self, found: Found<'a>, bits: EntryBits, query_flags: u16) -> Option<Recalled<'a>> {
         let head = &found.head;
         let ttls = if head.is_fresh(self.now_seconds) {
             Ttls::Aged(head.age_seconds(self.now_seconds))
@@ -147,7 +158,7 @@ impl Recall {
         };
         found.touch();
         // RFC 6840 section 5.8: AD is for those who show that they understand it.
-        let wants_ad = key.bits.has(EntryBits::DNSSEC_OK) || query_flags & FLAG_AD != 0;
+        let wants_ad = bits.has(EntryBits::DNSSEC_OK) || query_flags & FLAG_AD != 0;
         let is_authentic = wants_ad && head.bits.has(EntryBits::AUTHENTIC);
         let flags = [(true, FLAG_RA), (self.config.authoritative, FLAG_AA), (is_authentic, FLAG_AD)];
         let flags = flags.iter().filter(|(holds, _)| *holds).fold(0, |all, (_, flag)| all | flag);

@@ -21,7 +21,7 @@ use crate::frame::{FrameBuffer, Station, turn};
 use crate::limits::BURST_FRAMES_MAX;
 use crate::machine::Machine;
 pub use crate::options::EdnsConfig;
-use crate::plain::{Maker, PlainQuery};
+use crate::plain::{Ahead, Maker, PlainQuery};
 use crate::rate::RateLimit;
 use crate::recall::{ForeignQuestion, RecallConfig};
 use crate::rtype::rcode;
@@ -180,9 +180,17 @@ impl Server {
             #[inline(always)]
             || look_ahead(leads.get(..frames.len()).unwrap_or_default(), &mut candidates),
         );
+        let mut ahead = [None; BURST_FRAMES_MAX];
+        if HAS_OTHERS {
+            machine.run(
+                #[inline(always)]
+                || self.look_among_others::<F, START, HIDES_AAAA>(frames, snapshot, &candidates, &mut ahead),
+            );
+        }
+        let seen = Seen { candidates: &candidates, ahead: &ahead };
         machine.run(
             #[inline(always)]
-            || self.answer_all::<F, START, HIDES_AAAA, HAS_OTHERS>(frames, verdicts, snapshot, &candidates, counters),
+            || self.answer_all::<F, START, HIDES_AAAA, HAS_OTHERS>(frames, verdicts, snapshot, seen, counters),
         );
         if let Some(names) = counters.names() {
             names.count_burst(frames, verdicts, self.now_seconds);
@@ -207,6 +215,28 @@ impl Server {
         }
     }
 
+    /// The same for names that no zone has: finds out where the cache probably has them, in two short loops as [`look_ahead`].
+    #[inline(always)]
+    fn look_among_others<F: FrameBuffer, const START: usize, const HIDES_AAAA: bool>(
+        &self,
+        frames: &mut [F],
+        snapshot: &Snapshot,
+        candidates: &[Option<Candidate<'_>>; BURST_FRAMES_MAX],
+        ahead: &mut [Option<Ahead>; BURST_FRAMES_MAX],
+    ) {
+        let Some(recall) = self.others.responder.recall() else { return };
+        let count = frames.len();
+        let plains = self.plains.iter().zip(candidates);
+        for (((plain, candidate), frame), ahead) in plains.zip(frames).zip(&mut *ahead) {
+            if candidate.is_none() && plain.is_some() {
+                *ahead = plain.ahead::<HIDES_AAAA>(snapshot, recall, plain_room::<F, START>(frame));
+            }
+        }
+        for ahead in ahead.iter_mut().take(count).flatten() {
+            ahead.look(recall);
+        }
+    }
+
     /// Stage two of all frames.
     #[inline(always)]
     fn answer_all<'a, F: FrameBuffer, const START: usize, const HIDES_AAAA: bool, const HAS_OTHERS: bool>(
@@ -214,14 +244,16 @@ impl Server {
         frames: &mut [F],
         verdicts: &mut [Verdict; BURST_FRAMES_MAX],
         snapshot: &'a Snapshot,
-        candidates: &[Option<Candidate<'a>>; BURST_FRAMES_MAX],
+        seen: Seen<'_, 'a>,
         counters: &Counters,
     ) {
         let udp_answer_bytes_max = self.others.responder.udp_answer_bytes_max();
         let maker = Maker { station: &self.station, snapshot, udp_answer_bytes_max };
-        let (mut plain_replies, mut encloser) = (0, None);
-        let plains = self.plains.iter().zip(candidates);
-        for (index, ((frame, verdict), (plain, candidate))) in frames.iter_mut().zip(verdicts).zip(plains).enumerate() {
+        let (mut plain_replies, mut recalled, mut encloser) = (0, 0, None);
+        let plains = self.plains.iter().zip(seen.candidates).zip(seen.ahead);
+        for (index, ((frame, verdict), ((plain, candidate), ahead))) in
+            frames.iter_mut().zip(verdicts).zip(plains).enumerate()
+        {
             if let Some(candidate) = candidate
                 && let Some(length) =
                     plain.answer::<START, HIDES_AAAA, HAS_OTHERS>(maker, *candidate, plain_room::<F, START>(frame))
@@ -230,15 +262,12 @@ impl Server {
                 plain_replies += 1;
                 *verdict = Verdict::Reply;
             } else if HAS_OTHERS
-                && candidate.is_none()
-                && plain.is_some()
-                && let Some(recall) = self.others.responder.recall()
+                && let (Some(ahead), Some(recall)) = (ahead, self.others.responder.recall())
                 && let Some((length, rcode)) =
-                    plain.recall::<START, HIDES_AAAA>(maker, recall, plain_room::<F, START>(frame))
+                    plain.recall::<START>(maker, recall, ahead, plain_room::<F, START>(frame))
             {
                 send_plain::<F, START>(&self.station, frame, length);
-                counters.queries_ipv4.add(1);
-                counters.recalled.add(u64::from(!recall.is_handover()));
+                recalled += 1;
                 counters.answered(rcode, 1);
                 *verdict = Verdict::Reply;
             } else if plain.is_some()
@@ -258,9 +287,21 @@ impl Server {
                 *verdict = self.others.answer(index, passed_on, *candidate, frame, maker, counters);
             }
         }
-        counters.queries_ipv4.add(plain_replies);
+        counters.queries_ipv4.add(plain_replies + recalled);
         counters.answered(rcode::NOERROR, plain_replies);
+        if HAS_OTHERS && self.others.responder.recall().is_some_and(|recall| !recall.is_handover()) {
+            counters.recalled.add(recalled);
+        }
     }
+}
+
+/// What was found out of a burst between the stages.
+#[derive(Clone, Copy)]
+struct Seen<'s, 'a> {
+    /// Where zones probably have the names.
+    candidates: &'s [Option<Candidate<'a>>; BURST_FRAMES_MAX],
+    /// Where the cache probably has those that no zone has.
+    ahead: &'s [Option<Ahead>; BURST_FRAMES_MAX],
 }
 
 /// Between the stages: finds out where the nodes of the names probably are, and asks the memory for them. The loops are short,
