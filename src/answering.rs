@@ -123,9 +123,11 @@ impl Answering {
     /// by which DNS over TCP comes, and of the node.
     pub fn sockets(&self, config: &Config) -> SocketOptions {
         let mut listen = config.sockets.listen.clone();
-        let of_ports = config.ports.iter().filter(|port| port.kernel.is_some()).flat_map(|port| {
-            port.addresses.iter().map(|&address| SocketAddr::new(address, port.dns_port))
-        });
+        let of_ports = config
+            .ports
+            .iter()
+            .filter(|port| port.kernel.is_some())
+            .flat_map(|port| port.addresses.iter().map(|&address| SocketAddr::new(address, port.dns_port)));
         let of_node = config.node_local.iter().flat_map(NodeLocalConfig::listen);
         for address in of_ports.chain(of_node) {
             let is_covered = |by: &SocketAddr| {

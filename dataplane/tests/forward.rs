@@ -83,7 +83,9 @@ impl House {
             shelf: Arc::clone(desk.shelf()),
             authoritative: false,
             stale_ttl_seconds: None,
-            clients: None, is_handover: false };
+            clients: None,
+            is_handover: false,
+        };
         let config = ServerConfig { recall: Some(recall), ..server_config() };
         let (port, mut lanes) = ForwardPort::new(Server::new(&of_thread(&config, handover.shelf())), None, 1);
         let forward = lanes.pop();

@@ -3,22 +3,28 @@
 //!
 //! `engine [NAMES...]`: sizes of the zone, 1000 and 1000000 unless given. `engine --count NAMES QUERIES [KIND]` answers that
 //! many queries and prints nothing: for counting instructions. The kinds are `plain`, `tagged`, `nxdomain`, `noise`, `edns`,
-//! `cookie`, `known-cookie`, and `ruled`, `ruled-nxdomain`, `ruled-noise`, `pod` and `search` of a zone with rules.
+//! `cookie`, `known-cookie`, `recalled` (out of the cache, for names of others), `beside` (of the zone, beside a cache), and `ruled`, `ruled-nxdomain`, `ruled-noise`, `pod` and `search` of a zone with rules.
 //! `--count-limited` does so with rate limits that let all pass.
 
 use std::error::Error;
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::Instant;
 
 use ringdns_bench::report::{Figure, publish};
 use ringdns_bench::zone;
+use ringdns_engine::cache::{CacheDesk, CacheKey, EntryBits};
 use ringdns_engine::cookie::{CookieConfig, CookieSecret};
 use ringdns_engine::counters::Counters;
 use ringdns_engine::frame::FrameBuffer;
 use ringdns_engine::limits::BURST_FRAMES_MAX;
+use ringdns_engine::name::WireName;
 use ringdns_engine::rate::RateLimit;
+use ringdns_engine::recall::{KeptAnswer, RecallConfig, name_hash};
+use ringdns_engine::rtype::types;
 use ringdns_engine::serve::Server;
 use ringdns_engine::snapshot::Snapshot;
+use ringdns_engine::snapshot::edit::Editor;
 use ringdns_engine::testing::server_config;
 use ringdns_engine::verdict::{Reason, Verdict};
 
@@ -32,6 +38,8 @@ const FRAMES: usize = 262_144;
 const BURST: usize = 32;
 /// Distinct frames where instructions are counted.
 const COUNTED_FRAMES: usize = 1024;
+/// Bytes of the cache: all names stay in it.
+const CACHE_BYTES: usize = 16 << 20;
 /// The number of the COOKIE option.
 const COOKIE: u16 = 10;
 /// The cookie of the one client.
@@ -78,19 +86,19 @@ struct Bench {
 
 impl Bench {
     /// A bench for a zone.
-    fn new(snapshot: Snapshot, rate_limit: Option<RateLimit>, vlan: Option<u16>) -> Self {
+    fn new(snapshot: Snapshot, rate_limit: Option<RateLimit>, vlan: Option<u16>, recall: Option<RecallConfig>) -> Self {
         let ring = vec![Buffer { room: [0; 2048], length: 0 }; 1024];
         let mut config = server_config();
         // As servers are by default.
         config.edns.cookies = Some(CookieConfig { secret: CookieSecret([7; 16]), other_secret: None, enforce: false });
-        (config.rate_limit, config.vlan) = (rate_limit, vlan);
+        (config.rate_limit, config.vlan, config.recall) = (rate_limit, vlan, recall);
         Self { server: Server::new(&config), snapshot, counters: Counters::default(), ring, start: Instant::now() }
     }
 
     /// Frames that ask for names that exist, with an option of the kind that is named.
     fn frames(&mut self, count: usize, names: u64, kind: &str) -> Result<Vec<Vec<u8>>, Box<dyn Error>> {
         Ok(match kind {
-            "plain" | "messages" | "ruled" => zone::frames(count, names, true),
+            "plain" | "messages" | "ruled" | "recalled" | "beside" => zone::frames(count, names, true),
             "tagged" => zone::frames(count, names, true).iter().map(|frame| tagged(frame)).collect(),
             "nxdomain" | "ruled-nxdomain" => zone::frames(count, names, false),
             // What resolvers with a search path ask for that somebody else has.
@@ -167,11 +175,24 @@ fn main() -> Result<(), Box<dyn Error>> {
         if matches!(kind, "ruled" | "ruled-nxdomain" | "ruled-noise" | "pod" | "search") {
             snapshot = zone::with_rules(&snapshot, kind == "search")?;
         }
-        let mut bench = Bench::new(snapshot, (flag == "--count-limited").then(limits), vlan);
+        let mut recall = None;
+        if matches!(kind, "recalled" | "beside") {
+            recall = Some(recalled(&snapshot, names)?);
+        }
+        if kind == "recalled" {
+            let mut none = Editor::new(&Snapshot::empty());
+            none.set_complete(true);
+            snapshot = none.commit();
+            recall = Some(recalled(&snapshot, names)?);
+        }
+        let mut bench = Bench::new(snapshot, (flag == "--count-limited").then(limits), vlan, recall);
         bench.counters = Counters::default().with_census(kind == "messages");
         let frames = bench.frames(COUNTED_FRAMES, names, kind)?;
         for _ in 0..queries / COUNTED_FRAMES {
             bench.round(&frames, true, |_, _| {});
+        }
+        if kind == "recalled" && bench.counters.recalled.get() < queries as u64 / COUNTED_FRAMES as u64 {
+            return Err("the cache is not used".into());
         }
         return Ok(());
     }
@@ -185,14 +206,36 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// The zone's names as others have answered for them.
+fn recalled(snapshot: &Snapshot, names: u64) -> Result<RecallConfig, Box<dyn Error>> {
+    let mut desk = CacheDesk::new(CACHE_BYTES);
+    for number in 0..names {
+        let name: WireName = zone::owner(number).parse()?;
+        let body = [&[0xc0, 12, 0, 1, 0, 1, 0, 0, 1, 44, 0, 4][..], &zone::address(number)].concat();
+        let name_hash = name_hash(snapshot, &name);
+        let key = CacheKey { name_hash, name: name.as_bytes(), qtype: types::A, bits: EntryBits::default() };
+        let answer = KeptAnswer {
+            counts: [1, 0],
+            body,
+            ttl_places: vec![6],
+            pointer_places: vec![0],
+            ttl_seconds: u32::MAX,
+            ..KeptAnswer::default()
+        };
+        desk.insert(&key, &answer.as_cached()).map_err(|error| format!("{name} is not kept: {error:?}"))?;
+    }
+    let shelf = Arc::clone(desk.shelf());
+    Ok(RecallConfig { shelf, authoritative: false, stale_ttl_seconds: None, clients: None, is_handover: false })
+}
+
 /// Measures one size of zone.
 fn measure(names: u64, figures: &mut Vec<Figure>) -> Result<(), Box<dyn Error>> {
     let (snapshot, build_time) = zone::timed_snapshot(names)?;
     let bytes = snapshot.memory_bytes() as f64;
     let hits = zone::frames(FRAMES, names, true);
     let misses = zone::frames(FRAMES, names, false);
-    let mut limited = Bench::new(snapshot.clone(), Some(limits()), None);
-    let mut bench = Bench::new(snapshot, None, None);
+    let mut limited = Bench::new(snapshot.clone(), Some(limits()), None, None);
+    let mut bench = Bench::new(snapshot, None, None, None);
     let mut wrong = 0;
     bench.round(&hits, true, |index, reply| {
         wrong += usize::from(reply[42 + 7] != 1 || !reply.ends_with(&expected(&hits[index])));

@@ -99,7 +99,8 @@ impl Bed {
             rate_limit: None,
             recall: None,
         };
-        let sockets = SocketOptions { listen: Vec::new(), answers: answers.clone(), names: config.stats.names, others: None };
+        let sockets =
+            SocketOptions { listen: Vec::new(), answers: answers.clone(), names: config.stats.names, others: None };
         let build = BuildInfo { version: "1.2.3".into(), commit: "abc".into(), dpdk: "22.11".into() };
         let (guests, sources): (Vec<Box<dyn Guest>>, Vec<_>) = ["cluster", "behind it"]
             .into_iter()

@@ -95,7 +95,8 @@ impl Plane {
             rate_limit: None,
             recall: None,
         };
-        let sockets = SocketOptions { listen: config.sockets.listen.clone(), answers, names: config.stats.names, others: None };
+        let sockets =
+            SocketOptions { listen: config.sockets.listen.clone(), answers, names: config.stats.names, others: None };
         let build = BuildInfo { version: "1.2.3".into(), commit: "abc".into(), dpdk: "22.11".into() };
         let publisher = Publisher::new(Snapshot::empty());
         let started = Instant::now();

@@ -44,7 +44,8 @@ impl Served {
             recall: None,
             hides_aaaa: false,
         };
-        let sockets = SocketOptions { listen: Vec::new(), answers: answers.clone(), names: config.stats.names, others: None };
+        let sockets =
+            SocketOptions { listen: Vec::new(), answers: answers.clone(), names: config.stats.names, others: None };
         let build = BuildInfo { version: "1.2.3".into(), commit: "abc".into(), dpdk: "22.11".into() };
         let guests = ringdns_kubernetes::guest(&config).into_iter().collect();
         let plane = ControlPlane::start(&config, sockets, vec![Arc::default()], publisher, build, guests).unwrap();

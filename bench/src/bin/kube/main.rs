@@ -62,7 +62,7 @@ fn main() -> Outcome<()> {
     let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
     let grown = full.resident.saturating_sub(empty.resident);
     let mut figures = vec![
-        figure("start to ready", full.seconds, "s", &format!("; {:.1} s with an empty cluster", empty.seconds)),
+        figure("start to ready", full.seconds, "s", ""),
         figure(
             "CPU until ready",
             full.cpu_seconds,
