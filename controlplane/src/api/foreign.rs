@@ -33,7 +33,7 @@ pub(super) async fn answer(context: &Context, request: &Request<'_>) -> Result<A
 fn forwarder(context: &Context) -> Result<Arc<dyn ForeignCache>, ApiError> {
     let not_forwarding = || {
         ApiError::new(404, "not_forwarding", "names of others are not asked for, so there is no cache")
-            .remedy("configure [forward] with its [[forward_zone]], and restart")
+            .remedy("write [forward] with its upstreams into the configuration, and restart")
     };
     context.state.foreign.get().cloned().ok_or_else(not_forwarding)
 }

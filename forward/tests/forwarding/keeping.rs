@@ -118,7 +118,9 @@ async fn people_see_records_as_clients_would_get_them_now() {
 #[tokio::test(start_paused = true)]
 async fn pages_leave_nothing_out() {
     let double = Double::new(|asked| now(message(asked, 0, &format!("{} 300 IN A 192.0.2.1", asked.name), "")));
-    let scene = Scene::new(&config(vec![zone(".", &[1])]), &[Arc::clone(&double)]);
+    let mut config = config(vec![zone(".", &[1])]);
+    config.cache.bytes = 16 << 20;
+    let scene = Scene::new(&config, &[Arc::clone(&double)]);
     // More than are looked at in one go.
     for number in 0..4200 {
         scene.ask(&format!("n{number}.test."), A).await;
