@@ -8,6 +8,7 @@ use std::time::Duration;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use ringdns_controlplane::config::Config;
+use ringdns_controlplane::foreign::ForeignCache;
 use ringdns_controlplane::metrics::rcode_name;
 use ringdns_controlplane::metrics::rows::{Labels, counter, gauge};
 use ringdns_controlplane::sockets::Asking;
@@ -146,6 +147,11 @@ impl Forwarding {
     /// What is counted of names of others.
     pub fn metrics(&self) -> Vec<Box<dyn Collector>> {
         vec![self.forwarder.metrics(), Box::new(Waits(Arc::clone(&self.counters)))]
+    }
+
+    /// What people are shown of it.
+    pub fn shown(&self) -> Arc<dyn ForeignCache> {
+        Arc::new(self.forwarder.clone())
     }
 
     /// Starts the thread between ports and forwarder; none where there are no ports.

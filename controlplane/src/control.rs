@@ -23,6 +23,7 @@ use crate::cycle::{Cycle, RECLAIM_INTERVAL};
 use crate::etcd::reach::Served;
 use crate::etcd::source::EtcdSource;
 use crate::etcd::state::EtcdState;
+use crate::foreign::ForeignCache;
 use crate::guest::Guest;
 use crate::health::owners::Owners;
 use crate::health::{Handle, Rule};
@@ -281,6 +282,11 @@ impl ControlPlane {
     pub fn show_node_local(&self, gauges: Arc<NodeLocalGauges>) {
         // Nothing changes where it was called before.
         let _ = self.state.node_local.set(gauges);
+    }
+
+    /// Shows from now on what is kept of names of others, and who is asked for them; the first call counts.
+    pub fn show_foreign(&self, cache: Arc<dyn ForeignCache>) {
+        let _ = self.state.foreign.set(cache);
     }
 
     /// True where a query over the sockets would be answered as it should be: every source has been read, answers are not held

@@ -18,6 +18,7 @@ mod control;
 mod cycle;
 pub mod etcd;
 mod feed;
+pub mod foreign;
 pub mod guest;
 pub mod health;
 mod http;

@@ -15,6 +15,7 @@ use crate::compat::kdns::Refusals;
 use crate::config::ZoneFileConfig;
 use crate::etcd::state::EtcdState;
 use crate::feed::Feed;
+use crate::foreign::ForeignCache;
 use crate::guest::Shown;
 use crate::health::Table;
 use crate::node_local::NodeLocalGauges;
@@ -164,6 +165,8 @@ pub struct State {
     pub(crate) kdns: OnceLock<Arc<Refusals>>,
     /// How the node's own DNS does, where there is one.
     pub(crate) node_local: OnceLock<Arc<NodeLocalGauges>>,
+    /// What is kept of names of others, where they are asked for.
+    pub(crate) foreign: OnceLock<Arc<dyn ForeignCache>>,
     /// Whether the server was told to end.
     ending: AtomicBool,
     /// The names of views.
@@ -204,6 +207,7 @@ impl State {
             replica: OnceLock::new(),
             kdns: OnceLock::new(),
             node_local: OnceLock::new(),
+            foreign: OnceLock::new(),
             ending: AtomicBool::new(false),
             views,
             feed: Arc::default(),

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use prometheus_client::collector::Collector;
-use ringdns_controlplane::config::forward::{ForwardConfig, ForwardMode, StaleWhen};
-use ringdns_engine::cache::{CacheKey, CacheShelf, CachedAnswer, EntryHead};
+use ringdns_controlplane::config::forward::{ForwardConfig, ForwardMode, StaleWhen, UpstreamConfig};
+use ringdns_engine::cache::{CacheKey, CacheShelf, EntryHead};
 use ringdns_engine::name::WireName;
 use ringdns_engine::recall::{AskOthers, Done, ForeignQuestion, KeptAnswer, name_hash};
 use ringdns_engine::snapshot::Snapshot;
@@ -135,6 +135,8 @@ pub struct Forwarder(Arc<Core>);
 pub struct ZoneUpstream {
     /// The zone that it is asked for.
     pub zone: WireName,
+    /// As it is configured.
+    pub config: UpstreamConfig,
     /// How it is.
     pub state: UpstreamState,
 }
@@ -153,30 +155,17 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// An entry that a walk comes by.
-    pub(crate) fn new(
+    /// An entry that a walk has come by; nothing where it has gone since.
+    pub(crate) fn read(
         shelf: &CacheShelf,
         snapshot: &Snapshot,
-        name: &[u8],
+        name: WireName,
         head: &EntryHead,
-        answer: &CachedAnswer<'_>,
+        uses: u8,
     ) -> Option<Self> {
-        let name = WireName::from_wire(name).ok()?;
-        let bits = answer.bits;
-        let key = CacheKey { name_hash: name_hash(snapshot, &name), name: name.as_bytes(), qtype: head.qtype, bits };
-        let uses = shelf.find(&key).map_or(0, |found| found.uses());
-        let answer = KeptAnswer {
-            bits,
-            rcode: answer.rcode,
-            counts: answer.counts,
-            body: answer.body.to_vec(),
-            ttl_places: answer.ttl_places.to_vec(),
-            pointer_places: answer.pointer_places.to_vec(),
-            fetched_seconds: answer.fetched_seconds,
-            ttl_seconds: answer.ttl_seconds,
-            stale_seconds: answer.stale_seconds,
-        };
-        Some(Self { name, qtype: head.qtype, answer, uses })
+        let (name_hash, qtype) = (name_hash(snapshot, &name), head.qtype);
+        let answer = shelf.read(&CacheKey { name_hash, name: name.as_bytes(), qtype, bits: head.bits })?;
+        Some(Self { name, qtype, answer, uses })
     }
 
     /// Its records as they were fetched: those of the answer, and those of the authority section.
@@ -273,11 +262,19 @@ impl Forwarder {
         let settings = self.0.settings.get();
         let of_zone = |zone: &Arc<crate::zones::Zone>| {
             let name = zone.config.zone.clone();
-            let state =
-                |member: &Arc<crate::pick::Member>| ZoneUpstream { zone: name.clone(), state: member.exchange.state() };
+            let state = |member: &Arc<crate::pick::Member>| ZoneUpstream {
+                zone: name.clone(),
+                config: member.config.clone(),
+                state: member.exchange.state(),
+            };
             zone.pool.members().iter().map(state).collect::<Vec<_>>()
         };
         settings.table.zones().into_iter().flat_map(of_zone).collect()
+    }
+
+    /// The time, in seconds since 1970.
+    pub(crate) fn now_seconds(&self) -> u32 {
+        self.0.now_seconds()
     }
 
     /// Metrics.

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ringdns_engine::cache::{CacheDesk, CacheShelf, EntryBits};
+use ringdns_engine::cache::{CacheDesk, CacheShelf, EntryBits, ScanPlace, Seen};
 use ringdns_engine::name::WireName;
 use ringdns_engine::recall::KeptAnswer;
 use ringdns_engine::snapshot::Snapshot;
@@ -12,6 +12,9 @@ use crate::forwarder::{Entry, Snapshots};
 use crate::ours;
 use crate::pick::chance;
 use crate::question::Key;
+
+/// How many heads are looked at under the lock where people look at the cache.
+const HEADS_AT_ONCE_MAX: usize = 4096;
 
 /// For how long a failure is kept at most (RFC 9520 section 3.2).
 const FAILURE_SECONDS_MAX: u32 = 300;
@@ -135,15 +138,23 @@ impl Keeper {
         let mut entries = Vec::new();
         let mut passed = 0;
         let snapshot = self.snapshot();
-        self.desk().retain(|name, head, answer| {
-            if entries.len() < count && below.is_none_or(|below| is_below(name, below)) {
-                passed += 1;
-                if passed > skipped {
-                    entries.extend(Entry::new(&self.shelf, &snapshot, name, head, answer));
+        let mut place = Some(ScanPlace::default());
+        while let Some(from) = place.filter(|_| entries.len() < count) {
+            let mut found = Vec::new();
+            let show = |seen: &Seen<'_>| {
+                if below.is_none_or(|below| is_below(seen.name, below)) {
+                    passed += 1;
+                    if passed > skipped {
+                        found.extend(WireName::from_wire(seen.name).map(|name| (name, seen.head, seen.uses)));
+                    }
                 }
-            }
-            true
-        });
+            };
+            place = self.desk().scan(from, HEADS_AT_ONCE_MAX, |_| true, show);
+            // Read when the lock is free again: who keeps an answer waits for it.
+            let read = |(name, head, uses)| Entry::read(&self.shelf, &snapshot, name, &head, uses);
+            let missing = count - entries.len();
+            entries.extend(found.into_iter().filter_map(read).take(missing));
+        }
         entries
     }
 }

@@ -20,6 +20,7 @@ pub mod policy;
 mod prefetch;
 mod question;
 mod resolve;
+mod shown;
 mod stale;
 pub mod upstream;
 mod watch;

@@ -38,16 +38,20 @@ impl Caller {
         }
     }
 
+    /// The name of the caller's token; nothing is written where there is none.
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::Anyone => "",
+            Self::Holder(token) => &token.name,
+        }
+    }
+
     /// Refuses what the caller may not do in a zone.
     pub(super) fn check(&self, permission: Permission, apex: &WireName) -> Result<(), ApiError> {
         if self.may(permission, apex) {
             return Ok(());
         }
-        let name = match self {
-            Self::Anyone => "",
-            Self::Holder(token) => &token.name,
-        };
-        Err(ApiError::new(403, "forbidden", format!("token \"{name}\" is not for zone {apex}"))
+        Err(ApiError::new(403, "forbidden", format!("token \"{}\" is not for zone {apex}", self.name()))
             .remedy("name the zone, or one above it, in the token's zones, and reload"))
     }
 

@@ -8,6 +8,7 @@ mod answer;
 pub mod body;
 pub mod error;
 mod export;
+mod foreign;
 mod import;
 mod import_json;
 mod members;
@@ -181,12 +182,14 @@ async fn answer(
             let bytes = request::read_body(endpoint, headers, body).await?;
             match endpoint {
                 Endpoint::Transaction => transaction::answer(context, &request, &bytes).await,
+                Endpoint::FlushCache => foreign::answer(context, &request).await,
                 _ => write::answer(context, &request, &bytes).await,
             }
         }
         Endpoint::ListViews | Endpoint::GetView => views::answer(context, &request),
         Endpoint::ListMembers | Endpoint::GetMember => members::answer(context, &request),
         Endpoint::Stats | Endpoint::TopNames | Endpoint::NameStats => stats::answer(context, &request).await,
+        Endpoint::ListCache | Endpoint::ListUpstreams => foreign::answer(context, &request).await,
         _ => read::answer(context, &request).await,
     }
 }

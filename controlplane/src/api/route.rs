@@ -64,19 +64,27 @@ pub enum Endpoint {
     TopNames,
     /// How often one name was asked for.
     NameStats,
+    /// What is kept of names of others, by page.
+    ListCache,
+    /// Forgets some of it, or all.
+    FlushCache,
+    /// Who is asked for names of others.
+    ListUpstreams,
 }
 
 impl Endpoint {
     /// What a token must permit for it; nothing where none is ever asked for.
     pub fn permission(self) -> Option<Permission> {
         use Endpoint::{
-            DeleteRrset, DeleteView, DeleteZone, Health, Import, Metrics, OpenApi, PostRrset, PutRrset, PutView,
-            PutZone, Ready, Reload, Status, Transaction,
+            DeleteRrset, DeleteView, DeleteZone, FlushCache, Health, Import, Metrics, OpenApi, PostRrset, PutRrset,
+            PutView, PutZone, Ready, Reload, Status, Transaction,
         };
         match self {
             Health | Ready | Metrics | OpenApi | Status => None,
             Reload | PutView | DeleteView => Some(Permission::Admin),
-            PutZone | DeleteZone | PostRrset | PutRrset | DeleteRrset | Transaction | Import => Some(Permission::Write),
+            PutZone | DeleteZone | PostRrset | PutRrset | DeleteRrset | Transaction | Import | FlushCache => {
+                Some(Permission::Write)
+            }
             _ => Some(Permission::Read),
         }
     }
@@ -133,6 +141,9 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/api/v1/stats", Endpoint::Stats),
     route("GET", "/api/v1/stats/names", Endpoint::TopNames),
     route("GET", "/api/v1/stats/names/{name}", Endpoint::NameStats),
+    route("GET", "/api/v1/cache", Endpoint::ListCache),
+    route("DELETE", "/api/v1/cache", Endpoint::FlushCache),
+    route("GET", "/api/v1/upstreams", Endpoint::ListUpstreams),
 ];
 
 /// A request's route and the values of its path's parameters, in order.

@@ -11,6 +11,7 @@ mod cluster_http;
 mod containerdns_stats;
 mod disk;
 mod durability;
+mod foreign;
 mod kdns;
 mod kdns_agent;
 mod observability;

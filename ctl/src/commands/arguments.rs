@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::cache::Cache;
+
 /// Speak to a running server over its admin API
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:\n  \
@@ -13,6 +15,7 @@ ringdns ctl create record example.org. www A 192.0.2.1 192.0.2.2 --ttl 60 --sele
 ringdns ctl import example.org. example.org.zone --mode replace --dry-run\n  \
 ringdns ctl diff example.org. example.org.zone || echo differs\n  \
 ringdns ctl watch example.org. --output json\n  \
+ringdns ctl cache flush www.example.com\n  \
 source <(ringdns ctl completions bash)\n\n\
 A token is taken from --token-file, RINGDNS_TOKEN_FILE or RINGDNS_TOKEN, never from the command line, where other users of the \
 machine could read it. Nothing asks back: what a script may not do by accident needs --yes.\n\n\
@@ -112,6 +115,11 @@ pub(super) enum Command {
     },
     /// Show addresses whose health is known: how they are, since when, who found them so and why
     Members(Members),
+    /// Show what is kept of names of others, or forget it
+    #[command(subcommand)]
+    Cache(Cache),
+    /// Show who is asked for names of others, and how they are
+    Upstreams,
     /// Show views, or change those that are kept in the store
     #[command(subcommand_value_name = "ACTION", args_conflicts_with_subcommands = true)]
     Views(ViewsArguments),

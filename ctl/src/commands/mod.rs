@@ -2,6 +2,7 @@
 
 mod api;
 mod arguments;
+mod cache;
 mod diff;
 mod failure;
 mod members;
@@ -99,6 +100,8 @@ fn follow(ctl: &Ctl, host: Host<'_>, terminal: &mut Terminal<'_>) -> Done {
         Command::Diff { zone, file } => diff::diff(&api, zone, file, host.read_zone, screen),
         Command::Status => observe::status(&api, screen),
         Command::Stats { name, top } => observe::stats(&api, name.as_deref(), *top, screen),
+        Command::Cache(action) => cache::cache(&api, action, screen),
+        Command::Upstreams => cache::upstreams(&api, screen),
         Command::Members(asked) => members::members(&api, asked, screen),
         Command::Views(views) => observe::views(&api, views.as_ref(), screen),
         Command::Completions { .. } => Ok(()),

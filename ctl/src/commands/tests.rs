@@ -56,7 +56,16 @@ const MISSING: &str = "HTTP/1.1 404 Not Found\nConnection: close\n\n\
 
 #[test]
 fn a_route_that_the_server_does_not_have_is_told_from_a_record_that_is_not_there() {
-    for words in [&["stats"][..], &["stats", "--top", "3"], &["views"], &["members"], &["export", "a."], &["watch"]] {
+    for words in [
+        &["stats"][..],
+        &["stats", "--top", "3"],
+        &["views"],
+        &["members"],
+        &["cache", "list"],
+        &["upstreams"],
+        &["export", "a."],
+        &["watch"],
+    ] {
         let (address, server) = script(&[MISSING]);
         let (_, err, code) = call(address, words);
         let asked = server.join().unwrap().remove(0);
@@ -92,6 +101,62 @@ fn members_are_asked_for_by_state_and_name_and_shown_as_a_table() {
     assert_eq!(serde_json::from_str::<Value>(&out).unwrap()["state"], "UP");
     let (_, err, code) = call(address, &["members", "fd00::1", "--state", "up"]);
     assert!(code == 1 && err.contains("leave --state out"), "{code} {err}");
+}
+
+#[test]
+fn the_cache_is_shown_and_emptied() {
+    let page = "HTTP/1.1 200 OK\nConnection: close\n\n{\"entries\":[{\"name\":\"www.example.com.\",\"type\":\"A\",\
+                \"rcode\":\"NOERROR\",\"seconds_left\":12,\"stale_seconds\":0,\"uses\":3,\"dnssec_ok\":true,\
+                \"checking_disabled\":false,\"records\":[\"www.example.com. 12 IN CNAME a.example.com.\",\
+                \"a.example.com. 12 IN A 192.0.2.1\"],\"authority\":[]}],\"next\":\"/api/v1/cache?limit=1&skip=6\"}";
+    let (address, server) = script(&[page]);
+    let (out, err, code) = call(address, &["cache", "list", "example.com", "--limit", "1", "--skip", "5"]);
+    let asked = server.join().unwrap().remove(0);
+    assert!(asked.starts_with("GET /api/v1/cache?limit=1&skip=5&name=example.com HTTP"), "{asked}");
+    let lines: Vec<&str> = out.lines().collect();
+    assert_eq!(lines[0], "NAME              TYPE  FLAGS  RCODE    SECONDS  USES  RECORDS");
+    assert_eq!(lines[1], "www.example.com.  A     do     NOERROR  12       3     CNAME a.example.com., A 192.0.2.1");
+    assert!(code == 0 && err.contains("--skip 6"), "{code} {err}");
+
+    let removed = "HTTP/1.1 200 OK\nConnection: close\n\n{\"removed\":7}";
+    for (words, expected) in [
+        (&["cache", "flush"][..], "DELETE /api/v1/cache HTTP"),
+        (&["cache", "flush", "a.", "--type", "MX"], "DELETE /api/v1/cache?name=a.&type=MX HTTP"),
+    ] {
+        let (address, server) = script(&[removed]);
+        assert_eq!(call(address, words), ("7 entries removed\n".to_owned(), String::new(), 0));
+        let asked = server.join().unwrap().remove(0);
+        assert!(asked.starts_with(expected), "{asked}");
+    }
+}
+
+#[test]
+fn upstreams_are_shown_as_a_table() {
+    let upstream = "{\"zone\":\".\",\"name\":\"192.0.2.1\",\"transport\":\"udp\",\"up\":true,\"loop\":false,\
+                    \"latency_seconds\":0.0125,\"asked\":9,\"failed\":2,\"failures_in_row\":1}";
+    let down = "{\"zone\":\"a.\",\"name\":\"tls://192.0.2.2\",\"transport\":\"tls\",\"up\":false,\"loop\":false,\
+                \"latency_seconds\":null,\"asked\":0,\"failed\":0,\"failures_in_row\":0}";
+    let answer = format!("HTTP/1.1 200 OK\nConnection: close\n\n{{\"upstreams\":[{upstream},{down}]}}");
+    let (address, server) = script(&[&answer]);
+    let (out, err, code) = call(address, &["upstreams"]);
+    assert!(server.join().unwrap()[0].starts_with("GET /api/v1/upstreams HTTP"));
+    let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let lines: Vec<_> = out.lines().map(words).collect();
+    assert_eq!((err.as_str(), code, lines.len()), ("", 0, 3));
+    assert_eq!(lines[1], [".", "192.0.2.1", "udp", "up", "12.5", "ms", "9", "2", "1"]);
+    assert_eq!(lines[2], ["a.", "tls://192.0.2.2", "tls", "down", "0", "0", "0"]);
+}
+
+#[test]
+fn a_server_that_does_not_forward_says_what_to_do() {
+    let answer = "HTTP/1.1 404 Not Found\nConnection: close\n\n{\"error\":{\"code\":\"not_forwarding\",\
+                  \"message\":\"there is no cache\",\"remedy\":\"configure [forward]\"}}";
+    for words in [&["cache", "list"][..], &["cache", "flush"], &["upstreams"]] {
+        let (address, server) = script(&[answer]);
+        let (_, err, code) = call(address, words);
+        server.join().unwrap();
+        assert!(code == 3 && err.contains("there is no cache; configure [forward]"), "{words:?}: {code} {err}");
+    }
 }
 
 #[test]

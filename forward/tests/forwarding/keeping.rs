@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringdns_controlplane::config::forward::{ForwardMode, ForwardPolicy};
+use ringdns_controlplane::foreign::{CachedRecord, ForeignCache};
 use ringdns_engine::cache::CacheKey;
 use ringdns_engine::recall::name_hash;
 use ringdns_engine::snapshot::Snapshot;
@@ -84,6 +85,54 @@ async fn entries_are_shown_and_removed() {
     assert_eq!(scene.entries(), ["ba.test. 28"]);
     assert_eq!(forwarder.flush(None, None), 1);
     assert!(scene.entries().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn people_see_records_as_clients_would_get_them_now() {
+    let double = Double::new(|asked| {
+        now(match asked.qtype {
+            A => message(asked, 0, "a.test. 300 IN CNAME b.test.\nb.test. 100 IN A 192.0.2.1", ""),
+            _ => message(asked, 0, "", &soa("test.", 60, 60)),
+        })
+    });
+    let scene = Scene::new(&config(vec![zone(".", &[1])]), &[Arc::clone(&double)]);
+    scene.ask("a.test.", A).await;
+    scene.ask("d.test.", AAAA).await;
+    pass(10).await;
+    let cache: &dyn ForeignCache = &scene.forwarder;
+    let found = cache.entries(None, 0, 10);
+    let [alias, denial] = &found[..] else { panic!("{found:?}") };
+    let records = |records: &[CachedRecord]| {
+        records.iter().map(|it| format!("{} {} {}", it.owner, it.rtype, it.ttl)).collect::<Vec<_>>()
+    };
+    assert_eq!(records(&alias.records), ["a.test. 5 290", "b.test. 1 90"]);
+    assert_eq!(alias.records[1].rdata, [192, 0, 2, 1]);
+    assert_eq!((alias.seconds_left, alias.ends_seconds), (90, i64::from(scene.now()) + 90));
+    assert_eq!((records(&denial.records).len(), records(&denial.authority)), (0, vec!["test. 6 50".to_owned()]));
+    let upstreams = cache.upstreams();
+    assert_eq!((upstreams.len(), upstreams[0].zone.to_string(), upstreams[0].transport()), (1, ".".to_owned(), "udp"));
+    assert_eq!(cache.flush(Some(&name("D.test.")), None), 1);
+    assert_eq!(cache.entries(None, 0, 10).len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn pages_leave_nothing_out() {
+    let double = Double::new(|asked| now(message(asked, 0, &format!("{} 300 IN A 192.0.2.1", asked.name), "")));
+    let mut config = config(vec![zone(".", &[1])]);
+    config.cache.bytes = 16 << 20;
+    let scene = Scene::new(&config, &[Arc::clone(&double)]);
+    // More than are looked at in one go.
+    for number in 0..4200 {
+        scene.ask(&format!("n{number}.test."), A).await;
+    }
+    let mut seen = Vec::new();
+    for skipped in (0..6000).step_by(1000) {
+        seen.extend(scene.forwarder.entries(None, skipped, 1000).into_iter().map(|entry| entry.name));
+    }
+    seen.sort();
+    seen.dedup();
+    assert_eq!(seen.len(), 4200);
+    assert_eq!(scene.forwarder.entries(Some(&name("n4199.test.")), 0, 1).len(), 1);
 }
 
 #[tokio::test(start_paused = true)]

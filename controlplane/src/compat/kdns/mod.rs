@@ -104,6 +104,8 @@ pub(crate) struct Service {
     zones: watch::Receiver<Arc<[WireName]>>,
     /// What is counted.
     statistics: Statistics,
+    /// What is kept of names of others, among much else.
+    state: Arc<State>,
     /// What was not taken.
     refusals: Arc<Refusals>,
     /// True once somebody has said that all records are here. A process that is new says that they are not: what was
@@ -131,10 +133,10 @@ impl Service {
     pub(crate) fn new(config: KdnsApiConfig, store: StoreHandle, settings: Arc<Settings>, sources: Sources) -> Self {
         let Sources { counters, cores, sockets, state } = sources;
         let refusals = Arc::clone(state.kdns.get_or_init(Arc::default));
-        let statistics = Statistics::new(counters, cores, sockets, state);
+        let statistics = Statistics::new(counters, cores, sockets, Arc::clone(&state));
         let (is_running, large_bodies) = (AtomicBool::new(false), Semaphore::new(1));
         let zones = settings.kdns_zones();
-        Self { config, store, settings, zones, statistics, refusals, is_running, large_bodies }
+        Self { config, store, settings, zones, statistics, state, refusals, is_running, large_bodies }
     }
 
     /// Serves until told to stop, then until the requests that are under way are answered.
@@ -225,7 +227,7 @@ impl Service {
             (_, "/kdns/view") => self.edit_views(kind, Wanted::one(&bytes)).await,
             (_, "/kdns/allview") => self.edit_views(kind, Wanted::list(&bytes)).await,
             (write::Method::Delete, "/kdns/forward/caches") => {
-                forward::forget();
+                forward::forget(self.state.foreign.get()).await;
                 Answer::new(200, OK)
             }
             (write::Method::Post, path) => self.command(path),
@@ -264,7 +266,7 @@ impl Service {
             _ if begins("/kdns/metrics/domains") || begins("/kdns/metrics/clientIp") => {
                 Answer::json(&forward::metrics())
             }
-            _ if begins("/kdns/forward/caches") => Answer::json(&forward::cached()),
+            _ if begins("/kdns/forward/caches") => Answer::json(&forward::cached(self.state.foreign.get()).await),
             _ => Answer::new(404, NOT_FOUND),
         }
     }

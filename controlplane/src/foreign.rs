@@ -1,0 +1,110 @@
+//! Names of others as people see them: what is kept of answers, and who is asked. Others forward; this is what they show of it.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use ringdns_engine::name::WireName;
+
+use crate::config::forward::UpstreamConfig;
+
+/// Shows the cache of names of others, and empties it. Calls may take as long as it takes to walk over all entries.
+pub trait ForeignCache: fmt::Debug + Send + Sync {
+    /// Entries of names at and below one, the oldest first: those behind the first `skipped`, `count` at most.
+    fn entries(&self, below: Option<&WireName>, skipped: usize, count: usize) -> Vec<CacheEntry>;
+
+    /// Removes entries: of names at and below one, of one type. Gives their number.
+    fn flush(&self, below: Option<&WireName>, qtype: Option<u16>) -> usize;
+
+    /// The upstreams of all zones of others, in the order of the zones.
+    fn upstreams(&self) -> Vec<Upstream>;
+}
+
+/// An entry of the cache.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CacheEntry {
+    /// The name, in lower case.
+    pub name: WireName,
+    /// The type that was asked for.
+    pub qtype: u16,
+    /// It is for queries with DO, which get signatures too.
+    pub dnssec_ok: bool,
+    /// It is for queries with CD.
+    pub checking_disabled: bool,
+    /// The response code.
+    pub rcode: u16,
+    /// Seconds since 1970 until which it is answered.
+    pub ends_seconds: i64,
+    /// Seconds that it may still be answered; less than 0 where its time is over.
+    pub seconds_left: i64,
+    /// For how long it may be answered stale after that.
+    pub stale_seconds: u32,
+    /// How often it was used of late, up to 15.
+    pub uses: u8,
+    /// The records of the answer section.
+    pub records: Vec<CachedRecord>,
+    /// The records of the authority section: denials have theirs there.
+    pub authority: Vec<CachedRecord>,
+}
+
+/// A record of an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CachedRecord {
+    /// Its owner.
+    pub owner: WireName,
+    /// Its type.
+    pub rtype: u16,
+    /// What is left of its TTL in seconds.
+    pub ttl: u32,
+    /// Its rdata.
+    pub rdata: Vec<u8>,
+}
+
+/// An upstream of a zone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upstream {
+    /// The zone that it is asked for.
+    pub zone: WireName,
+    /// As it is written in the configuration.
+    pub name: String,
+    /// Where it is.
+    pub config: UpstreamConfig,
+    /// It is used.
+    pub is_up: bool,
+    /// It leads back to this server.
+    pub is_loop: bool,
+    /// How long it takes to answer, by and large; nothing before its first answer.
+    pub latency: Option<Duration>,
+    /// The time in which it gives 95 of 100 answers.
+    pub p95: Option<Duration>,
+    /// Connections that are open.
+    pub connections: usize,
+    /// Exchanges that were begun.
+    pub asked: u64,
+    /// Those of them that had an answer.
+    pub answered: u64,
+    /// Failures since the last answer.
+    pub failures_in_row: u32,
+    /// Exchanges that had no answer, by reason.
+    pub failures: Vec<(&'static str, u64)>,
+}
+
+impl Upstream {
+    /// Its address.
+    pub fn address(&self) -> SocketAddr {
+        match &self.config {
+            UpstreamConfig::Plain(address)
+            | UpstreamConfig::Tls { address, .. }
+            | UpstreamConfig::Https { address, .. } => *address,
+        }
+    }
+
+    /// How it is spoken to.
+    pub fn transport(&self) -> &'static str {
+        match &self.config {
+            UpstreamConfig::Plain(_) => "udp",
+            UpstreamConfig::Tls { .. } => "tls",
+            UpstreamConfig::Https { .. } => "https",
+        }
+    }
+}

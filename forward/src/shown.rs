@@ -1,0 +1,80 @@
+//! What people are shown of the cache and the upstreams, and what they can do to the cache: the admin API asks for it.
+
+use std::fmt;
+
+use ringdns_controlplane::foreign::{CacheEntry, CachedRecord, ForeignCache, Upstream};
+use ringdns_engine::cache::EntryBits;
+use ringdns_engine::name::WireName;
+
+use crate::forwarder::{Entry, Forwarder, ZoneUpstream};
+use crate::normalise::Record;
+
+impl fmt::Debug for Forwarder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Forwarder").finish_non_exhaustive()
+    }
+}
+
+impl ForeignCache for Forwarder {
+    fn entries(&self, below: Option<&WireName>, skipped: usize, count: usize) -> Vec<CacheEntry> {
+        let now_seconds = self.now_seconds();
+        let entries = Self::entries(self, below, skipped, count);
+        entries.into_iter().map(|entry| shown(entry, now_seconds)).collect()
+    }
+
+    fn flush(&self, below: Option<&WireName>, qtype: Option<u16>) -> usize {
+        Self::flush(self, below, qtype)
+    }
+
+    fn upstreams(&self) -> Vec<Upstream> {
+        Self::upstreams(self).into_iter().map(upstream).collect()
+    }
+}
+
+/// An entry. The TTLs of its records are as a client would get them now.
+fn shown(entry: Entry, now_seconds: u32) -> CacheEntry {
+    // What was kept was read before; an entry that could not be is shown without records all the same.
+    let [records, authority] = entry.records().unwrap_or_default();
+    let seconds_left = entry.seconds_left(now_seconds);
+    let age = now_seconds.saturating_sub(entry.answer.fetched_seconds);
+    let aged = |records: Vec<Record>| {
+        let aged = |record: Record| CachedRecord {
+            ttl: record.ttl.saturating_sub(age),
+            rtype: record.rtype,
+            rdata: record.rdata().to_vec(),
+            owner: record.owner,
+        };
+        records.into_iter().map(aged).collect()
+    };
+    CacheEntry {
+        qtype: entry.qtype,
+        dnssec_ok: entry.answer.bits.has(EntryBits::DNSSEC_OK),
+        checking_disabled: entry.answer.bits.has(EntryBits::CHECKING_DISABLED),
+        rcode: entry.answer.rcode,
+        ends_seconds: seconds_left + i64::from(now_seconds),
+        seconds_left,
+        stale_seconds: entry.answer.stale_seconds,
+        uses: entry.uses,
+        records: aged(records),
+        authority: aged(authority),
+        name: entry.name,
+    }
+}
+
+/// An upstream.
+fn upstream(ZoneUpstream { zone, config, state }: ZoneUpstream) -> Upstream {
+    Upstream {
+        zone,
+        name: state.name,
+        config,
+        is_up: state.is_up,
+        is_loop: state.is_loop,
+        latency: state.latency,
+        p95: state.p95,
+        connections: state.connections,
+        asked: state.asked,
+        answered: state.answered,
+        failures_in_row: state.failures_in_row,
+        failures: state.failures,
+    }
+}
