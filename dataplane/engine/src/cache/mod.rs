@@ -26,5 +26,5 @@ pub use desk::{CACHE_BYTES_MIN, CacheCounts, CacheDesk, CachedAnswer, InsertErro
 pub(crate) use entry::key_hash;
 pub use entry::{CacheKey, EntryBits, EntryHead};
 pub use scan::{ScanPlace, Seen};
-pub(crate) use shelf::{Place, Sought};
 pub use shelf::{CacheShelf, Found, Ttls};
+pub(crate) use shelf::{Place, Sought};
