@@ -150,27 +150,23 @@ impl EntryHead {
     /// From words.
     #[inline(always)]
     pub(super) fn from_words(words: [u64; HEAD_WORDS]) -> Self {
-        let [first, hash, times, counts, last] = words.map(u64::to_le_bytes);
-        let [w1, w2, name_bytes, bits, t1, t2, r1, r2] = first;
-        let [f1, f2, f3, f4, l1, l2, l3, l4] = times;
-        let [a1, a2, n1, n2, c1, c2, p1, p2] = counts;
-        let [b1, b2, s1, s2, e1, e2, e3, e4] = last;
+        let [first, hash, times, counts, last] = words;
         Self {
-            words: u16::from_le_bytes([w1, w2]),
-            name_bytes,
-            bits: EntryBits(bits),
-            qtype: u16::from_le_bytes([t1, t2]),
-            rcode: u16::from_le_bytes([r1, r2]),
-            hash: u64::from_le_bytes(hash),
-            fetched_seconds: u32::from_le_bytes([f1, f2, f3, f4]),
-            ttl_seconds: u32::from_le_bytes([l1, l2, l3, l4]),
-            answers: u16::from_le_bytes([a1, a2]),
-            authorities: u16::from_le_bytes([n1, n2]),
-            ttls: u16::from_le_bytes([c1, c2]),
-            pointers: u16::from_le_bytes([p1, p2]),
-            body_bytes: u16::from_le_bytes([b1, b2]),
-            body_sum: u16::from_le_bytes([s1, s2]),
-            stale_seconds: u32::from_le_bytes([e1, e2, e3, e4]),
+            words: quarter(first, 0),
+            name_bytes: byte(first, 2),
+            bits: EntryBits(byte(first, 3)),
+            qtype: quarter(first, 2),
+            rcode: quarter(first, 3),
+            hash,
+            fetched_seconds: half(times, 0),
+            ttl_seconds: half(times, 1),
+            answers: quarter(counts, 0),
+            authorities: quarter(counts, 1),
+            ttls: quarter(counts, 2),
+            pointers: quarter(counts, 3),
+            body_bytes: quarter(last, 0),
+            body_sum: quarter(last, 1),
+            stale_seconds: half(last, 1),
         }
     }
 
@@ -210,4 +206,25 @@ impl EntryHead {
         let age = self.age_seconds(now_seconds);
         age >= self.ttl_seconds && age - self.ttl_seconds < self.stale_seconds
     }
+}
+
+/// A byte of a word, from the lowest on.
+#[inline(always)]
+#[allow(clippy::cast_possible_truncation, reason = "the part is cut out of the word")]
+fn byte(word: u64, index: u32) -> u8 {
+    (word >> (8 * index)) as u8
+}
+
+/// Two bytes of a word.
+#[inline(always)]
+#[allow(clippy::cast_possible_truncation, reason = "the part is cut out of the word")]
+fn quarter(word: u64, index: u32) -> u16 {
+    (word >> (16 * index)) as u16
+}
+
+/// Four bytes of a word.
+#[inline(always)]
+#[allow(clippy::cast_possible_truncation, reason = "the part is cut out of the word")]
+fn half(word: u64, index: u32) -> u32 {
+    (word >> (32 * index)) as u32
 }

@@ -7,6 +7,10 @@ use super::entry::{CacheKey, EntryBits, EntryHead, HEAD_WORDS};
 use super::index::{Index, Spot};
 use super::log::{Log, WORD_BYTES};
 use crate::frame::checksum::Sum;
+use crate::limits::NAME_BYTES_MAX;
+
+/// Words of the longest name.
+const NAME_WORDS_MAX: usize = NAME_BYTES_MAX.div_ceil(WORD_BYTES);
 
 /// Bytes of a TTL.
 pub(super) const TTL_BYTES: usize = 4;
@@ -81,11 +85,16 @@ impl CacheShelf {
     /// The entry for a key, fresh or not.
     #[inline]
     pub fn find(&self, key: &CacheKey<'_>) -> Option<Found<'_>> {
+        let mut name = [0; NAME_WORDS_MAX];
         let (whole, rest) = key.name.as_chunks::<WORD_BYTES>();
-        let last = (!rest.is_empty()).then(|| last_word(rest));
-        let name = whole.iter().map(|chunk| u64::from_le_bytes(*chunk)).chain(last);
+        for (word, chunk) in name.iter_mut().zip(whole) {
+            *word = u64::from_le_bytes(*chunk);
+        }
+        if let Some(word) = name.get_mut(whole.len()) {
+            *word = last_word(rest);
+        }
         let sought = Sought { hash: key.hash(), qtype: key.qtype, bits: key.bits, name_bytes: key.name.len() };
-        self.index.candidates(sought.hash).find_map(|(slot, spot)| self.entry_at(slot, spot, &sought, name.clone()))
+        self.index.candidates(sought.hash).find_map(|(slot, spot)| self.at(Place { slot, spot }, &sought, &name))
     }
 
     /// Asks the memory for where the entry of a hash is found.
@@ -103,30 +112,22 @@ impl CacheShelf {
         Some(Place { slot, spot })
     }
 
-    /// The entry at a place, if it is the one that is sought; the words of its name follow.
+    /// The entry at a place, if it is the one that is sought. `name` has the words of its name, and perhaps more.
     #[inline(always)]
-    pub(crate) fn at(&self, place: Place, sought: &Sought, name: impl Iterator<Item = u64>) -> Option<Found<'_>> {
-        self.entry_at(place.slot, place.spot, sought, name)
-    }
-
-    /// See [`CacheShelf::at`].
-    #[inline(always)]
-    fn entry_at(
-        &self,
-        slot: usize,
-        spot: Spot,
-        sought: &Sought,
-        mut name: impl Iterator<Item = u64>,
-    ) -> Option<Found<'_>> {
+    pub(crate) fn at(&self, Place { slot, spot }: Place, sought: &Sought, name: &[u64]) -> Option<Found<'_>> {
         let log = self.log(spot);
         let words = log.words(spot.place, HEAD_WORDS + sought.name_bytes.div_ceil(WORD_BYTES));
         let (head, stored) = words.split_first_chunk::<HEAD_WORDS>()?;
         let head = EntryHead::from_words(head.each_ref().map(|word| word.load(Ordering::Relaxed)));
-        let is_right = head.hash == sought.hash
+        let mut differs = head.hash ^ sought.hash;
+        for (word, stored) in name.iter().zip(stored) {
+            differs |= word ^ stored.load(Ordering::Relaxed);
+        }
+        let is_right = differs == 0
             && head.qtype == sought.qtype
             && head.bits.of_question() == sought.bits.of_question()
             && usize::from(head.name_bytes) == sought.name_bytes
-            && stored.iter().all(|word| name.next() == Some(word.load(Ordering::Relaxed)))
+            && stored.len() <= name.len()
             && log.is_intact(spot.place);
         is_right.then_some(Found { shelf: self, slot, spot, head })
     }
@@ -159,11 +160,12 @@ impl<'a> Found<'a> {
 
     /// Writes its records into `to`, which has room for exactly as many bytes as they take, and returns the checksum's sum of
     /// what was written, as if it began at an even place. Nothing where the entry went away meanwhile; `to` is spoilt then.
-    #[inline]
+    #[inline(always)]
     pub fn put(&self, to: &mut [u8], ttls: Ttls) -> Option<u16> {
         let places = self.copy(to)?;
         let mut sum = Sum::default().add_sum(self.head.body_sum, 0);
-        for place in places.take(usize::from(self.head.ttls)) {
+        for index in 0..usize::from(self.head.ttls) {
+            let place = place_at(places, index)?;
             let bytes = to.get_mut(place..)?.first_chunk_mut::<TTL_BYTES>()?;
             let old = *bytes;
             *bytes = ttls.of(old);
@@ -177,13 +179,14 @@ impl<'a> Found<'a> {
     /// The same behind another name than the question's. `place_of` gives where the byte at an offset of the entry's name
     /// stands in the message. Nothing also where it stands nowhere, or too far into the message for pointers.
     pub fn put_behind(&self, to: &mut [u8], ttls: Ttls, place_of: impl Fn(usize) -> Option<usize>) -> Option<()> {
-        let mut places = self.copy(to)?;
-        for place in places.by_ref().take(usize::from(self.head.ttls)) {
-            let bytes = to.get_mut(place..)?.first_chunk_mut::<TTL_BYTES>()?;
+        let places = self.copy(to)?;
+        let ttls_count = usize::from(self.head.ttls);
+        for index in 0..ttls_count {
+            let bytes = to.get_mut(place_at(places, index)?..)?.first_chunk_mut::<TTL_BYTES>()?;
             *bytes = ttls.of(*bytes);
         }
-        for place in places.take(usize::from(self.head.pointers)) {
-            let bytes = to.get_mut(place..)?.first_chunk_mut::<POINTER_BYTES>()?;
+        for index in ttls_count..ttls_count + usize::from(self.head.pointers) {
+            let bytes = to.get_mut(place_at(places, index)?..)?.first_chunk_mut::<POINTER_BYTES>()?;
             // RFC 1035 section 4.1.4: the two highest bits are ones, fourteen are left for the offset.
             let offset = (u16::from_be_bytes(*bytes) & !POINTER_MARK).checked_sub(QNAME_AT)?;
             let place = u16::try_from(place_of(offset.into())?).ok().filter(|place| *place < !POINTER_MARK)?;
@@ -192,9 +195,9 @@ impl<'a> Found<'a> {
         self.is_intact().then_some(())
     }
 
-    /// Copies the records as they are stored, and gives the places of TTLs, then of pointers, among them.
+    /// Copies the records as they are stored, and gives the words with the places of TTLs, then of pointers, among them.
     #[inline(always)]
-    fn copy(&self, to: &mut [u8]) -> Option<impl Iterator<Item = usize> + use<'a>> {
+    fn copy(&self, to: &mut [u8]) -> Option<&'a [AtomicU64]> {
         let head = &self.head;
         if to.len() != usize::from(head.body_bytes) {
             return None;
@@ -202,18 +205,9 @@ impl<'a> Found<'a> {
         let places_at = HEAD_WORDS + head.name_words();
         let body_at = places_at + head.place_words();
         let words = self.shelf.log(self.spot).words(self.spot.place, body_at + head.body_words());
-        copy(words.get(body_at..)?, to);
-        // Four places a word, from the lowest bits on.
-        let (mut words, mut word, mut left) = (words.get(places_at..body_at)?.iter(), 0, 0u8);
-        let places = core::iter::from_fn(move || {
-            if left == 0 {
-                (word, left) = (words.next()?.load(Ordering::Relaxed), 4);
-            }
-            let place = word & u64::from(u16::MAX);
-            (word, left) = (word >> u16::BITS, left - 1);
-            usize::try_from(place).ok()
-        });
-        Some(places)
+        let (before, body) = words.split_at_checked(body_at)?;
+        copy(body, to);
+        before.get(places_at..)
     }
 
     /// True where nothing was written over what was read so far.
@@ -247,6 +241,13 @@ pub(super) fn read_head(log: &Log, place: u64) -> EntryHead {
         at += 1;
         word
     }))
+}
+
+/// A place of many: four a word, from the lowest bits on.
+#[inline(always)]
+fn place_at(words: &[AtomicU64], index: usize) -> Option<usize> {
+    let word = words.get(index / 4)?.load(Ordering::Relaxed);
+    usize::try_from(word >> (16 * (index % 4)) & 0xffff).ok()
 }
 
 /// Fewer than eight bytes as a word, zeros behind them.

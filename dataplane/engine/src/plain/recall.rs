@@ -4,7 +4,7 @@ use super::name::Suffix;
 use super::reply::{Head, Maker};
 use super::{CLIENT_AT, HEADER_AT, NAME_AT, PlainQuery, TYPE_BYTES, Window, load};
 use crate::cache::{Place, Sought, key_hash};
-use crate::machine::BLOCK_BYTES;
+use crate::machine::{BLOCK_BYTES, Block};
 use crate::query::{FLAG_CD, FLAG_RD};
 use crate::recall::{Recall, question_bits};
 use crate::rtype::types;
@@ -74,14 +74,14 @@ impl PlainQuery {
         if !recall.permits_ipv4(load(window, CLIENT_AT)) {
             return None;
         }
-        let name = Suffix::new(window, 0, sought.name_bytes)?;
-        let [first, second] = self.name;
-        let begin = [first.words(), second.words()].into_iter().flatten();
-        let found = if sought.name_bytes <= 2 * BLOCK_BYTES {
-            recall.shelf().at(place, sought, begin)?
-        } else {
-            recall.shelf().at(place, sought, begin.chain((2..4).flat_map(|index| name.block(index).words())))?
-        };
+        let [[w1, w2], [w3, w4]] = self.name.map(Block::words);
+        let mut name = [w1, w2, w3, w4, 0, 0, 0, 0];
+        if sought.name_bytes > 2 * BLOCK_BYTES {
+            let rest = Suffix::new(window, 0, sought.name_bytes)?;
+            let [[w5, w6], [w7, w8]] = [2, 3].map(|index| rest.block(index).words());
+            name = [w1, w2, w3, w4, w5, w6, w7, w8];
+        }
+        let found = recall.shelf().at(place, sought, &name)?;
         let recalled = recall.judge(found, sought.bits, ahead.flags)?;
         let (found, ttls) = (recalled.found, recalled.ttls);
         let entry = found.head;
