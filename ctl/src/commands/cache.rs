@@ -45,7 +45,7 @@ pub(super) fn cache(api: &Api, action: &Cache, screen: &mut Screen<'_, '_>) -> D
         Cache::Flush { name, rtype } => {
             let path = path([("name", name.as_deref()), ("type", rtype.as_deref())]);
             let value = api.send("DELETE", &path, &[], ())?.json()?;
-            screen.show(&value, |value| format!("{} entries removed\n", cell(&value["removed"])))
+            screen.show(&value, |value| format!("entries removed: {}\n", cell(&value["removed"])))
         }
     }
 }

@@ -124,7 +124,7 @@ fn the_cache_is_shown_and_emptied() {
         (&["cache", "flush", "a.", "--type", "MX"], "DELETE /api/v1/cache?name=a.&type=MX HTTP"),
     ] {
         let (address, server) = script(&[removed]);
-        assert_eq!(call(address, words), ("7 entries removed\n".to_owned(), String::new(), 0));
+        assert_eq!(call(address, words), ("entries removed: 7\n".to_owned(), String::new(), 0));
         let asked = server.join().unwrap().remove(0);
         assert!(asked.starts_with(expected), "{asked}");
     }
