@@ -56,12 +56,12 @@ impl Log {
         self.words.get(self.at(place)..).and_then(|words| words.get(..count)).unwrap_or_default()
     }
 
-    /// Asks the memory for the two cache lines in which most entries at a place end.
+    /// Asks the memory for the cache lines that most entries at a place have: twelve words, which begin anywhere in the first.
     #[inline(always)]
     pub(super) fn ask_for(&self, place: u64) {
-        const LINE_WORDS: usize = 8;
+        const WORDS: [usize; 3] = [0, 8, 11];
         let at = self.at(place);
-        for word in [self.words.get(at), self.words.get(at + LINE_WORDS)].into_iter().flatten() {
+        for word in WORDS.into_iter().filter_map(|behind| self.words.get(at + behind)) {
             prefetch(word);
         }
     }
