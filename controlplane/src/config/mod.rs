@@ -28,6 +28,7 @@ mod stats;
 mod store;
 mod transfer;
 mod validate;
+mod value;
 mod view;
 mod watch;
 mod workers;

@@ -1,11 +1,12 @@
 //! `[rate_limit]`: how much each client may have.
 
-use ringdns_engine::rate::{EXEMPT_MAX, Network, NetworkError, RateLimit, SET_ACCOUNTS, TABLE_ENTRIES_MAX};
+use ringdns_engine::rate::{EXEMPT_MAX, Network, RateLimit, SET_ACCOUNTS, TABLE_ENTRIES_MAX};
 use toml::Spanned;
 
 use super::file;
 use super::problem::Problems;
 use super::validate::number;
+use super::value::network;
 
 /// Highest rate of responses a second: as much as no client asks for.
 const RESPONSES_PER_SECOND_MAX: i64 = 1_000_000;
@@ -79,19 +80,11 @@ fn exempt(list: Option<&Spanned<Vec<Spanned<String>>>>, problems: &mut Problems<
     }
     let mut networks = Vec::new();
     for entry in list.get_ref() {
-        match entry.get_ref().parse::<Network>() {
-            Ok(network) if networks.contains(&network) => {
+        match network(entry, KEY, problems) {
+            Some(network) if networks.contains(&network) => {
                 problems.add(Some(entry.span()), KEY, format!("{network} is given twice"), "name each network once");
             }
-            Ok(network) => networks.push(network),
-            Err(error) => {
-                let message = format!("\"{}\" is no network: {error}", entry.get_ref());
-                let remedy = match error {
-                    NetworkError::HostBits(network) => format!("write \"{network}\""),
-                    _ => "write an address or a network such as \"192.0.2.0/24\" or \"2001:db8::/32\"".to_owned(),
-                };
-                problems.add(Some(entry.span()), KEY, message, remedy);
-            }
+            found => networks.extend(found),
         }
     }
     networks

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use super::words::{milliseconds, word};
+use super::words::milliseconds;
 use super::{KeepConfig, StaleConfig, StaleWhen, spec};
 use crate::config::problem::Problems;
 use crate::config::validate::number;
+use crate::config::value::word;
 
 /// Longest time in seconds for which an answer is kept: a week (RFC 8767 section 4).
 const TTL_SECONDS_MAX: i64 = 604_800;

@@ -5,15 +5,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ringdns_engine::name::WireName;
-use ringdns_engine::rate::{Network, NetworkError};
+use ringdns_engine::rate::Network;
 use ringdns_engine::recall::{ClientLists, Denial, LOCAL_NETWORKS};
 use toml::Spanned;
 
 use super::spec::{self, List};
-use super::words::word;
 use crate::config::file::Words;
 use crate::config::problem::Problems;
 use crate::config::validate::number;
+use crate::config::value::{network, word};
 
 /// Most networks of a list.
 const NETWORKS_MAX: usize = 65_536;
@@ -193,21 +193,7 @@ fn networks(list: &List, key: &str, problems: &mut Problems<'_>) -> Vec<Network>
         let message = format!("{} networks are given", list.get_ref().len());
         problems.add(Some(list.span()), key, message, format!("keep to {NETWORKS_MAX}"));
     }
-    let mut networks = Vec::new();
-    for entry in list.get_ref() {
-        match entry.get_ref().parse::<Network>() {
-            Ok(network) => networks.push(network),
-            Err(error) => {
-                let message = format!("\"{}\" is no network: {error}", entry.get_ref());
-                let remedy = match error {
-                    NetworkError::HostBits(network) => format!("write \"{network}\""),
-                    _ => "write an address or a network such as \"192.0.2.0/24\" or \"2001:db8::/32\"".to_owned(),
-                };
-                problems.add(Some(entry.span()), key, message, remedy);
-            }
-        }
-    }
-    networks
+    list.get_ref().iter().filter_map(|entry| network(entry, key, problems)).collect()
 }
 
 /// Files of names that are not asked for.

@@ -10,12 +10,13 @@ use toml::Spanned;
 use super::cache::cache;
 use super::keep::keep;
 use super::own::own;
-use super::words::{OVERLOADS, milliseconds, word};
+use super::words::{OVERLOADS, milliseconds};
 use super::zone::{default_zone, forward_zone, name};
 use super::{ForwardConfig, ForwardMode, ForwardZone, Overload, spec};
 use crate::config::PortConfig;
 use crate::config::problem::Problems;
 use crate::config::validate::number;
+use crate::config::value::word;
 
 /// From query to answer by default, in milliseconds: resolvers' clients wait 5 seconds (resolv.conf(5)).
 const DEADLINE_MS: i64 = 4000;

@@ -2,28 +2,8 @@
 
 use std::time::Duration;
 
-use toml::Spanned;
-
 use super::{ForwardMode, ForwardPolicy, Overload};
 use crate::config::problem::Problems;
-
-/// The value of a word, or the default, with a problem noted where the word is none of the known ones.
-pub(super) fn word<T: Copy>(
-    given: Option<&Spanned<String>>,
-    key: &str,
-    words: &[(&str, T)],
-    default: T,
-    problems: &mut Problems<'_>,
-) -> T {
-    let Some(given) = given else { return default };
-    if let Some(&(_, value)) = words.iter().find(|(word, _)| word == given.get_ref()) {
-        return value;
-    }
-    let known: Vec<String> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
-    let message = format!("\"{}\" is none of its words", given.get_ref());
-    problems.add(Some(given.span()), key, message, format!("write one of {}", known.join(", ")));
-    default
-}
 
 /// `mode`
 pub(super) const MODES: &[(&str, ForwardMode)] =

@@ -10,10 +10,11 @@ use super::policy::readable;
 use super::read::Surroundings;
 use super::spec::{Asking, List};
 use super::upstream::REMEDY;
-use super::words::{MODES, POLICIES, milliseconds, rcodes, word};
+use super::words::{MODES, POLICIES, milliseconds, rcodes};
 use super::{ForwardMode, ForwardPolicy, ForwardZone, KeepConfig, UpstreamConfig, resolv_conf};
 use crate::config::problem::Problems;
 use crate::config::validate::number;
+use crate::config::value::word;
 
 /// One try's time by default, in milliseconds: within the deadline there is room for a second one, and a resolver that asks far
 /// away needs a second now and then.

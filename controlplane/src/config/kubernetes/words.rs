@@ -3,6 +3,7 @@
 use toml::Spanned;
 
 use crate::config::problem::Problems;
+use crate::config::value::word;
 
 /// Names of Pods made of their addresses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -140,29 +141,6 @@ impl Preset {
     }
 }
 
-/// The value of a word, or the default, with a problem noted where the word is none of the known ones.
-fn word<T: Copy>(
-    given: Option<&Spanned<String>>,
-    key: &str,
-    words: &[(&str, T)],
-    default: T,
-    problems: &mut Problems<'_>,
-) -> T {
-    let Some(given) = given else { return default };
-    if let Some(&(_, value)) = words.iter().find(|(word, _)| word == given.get_ref()) {
-        return value;
-    }
-    let known: Vec<String> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
-    let message = format!("\"{}\" is none of its words", given.get_ref());
-    problems.add(
-        Some(given.span()),
-        format!("kubernetes.{key}"),
-        message,
-        format!("write one of {}", known.join(", ")),
-    );
-    default
-}
-
 /// `compatibility`
 pub(super) fn compatibility(given: Option<&Spanned<String>>, problems: &mut Problems<'_>) -> (Compatibility, Preset) {
     let words = [
@@ -171,7 +149,7 @@ pub(super) fn compatibility(given: Option<&Spanned<String>>, problems: &mut Prob
         ("kube2sky", Compatibility::Kube2sky),
         ("containerdns", Compatibility::ContainerDns),
     ];
-    let compatibility = word(given, "compatibility", &words, Compatibility::CoreDns, problems);
+    let compatibility = word(given, "kubernetes.compatibility", &words, Compatibility::CoreDns, problems);
     (compatibility, Preset::of(compatibility))
 }
 
@@ -182,7 +160,7 @@ pub(super) fn pods(given: Option<&Spanned<String>>, preset: &Preset, problems: &
         ("insecure", KubernetesPods::Insecure),
         ("verified", KubernetesPods::Verified),
     ];
-    word(given, "pods", &words, preset.pods, problems)
+    word(given, "kubernetes.pods", &words, preset.pods, problems)
 }
 
 /// `endpoint_labels`
@@ -197,7 +175,7 @@ pub(super) fn endpoint_labels(
         ("kube-dns", EndpointLabels::KubeDns),
         ("kube2sky", EndpointLabels::Kube2sky),
     ];
-    word(given, "endpoint_labels", &words, preset.labels, problems)
+    word(given, "kubernetes.endpoint_labels", &words, preset.labels, problems)
 }
 
 /// `endpoint_ptr`
@@ -207,7 +185,7 @@ pub(super) fn endpoint_ptr(
     problems: &mut Problems<'_>,
 ) -> EndpointPtrs {
     let words = [("all", EndpointPtrs::All), ("named", EndpointPtrs::Named), ("none", EndpointPtrs::None)];
-    word(given, "endpoint_ptr", &words, preset.ptr, problems)
+    word(given, "kubernetes.endpoint_ptr", &words, preset.ptr, problems)
 }
 
 /// `external_addresses`
@@ -217,7 +195,7 @@ pub(super) fn external_addresses(
     problems: &mut Problems<'_>,
 ) -> ExternalAddresses {
     let words = [("ignore", ExternalAddresses::Ignore), ("address", ExternalAddresses::Address)];
-    word(given, "external_addresses", &words, preset.external, problems)
+    word(given, "kubernetes.external_addresses", &words, preset.external, problems)
 }
 
 /// `resource`
@@ -227,5 +205,5 @@ pub(super) fn resource(given: Option<&Spanned<String>>, problems: &mut Problems<
         ("endpointslices", KubernetesEndpoints::Slices),
         ("endpoints", KubernetesEndpoints::Endpoints),
     ];
-    word(given, "resource", &words, KubernetesEndpoints::Auto, problems)
+    word(given, "kubernetes.resource", &words, KubernetesEndpoints::Auto, problems)
 }
