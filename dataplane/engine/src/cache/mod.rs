@@ -13,6 +13,7 @@
 //! the tail before it writes over anything. What was torn is thrown away and counts as missing. Nothing that a reader finds is
 //! trusted before that look: every length is bounded by the slice that it is used on.
 
+mod counts;
 mod desk;
 mod entry;
 mod index;
@@ -22,7 +23,8 @@ mod shelf;
 #[cfg(test)]
 mod tests;
 
-pub use desk::{CACHE_BYTES_MIN, CacheCounts, CacheDesk, CachedAnswer, InsertError};
+pub use counts::CacheCounts;
+pub use desk::{CACHE_BYTES_MIN, CacheDesk, CachedAnswer, InsertError};
 pub(crate) use entry::key_hash;
 pub use entry::{CacheKey, EntryBits, EntryHead};
 pub use scan::{ScanPlace, Seen};
