@@ -229,6 +229,7 @@ impl Desk {
     /// Takes what came of a question to the connection that it is for.
     pub(super) fn deliver(&mut self, outcome: Outcome) {
         if let Some((waiting, answer)) = self.others.as_mut().and_then(|others| others.finish(outcome)) {
+            self.monitor.tcp_waited.lost.add(u64::from(answer.is_none()));
             Mailbox::deliver(waiting, answer);
         }
     }
@@ -260,15 +261,17 @@ impl Desk {
                     *length = u16::try_from(bytes).unwrap_or(u16::MAX).to_be_bytes();
                     work.written += LENGTH_BYTES + bytes;
                     work.answered += 1;
+                    monitor.tcp_waited.answered.add(1);
                 }
                 Err(Unanswered::Foreign) => {
                     let Some(question) = server.foreign_question(client) else { continue };
                     mailbox.note_asked(waiting.message.len());
                     if let Err(waiting) = others.ask_again(waiting, question) {
+                        monitor.tcp_waited.lost.add(1);
                         Mailbox::deliver(*waiting, None);
                     }
                 }
-                Err(Unanswered::Dropped(_)) => {}
+                Err(Unanswered::Dropped(_)) => monitor.tcp_waited.lost.add(1),
             }
         }
     }

@@ -187,9 +187,10 @@ impl Service {
 
     /// Answers one who has waited for others.
     fn finish(&mut self, outcome: Outcome) {
-        let finished = self.others.as_mut().and_then(|others| others.finish(outcome));
-        if let Some((waiting, Some(answer))) = finished {
-            self.give(waiting, &answer);
+        match self.others.as_mut().and_then(|others| others.finish(outcome)) {
+            Some((waiting, Some(answer))) => self.give(waiting, &answer),
+            Some((_, None)) => self.monitor.udp_waited.lost.add(1),
+            None => {}
         }
     }
 
@@ -209,10 +210,9 @@ impl Service {
         }
         let snapshot = self.state.snapshot();
         let Some(question) = self.answer(length, &waiting.question, answer, &waiting.to, &snapshot) else { return };
-        if let Some(others) = &mut self.others {
-            // Enough is enough: the client asks again.
-            let _ = others.ask_again(waiting, question);
-        }
+        let is_asked = self.others.as_mut().is_some_and(|others| others.ask_again(waiting, question).is_ok());
+        // Enough is enough: the client asks again.
+        self.monitor.udp_waited.lost.add(u64::from(!is_asked));
     }
 
     /// Answers the message in the buffer with what came of a question; gives what others are to be asked instead, where that
@@ -229,9 +229,12 @@ impl Service {
         let (server, seconds) = answerer.waited()?;
         let serve = || server.answer(from.client, buffer, length, snapshot, &monitor.udp);
         match others.as_mut()?.give(snapshot, question, answer, seconds, serve) {
-            Ok(bytes) => send(buffer.get(..bytes).unwrap_or_default(), from, monitor),
+            Ok(bytes) => {
+                monitor.udp_waited.answered.add(1);
+                send(buffer.get(..bytes).unwrap_or_default(), from, monitor);
+            }
             Err(Unanswered::Foreign) => return server.foreign_question(from.client),
-            Err(Unanswered::Dropped(_)) => {}
+            Err(Unanswered::Dropped(_)) => monitor.udp_waited.lost.add(1),
         }
         None
     }
