@@ -59,7 +59,11 @@ fn forward(core: &Core, encoder: &mut DescriptorEncoder<'_>) -> Result<(), Error
             "Questions that were one too many.",
             refused.iter().map(|count| count.get()).sum::<u64>(),
         ),
-        ("healthcheck_broken", "Times that all upstreams of a zone were down when it was asked.", counts.all_down.get()),
+        (
+            "healthcheck_broken",
+            "Times that all upstreams of a zone were down when it was asked.",
+            counts.all_down.get(),
+        ),
     ] {
         counter(encoder, &format!("coredns_forward_{name}"), help, [(Labels::new(), count)])?;
     }

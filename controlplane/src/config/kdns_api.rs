@@ -212,7 +212,10 @@ mod tests {
                 "kdns_api.key_file: /etc/ringdns/k cannot be read",
             ),
             ("zones = [\"a.\"]\ntoken = \"\"", "kdns_api.token: the token is empty"),
-            ("zones = [\"a.\"]\nmetrics_host = \"\"", "kdns_api.metrics_host: \"\" is no name for a server; write 1 to"),
+            (
+                "zones = [\"a.\"]\nmetrics_host = \"\"",
+                "kdns_api.metrics_host: \"\" is no name for a server; write 1 to",
+            ),
         ] {
             let problems = parse(lines).unwrap_err();
             assert!(problems.contains(expected), "{expected} in {problems}");

@@ -197,8 +197,14 @@ impl Monitor {
             counter(encoder, name, help, [(Labels::new(), value.load(Ordering::Relaxed))])?;
         }
         for (name, help, of) in [
-            ("answered", "Queries over sockets that others were asked for, and that were answered.", (|waited| &waited.answered) as Of),
-            ("lost", "Queries over sockets that others were asked for, and that were to get no answer.", |waited| &waited.lost),
+            (
+                "answered",
+                "Queries over sockets that others were asked for, and that were answered.",
+                (|waited| &waited.answered) as Of,
+            ),
+            ("lost", "Queries over sockets that others were asked for, and that were to get no answer.", |waited| {
+                &waited.lost
+            }),
         ] {
             let row = |transport: &str, waited| (vec![("transport", transport.to_owned())], of(waited).get());
             let rows = [row("udp", &self.udp_waited), row("tcp", &self.tcp_waited)];

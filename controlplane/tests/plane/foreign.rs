@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use ringdns_controlplane::config::forward::UpstreamConfig;
 use ringdns_controlplane::foreign::{
-    Asked, AskedClient, AskedName, AskedTimes, CacheEntry, CachedRecord, ForeignCache, ForeignTotals, Took, Upstream, Waits,
+    Asked, AskedClient, AskedName, AskedTimes, CacheEntry, CachedRecord, ForeignCache, ForeignTotals, Took, Upstream,
+    Waits,
 };
 use ringdns_engine::counters::Counters;
 use ringdns_engine::name::WireName;
@@ -341,7 +342,8 @@ fn the_interface_of_kdns_tells_who_asks_for_what() {
     host.server.counters.forwarded.add(8);
     let numbers = || {
         let all: Value = serde_json::from_str(&host.ok("GET", "/kdns/statistics/get", "")).unwrap();
-        ["udp_fwd_rcv", "udp_fwd_snd", "udp_fwd_lost", "tcp_fwd_rcv", "dns_pkts_snd"].map(|name| all[name].as_f64().unwrap())
+        ["udp_fwd_rcv", "udp_fwd_snd", "udp_fwd_lost", "tcp_fwd_rcv", "dns_pkts_snd"]
+            .map(|name| all[name].as_f64().unwrap())
     };
     assert_eq!(numbers(), [18.0, 15.0, 2.0, 0.0, 5.0]);
     assert_eq!(host.ok("POST", "/kdns/statistics/reset", ""), "OK\n");

@@ -8,8 +8,8 @@ use ringdns_engine::verdict::{Fate, Reason};
 use serde::Serialize;
 use serde::ser::{SerializeMap as _, Serializer};
 
-use crate::ports::PortGauges;
 use crate::foreign::Waits;
+use crate::ports::PortGauges;
 use crate::sockets::{Monitor, Waited};
 use crate::state::State;
 
@@ -38,15 +38,8 @@ const COUNTED: [&str; 17] = [
 ];
 
 /// Members about what RingDNS does not measure; they are 0, as the original's are when idle.
-const IDLE: [&str; 7] = [
-    "metrics-maxtime",
-    "metrics-mintime",
-    "metrics-sumtime",
-    "metrics1",
-    "metrics2",
-    "metrics3",
-    "metrics4",
-];
+const IDLE: [&str; 7] =
+    ["metrics-maxtime", "metrics-mintime", "metrics-sumtime", "metrics1", "metrics2", "metrics3", "metrics4"];
 
 /// The members of a port, in the order in which [`Statistics::port_counts`] gives them.
 const OF_PORT: [&str; 8] = ["ipackets", "opackets", "ibytes", "obytes", "imissed", "ierrors", "oerrors", "rx_nombuf"];

@@ -92,8 +92,7 @@ pub(in crate::config) fn forward(
     let per_client =
         count(&spec.questions_per_client_max, "questions_per_client_max", bounds, "", QUESTIONS_PER_CLIENT_MAX);
     let bounds = 0..=QUESTIONS_MAX_MAX;
-    let per_second =
-        count(&spec.questions_per_client_per_second, "questions_per_client_per_second", bounds, "", 0);
+    let per_second = count(&spec.questions_per_client_per_second, "questions_per_client_per_second", bounds, "", 0);
     let labels = count(&spec.labels_min, "labels_min", 0..=127, "", 0);
     Some(ForwardConfig {
         zones,
