@@ -1,7 +1,7 @@
 //! Who asks for what: questions by name, and by name and client, where somebody shows them.
 //!
-//! They are looked at every ten minutes, as in kdns: what is shown is from the last look, how long answers took is from then on, and
-//! what nobody has asked for in ten minutes is forgotten.
+//! They are looked at every ten minutes, as in kdns: what is shown is from the last look, how long answers took is of the time since
+//! the look before, and what nobody has asked for since then is forgotten.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -12,7 +12,7 @@ use std::time::Duration;
 use ringdns_controlplane::foreign::{Asked, AskedClient, AskedName, AskedTimes, TOOK_BOUNDS_US, Took};
 use ringdns_engine::name::WireName;
 
-/// Seconds between two looks, and for which what is asked for no more is remembered.
+/// Seconds between two looks.
 const LOOK_SECONDS: u32 = 600;
 
 /// Most names, and most names and clients: some tens of MiB. Those that find no room wait for the next look: a flood of names that
@@ -41,7 +41,7 @@ struct Tables {
     names: HashMap<Arc<WireName>, (AskedTimes, Took)>,
     /// By name and client.
     clients: HashMap<(Arc<WireName>, IpAddr), AskedTimes>,
-    /// When it is looked next, in seconds since 1970; 0: not yet known.
+    /// When it is looked next, in seconds since 1970.
     look_at: u32,
     /// What is shown.
     shown: Asked,
@@ -49,7 +49,8 @@ struct Tables {
 
 impl Askers {
     /// Counts from now on.
-    pub(crate) fn turn_on(&self) {
+    pub(crate) fn turn_on(&self, now_seconds: u32) {
+        self.tables().look_at = now_seconds.saturating_add(LOOK_SECONDS);
         self.is_on.store(true, Ordering::Relaxed);
     }
 
@@ -86,14 +87,13 @@ impl Askers {
             return;
         }
         let mut tables = self.tables();
-        if tables.look_at == 0 {
-            tables.look_at = now_seconds.saturating_add(LOOK_SECONDS);
-        }
         // A clock that was set back must not keep anybody waiting for ever.
         let is_due = now_seconds >= tables.look_at || tables.look_at - now_seconds > LOOK_SECONDS;
         if is_due {
+            // Since the look before: what was asked for right after it is shown once at least.
+            let since = tables.look_at.min(now_seconds).saturating_sub(LOOK_SECONDS);
             tables.look_at = now_seconds.saturating_add(LOOK_SECONDS);
-            tables.look(u64::from(now_seconds.saturating_sub(LOOK_SECONDS)) * MICROSECONDS);
+            tables.look(u64::from(since) * MICROSECONDS);
         }
     }
 
@@ -160,8 +160,7 @@ mod tests {
         let (askers, client) = (Askers::default(), IpAddr::from([192, 0, 2, 7]));
         askers.look(1000);
         assert!(!askers.is_on());
-        askers.turn_on();
-        askers.look(1000);
+        askers.turn_on(1000);
         for (text, us) in [("a.test.", 5), ("a.test.", 2000), ("a.test.", 100), ("b.test.", 101)] {
             askers.note(name(text), client, Duration::from_micros(us), 1100);
         }
@@ -195,8 +194,7 @@ mod tests {
     #[test]
     fn the_room_is_bounded_and_those_that_are_known_stay() {
         let (askers, client) = (Askers::default(), IpAddr::from([192, 0, 2, 7]));
-        askers.turn_on();
-        askers.look(1);
+        askers.turn_on(1);
         for number in 0..=NAMES_MAX {
             askers.note(name(&format!("n{number}.test.")), client, Duration::ZERO, 1);
         }

@@ -68,7 +68,7 @@ impl ForeignCache for Forwarder {
     }
 
     fn count_askers(&self) {
-        self.core().askers.turn_on();
+        self.core().askers.turn_on(self.now_seconds());
     }
 
     fn askers(&self) -> Asked {
