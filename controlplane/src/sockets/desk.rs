@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
+use ringdns_engine::census::Census;
 use ringdns_engine::limits::STREAM_MESSAGE_BYTES_MAX;
 use ringdns_engine::serve::{Transport, Unanswered};
 use ringdns_engine::snapshot::Snapshot;
@@ -140,14 +141,16 @@ impl Desk {
                 }
             }
         }
-        let begun = self.monitor.tcp.census().map(|census| (census.answered(), Instant::now()));
+        let begun = self.monitor.tcp.census().map(|_| Instant::now());
         let mailbox = rest.mailbox.take();
         let mut work = Work { used: 0, written: 0, answered: 0, end: None, is_full: false, sending: None, mailbox };
         let snapshot = state.snapshot();
         self.answer_arrived(client, &mut work, &snapshot);
+        // Those that have waited have times of their own.
+        let before = self.monitor.tcp.census().map_or(0, Census::answered);
         self.answer_all(filled, client, &mut work, &snapshot, state);
         let turn = self.finish(stream, rest, filled, work);
-        if let (Some(census), Some((before, begun))) = (self.monitor.tcp.census(), begun) {
+        if let (Some(census), Some(begun)) = (self.monitor.tcp.census(), begun) {
             // Transfers are not among them: they take as long as their clients do.
             census.note_time(begun.elapsed(), census.answered().wrapping_sub(before));
         }
@@ -262,6 +265,9 @@ impl Desk {
                     work.written += LENGTH_BYTES + bytes;
                     work.answered += 1;
                     monitor.tcp_waited.answered.add(1);
+                    if let Some(census) = monitor.tcp.census() {
+                        census.note_time(waiting.come.elapsed(), 1);
+                    }
                 }
                 Err(Unanswered::Foreign) => {
                     let Some(question) = server.foreign_question(client) else { continue };

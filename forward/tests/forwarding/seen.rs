@@ -25,7 +25,7 @@ use ringdns_forward::{Exchange, Forwarder, Seams};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use crate::common::{A, Double, address, config, message, now, soa, zone};
+use crate::common::{A, Double, Said, address, config, message, now, soa, zone};
 use plane::{Client, config_text, wait_until};
 
 /// Longest time that an answer may take.
@@ -269,23 +269,28 @@ fn coredns_dashboards_find_their_names() {
     host.ask("a.test.");
     host.ask("a.test.");
     host.ask("none.test.");
+    // One that has waited for a while, over each transport.
+    host.double.becomes(|asked| Said(Duration::from_millis(300), address(asked, 300, "192.0.2.7").1));
+    host.ask("aa.test.");
+    host.ask_tcp("ab.test.");
     let metrics = || client.request("GET", "/metrics", &[], "").body;
     let server = "server=\"dns://:53\",zones=\".\",view=\"\"";
     let port = host.dns().port();
     for row in [
-        format!("coredns_cache_entries{{{server},type=\"success\"}} 1.0"),
+        format!("coredns_cache_entries{{{server},type=\"success\"}} 3.0"),
         format!("coredns_cache_entries{{{server},type=\"denial\"}} 1.0"),
         format!("coredns_cache_evictions_total{{{server},type=\"denial\"}} 0"),
-        format!("coredns_cache_misses_total{{{server}}} 2"),
+        format!("coredns_cache_misses_total{{{server}}} 4"),
         format!("coredns_cache_hits_total{{server=\"dns://:{port}\",type=\"success\",zones=\".\",view=\"\"}} 1"),
-        format!("coredns_cache_requests_total{{server=\"dns://:{port}\",zones=\".\",view=\"\"}} 3"),
+        format!("coredns_cache_requests_total{{server=\"dns://:{port}\",zones=\".\",view=\"\"}} 5"),
+        format!("coredns_dns_request_duration_seconds_count{{server=\"dns://:{port}\",zone=\"ours.\",view=\"\"}} 5"),
         format!("coredns_cache_served_stale_total{{{server}}} 0"),
         "coredns_forward_healthcheck_broken_total 0".to_owned(),
         "coredns_forward_max_concurrent_rejects_total 0".to_owned(),
         "coredns_forward_responses_total{to=\"double\",zone=\".\",rcode=\"NXDOMAIN\"} 1".to_owned(),
-        "coredns_forward_response_rcode_count_total{to=\"double\",zone=\".\",rcode=\"NOERROR\"} 1".to_owned(),
-        "coredns_forward_request_duration_seconds_count{to=\"double\",zone=\".\",rcode=\"NOERROR\"} 1".to_owned(),
-        "coredns_proxy_request_duration_seconds_count{proxy_name=\"forward\",to=\"double\",zone=\".\",rcode=\"NOERROR\"} 1"
+        "coredns_forward_response_rcode_count_total{to=\"double\",zone=\".\",rcode=\"NOERROR\"} 3".to_owned(),
+        "coredns_forward_request_duration_seconds_count{to=\"double\",zone=\".\",rcode=\"NOERROR\"} 3".to_owned(),
+        "coredns_proxy_request_duration_seconds_count{proxy_name=\"forward\",to=\"double\",zone=\".\",rcode=\"NOERROR\"} 3"
             .to_owned(),
         "coredns_proxy_healthcheck_failures_total{proxy_name=\"forward\",to=\"double\",zone=\".\"} 0".to_owned(),
         "coredns_proxy_conn_cache_hits_total{proxy_name=\"forward\",to=\"double\",zone=\".\",proto=\"tcp\"} 0".to_owned(),
@@ -293,5 +298,8 @@ fn coredns_dashboards_find_their_names() {
         format!("coredns_plugin_enabled{{server=\"dns://:{port}\",zone=\"ours.\",view=\"\",name=\"forward\"}} 1"),
     ] {
         wait_until(&row, || metrics().lines().any(|line| line.replace("{} ", " ") == row));
-    }
+    }    let told = metrics();
+    let sum = told.lines().find_map(|line| line.strip_prefix("coredns_dns_request_duration_seconds_sum{"));
+    let sum: f64 = sum.unwrap().rsplit(' ').next().unwrap().parse().unwrap();
+    assert!(sum >= 0.6, "the time of those that have waited counts: {sum}");
 }
