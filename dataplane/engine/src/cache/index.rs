@@ -255,7 +255,7 @@ pub(super) fn identity(hash: u64) -> u32 {
 #[inline(always)]
 fn first_slot(hash: u64) -> usize {
     // Seven parts of 2^12.
-    usize::try_from((hash >> FIRST_SHIFT & 0xfff) * BUCKET_SLOTS as u64 >> 12).unwrap_or_default()
+    usize::try_from(((hash >> FIRST_SHIFT & 0xfff) * BUCKET_SLOTS as u64) >> 12).unwrap_or_default()
 }
 
 /// True where a slot's value has the tag of a hash.

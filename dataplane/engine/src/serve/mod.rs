@@ -196,17 +196,10 @@ impl Server {
                 );
             }
         }
+        let seen = Seen { candidates: &candidates, recalled };
         machine.run(
             #[inline(always)]
-            || {
-                self.answer_all::<F, START, HIDES_AAAA, HAS_OTHERS>(
-                    frames,
-                    verdicts,
-                    snapshot,
-                    Seen { candidates: &candidates, recalled },
-                    counters,
-                )
-            },
+            || self.answer_all::<F, START, HIDES_AAAA, HAS_OTHERS>(frames, verdicts, snapshot, seen, counters),
         );
         if let Some(names) = counters.names() {
             names.count_burst(frames, verdicts, self.now_seconds);
