@@ -1,6 +1,7 @@
 //! What workers see of the cache: entries are found and copied, never waited for.
 
 use core::fmt;
+use core::hint;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::entry::{CacheKey, EntryHead, HEAD_WORDS, NAME_WORDS_MAX, NAME_WORDS_MIN, question_word};
@@ -170,7 +171,8 @@ impl CacheShelf {
     /// The log that an entry is in.
     #[inline(always)]
     pub(super) fn log(&self, spot: Spot) -> &Log {
-        if spot.large { &self.large } else { &self.small }
+        // Whether names were asked for long ago or of late is not for the core to guess.
+        hint::select_unpredictable(spot.large, &self.large, &self.small)
     }
 }
 
