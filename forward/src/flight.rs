@@ -11,6 +11,7 @@ use ringdns_engine::recall::{Done, ForeignQuestion, KeptAnswer};
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+use crate::askers::Askers;
 use crate::counts::Counts;
 use crate::exchange::Connect;
 use crate::forwarder::{Clock, Settings, Shared};
@@ -21,6 +22,7 @@ use crate::ours;
 use crate::pick::Times;
 use crate::policy::{Policy, Ruling};
 use crate::question::Key;
+use crate::rates::Rates;
 use crate::resolve::{Outcome, Resolving};
 use crate::stale::{Age, Rechecks, age, aged_answer, stale_answer};
 use crate::upstream::Means;
@@ -46,6 +48,10 @@ pub(crate) struct Core {
     pub(crate) flights: Flights,
     /// Questions that failed a short while ago.
     pub(crate) rechecks: Rechecks,
+    /// What each client has had asked of late.
+    pub(crate) rates: Rates,
+    /// Who asks for what.
+    pub(crate) askers: Arc<Askers>,
     /// What happened.
     pub(crate) counts: Counts,
     /// The end has come.
@@ -95,6 +101,7 @@ impl Core {
     /// Has a question answered: the way of [`ringdns_engine::recall::AskOthers::ask`].
     pub(crate) fn ask(self: &Arc<Self>, question: &ForeignQuestion, done: Done) {
         self.counts.questions.add(1);
+        let done = self.watched(question, done);
         let failure = |rcode| Some(Arc::new(KeptAnswer::empty(rcode)));
         if self.is_stopped.load(Ordering::Acquire) {
             return done(failure(rcodes::SERVFAIL));
@@ -126,7 +133,34 @@ impl Core {
             return done(failure(rcodes::SERVFAIL));
         }
         let waiter = Waiter { client: question.client, done };
-        self.enter(&settings, zone, &key, waiter);
+        if self.rates.admit(question.client, settings.config.questions_per_client_per_second) {
+            self.enter(&settings, zone, &key, waiter);
+        } else {
+            self.refuse(&settings, waiter, Bound::Rate);
+        }
+    }
+
+    /// Tells a client that its question is one too many.
+    fn refuse(&self, settings: &Settings, waiter: Waiter, bound: Bound) {
+        self.counts.refused(bound).add(1);
+        (waiter.done)(match settings.config.overload {
+            Overload::Refused => Some(Arc::new(KeptAnswer::empty(rcodes::REFUSED))),
+            Overload::Servfail => Some(Arc::new(KeptAnswer::empty(rcodes::SERVFAIL))),
+            Overload::Drop => None,
+        });
+    }
+
+    /// Who is told, and has it counted how long that took where somebody wants to know.
+    fn watched(&self, question: &ForeignQuestion, done: Done) -> Done {
+        if !self.askers.is_on() {
+            return done;
+        }
+        let (askers, clock, begun) = (Arc::clone(&self.askers), Arc::clone(&self.clock), Instant::now());
+        let (name, client) = (question.name.to_lowercase(), question.client);
+        Box::new(move |answer| {
+            askers.note(name, client, begun.elapsed(), clock());
+            done(answer);
+        })
     }
 
     /// What a policy's ruling comes to.
@@ -157,17 +191,7 @@ impl Core {
                 (waiter.done)(Some(answer));
                 self.fly(settings, zone, key, client);
             }
-            Entered::Refused(waiter, bound) => {
-                match bound {
-                    Bound::Questions => self.counts.refused_questions.add(1),
-                    Bound::Client => self.counts.refused_clients.add(1),
-                }
-                (waiter.done)(match settings.config.overload {
-                    Overload::Refused => Some(Arc::new(KeptAnswer::empty(rcodes::REFUSED))),
-                    Overload::Servfail => Some(Arc::new(KeptAnswer::empty(rcodes::SERVFAIL))),
-                    Overload::Drop => None,
-                });
-            }
+            Entered::Refused(waiter, bound) => self.refuse(settings, waiter, bound),
         }
     }
 

@@ -217,6 +217,8 @@ impl Forwarder {
             keeper,
             flights: Default::default(),
             rechecks: Default::default(),
+            rates: Default::default(),
+            askers: Default::default(),
             counts: Counts::default(),
             is_stopped: Default::default(),
         });
@@ -250,6 +252,11 @@ impl Forwarder {
     /// Gives their number. Answers under way are not kept.
     pub fn flush_where(&self, goes: &dyn Fn(&[u8], u16) -> bool) -> usize {
         self.0.keeper.flush_where(goes)
+    }
+
+    /// What is behind it: for those of this crate that show it.
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.0
     }
 
     /// Entries of names at and below one, the oldest first: those behind the first `skipped`, `count` at most.

@@ -5,6 +5,8 @@
 //! ```
 #![deny(unsafe_code)]
 
+mod askers;
+mod coredns;
 mod counts;
 mod exchange;
 mod flight;
@@ -19,6 +21,7 @@ mod pick;
 pub mod policy;
 mod prefetch;
 mod question;
+mod rates;
 mod resolve;
 mod shown;
 mod stale;

@@ -60,6 +60,18 @@ pub struct ForwardCounters {
     pub waiting: AtomicU64,
 }
 
+impl ForwardCounters {
+    /// Counts what is sent by these.
+    pub fn new(served: Counters) -> Self {
+        Self { served, ..Self::default() }
+    }
+
+    /// Queries for which nothing was sent: they were to get no answer, or found no room, or their answer did not.
+    pub fn lost(&self) -> u64 {
+        self.unanswered.get() + self.served.reason(Reason::ForwardFull)
+    }
+}
+
 /// A port whose workers hand queries over.
 pub struct ForwardPort {
     /// Serves the queries, and what came of them.
@@ -334,6 +346,10 @@ impl Work {
         match (verdict, question) {
             (Verdict::Reply, _) => {
                 self.options.counters.answered.add(1);
+                if let Some(census) = self.options.counters.served.census() {
+                    let left = waiting.deadline.saturating_duration_since(Instant::now());
+                    census.note_time(self.options.time_max.saturating_sub(left), 1);
+                }
                 self.send(port, lane);
             }
             // NOTE: the deadline stays.

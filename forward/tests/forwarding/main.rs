@@ -15,4 +15,5 @@ mod keeping;
 mod network;
 mod normalise;
 mod refresh;
+mod seen;
 mod under_way;
