@@ -160,7 +160,9 @@ impl Recall {
         // RFC 6840 section 5.8: AD is for those who show that they understand it.
         let wants_ad = bits.has(EntryBits::DNSSEC_OK) || query_flags & FLAG_AD != 0;
         let is_authentic = wants_ad && head.bits.has(EntryBits::AUTHENTIC);
-        let flags = [(true, FLAG_RA), (self.config.authoritative, FLAG_AA), (is_authentic, FLAG_AD)];
+        let is_truncated = head.bits.has(EntryBits::TRUNCATED);
+        let flags =
+            [(true, FLAG_RA), (self.config.authoritative, FLAG_AA), (is_authentic, FLAG_AD), (is_truncated, FLAG_TC)];
         let flags = flags.iter().filter(|(holds, _)| *holds).fold(0, |all, (_, flag)| all | flag);
         Some(Recalled { found, ttls, flags })
     }
