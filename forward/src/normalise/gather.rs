@@ -32,6 +32,8 @@ pub struct Gather {
     pub(super) rcode: u16,
     /// All of it was validated by who is trusted to.
     pub(super) is_authentic: bool,
+    /// Something of it is missing.
+    pub(super) is_truncated: bool,
     /// What came of it.
     pub(super) outlook: Outlook,
     /// Records that did not belong to it.
@@ -71,6 +73,7 @@ impl Gather {
             authorities: Vec::new(),
             rcode: rcodes::NOERROR,
             is_authentic: true,
+            is_truncated: false,
             outlook: Outlook::Unproven,
             dropped: 0,
         }
@@ -104,6 +107,7 @@ impl Gather {
         }
         let had = self.answers.len() + self.authorities.len();
         self.is_authentic &= trusts_ad && message.is_authentic;
+        self.is_truncated |= message.is_truncated;
         let step = self.follow(message, is_silent_about)?;
         let taken = self.answers.len() + self.authorities.len() - had;
         let came = message.answers.len() + message.authorities.len();

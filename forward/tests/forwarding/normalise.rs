@@ -127,15 +127,26 @@ fn what_cannot_be_said_is_not_taken() {
     for length in 0..good.len() {
         assert!(Message::read(&good[..length]).is_err(), "{length} bytes");
     }
-    let mut truncated = good.clone();
-    truncated[2] |= 2;
-    assert_eq!(Message::read(&truncated), Err(Untrue::Truncated));
     let mut looped = good.clone();
     let owner = 12 + 10 + 4;
     looped[owner..owner + 2].copy_from_slice(&[0xc0, u8::try_from(owner).unwrap()]);
     assert_eq!(Message::read(&looped), Err(Untrue::Malformed), "a pointer to itself");
     let other = gather("other.test.", A, false, &good).unwrap_err();
     assert_eq!(other, Untrue::OtherQuestion);
+}
+
+#[test]
+fn what_says_that_it_is_truncated_is_read_as_far_as_it_goes_and_not_kept() {
+    let lines = "www.test. 60 IN CNAME a.test.\na.test. 60 IN A 192.0.2.1\na.test. 60 IN A 192.0.2.2";
+    let mut whole = message(&asked("www.test.", A), 0, lines, "");
+    (whole[2], whole[3]) = (whole[2] | 2, whole[3] | 0x20);
+    let counts = [0, 16].map(|cut| {
+        let kept = kept("www.test.", A, false, &whole[..whole.len() - cut]);
+        assert!(kept.bits.has(EntryBits::TRUNCATED) && !kept.bits.has(EntryBits::AUTHENTIC));
+        assert_eq!(kept.ttl_seconds, 0);
+        kept.counts
+    });
+    assert_eq!(counts, [[3, 0], [2, 0]], "with the last record, and with a part of it");
 }
 
 #[test]
