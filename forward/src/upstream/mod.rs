@@ -9,6 +9,7 @@
 //! TCP, TLS and HTTPS are our own few hundred lines on tokio, tokio-rustls and hyper: hickory's transports take and give decoded
 //! messages, which would be encoded and decoded twice more and lose what they do not know, and choose ids and ports themselves.
 
+mod age;
 mod check;
 mod cookie;
 mod counts;
