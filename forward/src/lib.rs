@@ -22,6 +22,8 @@ mod question;
 mod resolve;
 mod shown;
 mod stale;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod upstream;
 mod watch;
 mod zones;

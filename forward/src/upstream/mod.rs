@@ -27,6 +27,8 @@ mod query;
 mod random;
 mod state;
 mod tend;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod tls;
 mod udp;
 
