@@ -114,10 +114,13 @@ fn signatures_and_denials_are_for_those_who_want_them() {
     assert_eq!(kept("a.test.", A, true, &bytes).counts, [2, 2], "RFC 4035 section 5.3.4: no closer name exists");
     let straight = compose(0, &[address, raw("a.test.", 46, &rrsig(1, 2))], std::slice::from_ref(&nsec));
     assert_eq!(kept("a.test.", A, true, &straight).counts, [2, 0]);
-    let soa = raw("test.", 6, &[&[0, 0][..], &[0; 16], &[0, 0, 0, 60]].concat());
+    let soa = raw("test.", 6, &[&[0, 0][..], &[0; 16], &[0, 0, 0, 30]].concat());
     let denial = compose(3, &[], &[nsec, soa, raw("test.", 46, &rrsig(6, 1)), raw("*.test.", 46, &rrsig(47, 2))]);
     assert_eq!(kept("a.test.", A, false, &denial).counts, [0, 1]);
-    assert_eq!(kept("a.test.", A, true, &denial).counts, [0, 4]);
+    let signed = kept("a.test.", A, true, &denial);
+    assert_eq!(signed.counts, [0, 4]);
+    let ttls: Vec<u8> = signed.ttl_places.iter().map(|place| signed.body[usize::from(*place) + 3]).collect();
+    assert_eq!(ttls[..2], [30, 30], "RFC 4034 section 3: a signature's TTL is that of what it covers");
 }
 
 #[test]
