@@ -16,11 +16,14 @@ const PATIENCE: Duration = Duration::from_millis(50);
 /// Types of which rdata is made.
 const ALIAS: u16 = 5;
 
+/// Records of an owner and type: TTL and rdata of each.
+type Set = Vec<(u32, Vec<u8>)>;
+
 /// What an upstream knows.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
-    /// Records by owner and type: TTL and rdata.
-    pub records: BTreeMap<(WireName, u16), Vec<(u32, Vec<u8>)>>,
+    /// Records by owner and type.
+    pub records: BTreeMap<(WireName, u16), Set>,
     /// Names that do not exist.
     pub absent: BTreeSet<WireName>,
     /// The response code for all others.
