@@ -247,7 +247,7 @@ impl Core {
 impl Flight {
     /// Asks, and tells everybody.
     async fn fly(mut self) {
-        let epoch = self.core.keeper.epoch();
+        let epoch = self.epoch();
         let started = Instant::now();
         let deadline = started + self.settings.config.deadline;
         let times = Times { deadline, hedge_after_min: self.settings.config.hedge_after_min };
@@ -274,6 +274,15 @@ impl Flight {
         };
         self.settle(outcome.unwrap_or(Outcome::Failed(rcodes::SERVFAIL)), epoch);
         self.is_settled = true;
+    }
+
+    /// The epoch in which it is asked; none that ever is where the settings were replaced since the question came.
+    ///
+    /// NOTE: settings are replaced first, and the epoch is raised after that. Here the epoch is read first: either it is seen
+    /// that the settings are others, or the answer is found to be of an epoch before.
+    fn epoch(&self) -> u64 {
+        let epoch = self.core.keeper.epoch();
+        if Arc::ptr_eq(&self.settings, &self.core.settings.get()) { epoch } else { u64::MAX }
     }
 
     /// Tells those who wait a stale answer, if there is one; the question goes on.

@@ -25,6 +25,8 @@ mod rates;
 mod resolve;
 mod shown;
 mod stale;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod upstream;
 mod watch;
 mod zones;
