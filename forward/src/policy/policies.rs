@@ -152,8 +152,8 @@ impl Policies {
     }
 
     /// Networks of clients whose questions are judged each time: what is kept for others is not for them.
-    pub fn judged(&self) -> Vec<Network> {
-        self.tables().judged()
+    pub fn judged(&self) -> Arc<[Network]> {
+        Arc::clone(self.tables().judged())
     }
 
     /// Decides by other tables from now on, and has entries removed that one of both has something to say of: of their names, of

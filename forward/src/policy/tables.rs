@@ -60,6 +60,8 @@ pub(super) struct Tables {
     local: LocalNames,
     /// Names that are not asked for.
     blocks: Blocks,
+    /// The clients that they name.
+    judged: Arc<[Network]>,
     /// No name has AAAA records.
     without_aaaa: bool,
 }
@@ -82,7 +84,8 @@ impl Tables {
         }
         let asked = recipe.asked.iter().map(|zone| zone.as_bytes().to_vec()).collect();
         let local = LocalNames::new(policy.local_names, policy.local_reverse, asked);
-        Ok((Self { hosts, local, blocks, without_aaaa: recipe.without_aaaa }, reports))
+        let judged = blocks.clients().into();
+        Ok((Self { hosts, local, blocks, judged, without_aaaa: recipe.without_aaaa }, reports))
     }
 
     /// What becomes of a question.
@@ -163,8 +166,8 @@ impl Tables {
     }
 
     /// The clients whose questions are judged each time.
-    pub(super) fn judged(&self) -> Vec<Network> {
-        self.blocks.clients()
+    pub(super) fn judged(&self) -> &Arc<[Network]> {
+        &self.judged
     }
 
     /// Names that are not asked for, and names of hosts.
