@@ -14,5 +14,6 @@ mod failures;
 mod keeping;
 mod network;
 mod normalise;
+mod policies;
 mod refresh;
 mod under_way;
