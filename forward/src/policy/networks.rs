@@ -133,7 +133,7 @@ impl Networks {
     /// All of them.
     pub(super) fn networks(&self) -> Vec<Network> {
         let mut networks: Vec<Network> = self.entries.keys().filter_map(|prefix| prefix.network()).collect();
-        networks.sort_by_key(|network| network.span());
+        networks.sort_by_key(Network::span);
         networks
     }
 }

@@ -44,7 +44,8 @@ impl Judged {
     fn config(folder: &Path, more: &str) -> Config {
         let lists = "[policy]\nlocal_names = false\nblock_files = [{ path = \"zone\", format = \"rpz\" },\n\
                      { path = \"names\", format = \"domains\" }]\n";
-        let text = format!("[sockets]\nlisten = [\"127.0.0.1:1\"]\n[forward]\nupstreams = [\"192.0.2.1\"]\n{lists}{more}");
+        let text =
+            format!("[sockets]\nlisten = [\"127.0.0.1:1\"]\n[forward]\nupstreams = [\"192.0.2.1\"]\n{lists}{more}");
         Config::parse(&folder.join("r.toml"), &text).unwrap()
     }
 
@@ -97,15 +98,28 @@ async fn an_alias_of_the_policy_is_followed_and_kept() {
     assert_eq!((scene.ask("evil.test.", A).await, judged.double.count()), (evil.to_owned(), 1));
     assert_eq!(scene.entries(), ["evil.test. 1"], "workers give it");
     let wide = scene.ask("a.b.wide.test.", A).await;
-    assert_eq!(wide, "NOERROR a.b.wide.test. 20 CNAME a.b.wide.test.garden.test., a.b.wide.test.garden.test. 300 A 192.0.2.1");
-    assert!(scene.ask("self.test.", A).await.starts_with("NOERROR self.test. 20 CNAME x.self.test., x.self.test. 300 A"));
-    assert_eq!(scene.ask("evil.test.", 5).await, "NOERROR evil.test. 20 CNAME garden.test.", "itself is what was asked for");
+    assert_eq!(
+        wide,
+        "NOERROR a.b.wide.test. 20 CNAME a.b.wide.test.garden.test., a.b.wide.test.garden.test. 300 A 192.0.2.1"
+    );
+    assert!(
+        scene.ask("self.test.", A).await.starts_with("NOERROR self.test. 20 CNAME x.self.test., x.self.test. 300 A")
+    );
+    assert_eq!(
+        scene.ask("evil.test.", 5).await,
+        "NOERROR evil.test. 20 CNAME garden.test.",
+        "itself is what was asked for"
+    );
     scene.serve(&[("here.test.", &[("www.here.test.", [203, 0, 113, 5])])]);
     let ours = scene.ask("ours.test.", A).await;
     assert_eq!(ours, "NOERROR ours.test. 20 CNAME www.here.test., www.here.test. 60 A 203.0.113.5");
     pass(21).await;
     let count = judged.double.count();
-    assert_eq!((scene.ask("evil.test.", A).await, judged.double.count()), (evil.to_owned(), count + 1), "its time was over");
+    assert_eq!(
+        (scene.ask("evil.test.", A).await, judged.double.count()),
+        (evil.to_owned(), count + 1),
+        "its time was over"
+    );
     judged.write("zone", "other.test CNAME .\n");
     assert_eq!(scene.ask("evil.test.", A).await, "NOERROR evil.test. 300 A 192.0.2.1");
 }
@@ -115,9 +129,7 @@ async fn addresses_in_answers_are_judged_before_they_are_kept() {
     let zone = "32.66.2.0.192.rpz-ip CNAME .\nfine-bad.test CNAME rpz-passthru.\n";
     let judged = Judged::new("", zone, "", Double::new(leading));
     let scene = &judged.scene;
-    let denial = |qname: &str| {
-        format!("NXDOMAIN  / {qname} 60 SOA {qname} nobody.invalid. 1 3600 1200 604800 60")
-    };
+    let denial = |qname: &str| format!("NXDOMAIN  / {qname} 60 SOA {qname} nobody.invalid. 1 3600 1200 604800 60");
     assert_eq!(scene.ask("bad.test.", A).await, denial("bad.test."));
     assert_eq!(scene.ask("to-bad.test.", A).await, denial("to-bad.test."), "at the end of a chain too");
     assert_eq!(scene.ask("fine-bad.test.", A).await, "NOERROR fine-bad.test. 300 A 192.0.2.66");
@@ -125,7 +137,11 @@ async fn addresses_in_answers_are_judged_before_they_are_kept() {
     assert_eq!(scene.entries(), ["fine-bad.test. 1", "good.test. 1"], "what was changed is not where workers look");
     let count = judged.double.count();
     assert_eq!(scene.ask("bad.test.", A).await, denial("bad.test."));
-    assert_eq!((judged.double.count(), scene.metric("ringdns_forward_entries_apart")), (count, 2), "it is kept all the same");
+    assert_eq!(
+        (judged.double.count(), scene.metric("ringdns_forward_entries_apart")),
+        (count, 2),
+        "it is kept all the same"
+    );
     judged.write("zone", "32.1.2.0.192.rpz-ip CNAME rpz-drop.\n");
     assert_eq!(scene.entries(), Vec::<String>::new(), "names and addresses of old and new lists");
     assert_eq!(scene.ask("bad.test.", A).await, "NOERROR bad.test. 300 A 192.0.2.66");
@@ -138,7 +154,12 @@ async fn addresses_in_answers_are_judged_before_they_are_kept() {
 
 #[tokio::test(start_paused = true)]
 async fn a_refreshed_answer_that_is_changed_takes_the_place_of_the_one_before() {
-    let judged = Judged::new("", "32.66.2.0.192.rpz-ip A 203.0.113.9\n", "", Double::new(|asked| address(asked, 9, "192.0.2.1")));
+    let judged = Judged::new(
+        "",
+        "32.66.2.0.192.rpz-ip A 203.0.113.9\n",
+        "",
+        Double::new(|asked| address(asked, 9, "192.0.2.1")),
+    );
     let scene = &judged.scene;
     scene.ask("a.test.", A).await;
     judged.double.becomes(|asked| address(asked, 9, "192.0.2.66"));
@@ -175,7 +196,11 @@ async fn what_a_list_says_of_a_client_is_for_it_alone() {
     let free = "NOERROR ads.test. 300 A 192.0.2.1";
     assert_eq!(judged.text("ads.test.", "10.0.0.1", false).await, free);
     assert_eq!(judged.text("ads.test.", "10.0.0.2", false).await, free);
-    assert_eq!((judged.double.count(), scene.entries()), (1, vec!["ads.test. 1".to_owned()]), "kept for those it is for");
+    assert_eq!(
+        (judged.double.count(), scene.entries()),
+        (1, vec!["ads.test. 1".to_owned()]),
+        "kept for those it is for"
+    );
     assert!(judged.text("ads.test.", CLIENT, false).await.starts_with("NXDOMAIN"));
     assert!(judged.text("news.test.", "10.0.1.9", false).await.starts_with("NXDOMAIN"));
     assert_eq!(judged.text("news.test.", CLIENT, false).await, "NOERROR news.test. 300 A 192.0.2.1");
@@ -203,7 +228,10 @@ async fn names_that_are_to_come_by_tcp_are_asked_for_then_and_not_kept_for_other
     assert_eq!((judged.double.count(), judged.scene.entries().len()), (1, 0));
     assert!(judged.told("tcp.test.", CLIENT, false).await.unwrap().body.len() > 4096);
     let alias = judged.text("to-tcp.test.", CLIENT, false).await;
-    assert_eq!(alias, "NOERROR to-tcp.test. 300 CNAME tcp.test., tcp.test. 300 A 192.0.2.1", "what it leads to is theirs to say");
+    assert_eq!(
+        alias, "NOERROR to-tcp.test. 300 CNAME tcp.test., tcp.test. 300 A 192.0.2.1",
+        "what it leads to is theirs to say"
+    );
 }
 
 #[tokio::test(start_paused = true)]

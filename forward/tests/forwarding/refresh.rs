@@ -57,7 +57,11 @@ async fn stale_answers_tell_their_own_ttl_also_where_ttls_stay_as_they_came() {
     for when in [StaleWhen::After(Duration::from_millis(1800)), StaleWhen::AtOnce] {
         let double = Double::new(|asked| {
             let alias = format!("{} 60 IN CNAME b.test.\nb.test. 50 IN A 192.0.2.1", asked.name);
-            if asked.qtype == A { now(message(asked, 0, &alias, "")) } else { now(message(asked, 3, "", &soa("test.", 60, 60))) }
+            if asked.qtype == A {
+                now(message(asked, 0, &alias, ""))
+            } else {
+                now(message(asked, 3, "", &soa("test.", 60, 60)))
+            }
         });
         let mut zone = stale_zone(when);
         zone.keep.keeps_ttl = true;
@@ -75,8 +79,14 @@ async fn stale_answers_tell_their_own_ttl_also_where_ttls_stay_as_they_came() {
         assert_eq!(scene.ask("none.test.", AAAA).await, denial);
         let snapshot = scene.published();
         let qname = name("a.test.");
-        let key = CacheKey { name_hash: name_hash(&snapshot, &qname), name: qname.as_bytes(), qtype: A, bits: EntryBits::default() };
-        let is_given = scene.forwarder.stale_ttl().is_some() && scene.forwarder.shelf().read(&key).unwrap().stale_seconds > 0;
+        let key = CacheKey {
+            name_hash: name_hash(&snapshot, &qname),
+            name: qname.as_bytes(),
+            qtype: A,
+            bits: EntryBits::default(),
+        };
+        let is_given =
+            scene.forwarder.stale_ttl().is_some() && scene.forwarder.shelf().read(&key).unwrap().stale_seconds > 0;
         assert!(!is_given, "workers cannot tell that TTL, and give none");
     }
 }
