@@ -8,6 +8,7 @@
 mod limited;
 mod message;
 mod others;
+mod recalled;
 mod respond;
 mod transfer;
 
@@ -68,6 +69,8 @@ pub struct Server {
     takes_plain: bool,
     /// The plain queries of a burst, each in the place of its frame.
     plains: [PlainQuery; BURST_FRAMES_MAX],
+    /// Those of them that the cache may answer, one after the other.
+    aheads: [Ahead; BURST_FRAMES_MAX],
     /// Deals with everything else.
     others: Others,
     /// The time in seconds since 1970, as it was told last.
@@ -83,6 +86,7 @@ impl Server {
             station: Station::new(config),
             takes_plain: !others.concern_all(),
             plains: core::array::from_fn(|_| PlainQuery::none()),
+            aheads: [Ahead::none(); BURST_FRAMES_MAX],
             others,
             now_seconds: 0,
         }
@@ -180,14 +184,20 @@ impl Server {
             #[inline(always)]
             || look_ahead(leads.get(..frames.len()).unwrap_or_default(), &mut candidates),
         );
-        let mut ahead = [None; BURST_FRAMES_MAX];
+        let mut recalled = 0;
         if HAS_OTHERS {
-            machine.run(
+            let count = machine.run(
                 #[inline(always)]
-                || self.look_among_others::<F, START, HIDES_AAAA>(frames, snapshot, &candidates, &mut ahead),
+                || self.look_among_others::<F, START, HIDES_AAAA>(frames, snapshot, &candidates),
             );
+            if count > 0 {
+                recalled = machine.run(
+                    #[inline(always)]
+                    || self.recall_all::<F, START>(frames, verdicts, snapshot, count, counters),
+                );
+            }
         }
-        let seen = Seen { candidates: &candidates, ahead: &ahead };
+        let seen = Seen { candidates: &candidates, recalled };
         machine.run(
             #[inline(always)]
             || self.answer_all::<F, START, HIDES_AAAA, HAS_OTHERS>(frames, verdicts, snapshot, seen, counters),
@@ -215,28 +225,6 @@ impl Server {
         }
     }
 
-    /// The same for names that no zone has: finds out where the cache probably has them, in two short loops as [`look_ahead`].
-    #[inline(always)]
-    fn look_among_others<F: FrameBuffer, const START: usize, const HIDES_AAAA: bool>(
-        &self,
-        frames: &mut [F],
-        snapshot: &Snapshot,
-        candidates: &[Option<Candidate<'_>>; BURST_FRAMES_MAX],
-        ahead: &mut [Option<Ahead>; BURST_FRAMES_MAX],
-    ) {
-        let Some(recall) = self.others.responder.recall() else { return };
-        let count = frames.len();
-        let plains = self.plains.iter().zip(candidates);
-        for (((plain, candidate), frame), ahead) in plains.zip(frames).zip(&mut *ahead) {
-            if candidate.is_none() && plain.is_some() {
-                *ahead = plain.ahead::<HIDES_AAAA>(snapshot, recall, plain_room::<F, START>(frame));
-            }
-        }
-        for ahead in ahead.iter_mut().take(count).flatten() {
-            ahead.look(recall);
-        }
-    }
-
     /// Stage two of all frames.
     #[inline(always)]
     fn answer_all<'a, F: FrameBuffer, const START: usize, const HIDES_AAAA: bool, const HAS_OTHERS: bool>(
@@ -249,11 +237,9 @@ impl Server {
     ) {
         let udp_answer_bytes_max = self.others.responder.udp_answer_bytes_max();
         let maker = Maker { station: &self.station, snapshot, udp_answer_bytes_max };
-        let (mut plain_replies, mut recalled, mut encloser) = (0, 0, None);
-        let plains = self.plains.iter().zip(seen.candidates).zip(seen.ahead);
-        for (index, ((frame, verdict), ((plain, candidate), ahead))) in
-            frames.iter_mut().zip(verdicts).zip(plains).enumerate()
-        {
+        let (mut plain_replies, mut encloser) = (0, None);
+        let plains = self.plains.iter().zip(seen.candidates);
+        for (index, ((frame, verdict), (plain, candidate))) in frames.iter_mut().zip(verdicts).zip(plains).enumerate() {
             if let Some(candidate) = candidate
                 && let Some(length) =
                     plain.answer::<START, HIDES_AAAA, HAS_OTHERS>(maker, *candidate, plain_room::<F, START>(frame))
@@ -261,15 +247,8 @@ impl Server {
                 send_plain::<F, START>(&self.station, frame, length);
                 plain_replies += 1;
                 *verdict = Verdict::Reply;
-            } else if HAS_OTHERS
-                && let (Some(ahead), Some(recall)) = (ahead, self.others.responder.recall())
-                && let Some((length, rcode)) =
-                    plain.recall::<START>(maker, recall, ahead, plain_room::<F, START>(frame))
-            {
-                send_plain::<F, START>(&self.station, frame, length);
-                recalled += 1;
-                counters.answered(rcode, 1);
-                *verdict = Verdict::Reply;
+            } else if HAS_OTHERS && seen.recalled >> index & 1 != 0 {
+                // What the cache answers is in no zone.
             } else if plain.is_some()
                 && let Some((length, rcode)) = plain.deny::<START, HIDES_AAAA, HAS_OTHERS>(
                     maker,
@@ -287,11 +266,8 @@ impl Server {
                 *verdict = self.others.answer(index, passed_on, *candidate, frame, maker, counters);
             }
         }
-        counters.queries_ipv4.add(plain_replies + recalled);
+        counters.queries_ipv4.add(plain_replies);
         counters.answered(rcode::NOERROR, plain_replies);
-        if HAS_OTHERS && self.others.responder.recall().is_some_and(|recall| !recall.is_handover()) {
-            counters.recalled.add(recalled);
-        }
     }
 }
 
@@ -300,8 +276,8 @@ impl Server {
 struct Seen<'s, 'a> {
     /// Where zones probably have the names.
     candidates: &'s [Option<Candidate<'a>>; BURST_FRAMES_MAX],
-    /// Where the cache probably has those that no zone has.
-    ahead: &'s [Option<Ahead>; BURST_FRAMES_MAX],
+    /// Which frames the cache has answered, a bit for each.
+    recalled: u64,
 }
 
 /// Between the stages: finds out where the nodes of the names probably are, and asks the memory for them. The loops are short,
