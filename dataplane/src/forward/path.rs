@@ -99,7 +99,11 @@ impl ForwardPort {
 
 /// What the thread's server of a port serves, whose workers serve `config`: answers from the shelf of a [`Handover`].
 ///
-/// Packets have been counted by the workers. Responses have not: those are all of the port that the thread sends.
+/// Packets have been counted by the workers. Responses have not: those are all of the port that the thread sends, and it keeps
+/// accounts of its own of them, at the whole rate. So a client may get up to twice the rate, of what is kept and of what is waited
+/// for. To share accounts, workers and this thread would write the same memory for each answer, and wait for each other's lines; to
+/// share the rate, a client that asks for one kind alone would get half of what it was promised. What the limit is for holds: what
+/// a forged address can be sent is bounded, by a number that is known.
 pub fn server_config(config: &ServerConfig, shelf: &Arc<CacheShelf>) -> ServerConfig {
     let limit =
         |limit: &RateLimit| RateLimit { packets_per_second: 0, workers: std::num::NonZeroU32::MIN, ..limit.clone() };

@@ -298,7 +298,8 @@ fn coredns_dashboards_find_their_names() {
         format!("coredns_plugin_enabled{{server=\"dns://:{port}\",zone=\"ours.\",view=\"\",name=\"forward\"}} 1"),
     ] {
         wait_until(&row, || metrics().lines().any(|line| line.replace("{} ", " ") == row));
-    }    let told = metrics();
+    }
+    let told = metrics();
     let sum = told.lines().find_map(|line| line.strip_prefix("coredns_dns_request_duration_seconds_sum{"));
     let sum: f64 = sum.unwrap().rsplit(' ').next().unwrap().parse().unwrap();
     assert!(sum >= 0.6, "the time of those that have waited counts: {sum}");
