@@ -99,6 +99,7 @@ impl Bench {
     fn frames(&mut self, count: usize, names: u64, kind: &str) -> Result<Vec<Vec<u8>>, Box<dyn Error>> {
         Ok(match kind {
             "plain" | "messages" | "ruled" | "recalled" | "beside" => zone::frames(count, names, true),
+            "missed" => zone::frames_named(count, zone::foreign),
             "tagged" => zone::frames(count, names, true).iter().map(|frame| tagged(frame)).collect(),
             "nxdomain" | "ruled-nxdomain" => zone::frames(count, names, false),
             // What resolvers with a search path ask for that somebody else has.
@@ -176,7 +177,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             snapshot = zone::with_rules(&snapshot, kind == "search")?;
         }
         let mut recall = None;
-        if matches!(kind, "recalled" | "beside") {
+        if matches!(kind, "recalled" | "beside" | "missed") {
             recall = Some(recalled(&snapshot, names)?);
         }
         if kind == "recalled" {
@@ -193,6 +194,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         if kind == "recalled" && bench.counters.recalled.get() < queries as u64 / COUNTED_FRAMES as u64 {
             return Err("the cache is not used".into());
+        }
+        if kind == "missed" && bench.counters.forwarded.get() < queries as u64 / COUNTED_FRAMES as u64 {
+            return Err("nothing is for others".into());
         }
         return Ok(());
     }

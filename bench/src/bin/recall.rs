@@ -213,7 +213,7 @@ impl Scene {
 /// The queries with one for a name that is not kept after each `each` of them.
 fn stormy(queries: &[Vec<u8>], each: usize) -> Vec<Vec<u8>> {
     let chunks = queries.chunks(each.max(1));
-    let misses = zone::frames_named(chunks.len(), |number| format!("x{:010}.storm.example.", number % 10_000_000_000));
+    let misses = zone::frames_named(chunks.len(), zone::foreign);
     chunks.zip(misses).flat_map(|(queries, miss)| queries.iter().cloned().chain([miss])).collect()
 }
 

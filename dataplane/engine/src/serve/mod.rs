@@ -70,6 +70,8 @@ pub struct Server {
     plains: [PlainQuery; BURST_FRAMES_MAX],
     /// Deals with everything else.
     others: Others,
+    /// Whether a query of the last burst was found to be for the forwarder without being taken apart.
+    forwarded_whole: bool,
     /// The time in seconds since 1970, as it was told last.
     now_seconds: u32,
 }
@@ -84,6 +86,7 @@ impl Server {
             takes_plain: !others.concern_all(),
             plains: core::array::from_fn(|_| PlainQuery::none()),
             others,
+            forwarded_whole: false,
             now_seconds: 0,
         }
     }
@@ -137,7 +140,10 @@ impl Server {
     }
 
     /// What others are to be asked for a frame that was alone in its burst, and got [`Verdict::Forward`].
-    pub fn foreign_question<F: FrameBuffer>(&self, frame: &F) -> Option<ForeignQuestion> {
+    pub fn foreign_question<F: FrameBuffer>(&mut self, frame: &F) -> Option<ForeignQuestion> {
+        if self.forwarded_whole {
+            self.others.take_foreign(0, &self.station, frame);
+        }
         self.others.foreign_question(0, frame.frame())
     }
 
@@ -249,7 +255,7 @@ impl Server {
     ) {
         let udp_answer_bytes_max = self.others.responder.udp_answer_bytes_max();
         let maker = Maker { station: &self.station, snapshot, udp_answer_bytes_max };
-        let (mut plain_replies, mut recalled, mut encloser) = (0, 0, None);
+        let (mut plain_replies, mut recalled, mut forwarded, mut encloser) = (0, 0, 0, None);
         let plains = self.plains.iter().zip(seen.candidates).zip(seen.ahead);
         for (index, ((frame, verdict), ((plain, candidate), ahead))) in
             frames.iter_mut().zip(verdicts).zip(plains).enumerate()
@@ -282,6 +288,12 @@ impl Server {
                 counters.queries_ipv4.add(1);
                 counters.answered(rcode, 1);
                 *verdict = Verdict::Reply;
+            } else if HAS_OTHERS
+                && let (Some(ahead), Some(recall)) = (ahead, self.others.responder.recall())
+                && plain.is_for_forwarder(snapshot, recall, ahead, plain_room::<F, START>(frame))
+            {
+                forwarded += 1;
+                *verdict = Verdict::Forward;
             } else {
                 let passed_on = Some(plain).filter(|plain| plain.is_some());
                 *verdict = self.others.answer(index, passed_on, *candidate, frame, maker, counters);
@@ -289,8 +301,12 @@ impl Server {
         }
         counters.queries_ipv4.add(plain_replies + recalled);
         counters.answered(rcode::NOERROR, plain_replies);
-        if HAS_OTHERS && self.others.responder.recall().is_some_and(|recall| !recall.is_handover()) {
-            counters.recalled.add(recalled);
+        if HAS_OTHERS {
+            self.forwarded_whole = forwarded != 0;
+            counters.forwarded.add(forwarded);
+            if self.others.responder.recall().is_some_and(|recall| !recall.is_handover()) {
+                counters.recalled.add(recalled);
+            }
         }
     }
 }
