@@ -214,7 +214,8 @@ impl Scene {
 fn stormy(queries: &[Vec<u8>], each: usize) -> Vec<Vec<u8>> {
     let chunks = queries.chunks(each.max(1));
     let misses = zone::frames_named(chunks.len(), zone::foreign);
-    chunks.zip(misses).flat_map(|(queries, miss)| queries.iter().cloned().chain([miss])).collect()
+    // All are copies, made in order: as the others a miss lies behind the frame that came before it, where the memory expects it.
+    chunks.zip(&misses).flat_map(|(queries, miss)| queries.iter().chain([miss]).cloned()).collect()
 }
 
 fn main() -> Outcome<()> {
