@@ -223,7 +223,7 @@ fn recalled(snapshot: &Snapshot, names: u64) -> Result<RecallConfig, Box<dyn Err
             body,
             ttl_places: vec![6],
             pointer_places: vec![0],
-            ttl_seconds: u32::MAX,
+            ttl_seconds: 300,
             ..KeptAnswer::default()
         };
         desk.insert(&key, &answer.as_cached()).map_err(|error| format!("{name} is not kept: {error:?}"))?;

@@ -194,6 +194,30 @@ fn what_is_known_is_answered_and_ages() {
 }
 
 #[test]
+fn addresses_are_answered_for_names_of_every_length() {
+    let mut scene = Scene::new(|_| {});
+    for (length, count) in (1..=60usize).flat_map(|length| [(length, 1u8), (length, 3)]) {
+        let qname = format!("{}.test.", "n".repeat(length));
+        let record = |octet| [QNAME, &[0, 1, 0, 1, 0, 0, 0, 100, 0, 4, 198, 51, 100, octet]].concat();
+        let (counts, body) = ([count.into(), 0], (0..count).flat_map(record).collect());
+        let ttl_places = (0..u16::from(count)).map(|index| 16 * index + 6).collect();
+        let answer = KeptAnswer { counts, body, ttl_places, fetched_seconds: FETCHED, ..KeptAnswer::default() };
+        scene.put_kept(&qname, &KeptAnswer { ttl_seconds: 100, stale_seconds: 10, ..answer });
+        let expected = |ttl| (0..count).map(|octet| (format!("198.51.100.{octet}"), ttl)).collect::<Vec<_>>();
+        for (age, ttl) in [(0, 100), (99, 1), (100, 30), (109, 30)] {
+            let answers =
+                [query(&qname.to_uppercase(), types::A), query_edns(&qname, types::A, 1232, false)].map(|message| {
+                    let answer = scene.ask(FETCHED + age, &message).unwrap();
+                    records(&answer)
+                });
+            assert_eq!(answers, [expected(ttl), expected(ttl)], "{length} {count} {age}");
+        }
+        assert!(scene.ask(FETCHED + 110, &query(&qname, types::A)).is_none());
+        assert!(scene.ask(FETCHED, &query(&format!("m{qname}"), types::A)).is_none());
+    }
+}
+
+#[test]
 fn names_of_ours_are_not_looked_up_there() {
     let mut scene = Scene::new(|_| {});
     let refused = |message: &[u8]| Message::from_vec(message).unwrap().metadata.response_code;

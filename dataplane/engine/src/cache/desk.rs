@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use super::entry::{CacheKey, EntryBits, EntryHead, HEAD_WORDS};
-use super::index::{Index, Spot};
+use super::compose::{Parts, compose};
+use super::entry::{CacheKey, EntryBits, EntryHead, LINE_WORDS};
+use super::index::{BUCKET_BYTES, BUCKET_SLOTS, Index, Spot, identity};
 use super::log::{FIRST_PLACE, Log, WORD_BYTES};
-use super::shelf::{CacheShelf, POINTER_BYTES, TTL_BYTES, copy, last_word, read_head};
-use crate::frame::checksum::Sum;
-use crate::limits::NAME_BYTES_MAX;
-use crate::recall::KeptAnswer;
+use super::shelf::{CacheShelf, read_head};
 
 /// The part of the memory that newcomers have, against that of the others: one to eight.
 const LARGE_TO_SMALL: usize = 8;
@@ -91,8 +89,9 @@ pub struct CacheDesk {
 impl CacheDesk {
     /// A cache that takes so many bytes at most, all of them now. Its logs are powers of two.
     pub fn new(bytes: usize) -> Self {
-        // Two slots of nine bytes each for an entry, so that buckets do not overflow, and a ghost of four.
-        let words = bytes.max(CACHE_BYTES_MIN) / (WORD_BYTES + WORD_BYTES * 22 / ENTRY_BYTES);
+        // Two slots for an entry, so that buckets do not overflow, and a ghost of four bytes.
+        let beside = 2 * BUCKET_BYTES.div_ceil(BUCKET_SLOTS) + 4;
+        let words = bytes.max(CACHE_BYTES_MIN) / (WORD_BYTES + WORD_BYTES * beside / ENTRY_BYTES);
         let large = 1 << (words * LARGE_TO_SMALL / (LARGE_TO_SMALL + 1)).ilog2();
         let small = large / LARGE_TO_SMALL;
         let entries = (large + small) * WORD_BYTES / ENTRY_BYTES;
@@ -122,7 +121,10 @@ impl CacheDesk {
     pub fn insert(&mut self, key: &CacheKey<'_>, answer: &CachedAnswer<'_>) -> Result<(), InsertError> {
         self.now_seconds = self.now_seconds.max(answer.fetched_seconds);
         let hash = key.hash();
-        self.compose(key, answer)?;
+        compose(&mut self.words, key, answer)?;
+        if self.words.len() as u64 > self.shelf.small.capacity() / 4 {
+            return Err(InsertError::TooLarge);
+        }
         let old = self.shelf.find(key).map(|found| (found.slot, found.spot));
         // What was asked for shortly after it had gone belongs to those that are asked for.
         let large = match old {
@@ -131,8 +133,9 @@ impl CacheDesk {
         };
         let words = core::mem::take(&mut self.words);
         let place = if large { self.append_large(&words) } else { self.append_small(&words) };
+        let spot = place.map(|place| Spot::new(large, place, words.len()));
         self.words = words;
-        let spot = Spot { large, place: place.ok_or(InsertError::TooLarge)? };
+        let spot = spot.ok_or(InsertError::TooLarge)?;
         // Making room may have moved or removed the old one.
         match self.shelf.find(key).map(|found| found.slot) {
             Some(slot) => {
@@ -165,77 +168,17 @@ impl CacheDesk {
             let mut place = log.tail();
             while place < end {
                 let head = read_head(log, place);
-                let spot = Spot { large, place };
-                place += u64::from(head.words).max(1);
-                let Some(slot) = live_slot(&shelf.index, &head, spot) else { continue };
-                parts.read(log, spot.place, &head);
-                let (ttl_places, pointer_places) = parts.places.split_at(usize::from(head.ttls));
-                let answer = CachedAnswer {
-                    bits: head.bits,
-                    rcode: head.rcode,
-                    counts: [head.answers, head.authorities],
-                    body: &parts.body,
-                    ttl_places,
-                    pointer_places,
-                    fetched_seconds: head.fetched_seconds,
-                    ttl_seconds: head.ttl_seconds,
-                    stale_seconds: head.stale_seconds,
-                };
-                if !keep(&parts.name, &head, &answer) {
+                let at = place;
+                place += u64::from(head.words).max(LINE_WORDS as u64);
+                let Some((slot, _)) = live_slot(&shelf.index, &head, large, at) else { continue };
+                parts.read(log, at, &head);
+                if !keep(&parts.name, &head, &parts.answer(&head)) {
                     shelf.index.clear(slot);
                     self.counts.entries -= 1;
                     self.counts.removed += 1;
                 }
             }
         }
-    }
-
-    /// Makes the words of an entry.
-    fn compose(&mut self, key: &CacheKey<'_>, answer: &CachedAnswer<'_>) -> Result<(), InsertError> {
-        let body_bytes = u16::try_from(answer.body.len()).map_err(|_| InsertError::TooLarge)?;
-        let count_of = |places: &[u16]| u16::try_from(places.len()).map_err(|_| InsertError::TooLarge);
-        let (ttls, pointers) = (count_of(answer.ttl_places)?, count_of(answer.pointer_places)?);
-        let name_bytes = u8::try_from(key.name.len()).map_err(|_| InsertError::Malformed)?;
-        let are_inside =
-            |places: &[u16], bytes| places.iter().all(|&place| usize::from(place) + bytes <= answer.body.len());
-        if !(1..=NAME_BYTES_MAX).contains(&key.name.len())
-            || !are_inside(answer.ttl_places, TTL_BYTES)
-            || !are_inside(answer.pointer_places, POINTER_BYTES)
-        {
-            return Err(InsertError::Malformed);
-        }
-        let [answers, authorities] = answer.counts;
-        let mut head = EntryHead {
-            words: 0,
-            name_bytes,
-            bits: answer.bits.for_question(key.bits),
-            qtype: key.qtype,
-            rcode: answer.rcode,
-            hash: key.hash(),
-            fetched_seconds: answer.fetched_seconds,
-            ttl_seconds: answer.ttl_seconds,
-            answers,
-            authorities,
-            ttls,
-            pointers,
-            body_bytes,
-            body_sum: Sum::default().add(answer.body).fold(),
-            stale_seconds: answer.stale_seconds,
-        };
-        let count = HEAD_WORDS + head.name_words() + head.place_words() + head.body_words();
-        head.words = u16::try_from(count).map_err(|_| InsertError::TooLarge)?;
-        if count as u64 > self.shelf.small.capacity() / 4 {
-            return Err(InsertError::TooLarge);
-        }
-        self.words.clear();
-        self.words.extend(head.to_words());
-        append_bytes(&mut self.words, key.name);
-        let places: Vec<u16> = answer.ttl_places.iter().chain(answer.pointer_places).copied().collect();
-        for places in places.chunks(WORD_BYTES / 2) {
-            self.words.push(places.iter().rev().fold(0, |word, &place| word << 16 | u64::from(place)));
-        }
-        append_bytes(&mut self.words, answer.body);
-        Ok(())
     }
 
     /// Leads a slot to a new entry; another entry goes where all are taken.
@@ -256,21 +199,20 @@ impl CacheDesk {
         let log = &shelf.small;
         while !has_room(log, self.small_head, words.len()) {
             let (place, head) = oldest(log, self.small_head)?;
-            let spot = Spot { large: false, place };
-            let live = live_slot(&shelf.index, &head, spot);
-            let is_wanted = live.is_some_and(|slot| shelf.index.uses(slot) > 0) && self.can_be_answered(&head);
-            if let Some(slot) = live {
+            let live = live_slot(&shelf.index, &head, false, place);
+            let is_wanted = live.is_some_and(|(slot, _)| shelf.index.uses(slot) > 0) && self.can_be_answered(&head);
+            if let Some((slot, hash)) = live {
                 // Written into the other log before its place here is given up: nobody misses it.
                 let moved = is_wanted.then(|| words_of(log, place, &head)).and_then(|moved| self.append_large(&moved));
                 match moved {
                     Some(place) => {
-                        shelf.index.set(slot, head.hash, Spot { large: true, place });
+                        shelf.index.set(slot, hash, Spot::new(true, place, head.words.into()));
                         shelf.index.set_uses(slot, 0);
                     }
-                    None => self.drop_entry(slot, &head, true),
+                    None => self.drop_entry(slot, &head, Some(hash)),
                 }
             }
-            log.forget(place + u64::from(head.words).max(1));
+            log.forget(place + u64::from(head.words).max(LINE_WORDS as u64));
         }
         Some(write(log, &mut self.small_head, words))
     }
@@ -281,34 +223,33 @@ impl CacheDesk {
         let log = &shelf.large;
         while !has_room(log, self.large_head, words.len()) {
             let (place, head) = oldest(log, self.large_head)?;
-            let spot = Spot { large: true, place };
-            let live = live_slot(&shelf.index, &head, spot);
-            let again = live.filter(|&slot| shelf.index.uses(slot) > 0 && self.can_be_answered(&head));
+            let live = live_slot(&shelf.index, &head, true, place);
+            let again = live.filter(|&(slot, _)| shelf.index.uses(slot) > 0 && self.can_be_answered(&head));
             let moved = again.map(|_| words_of(log, place, &head));
-            log.forget(place + u64::from(head.words).max(1));
+            log.forget(place + u64::from(head.words).max(LINE_WORDS as u64));
             match (live, moved) {
                 // What was forgotten just now has room for it, but where the ring's end lies in between.
-                (Some(slot), Some(moved)) if has_room(log, self.large_head, moved.len()) => {
+                (Some((slot, hash)), Some(moved)) if has_room(log, self.large_head, moved.len()) => {
                     let uses = shelf.index.uses(slot).min(USES_KEPT_MAX);
                     let place = write(log, &mut self.large_head, &moved);
-                    shelf.index.set(slot, head.hash, Spot { large: true, place });
+                    shelf.index.set(slot, hash, Spot::new(true, place, moved.len()));
                     shelf.index.set_uses(slot, uses - 1);
                 }
-                (Some(slot), _) => self.drop_entry(slot, &head, false),
+                (Some((slot, _)), _) => self.drop_entry(slot, &head, None),
                 (None, _) => {}
             }
         }
         Some(write(log, &mut self.large_head, words))
     }
 
-    /// Lets an entry go.
-    fn drop_entry(&mut self, slot: usize, head: &EntryHead, is_young: bool) {
+    /// Lets an entry go. What is known of its hash is remembered for a while of one that did not get old.
+    fn drop_entry(&mut self, slot: usize, head: &EntryHead, young_hash: Option<u64>) {
         self.shelf.index.clear(slot);
         self.counts.entries -= 1;
         if self.can_be_answered(head) {
             self.counts.evicted += 1;
-            if is_young {
-                let (at, ghost) = self.ghost(head.hash);
+            if let Some(hash) = young_hash {
+                let (at, ghost) = self.ghost(hash);
                 if let Some(place) = self.ghosts.get_mut(at) {
                     *place = ghost;
                 }
@@ -331,7 +272,7 @@ impl CacheDesk {
     fn ghost(&self, hash: u64) -> (usize, u32) {
         let at = usize::try_from(hash).unwrap_or_default() & (self.ghosts.len() - 1);
         // The lower bit is set, so that none is 0.
-        (at, u32::try_from(hash >> 32).unwrap_or_default() | 1)
+        (at, identity(hash) | 1)
     }
 }
 
@@ -346,13 +287,9 @@ fn has_room(log: &Log, head: u64, words: usize) -> bool {
 fn write(log: &Log, head: &mut u64, words: &[u64]) -> u64 {
     let to_end = log.words_to_end(*head);
     if words.len() as u64 > to_end {
-        // A log has at most 2^32 words, and entries are short: a filler is shorter than an entry.
+        // A filler is shorter than an entry; it has room for a head, because entries are whole cache lines.
         let filler = EntryHead { words: u16::try_from(to_end).unwrap_or_default(), ..EntryHead::default() };
-        let filler = filler.to_words();
-        log.write(
-            *head,
-            filler.get(..filler.len().min(usize::from(u16::try_from(to_end).unwrap_or(u16::MAX)))).unwrap_or_default(),
-        );
+        log.write(*head, &filler.to_words());
         *head += to_end;
     }
     let place = *head;
@@ -367,69 +304,13 @@ fn oldest(log: &Log, head: u64) -> Option<(u64, EntryHead)> {
     (place < head).then(|| (place, read_head(log, place)))
 }
 
-/// The slot of an entry that is not replaced or removed.
-pub(super) fn live_slot(index: &Index, head: &EntryHead, spot: Spot) -> Option<usize> {
-    if head.name_bytes == 0 { None } else { index.slot_of(head.hash, spot) }
+/// The slot of an entry that is not replaced or removed, and what is known of its hash.
+pub(super) fn live_slot(index: &Index, head: &EntryHead, large: bool, place: u64) -> Option<(usize, u64)> {
+    if head.name_bytes == 0 { None } else { index.slot_of(head.hash, Spot::new(large, place, head.words.into())) }
 }
 
 /// The words of an entry.
 fn words_of(log: &Log, place: u64, head: &EntryHead) -> Vec<u64> {
     let words = log.words(place, usize::from(head.words));
     words.iter().map(|word| word.load(core::sync::atomic::Ordering::Relaxed)).collect()
-}
-
-/// The parts of an entry: working memory that is reused.
-#[derive(Default)]
-pub(super) struct Parts {
-    /// The name.
-    pub(super) name: Vec<u8>,
-    /// The places of TTLs, then of pointers.
-    places: Vec<u16>,
-    /// The records.
-    body: Vec<u8>,
-}
-
-impl Parts {
-    /// Reads the entry at a place.
-    pub(super) fn read(&mut self, log: &Log, place: u64, head: &EntryHead) {
-        let Self { name, places, body } = self;
-        let words = log.words(place, usize::from(head.words));
-        let places_at = HEAD_WORDS + head.name_words();
-        let body_at = places_at + head.place_words();
-        let fill = |bytes: &mut Vec<u8>, count: usize, from: usize, to: usize| {
-            bytes.clear();
-            bytes.resize(count, 0);
-            copy(words.get(from..to).unwrap_or_default(), bytes);
-        };
-        fill(name, usize::from(head.name_bytes), HEAD_WORDS, places_at);
-        fill(body, 2 * (usize::from(head.ttls) + usize::from(head.pointers)), places_at, body_at);
-        places.clear();
-        places.extend(body.as_chunks::<2>().0.iter().map(|place| u16::from_le_bytes(*place)));
-        fill(body, usize::from(head.body_bytes), body_at, words.len());
-    }
-
-    /// As an answer of its own.
-    pub(super) fn kept(&self, head: &EntryHead) -> KeptAnswer {
-        let (ttl_places, pointer_places) = self.places.split_at(usize::from(head.ttls).min(self.places.len()));
-        KeptAnswer {
-            bits: head.bits,
-            rcode: head.rcode,
-            counts: [head.answers, head.authorities],
-            body: self.body.clone(),
-            ttl_places: ttl_places.to_vec(),
-            pointer_places: pointer_places.to_vec(),
-            fetched_seconds: head.fetched_seconds,
-            ttl_seconds: head.ttl_seconds,
-            stale_seconds: head.stale_seconds,
-        }
-    }
-}
-
-/// Appends bytes, zeros behind them up to a whole word.
-fn append_bytes(words: &mut Vec<u64>, bytes: &[u8]) {
-    let (whole, rest) = bytes.as_chunks::<WORD_BYTES>();
-    words.extend(whole.iter().map(|chunk| u64::from_le_bytes(*chunk)));
-    if !rest.is_empty() {
-        words.push(last_word(rest));
-    }
 }

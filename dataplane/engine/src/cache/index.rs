@@ -1,11 +1,18 @@
-//! The index: buckets of eight slots, each the place of an entry and some bits of its hash, and how often each was asked for.
+//! The index: buckets of seven slots, each the place of an entry and some bits of its hash, and how often each was asked for.
 
 use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
+use super::entry::LINE_WORDS;
 use crate::machine::prefetch;
 
-/// Slots of a bucket: one cache line.
-pub(super) const BUCKET_SLOTS: usize = 8;
+/// Slots of a bucket, which together with their uses are a cache line.
+pub(super) const BUCKET_SLOTS: usize = 7;
+
+/// Bytes of a bucket.
+pub(super) const BUCKET_BYTES: usize = size_of::<Bucket>();
+
+/// Numbers of slots that a bucket has; the last one is of none.
+const BUCKET_NUMBERS: usize = 8;
 
 /// Bits of a place in a slot: a log that takes a gigabyte a second is full after years.
 const PLACE_BITS: u32 = 51;
@@ -13,8 +20,17 @@ const PLACE_BITS: u32 = 51;
 /// The bit of a slot that says which log the place is in.
 const LARGE_BIT: u64 = 1 << PLACE_BITS;
 
+/// The bit of a slot that says that the entry is longer than a cache line: places are those of cache lines, and have none there.
+const LONG_BIT: u64 = 1;
+
 /// The bits of a slot that are of the hash.
 const TAG_MASK: u64 = !(LARGE_BIT | (LARGE_BIT - 1));
+
+/// Where the bits of a hash begin that say which slot of its bucket is looked at first: beside those of the tag.
+const FIRST_SHIFT: u32 = 40;
+
+/// The bits of a hash that an entry keeps: those that tell the bucket.
+const KEPT_MASK: u64 = 0xffff_ffff;
 
 /// Most uses that are counted.
 const USES_MAX: u8 = 15;
@@ -27,54 +43,115 @@ const REFRESH_BIT: u8 = 0x80;
 pub(super) struct Spot {
     /// True: in the large log.
     pub large: bool,
+    /// Whether it is longer than a cache line.
+    pub is_long: bool,
     /// The place in its log.
     pub place: u64,
 }
 
+impl Spot {
+    /// Where an entry of so many words is.
+    pub(super) fn new(large: bool, place: u64, words: usize) -> Self {
+        Self { large, is_long: words > LINE_WORDS, place }
+    }
+}
+
+/// Where an entry probably is: a slot, and its value.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    /// What the slot holds.
+    value: u64,
+    /// The number of the slot.
+    pub(super) slot: usize,
+}
+
+impl Place {
+    /// Where no entry is: one that was written over long ago.
+    pub(crate) fn none() -> Self {
+        Self { value: 0, slot: 0 }
+    }
+
+    /// Where it leads.
+    #[inline(always)]
+    pub(super) fn spot(self) -> Spot {
+        spot(self.value)
+    }
+
+    /// True where the entry is longer than a cache line.
+    #[inline(always)]
+    pub(crate) fn is_long(self) -> bool {
+        self.value & LONG_BIT != 0
+    }
+}
+
 /// A bucket.
 #[repr(align(64))]
-struct Bucket([AtomicU64; BUCKET_SLOTS]);
+struct Bucket {
+    /// By slot: uses, and whether it is being refreshed.
+    uses: [AtomicU8; BUCKET_NUMBERS],
+    /// The slots.
+    slots: [AtomicU64; BUCKET_SLOTS],
+}
 
 /// The index.
 pub(super) struct Index {
     /// The buckets; their number is a power of two.
     buckets: Box<[Bucket]>,
-    /// By slot: uses, and whether it is being refreshed.
-    uses: Box<[AtomicU8]>,
 }
 
 impl Index {
-    /// An index with room for so many entries at least.
-    pub(super) fn new(entries: usize) -> Self {
-        let buckets = entries.div_ceil(BUCKET_SLOTS).next_power_of_two();
-        Self {
-            buckets: (0..buckets).map(|_| Bucket(core::array::from_fn(|_| AtomicU64::new(0)))).collect(),
-            uses: (0..buckets * BUCKET_SLOTS).map(|_| AtomicU8::new(0)).collect(),
+    /// An index of so many slots at least.
+    pub(super) fn new(slots: usize) -> Self {
+        let buckets = slots.div_ceil(BUCKET_SLOTS).next_power_of_two();
+        let bucket = |_| Bucket {
+            uses: core::array::from_fn(|_| AtomicU8::new(0)),
+            slots: core::array::from_fn(|_| AtomicU64::new(0)),
+        };
+        Self { buckets: (0..buckets).map(bucket).collect() }
+    }
+
+    /// The number of the bucket for a hash: told by the bits of it that an entry keeps.
+    #[inline(always)]
+    fn bucket(&self, hash: u64) -> usize {
+        // The mask is below the number of buckets.
+        usize::try_from(hash & KEPT_MASK).unwrap_or_default() & (self.buckets.len() - 1)
+    }
+
+    /// The slots of a hash's bucket: number and value of each.
+    #[inline(always)]
+    fn slots(&self, hash: u64) -> impl Iterator<Item = (usize, u64)> {
+        let number = self.bucket(hash);
+        let slots = self.buckets.get(number).into_iter().flat_map(|bucket| &bucket.slots);
+        // What was written of an entry before its slot is seen from here on.
+        (number * BUCKET_NUMBERS..).zip(slots.map(|slot| slot.load(Ordering::Acquire)))
+    }
+
+    /// The entries that a hash may mean.
+    #[inline(always)]
+    pub(super) fn candidates(&self, hash: u64) -> impl Iterator<Item = Place> {
+        self.slots(hash)
+            .filter(move |&(_, value)| value != 0 && has_tag(value, hash))
+            .map(|(slot, value)| Place { value, slot })
+    }
+
+    /// The first entry that a hash may mean, as quickly as that is found; [`Place::none`] where there is none.
+    #[inline(always)]
+    pub(super) fn candidate(&self, hash: u64) -> Place {
+        let (number, first) = (self.bucket(hash), first_slot(hash));
+        let value = self.buckets.get(number).and_then(|bucket| bucket.slots.get(first));
+        let value = value.map_or(0, |value| value.load(Ordering::Acquire));
+        // Where an empty slot has the tag, its place is one that no log holds.
+        if has_tag(value, hash) {
+            Place { value, slot: number * BUCKET_NUMBERS + first }
+        } else {
+            self.later_candidate(hash)
         }
     }
 
-    /// The number of the bucket for a hash.
-    #[inline(always)]
-    pub(super) fn bucket(&self, hash: u64) -> usize {
-        // The mask is below the number of buckets.
-        usize::try_from(hash).unwrap_or_default() & (self.buckets.len() - 1)
-    }
-
-    /// The slots of a bucket: number and value of each.
-    #[inline(always)]
-    fn slots(&self, bucket: usize) -> impl Iterator<Item = (usize, &AtomicU64)> {
-        let first = bucket * BUCKET_SLOTS;
-        self.buckets.get(bucket).into_iter().flat_map(move |Bucket(slots)| (first..).zip(slots))
-    }
-
-    /// The entries that a hash may mean: number of the slot, and where it leads.
-    #[inline(always)]
-    pub(super) fn candidates(&self, hash: u64) -> impl Iterator<Item = (usize, Spot)> {
-        self.slots(self.bucket(hash)).filter_map(move |(slot, value)| {
-            // What was written of the entry before its slot is seen from here on.
-            let value = value.load(Ordering::Acquire);
-            (value != 0 && (value ^ hash) & TAG_MASK == 0).then(|| (slot, spot(value)))
-        })
+    /// The same where the slot that is looked at first has another entry.
+    #[inline(never)]
+    fn later_candidate(&self, hash: u64) -> Place {
+        self.candidates(hash).next().unwrap_or(Place::none())
     }
 
     /// Asks the memory for the bucket of a hash.
@@ -85,18 +162,10 @@ impl Index {
         }
     }
 
-    /// Asks the memory for the uses of a slot.
-    #[inline(always)]
-    pub(super) fn ask_for_uses(&self, slot: usize) {
-        if let Some(uses) = self.uses.get(slot) {
-            prefetch(uses);
-        }
-    }
-
     /// Notes a use.
     #[inline(always)]
     pub(super) fn touch(&self, slot: usize) {
-        let Some(uses) = self.uses.get(slot) else { return };
+        let Some(uses) = self.uses_of(slot) else { return };
         let value = uses.load(Ordering::Relaxed);
         // Of two workers that note a use at once one may be lost: the count is a hint.
         if value & USES_MAX < USES_MAX {
@@ -107,36 +176,40 @@ impl Index {
     /// Uses that were noted, up to 15.
     #[inline(always)]
     pub(super) fn uses(&self, slot: usize) -> u8 {
-        self.uses.get(slot).map_or(0, |uses| uses.load(Ordering::Relaxed) & USES_MAX)
+        self.uses_of(slot).map_or(0, |uses| uses.load(Ordering::Relaxed) & USES_MAX)
     }
 
     /// True for the one worker that is to ask for the entry to be fetched again.
     #[inline(always)]
     pub(super) fn claim_refresh(&self, slot: usize) -> bool {
-        let Some(uses) = self.uses.get(slot) else { return false };
+        let Some(uses) = self.uses_of(slot) else { return false };
         uses.load(Ordering::Relaxed) & REFRESH_BIT == 0
             && uses.fetch_or(REFRESH_BIT, Ordering::Relaxed) & REFRESH_BIT == 0
     }
 
     /// Sets the uses of a slot and lets it be refreshed. For the writer.
     pub(super) fn set_uses(&self, slot: usize, count: u8) {
-        if let Some(uses) = self.uses.get(slot) {
+        if let Some(uses) = self.uses_of(slot) {
             uses.store(count.min(USES_MAX), Ordering::Relaxed);
         }
     }
 
-    /// The slot that leads to an entry. For the writer.
-    pub(super) fn slot_of(&self, hash: u64, spot: Spot) -> Option<usize> {
-        self.candidates(hash).find(|&(_, found)| found == spot).map(|(slot, _)| slot)
+    /// The slot that leads to an entry, and what is known of the entry's hash. For the writer.
+    pub(super) fn slot_of(&self, kept_hash: u32, at: Spot) -> Option<(usize, u64)> {
+        let hash = u64::from(kept_hash);
+        let (slot, value) = self.slots(hash).find(|&(_, value)| value != 0 && spot(value) == at)?;
+        Some((slot, value & TAG_MASK | hash))
     }
 
-    /// A free slot for a hash, or the one of its bucket that was used least; newcomers go first. For the writer.
+    /// A free slot for a hash, the one that is looked at first if it is free; or that of its bucket which was used least, and
+    /// newcomers go first. For the writer.
     pub(super) fn slot_for(&self, hash: u64) -> Option<usize> {
-        let rank = |&(slot, value): &(usize, &AtomicU64)| match value.load(Ordering::Relaxed) {
-            0 => (false, 0),
-            value => (value & LARGE_BIT != 0, 1 + self.uses(slot)),
+        let first = first_slot(hash);
+        let rank = |&(slot, value): &(usize, u64)| match value {
+            0 => (false, 0, slot % BUCKET_NUMBERS != first),
+            value => (value & LARGE_BIT != 0, 1 + self.uses(slot), false),
         };
-        self.slots(self.bucket(hash)).min_by_key(rank).map(|(slot, _)| slot)
+        self.slots(hash).min_by_key(rank).map(|(slot, _)| slot)
     }
 
     /// Where a slot leads, if anywhere. For the writer.
@@ -144,11 +217,11 @@ impl Index {
         self.slot(slot).is_some_and(|value| value.load(Ordering::Relaxed) != 0)
     }
 
-    /// Leads a slot to an entry that is written. For the writer.
+    /// Leads a slot to an entry that is written; of its hash it takes what is known of it. For the writer.
     pub(super) fn set(&self, slot: usize, hash: u64, at: Spot) {
         if let Some(value) = self.slot(slot) {
-            let large = if at.large { LARGE_BIT } else { 0 };
-            value.store(hash & TAG_MASK | large | at.place & (LARGE_BIT - 1), Ordering::Release);
+            let (large, long) = (u64::from(at.large) * LARGE_BIT, u64::from(at.is_long) * LONG_BIT);
+            value.store(hash & TAG_MASK | large | at.place & (LARGE_BIT - 1) | long, Ordering::Release);
         }
     }
 
@@ -161,12 +234,39 @@ impl Index {
 
     /// A slot by its number.
     fn slot(&self, slot: usize) -> Option<&AtomicU64> {
-        self.buckets.get(slot / BUCKET_SLOTS).and_then(|Bucket(slots)| slots.get(slot % BUCKET_SLOTS))
+        self.buckets.get(slot / BUCKET_NUMBERS).and_then(|bucket| bucket.slots.get(slot % BUCKET_NUMBERS))
     }
+
+    /// The uses of a slot by its number.
+    #[inline(always)]
+    fn uses_of(&self, slot: usize) -> Option<&AtomicU8> {
+        self.buckets.get(slot / BUCKET_NUMBERS).and_then(|bucket| bucket.uses.get(slot % BUCKET_NUMBERS))
+    }
+}
+
+/// What identifies a hash among all of its bucket's, as far as it is known of an entry: its tag, and the bits above those that
+/// tell the bucket.
+pub(super) fn identity(hash: u64) -> u32 {
+    // Twelve bits and twenty.
+    u32::try_from(hash >> PLACE_BITS >> 1 << 20 | (hash & KEPT_MASK) >> 12).unwrap_or_default()
+}
+
+/// The slot of its bucket that is looked at first for a hash, and that it has unless another was there before.
+#[inline(always)]
+fn first_slot(hash: u64) -> usize {
+    // Seven parts of 2^12.
+    usize::try_from(((hash >> FIRST_SHIFT & 0xfff) * BUCKET_SLOTS as u64) >> 12).unwrap_or_default()
+}
+
+/// True where a slot's value has the tag of a hash.
+#[inline(always)]
+fn has_tag(value: u64, hash: u64) -> bool {
+    (value ^ hash) & TAG_MASK == 0
 }
 
 /// Where a slot's value leads.
 #[inline(always)]
 fn spot(value: u64) -> Spot {
-    Spot { large: value & LARGE_BIT != 0, place: value & (LARGE_BIT - 1) }
+    let place = value & (LARGE_BIT - 1) & !LONG_BIT;
+    Spot { large: value & LARGE_BIT != 0, is_long: value & LONG_BIT != 0, place }
 }

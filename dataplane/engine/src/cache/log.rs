@@ -2,6 +2,7 @@
 
 use core::sync::atomic::{AtomicU64, Ordering, fence};
 
+use super::entry::LINE_WORDS;
 use crate::machine::prefetch;
 
 /// Bytes of a word.
@@ -15,8 +16,8 @@ pub(super) struct Log {
     tail: AtomicU64,
 }
 
-/// The first place of a log: none is 0, which is what an empty slot holds.
-pub(super) const FIRST_PLACE: u64 = 1;
+/// The first place of a log: no entry's is 0, which is what an empty slot holds.
+pub(super) const FIRST_PLACE: u64 = LINE_WORDS as u64;
 
 impl Log {
     /// A log of so many words, a power of two, all of whose memory is there.
@@ -44,25 +45,33 @@ impl Log {
         self.capacity() - self.at(place) as u64
     }
 
-    /// A word, which may be torn from its entry: see [`Log::is_intact`].
+    /// The words from a place on to where the ring begins anew. They may be torn from their entry: see [`Log::is_intact`].
     #[inline(always)]
-    pub(super) fn word(&self, place: u64) -> u64 {
-        self.words.get(self.at(place)).map_or(0, |word| word.load(Ordering::Relaxed))
+    pub(super) fn words_from(&self, place: u64) -> &[AtomicU64] {
+        self.words.get(self.at(place)..).unwrap_or_default()
+    }
+
+    /// The cache line at a place.
+    #[inline(always)]
+    pub(super) fn line(&self, place: u64) -> Option<&[AtomicU64; LINE_WORDS]> {
+        self.words.as_chunks().0.get(self.at(place) / LINE_WORDS)
     }
 
     /// So many words from a place on, none where they are not in one piece.
-    #[inline(always)]
     pub(super) fn words(&self, place: u64, count: usize) -> &[AtomicU64] {
-        self.words.get(self.at(place)..).and_then(|words| words.get(..count)).unwrap_or_default()
+        self.words_from(place).get(..count).unwrap_or_default()
     }
 
-    /// Asks the memory for the cache lines that most entries at a place have: twelve words, which begin anywhere in the first.
+    /// Asks the memory for the cache line that an entry begins with, and for the next one where it is longer.
     #[inline(always)]
-    pub(super) fn ask_for(&self, place: u64) {
-        const WORDS: [usize; 3] = [0, 8, 11];
-        let at = self.at(place);
-        for word in WORDS.into_iter().filter_map(|behind| self.words.get(at + behind)) {
-            prefetch(word);
+    pub(super) fn ask_for(&self, place: u64, is_long: bool) {
+        let (lines, _) = self.words.as_chunks::<LINE_WORDS>();
+        let at = self.at(place) / LINE_WORDS;
+        if let Some(line) = lines.get(at) {
+            prefetch(line);
+        }
+        if is_long && let Some(line) = lines.get(at + 1) {
+            prefetch(line);
         }
     }
 

@@ -1,7 +1,7 @@
 //! The cache of answers for names that are not ours: read by all workers at once without a lock, written by one thread.
 //!
 //! ```text
-//! name, type, DO, CD -> bucket of eight slots -> place in a log: head | name | where TTLs stand | records
+//! name, type, DO, CD -> bucket of seven slots -> place in a log: head | name | addresses, or TTLs and records
 //! ```
 //!
 //! All memory is there from the start. Entries lie behind each other in two logs, each a ring of words: newcomers come into the
@@ -13,18 +13,23 @@
 //! the tail before it writes over anything. What was torn is thrown away and counts as missing. Nothing that a reader finds is
 //! trusted before that look: every length is bounded by the slice that it is used on.
 
+mod compose;
 mod desk;
 mod entry;
 mod index;
 mod log;
+mod put;
 mod scan;
 mod shelf;
 #[cfg(test)]
 mod tests;
 
 pub use desk::{CACHE_BYTES_MIN, CacheCounts, CacheDesk, CachedAnswer, InsertError};
-pub(crate) use entry::key_hash;
 pub use entry::{CacheKey, EntryBits, EntryHead};
+pub(crate) use entry::{key_hash, question_word};
+pub(crate) use index::Place;
+pub(crate) use put::A_BYTES;
+pub use put::Ttls;
 pub use scan::{ScanPlace, Seen};
-pub use shelf::{CacheShelf, Found, Ttls};
-pub(crate) use shelf::{Place, Sought};
+pub use shelf::{CacheShelf, Found};
+pub(crate) use shelf::{Sought, SoughtName};

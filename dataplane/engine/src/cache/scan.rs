@@ -1,8 +1,8 @@
 //! Reading the cache for others than workers: whole entries, and walks over the heads of all.
 
-use super::desk::{CacheDesk, Parts, live_slot};
-use super::entry::{CacheKey, EntryHead};
-use super::index::Spot;
+use super::compose::Parts;
+use super::desk::{CacheDesk, live_slot};
+use super::entry::{CacheKey, EntryHead, LINE_WORDS};
 use super::log::Log;
 use super::shelf::{CacheShelf, read_head};
 use crate::recall::KeptAnswer;
@@ -59,13 +59,13 @@ impl CacheDesk {
                 return (!from.large).then_some(ScanPlace { large: true, place: 0 });
             }
             let head = read_head(log, place);
-            let spot = Spot { large: from.large, place };
-            place += u64::from(head.words).max(1);
+            let at = place;
+            place += u64::from(head.words).max(LINE_WORDS as u64);
             if !wanted(&head) {
                 continue;
             }
-            if let Some(slot) = live_slot(&shelf.index, &head, spot) {
-                parts.read(log, spot.place, &head);
+            if let Some((slot, _)) = live_slot(&shelf.index, &head, from.large, at) {
+                parts.read(log, at, &head);
                 show(&Seen { name: &parts.name, head, uses: shelf.index.uses(slot) });
             }
         }

@@ -3,28 +3,42 @@
 use super::name::Suffix;
 use super::reply::{Head, Maker};
 use super::{CLIENT_AT, HEADER_AT, NAME_AT, PlainQuery, TYPE_BYTES, Window, load};
-use crate::cache::{Place, Sought, key_hash};
+use crate::cache::{A_BYTES, EntryBits, Place, Sought, SoughtName, key_hash, question_word};
 use crate::machine::{BLOCK_BYTES, Block};
 use crate::query::{FLAG_CD, FLAG_RD};
 use crate::recall::{Recall, question_bits};
-use crate::rtype::types;
-use crate::snapshot::Snapshot;
+use crate::rtype::{rcode, types};
 
 /// Largest response code that a header holds; others need an OPT record to be whole.
 const HEADER_RCODE_MAX: u16 = 15;
+
+/// Bytes of the words that a block has.
+const WORD_BYTES: usize = BLOCK_BYTES / 2;
 
 /// A question for the cache, and where its answer probably is: what is found out while the memory brings other names.
 #[derive(Clone, Copy)]
 pub(crate) struct Ahead {
     /// What the entry must be.
     sought: Sought,
+    /// Where it probably is.
+    place: Place,
     /// The flags of the query's header.
     flags: u16,
-    /// Where it probably is.
-    place: Option<Place>,
+    /// DO and CD of the query.
+    bits: EntryBits,
+    /// Whether the answer may be one address whose entry is a cache line: the name is short, and the type is A.
+    is_short: bool,
+    /// The place of the query in its burst.
+    pub index: u8,
 }
 
 impl Ahead {
+    /// No question.
+    pub(crate) fn none() -> Self {
+        let sought = Sought { hash: 0, word: 0 };
+        Self { sought, place: Place::none(), flags: 0, bits: EntryBits::default(), is_short: false, index: 0 }
+    }
+
     /// Finds out where the entry probably is, and asks the memory for it. Its bucket was asked for before.
     #[inline(always)]
     pub(crate) fn look(&mut self, recall: &Recall) {
@@ -33,40 +47,55 @@ impl Ahead {
 
     /// False where the cache has nothing for the question.
     #[inline(always)]
-    pub(super) fn may_be_there(&self) -> bool {
-        self.place.is_some()
+    pub(super) fn may_be_there(&self, recall: &Recall) -> bool {
+        recall.shelf().may_have(self.sought.hash)
     }
 }
 
 impl PlainQuery {
-    /// What the cache is asked for the query in the frame that starts `room`; nothing where it is not the cache's to answer. Asks
-    /// the memory for the bucket.
+    /// What the cache is asked for the query in the frame that starts `room`, `index` of its burst; nothing where it is not the
+    /// cache's to answer. Asks the memory for the bucket.
     #[inline(always)]
-    pub(crate) fn ahead<const HIDES_AAAA: bool>(
-        &self,
-        snapshot: &Snapshot,
-        recall: &Recall,
-        room: &[u8],
-    ) -> Option<Ahead> {
+    pub(crate) fn ahead<const HIDES_AAAA: bool>(&self, recall: &Recall, room: &[u8], index: u8) -> Option<Ahead> {
         let window: &Window = room.first_chunk()?;
         let flags = u16::from_be_bytes(load(window, HEADER_AT + 2));
         let qtype = self.qtype(window)?;
         let is_hidden = HIDES_AAAA && qtype == types::AAAA;
-        if is_hidden || flags & FLAG_RD == 0 || !snapshot.is_complete() || matches!(qtype, 0 | types::OPT | 128..=254) {
+        if is_hidden || flags & FLAG_RD == 0 || is_no_data(qtype) {
             return None;
         }
         let name_bytes = usize::from(self.name_bytes);
         let dnssec_ok = self.has_opt && load::<1>(window, NAME_AT + name_bytes + TYPE_BYTES + 7) >= [0x80];
         let bits = question_bits(flags & FLAG_CD, dnssec_ok);
-        let sought = Sought { hash: key_hash(self.key, qtype, bits), qtype, bits, name_bytes };
+        let sought = Sought { hash: key_hash(self.key, qtype, bits), word: question_word(name_bytes, qtype, bits) };
         recall.shelf().ask_for_bucket(sought.hash);
-        Some(Ahead { sought, flags, place: None })
+        let is_short = qtype == types::A && name_bytes <= 2 * BLOCK_BYTES;
+        Some(Ahead { sought, place: Place::none(), flags, bits, is_short, index })
     }
 
-    /// Writes an answer from the cache over the query in the frame that starts `room`, if there is one to be given. Returns the
-    /// length of the reply's frame and the response code.
-    // Not inlined: zones need the registers.
-    #[inline(never)]
+    /// Writes an answer from the cache over the query in the frame that starts `room`, if there is one to be given and it is one
+    /// IPv4 address: what differs from answer to answer elsewhere is known here. Returns the length of the reply's frame; it is
+    /// NOERROR.
+    #[inline(always)]
+    pub(crate) fn recall_address<const START: usize>(
+        &self,
+        maker: Maker<'_>,
+        recall: &Recall,
+        ahead: &Ahead,
+        room: &mut [u8],
+    ) -> Option<usize> {
+        let window: &Window = room.first_chunk()?;
+        if !ahead.is_short || ahead.place.is_long() || !recall.permits_ipv4(load(window, CLIENT_AT)) {
+            return None;
+        }
+        let found = recall.shelf().address_at(ahead.place, &ahead.sought, self.first_words())?;
+        let ttl = found.fresh_ttl(recall.now_seconds())?;
+        let head = Head { flags: recall.flags() | rcode::NOERROR, answers: 1, authorities: 0 };
+        self.reply::<START>(maker, room, head, A_BYTES, |to| found.put(to.first_chunk_mut()?, ttl))
+    }
+
+    /// The same for any answer. Returns also the response code.
+    #[inline(always)]
     pub(crate) fn recall<const START: usize>(
         &self,
         maker: Maker<'_>,
@@ -74,21 +103,19 @@ impl PlainQuery {
         ahead: &Ahead,
         room: &mut [u8],
     ) -> Option<(usize, u16)> {
-        let window: &Window = room.first_chunk()?;
-        // Of two entries whose hashes begin alike the other one may have been found: the general way looks at all.
-        let (sought, place) = (&ahead.sought, ahead.place?);
-        if !recall.permits_ipv4(load(window, CLIENT_AT)) {
+        if !recall.permits_ipv4(load(room.first_chunk()?, CLIENT_AT)) {
             return None;
         }
-        let [[w1, w2], [w3, w4]] = self.name.map(Block::words);
-        let mut name = [w1, w2, w3, w4, 0, 0, 0, 0];
-        if sought.name_bytes > 2 * BLOCK_BYTES {
-            let rest = Suffix::new(window, 0, sought.name_bytes)?;
-            let [[w5, w6], [w7, w8]] = [2, 3].map(|index| rest.block(index).words());
-            name = [w1, w2, w3, w4, w5, w6, w7, w8];
+        let name_bytes = usize::from(self.name_bytes);
+        let later;
+        let mut more = [].as_slice();
+        if name_bytes > 2 * BLOCK_BYTES {
+            later = later_words(room.first_chunk()?, name_bytes)?;
+            more = later.get(..(name_bytes - 2 * BLOCK_BYTES).div_ceil(WORD_BYTES))?;
         }
-        let found = recall.shelf().at(place, sought, &name)?;
-        let recalled = recall.judge(found, sought.bits, ahead.flags)?;
+        // Of two entries whose hashes begin alike the other one may have been found: the general way looks at all.
+        let found = recall.shelf().at(ahead.place, &ahead.sought, SoughtName { first: self.first_words(), more })?;
+        let recalled = recall.judge(found, ahead.bits, ahead.flags)?;
         let (found, ttls) = (recalled.found, recalled.ttls);
         let entry = found.head;
         if entry.rcode > HEADER_RCODE_MAX {
@@ -98,4 +125,26 @@ impl PlainQuery {
         let length = self.reply::<START>(maker, room, head, entry.body_bytes.into(), |to| found.put(to, ttls))?;
         Some((length, entry.rcode))
     }
+
+    /// The words of the first two blocks of the name.
+    #[inline(always)]
+    fn first_words(&self) -> [u64; 4] {
+        let [[w1, w2], [w3, w4]] = self.name.map(Block::words);
+        [w1, w2, w3, w4]
+    }
+}
+
+/// True for types that are not data's (RFC 6895 section 3.1), but ANY.
+#[inline(always)]
+fn is_no_data(qtype: u16) -> bool {
+    // The address types first: nearly all are.
+    !matches!(qtype, types::A | types::AAAA) && matches!(qtype, 0 | types::OPT | 128..=254)
+}
+
+/// The words of a name behind its first two blocks.
+#[inline(never)]
+fn later_words(window: &Window, name_bytes: usize) -> Option<[u64; 4]> {
+    let name = Suffix::new(window, 0, name_bytes)?;
+    let [[w5, w6], [w7, w8]] = [2, 3].map(|index| name.block(index).words());
+    Some([w5, w6, w7, w8])
 }

@@ -70,6 +70,8 @@ pub(crate) struct Recall {
     config: RecallConfig,
     /// The time in seconds since 1970, as it was told last.
     now_seconds: u32,
+    /// The flags that every answer has in its header.
+    flags: u16,
     /// What an answer goes over that may turn out to be none.
     tail: Tail,
 }
@@ -104,7 +106,8 @@ impl Recall {
     /// With nothing known yet of the time.
     pub(crate) fn new(config: &RecallConfig) -> Self {
         let clients = config.clients.clone().filter(|clients| !clients.is_open());
-        Self { config: RecallConfig { clients, ..config.clone() }, now_seconds: 0, tail: Tail::default() }
+        let flags = FLAG_RA | if config.authoritative { FLAG_AA } else { 0 };
+        Self { config: RecallConfig { clients, ..config.clone() }, now_seconds: 0, flags, tail: Tail::default() }
     }
 
     /// Tells the time in seconds since 1970.
@@ -140,6 +143,18 @@ impl Recall {
         self.judge(self.config.shelf.find(key)?, key.bits, query_flags)
     }
 
+    /// The flags that every answer has in its header.
+    #[inline(always)]
+    pub(crate) fn flags(&self) -> u16 {
+        self.flags
+    }
+
+    /// The time in seconds since 1970, as it was told last.
+    #[inline(always)]
+    pub(crate) fn now_seconds(&self) -> u32 {
+        self.now_seconds
+    }
+
     /// The cache.
     #[inline(always)]
     pub(crate) fn shelf(&self) -> &CacheShelf {
@@ -160,8 +175,7 @@ impl Recall {
         // RFC 6840 section 5.8: AD is for those who show that they understand it.
         let wants_ad = bits.has(EntryBits::DNSSEC_OK) || query_flags & FLAG_AD != 0;
         let is_authentic = wants_ad && head.bits.has(EntryBits::AUTHENTIC);
-        let flags = [(true, FLAG_RA), (self.config.authoritative, FLAG_AA), (is_authentic, FLAG_AD)];
-        let flags = flags.iter().filter(|(holds, _)| *holds).fold(0, |all, (_, flag)| all | flag);
+        let flags = self.flags | if is_authentic { FLAG_AD } else { 0 };
         Some(Recalled { found, ttls, flags })
     }
 

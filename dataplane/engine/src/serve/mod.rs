@@ -8,8 +8,10 @@
 mod limited;
 mod message;
 mod others;
+mod recalled;
 mod respond;
 mod transfer;
+mod unknown;
 
 use core::net::IpAddr;
 
@@ -68,6 +70,8 @@ pub struct Server {
     takes_plain: bool,
     /// The plain queries of a burst, each in the place of its frame.
     plains: [PlainQuery; BURST_FRAMES_MAX],
+    /// Those of them that the cache may answer, one after the other.
+    aheads: [Ahead; BURST_FRAMES_MAX],
     /// Deals with everything else.
     others: Others,
     /// Whether a query of the last burst was found to be for the forwarder without being taken apart.
@@ -85,6 +89,7 @@ impl Server {
             station: Station::new(config),
             takes_plain: !others.concern_all(),
             plains: core::array::from_fn(|_| PlainQuery::none()),
+            aheads: [Ahead::none(); BURST_FRAMES_MAX],
             others,
             forwarded_whole: false,
             now_seconds: 0,
@@ -186,18 +191,24 @@ impl Server {
             #[inline(always)]
             || look_ahead(leads.get(..frames.len()).unwrap_or_default(), &mut candidates),
         );
-        let mut ahead = [None; BURST_FRAMES_MAX];
+        let mut for_cache = 0;
         if HAS_OTHERS {
-            machine.run(
+            for_cache = machine.run(
                 #[inline(always)]
-                || self.look_among_others::<F, START, HIDES_AAAA>(frames, snapshot, &candidates, &mut ahead),
+                || self.look_among_others::<F, START, HIDES_AAAA>(frames, snapshot, &candidates),
             );
         }
-        let seen = Seen { candidates: &candidates, ahead: &ahead };
+        let seen = Seen { candidates: &candidates, for_cache };
         machine.run(
             #[inline(always)]
             || self.answer_all::<F, START, HIDES_AAAA, HAS_OTHERS>(frames, verdicts, snapshot, seen, counters),
         );
+        if HAS_OTHERS {
+            self.forwarded_whole = false;
+            if for_cache != 0 {
+                self.answer_for_cache::<F, START, HIDES_AAAA>(frames, verdicts, snapshot, for_cache, counters);
+            }
+        }
         if let Some(names) = counters.names() {
             names.count_burst(frames, verdicts, self.now_seconds);
         }
@@ -221,28 +232,6 @@ impl Server {
         }
     }
 
-    /// The same for names that no zone has: finds out where the cache probably has them, in two short loops as [`look_ahead`].
-    #[inline(always)]
-    fn look_among_others<F: FrameBuffer, const START: usize, const HIDES_AAAA: bool>(
-        &self,
-        frames: &mut [F],
-        snapshot: &Snapshot,
-        candidates: &[Option<Candidate<'_>>; BURST_FRAMES_MAX],
-        ahead: &mut [Option<Ahead>; BURST_FRAMES_MAX],
-    ) {
-        let Some(recall) = self.others.responder.recall() else { return };
-        let count = frames.len();
-        let plains = self.plains.iter().zip(candidates);
-        for (((plain, candidate), frame), ahead) in plains.zip(frames).zip(&mut *ahead) {
-            if candidate.is_none() && plain.is_some() {
-                *ahead = plain.ahead::<HIDES_AAAA>(snapshot, recall, plain_room::<F, START>(frame));
-            }
-        }
-        for ahead in ahead.iter_mut().take(count).flatten() {
-            ahead.look(recall);
-        }
-    }
-
     /// Stage two of all frames.
     #[inline(always)]
     fn answer_all<'a, F: FrameBuffer, const START: usize, const HIDES_AAAA: bool, const HAS_OTHERS: bool>(
@@ -255,11 +244,9 @@ impl Server {
     ) {
         let udp_answer_bytes_max = self.others.responder.udp_answer_bytes_max();
         let maker = Maker { station: &self.station, snapshot, udp_answer_bytes_max };
-        let (mut plain_replies, mut recalled, mut forwarded, mut encloser) = (0, 0, 0, None);
-        let plains = self.plains.iter().zip(seen.candidates).zip(seen.ahead);
-        for (index, ((frame, verdict), ((plain, candidate), ahead))) in
-            frames.iter_mut().zip(verdicts).zip(plains).enumerate()
-        {
+        let (mut plain_replies, mut encloser) = (0, None);
+        let plains = self.plains.iter().zip(seen.candidates);
+        for (index, ((frame, verdict), (plain, candidate))) in frames.iter_mut().zip(verdicts).zip(plains).enumerate() {
             if let Some(candidate) = candidate
                 && let Some(length) =
                     plain.answer::<START, HIDES_AAAA, HAS_OTHERS>(maker, *candidate, plain_room::<F, START>(frame))
@@ -267,15 +254,8 @@ impl Server {
                 send_plain::<F, START>(&self.station, frame, length);
                 plain_replies += 1;
                 *verdict = Verdict::Reply;
-            } else if HAS_OTHERS
-                && let (Some(ahead), Some(recall)) = (ahead, self.others.responder.recall())
-                && let Some((length, rcode)) =
-                    plain.recall::<START>(maker, recall, ahead, plain_room::<F, START>(frame))
-            {
-                send_plain::<F, START>(&self.station, frame, length);
-                recalled += 1;
-                counters.answered(rcode, 1);
-                *verdict = Verdict::Reply;
+            } else if HAS_OTHERS && seen.for_cache >> index & 1 != 0 {
+                // What the cache may answer is in no zone, and comes when the memory has brought it.
             } else if plain.is_some()
                 && let Some((length, rcode)) = plain.deny::<START, HIDES_AAAA, HAS_OTHERS>(
                     maker,
@@ -288,26 +268,13 @@ impl Server {
                 counters.queries_ipv4.add(1);
                 counters.answered(rcode, 1);
                 *verdict = Verdict::Reply;
-            } else if HAS_OTHERS
-                && let (Some(ahead), Some(recall)) = (ahead, self.others.responder.recall())
-                && plain.is_for_forwarder(snapshot, recall, ahead, plain_room::<F, START>(frame))
-            {
-                forwarded += 1;
-                *verdict = Verdict::Forward;
             } else {
                 let passed_on = Some(plain).filter(|plain| plain.is_some());
                 *verdict = self.others.answer(index, passed_on, *candidate, frame, maker, counters);
             }
         }
-        counters.queries_ipv4.add(plain_replies + recalled);
+        counters.queries_ipv4.add(plain_replies);
         counters.answered(rcode::NOERROR, plain_replies);
-        if HAS_OTHERS {
-            self.forwarded_whole = forwarded != 0;
-            counters.forwarded.add(forwarded);
-            if self.others.responder.recall().is_some_and(|recall| !recall.is_handover()) {
-                counters.recalled.add(recalled);
-            }
-        }
     }
 }
 
@@ -316,8 +283,8 @@ impl Server {
 struct Seen<'s, 'a> {
     /// Where zones probably have the names.
     candidates: &'s [Option<Candidate<'a>>; BURST_FRAMES_MAX],
-    /// Where the cache probably has those that no zone has.
-    ahead: &'s [Option<Ahead>; BURST_FRAMES_MAX],
+    /// Which frames the cache may answer, a bit for each.
+    for_cache: u64,
 }
 
 /// Between the stages: finds out where the nodes of the names probably are, and asks the memory for them. The loops are short,

@@ -1,0 +1,135 @@
+//! The stages of plain queries for names of others, which the cache may answer.
+
+use super::{Server, plain_room, send_plain};
+use crate::counters::Counters;
+use crate::frame::FrameBuffer;
+use crate::limits::BURST_FRAMES_MAX;
+use crate::plain::{Ahead, Maker};
+use crate::rtype::rcode;
+use crate::snapshot::{Candidate, Snapshot};
+use crate::verdict::Verdict;
+
+impl Server {
+    /// Between the stages, for names that no zone has: asks the memory for where the cache would have them. That is so large that it
+    /// takes as long as some of the burst's answers from zones, which are made meanwhile. Returns which frames the cache may
+    /// answer, a bit for each.
+    #[inline(always)]
+    pub(super) fn look_among_others<F: FrameBuffer, const START: usize, const HIDES_AAAA: bool>(
+        &mut self,
+        frames: &mut [F],
+        snapshot: &Snapshot,
+        candidates: &[Option<Candidate<'_>>; BURST_FRAMES_MAX],
+    ) -> u64 {
+        let Some(recall) = self.others.responder.recall().filter(|_| snapshot.is_complete()) else { return 0 };
+        let mut for_cache = 0u64;
+        let mut aheads = self.aheads.iter_mut();
+        for (((plain, candidate), frame), index) in self.plains.iter().zip(candidates).zip(frames).zip(0..) {
+            if candidate.is_none()
+                && plain.is_some()
+                && let Some(ahead) = plain.ahead::<HIDES_AAAA>(recall, plain_room::<F, START>(frame), index)
+                && let Some(place) = aheads.next()
+            {
+                *place = ahead;
+                for_cache |= 1 << index;
+            }
+        }
+        for_cache
+    }
+
+    /// Stage two of those that the cache may answer, by their bits. A short loop first, as [`look_ahead`](super::look_ahead): it
+    /// finds out where the cache probably has them.
+    #[inline(always)]
+    pub(super) fn answer_for_cache<F: FrameBuffer, const START: usize, const HIDES_AAAA: bool>(
+        &mut self,
+        frames: &mut [F],
+        verdicts: &mut [Verdict; BURST_FRAMES_MAX],
+        snapshot: &Snapshot,
+        for_cache: u64,
+        counters: &Counters,
+    ) {
+        let (machine, count) = (self.machine, for_cache.count_ones() as usize);
+        if let Some(recall) = self.others.responder.recall() {
+            for ahead in self.aheads.iter_mut().take(count) {
+                ahead.look(recall);
+            }
+        }
+        let answered = machine.run(
+            #[inline(always)]
+            || self.recall_all::<F, START>(frames, verdicts, snapshot, count, counters),
+        );
+        if answered != for_cache {
+            let seen = (count, answered);
+            machine.run(
+                #[inline(always)]
+                || self.answer_unknown::<F, START, HIDES_AAAA>(frames, verdicts, snapshot, seen, counters),
+            );
+        }
+    }
+
+    /// Stage two of the first `count` that the cache may have. Returns which frames are answered, a bit for each.
+    // A stage of its own: zones need the registers. And so do answers of one address.
+    #[inline(always)]
+    pub(super) fn recall_all<F: FrameBuffer, const START: usize>(
+        &self,
+        frames: &mut [F],
+        verdicts: &mut [Verdict; BURST_FRAMES_MAX],
+        snapshot: &Snapshot,
+        count: usize,
+        counters: &Counters,
+    ) -> u64 {
+        let Some(recall) = self.others.responder.recall() else { return 0 };
+        let udp_answer_bytes_max = self.others.responder.udp_answer_bytes_max();
+        let maker = Maker { station: &self.station, snapshot, udp_answer_bytes_max };
+        let aheads = self.aheads.get(..count).unwrap_or_default();
+        let mut answered = 0u64;
+        for ahead in aheads {
+            let index = usize::from(ahead.index);
+            if let (Some(plain), Some(frame)) = (self.plains.get(index), frames.get_mut(index))
+                && let Some(length) = plain.recall_address::<START>(maker, recall, ahead, plain_room::<F, START>(frame))
+            {
+                send_plain::<F, START>(&self.station, frame, length);
+                answered |= 1 << index;
+            }
+        }
+        counters.answered(rcode::NOERROR, u64::from(answered.count_ones()));
+        if (answered.count_ones() as usize) < count {
+            answered |= self.recall_others::<F, START>(frames, maker, aheads, answered, counters);
+        }
+        for (index, verdict) in verdicts.iter_mut().enumerate() {
+            if answered >> index & 1 != 0 {
+                *verdict = Verdict::Reply;
+            }
+        }
+        counters.queries_ipv4.add(u64::from(answered.count_ones()));
+        if !recall.is_handover() {
+            counters.recalled.add(u64::from(answered.count_ones()));
+        }
+        answered
+    }
+
+    /// The same for those that are not answered yet.
+    #[inline(always)]
+    fn recall_others<F: FrameBuffer, const START: usize>(
+        &self,
+        frames: &mut [F],
+        maker: Maker<'_>,
+        aheads: &[Ahead],
+        mut answered: u64,
+        counters: &Counters,
+    ) -> u64 {
+        let Some(recall) = self.others.responder.recall() else { return 0 };
+        for ahead in aheads {
+            let index = usize::from(ahead.index);
+            if answered >> index & 1 == 0
+                && let (Some(plain), Some(frame)) = (self.plains.get(index), frames.get_mut(index))
+                && let Some((length, rcode)) =
+                    plain.recall::<START>(maker, recall, ahead, plain_room::<F, START>(frame))
+            {
+                send_plain::<F, START>(&self.station, frame, length);
+                answered |= 1 << index;
+                counters.answered(rcode, 1);
+            }
+        }
+        answered
+    }
+}
