@@ -13,6 +13,6 @@ use crate::persist;
 /// The entries of a small cache after a file was read into it.
 pub fn load_cache(path: &Path, now_seconds: u32) -> Vec<Entry> {
     let keeper = Keeper::new(CACHE_BYTES_MIN, Arc::new(|| Arc::new(Snapshot::empty())));
-    persist::load(path, &keeper, now_seconds, &|_| true);
+    persist::load(path, &keeper, now_seconds, &|_, _| true);
     keeper.entries(None, 0, usize::MAX)
 }
