@@ -1,8 +1,8 @@
 //! Who asks others for names that are not served here: started before all that answers, and ended after it.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::collector::Collector;
@@ -19,6 +19,7 @@ use ringdns_dataplane::forward::{
 use ringdns_engine::cache::CacheShelf;
 use ringdns_engine::counters::Counters;
 use ringdns_engine::publish::Publisher;
+use ringdns_engine::rate::Network;
 use ringdns_engine::recall::{Handover, RecallConfig};
 use ringdns_engine::serve::{Server, ServerConfig};
 use ringdns_engine::verdict::Reason;
@@ -65,6 +66,8 @@ pub struct Forwarding {
     forwarder: Forwarder,
     /// What is decided before.
     policies: Arc<Policies>,
+    /// The networks of clients that lists name, as whoever answers knows them: what is kept for others is not for these.
+    judged: Mutex<Arc<[Network]>>,
     /// Where it waits.
     runtime: Runtime,
     /// Where answers are put for ports whose clients have waited for them; taken by the thread that does it.
@@ -106,6 +109,7 @@ impl Forwarding {
         Ok(Some(Self {
             forwarder,
             policies,
+            judged: Mutex::new(Arc::default()),
             runtime,
             waited: Arc::clone(handover.shelf()),
             handover: Some(handover),
@@ -118,13 +122,22 @@ impl Forwarding {
 
     /// How names of others are answered from the cache.
     pub fn recall(&self, config: &Config) -> RecallConfig {
+        let judged = self.policies.judged();
+        let clients = Some(Arc::new(config.policy.clients_judged(&judged)));
+        *self.judged.lock().unwrap_or_else(PoisonError::into_inner) = judged;
         RecallConfig {
             shelf: self.forwarder.shelf(),
             authoritative: config.forward.as_ref().is_some_and(|forward| forward.cache.authoritative),
             stale_ttl_seconds: self.forwarder.stale_ttl(),
-            clients: Some(Arc::new(config.policy.clients())),
+            clients,
             is_handover: false,
         }
+    }
+
+    /// True where lists have come to name other clients than whoever answers knows of.
+    pub fn judges_others(&self) -> bool {
+        let (told, judged) = (self.judged.lock().unwrap_or_else(PoisonError::into_inner), self.policies.judged());
+        !Arc::ptr_eq(&told, &judged) && *told != judged
     }
 
     /// What the sockets need of it.

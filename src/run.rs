@@ -30,7 +30,7 @@ use crate::node_local::OnNode;
 use crate::notify::Notifier;
 use crate::ports::{self, OpenPorts, PlannedWorker};
 use crate::preflight::{self, PreflightError};
-use crate::reload::reload;
+use crate::reload::{reload, renew_judged};
 use crate::watch::PortWatch;
 
 /// How often workers and ports are looked at.
@@ -299,6 +299,7 @@ impl Running<'_> {
             ports.look();
             interfaces.look();
             interfaces.show(&ports.gauges());
+            renew_judged(self.config, self.answering, self.control);
             self.answering.settle();
             if !self.workers.all_running() {
                 tracing::error!("a worker has ended by itself");

@@ -7,10 +7,13 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ringdns_controlplane::foreign::{Asked, AskedClient, AskedName, AskedTimes, TOOK_BOUNDS_US, Took};
 use ringdns_engine::name::WireName;
+use ringdns_engine::recall::{Done, ForeignQuestion};
+
+use crate::forwarder::Clock;
 
 /// Seconds between two looks.
 const LOOK_SECONDS: u32 = 600;
@@ -57,6 +60,19 @@ impl Askers {
     /// True where it is counted.
     pub(crate) fn is_on(&self) -> bool {
         self.is_on.load(Ordering::Relaxed)
+    }
+
+    /// Who is told, and has it counted how long that took where somebody wants to know.
+    pub(crate) fn watched(self: &Arc<Self>, question: &ForeignQuestion, done: Done, clock: &Clock) -> Done {
+        if !self.is_on() {
+            return done;
+        }
+        let (askers, clock, begun) = (Arc::clone(self), Arc::clone(clock), Instant::now());
+        let (name, client) = (question.name.to_lowercase(), question.client);
+        Box::new(move |answer| {
+            askers.note(name, client, begun.elapsed(), clock());
+            done(answer);
+        })
     }
 
     /// What is counted.

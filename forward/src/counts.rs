@@ -95,11 +95,10 @@ impl Counts {
 
     /// The count of a reason.
     pub(crate) fn untrue(&self, why: Untrue) -> &Count {
-        let [malformed, other_question, truncated, referral, looped] = &self.untrue;
+        let [malformed, other_question, referral, looped] = &self.untrue;
         match why {
             Untrue::Malformed => malformed,
             Untrue::OtherQuestion => other_question,
-            Untrue::Truncated => truncated,
             Untrue::Referral => referral,
             Untrue::Loop => looped,
         }

@@ -69,6 +69,11 @@ impl ForwarderMetrics {
                 "Questions left alone for a while: they failed, and have stale answers.",
                 self.0.rechecks.len(),
             ),
+            (
+                "ringdns_forward_entries_apart",
+                "Answers kept beside the cache because they are not for everybody: of subnets, or by the policy.",
+                self.0.keeper.beside(),
+            ),
         ] {
             gauge(encoder, name, help, [(Labels::new(), value as f64)])?;
         }

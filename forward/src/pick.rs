@@ -158,7 +158,8 @@ impl Pool {
             };
             asking -= 1;
             match result {
-                Ok(message) if !self.next_rcodes.contains(&message.rcode) => {
+                // Somebody else may have room for all of it.
+                Ok(message) if !self.next_rcodes.contains(&message.rcode) && !message.is_truncated => {
                     counts.hedges_won.add(u64::from(is_hedge));
                     return Ok(message);
                 }

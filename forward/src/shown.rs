@@ -33,7 +33,7 @@ impl ForeignCache for Forwarder {
 
     fn forget(&self, name: &WireName) -> usize {
         let wanted = name.to_lowercase();
-        self.flush_where(&|name, _| name == wanted.as_bytes())
+        self.flush_where(&|entry| entry.name == wanted)
     }
 
     fn totals(&self) -> ForeignTotals {

@@ -103,6 +103,7 @@ pub const KEYS: &[&str] = &[
     "cache.failure_ttl_seconds",
     "cache.authoritative",
     "cache.file",
+    "cache.file_interval_seconds",
     "cache.positive_ttl_min",
     "cache.positive_ttl_max",
     "cache.negative_ttl_min",

@@ -12,7 +12,7 @@ use data_encoding::BASE64URL_NOPAD;
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http2::{Builder, Connection, SendRequest};
-use hyper::header::{ACCEPT, CONTENT_TYPE};
+use hyper::header::{ACCEPT, AGE, CONTENT_TYPE};
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::sync::Mutex as Gate;
@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::counts::Counts;
 use super::dial::{Dialer, SILENT_AFTER, Stream};
 use super::query::Query;
-use super::{Failure, StartError};
+use super::{Failure, StartError, age};
 
 /// What a DNS message is called (RFC 8484 section 6).
 const MESSAGE_TYPE: &str = "application/dns-message";
@@ -207,9 +207,12 @@ async fn message(response: Response<Incoming>) -> Result<Vec<u8>, Failure> {
     if response.status() != StatusCode::OK || !kind.eq_ignore_ascii_case(MESSAGE_TYPE) {
         return Err(Failure::Http);
     }
+    let seconds = response.headers().get(AGE).and_then(|value| value.to_str().ok()).map_or(0, age::seconds);
     let body = Limited::new(response.into_body(), MESSAGE_BYTES_MAX).collect().await;
     // Too long, or ended too early.
-    Ok(body.map_err(|_| Failure::Http)?.to_bytes().to_vec())
+    let mut message = body.map_err(|_| Failure::Http)?.to_bytes().to_vec();
+    age::lower(&mut message, seconds);
+    Ok(message)
 }
 
 /// What an error of a request says. A question may be asked twice: whatever ends the connection is taken for its end.

@@ -9,6 +9,7 @@
 //! TCP, TLS and HTTPS are our own few hundred lines on tokio, tokio-rustls and hyper: hickory's transports take and give decoded
 //! messages, which would be encoded and decoded twice more and lose what they do not know, and choose ids and ports themselves.
 
+mod age;
 mod check;
 mod cookie;
 mod counts;
@@ -26,6 +27,8 @@ mod query;
 mod random;
 mod state;
 mod tend;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod tls;
 mod udp;
 
@@ -184,8 +187,9 @@ impl Upstream {
     }
 
     /// Asks once, over UDP and, where that does not do, TCP; over TLS or HTTPS where the upstream is one of those. Gives the
-    /// whole message, of which is checked: that it is from this upstream, an answer to this very question, whole (each record
-    /// within its bounds) and not truncated. What is in it is the caller's to judge. It may be dropped at any time.
+    /// whole message, of which is checked: that it is from this upstream, an answer to this very question, and whole (each record
+    /// within its bounds), or truncated over a connection too. What is in it is the caller's to judge. It may be dropped at any
+    /// time.
     pub async fn ask(&self, ask: &Ask<'_>, try_time: Duration) -> Result<Vec<u8>, Failure> {
         let inner = &self.0;
         Counts::add(&inner.counts.asked);

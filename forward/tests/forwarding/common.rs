@@ -230,6 +230,7 @@ pub fn config(zones: Vec<ForwardZone>) -> ForwardConfig {
             failure_ttl: Duration::from_secs(1),
             authoritative: false,
             file: None,
+            file_interval: Duration::ZERO,
         },
     }
 }
@@ -300,7 +301,8 @@ impl Scene {
         client: &str,
     ) -> oneshot::Receiver<Option<Arc<KeptAnswer>>> {
         let (done, answer) = oneshot::channel();
-        let question = ForeignQuestion { name: name(qname), qtype, bits, client: client.parse().unwrap() };
+        let client = client.parse().unwrap();
+        let question = ForeignQuestion { name: name(qname), qtype, bits, client, is_stream: false };
         self.forwarder.ask(question, Box::new(move |answer| drop(done.send(answer))));
         answer
     }

@@ -162,8 +162,10 @@ pub struct CacheConfig {
     pub failure_ttl: Duration,
     /// Answers have AA set, as CoreDNS has it.
     pub authoritative: bool,
-    /// Written at the end and read at the start; nothing: a restart begins with an empty cache.
+    /// Written now and then and at the end, and read at the start; nothing: a restart begins with an empty cache.
     pub file: Option<PathBuf>,
+    /// Between two times that it is written; 0: at the end only.
+    pub file_interval: Duration,
 }
 
 /// What is kept of answers, and for how long.

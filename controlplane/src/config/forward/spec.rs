@@ -186,6 +186,8 @@ pub struct Cache {
     pub authoritative: Option<bool>,
     /// Where it is over a restart.
     pub file: Option<Spanned<PathBuf>>,
+    /// Seconds between two times that it is written.
+    pub file_interval_seconds: Option<Spanned<i64>>,
     /// Shortest TTL of answers with records.
     pub positive_ttl_min: Option<Spanned<i64>>,
     /// Longest TTL of answers with records.

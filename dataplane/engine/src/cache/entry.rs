@@ -82,6 +82,8 @@ impl EntryBits {
     pub const NEGATIVE: Self = Self(8);
     /// No answer could be had (RFC 9520).
     pub const FAILURE: Self = Self(16);
+    /// Records are missing for which whoever answered had no room (TC, RFC 1035 section 4.1.1): for those who wait only.
+    pub const TRUNCATED: Self = Self(32);
 
     /// All that is in either.
     #[must_use]
