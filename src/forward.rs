@@ -8,7 +8,7 @@ use std::time::Duration;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use ringdns_controlplane::config::Config;
-use ringdns_controlplane::foreign::ForeignCache;
+use ringdns_controlplane::foreign::{self, ForeignCache};
 use ringdns_controlplane::metrics::rcode_name;
 use ringdns_controlplane::metrics::rows::{Labels, counter, gauge};
 use ringdns_controlplane::sockets::Asking;
@@ -17,6 +17,7 @@ use ringdns_dataplane::forward::{
     ForwardCounters, ForwardLane, ForwardOptions, ForwardPath, ForwardPort, server_config,
 };
 use ringdns_engine::cache::CacheShelf;
+use ringdns_engine::counters::Counters;
 use ringdns_engine::publish::Publisher;
 use ringdns_engine::rate::Network;
 use ringdns_engine::recall::{Handover, RecallConfig};
@@ -104,6 +105,7 @@ impl Forwarding {
         }));
         policies.watch(runtime.handle());
         let handover = Handover::default();
+        let served = Counters::with_names(config.stats.names).with_census(config.stats.messages);
         Ok(Some(Self {
             forwarder,
             policies,
@@ -113,7 +115,7 @@ impl Forwarding {
             handover: Some(handover),
             ports: Vec::new(),
             path: None,
-            counters: Arc::default(),
+            counters: Arc::new(ForwardCounters::new(served)),
             time_max: forward.deadline + GRACE,
         }))
     }
@@ -167,6 +169,11 @@ impl Forwarding {
         Arc::new(self.forwarder.clone())
     }
 
+    /// What becomes of the queries of ports that wait for it.
+    pub fn waits(&self) -> Arc<dyn foreign::Waits> {
+        Arc::new(Waits(Arc::clone(&self.counters)))
+    }
+
     /// Starts the thread between ports and forwarder; none where there are no ports.
     pub fn start_path(&mut self, publisher: &Publisher) -> std::io::Result<()> {
         let (ports, handover) = (std::mem::take(&mut self.ports), self.handover.take());
@@ -207,6 +214,16 @@ impl Forwarding {
 /// What became of the queries that waited for the forwarder, of all ports.
 #[derive(Debug)]
 struct Waits(Arc<ForwardCounters>);
+
+impl foreign::Waits for Waits {
+    fn served(&self) -> &Counters {
+        &self.0.served
+    }
+
+    fn lost(&self) -> u64 {
+        self.0.lost()
+    }
+}
 
 impl Collector for Waits {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {

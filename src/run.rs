@@ -145,7 +145,7 @@ pub fn run(source: &ConfigSource, build: BuildInfo) -> Result<(), RunError> {
     let guests = ringdns_kubernetes::guest(&config).into_iter().collect();
     let control = ControlPlane::start(&config, answering.sockets(&config), counters, publisher, build, guests)?;
     on_node.show(&control);
-    answering.forwarding.iter().for_each(|forwarding| control.show_foreign(forwarding.shown()));
+    answering.forwarding.iter().for_each(|forwarding| control.show_foreign(forwarding.shown(), forwarding.waits()));
     warn_without_tcp(&config, &control);
     let kernel_path = interfaces.start()?;
     let scanner = health::beside(&config, &control)?;

@@ -11,6 +11,7 @@ use ringdns_engine::recall::{Done, ForeignQuestion, KeptAnswer};
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+use crate::askers::Askers;
 use crate::counts::Counts;
 use crate::exchange::Connect;
 use crate::forwarder::{Clock, Settings, Shared};
@@ -21,6 +22,7 @@ use crate::ours;
 use crate::pick::Times;
 use crate::policy::{Policy, Ruling};
 use crate::question::Key;
+use crate::rates::Rates;
 use crate::resolve::{Outcome, Resolving};
 use crate::stale::{Age, Rechecks, age, aged_answer, stale_answer};
 use crate::upstream::Means;
@@ -46,6 +48,10 @@ pub(crate) struct Core {
     pub(crate) flights: Flights,
     /// Questions that failed a short while ago.
     pub(crate) rechecks: Rechecks,
+    /// What each client has had asked of late.
+    pub(crate) rates: Rates,
+    /// Who asks for what.
+    pub(crate) askers: Arc<Askers>,
     /// What happened.
     pub(crate) counts: Counts,
     /// Held by who writes the cache's file.
@@ -106,6 +112,7 @@ impl Core {
     /// Has a question answered: the way of [`ringdns_engine::recall::AskOthers::ask`].
     pub(crate) fn ask(self: &Arc<Self>, question: &ForeignQuestion, done: Done) {
         self.counts.questions.add(1);
+        let done = self.askers.watched(question, done, &self.clock);
         let failure = |rcode| Some(Arc::new(KeptAnswer::empty(rcode)));
         if self.is_stopped.load(Ordering::Acquire) {
             return done(failure(rcodes::SERVFAIL));
@@ -141,8 +148,22 @@ impl Core {
             return done(failure(rcodes::SERVFAIL));
         }
         let waiter = Waiter { client: question.client, done };
-        let course = Course { zone: Arc::clone(zone), alias };
-        self.enter(&settings, &course, &key, waiter);
+        if self.rates.admit(question.client, settings.config.questions_per_client_per_second) {
+            let course = Course { zone: Arc::clone(zone), alias };
+            self.enter(&settings, &course, &key, waiter);
+        } else {
+            self.refuse(&settings, waiter, Bound::Rate);
+        }
+    }
+
+    /// Tells a client that its question is one too many.
+    fn refuse(&self, settings: &Settings, waiter: Waiter, bound: Bound) {
+        self.counts.refused(bound).add(1);
+        (waiter.done)(match settings.config.overload {
+            Overload::Refused => Some(Arc::new(KeptAnswer::empty(rcodes::REFUSED))),
+            Overload::Servfail => Some(Arc::new(KeptAnswer::empty(rcodes::SERVFAIL))),
+            Overload::Drop => None,
+        });
     }
 
     /// What a policy's ruling comes to.
@@ -173,17 +194,7 @@ impl Core {
                 (waiter.done)(Some(answer));
                 self.fly(settings, course, key, client);
             }
-            Entered::Refused(waiter, bound) => {
-                match bound {
-                    Bound::Questions => self.counts.refused_questions.add(1),
-                    Bound::Client => self.counts.refused_clients.add(1),
-                }
-                (waiter.done)(match settings.config.overload {
-                    Overload::Refused => Some(Arc::new(KeptAnswer::empty(rcodes::REFUSED))),
-                    Overload::Servfail => Some(Arc::new(KeptAnswer::empty(rcodes::SERVFAIL))),
-                    Overload::Drop => None,
-                });
-            }
+            Entered::Refused(waiter, bound) => self.refuse(settings, waiter, bound),
         }
     }
 
@@ -243,7 +254,7 @@ impl Core {
 impl Flight {
     /// Asks, and tells everybody.
     async fn fly(mut self) {
-        let epoch = self.core.keeper.epoch();
+        let epoch = self.epoch();
         let started = Instant::now();
         let deadline = started + self.settings.config.deadline;
         let times = Times { deadline, hedge_after_min: self.settings.config.hedge_after_min };
@@ -270,6 +281,15 @@ impl Flight {
         };
         self.settle(outcome.unwrap_or(Outcome::Failed(rcodes::SERVFAIL)), epoch);
         self.is_settled = true;
+    }
+
+    /// The epoch in which it is asked; none that ever is where the settings were replaced since the question came.
+    ///
+    /// NOTE: settings are replaced first, and the epoch is raised after that. Here the epoch is read first: either it is seen
+    /// that the settings are others, or the answer is found to be of an epoch before.
+    fn epoch(&self) -> u64 {
+        let epoch = self.core.keeper.epoch();
+        if Arc::ptr_eq(&self.settings, &self.core.settings.get()) { epoch } else { u64::MAX }
     }
 
     /// Tells those who wait a stale answer, if there is one; the question goes on.

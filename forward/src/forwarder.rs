@@ -218,6 +218,8 @@ impl Forwarder {
             keeper,
             flights: Default::default(),
             rechecks: Default::default(),
+            rates: Default::default(),
+            askers: Default::default(),
             counts: Counts::default(),
             saving: Mutex::default(),
             is_stopped: Default::default(),
@@ -253,6 +255,11 @@ impl Forwarder {
     /// are not kept. It takes as long as reading all of the cache does, and nobody waits for it.
     pub fn flush_where(&self, goes: &dyn Fn(&Entry) -> bool) -> usize {
         self.0.keeper.flush_where(goes)
+    }
+
+    /// What is behind it: for those of this crate that show it.
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.0
     }
 
     /// Entries of names at and below one, the oldest first: those behind the first `skipped`, `count` at most.

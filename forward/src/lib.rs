@@ -5,7 +5,9 @@
 //! ```
 #![deny(unsafe_code)]
 
+mod askers;
 mod beside;
+mod coredns;
 mod counts;
 mod exchange;
 mod flight;
@@ -20,9 +22,12 @@ mod pick;
 pub mod policy;
 mod prefetch;
 mod question;
+mod rates;
 mod resolve;
 mod shown;
 mod stale;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod upstream;
 mod watch;
 mod zones;

@@ -259,6 +259,17 @@ fn do_and_cd_have_answers_of_their_own_and_ad_is_for_those_who_know_it() {
 }
 
 #[test]
+fn what_others_had_no_room_for_is_said_to_be_missing() {
+    let mut scene = Scene::new(|_| {});
+    scene.put("whole.test.", EntryBits::default(), 1..2, 0);
+    scene.put("cut.test.", EntryBits::TRUNCATED, 1..2, 0);
+    for (qname, is_cut) in [("whole.test.", false), ("cut.test.", true)] {
+        let answer = scene.ask(FETCHED, &query(qname, types::A)).unwrap();
+        assert_eq!((answer[2] & 2 != 0, records(&answer).len()), (is_cut, 1), "{qname}");
+    }
+}
+
+#[test]
 fn what_does_not_fit_is_cut() {
     let mut scene = Scene::new(|config| config.edns.cookies = Some(cookies(false)));
     scene.put("many.test.", EntryBits::default(), 0..100, 0);

@@ -68,8 +68,10 @@ impl Record {
 pub struct Message {
     /// The response code, with the bits of the OPT record (RFC 6891 section 6.1.3).
     pub rcode: u16,
-    /// AD is set.
+    /// AD is set, and nothing is missing.
     pub is_authentic: bool,
+    /// Whoever sent it had no room for all of it (TC): what there is of it is whole records.
+    pub is_truncated: bool,
     /// The name that it answers for.
     pub qname: WireName,
     /// The type.
@@ -91,8 +93,6 @@ pub enum Untrue {
     Malformed,
     /// It answers another question.
     OtherQuestion,
-    /// It is cut off.
-    Truncated,
     /// It leads to other servers: whoever sent it does not ask others.
     Referral,
     /// Its chain of aliases is a loop, or too long.
@@ -101,14 +101,13 @@ pub enum Untrue {
 
 impl Untrue {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Malformed, Self::OtherQuestion, Self::Truncated, Self::Referral, Self::Loop];
+    pub const ALL: [Self; 4] = [Self::Malformed, Self::OtherQuestion, Self::Referral, Self::Loop];
 
     /// The metric's label.
     pub fn label(self) -> &'static str {
         match self {
             Self::Malformed => "malformed",
             Self::OtherQuestion => "other_question",
-            Self::Truncated => "truncated",
             Self::Referral => "referral",
             Self::Loop => "loop",
         }
@@ -139,9 +138,6 @@ fn read(bytes: &[u8]) -> Option<Result<Message, Untrue>> {
     if flags & FLAG_QR == 0 || questions? != 1 || reader.at() != HEADER_BYTES {
         return Some(Err(Untrue::OtherQuestion));
     }
-    if flags & FLAG_TC != 0 {
-        return Some(Err(Untrue::Truncated));
-    }
     let qname = reader.name()?.to_lowercase();
     let (qtype, qclass) = (reader.u16()?, reader.u16()?);
     if qclass != CLASS_IN {
@@ -149,7 +145,8 @@ fn read(bytes: &[u8]) -> Option<Result<Message, Untrue>> {
     }
     let mut message = Message {
         rcode: flags & RCODE_MASK,
-        is_authentic: flags & FLAG_AD != 0,
+        is_authentic: flags & (FLAG_AD | FLAG_TC) == FLAG_AD,
+        is_truncated: flags & FLAG_TC != 0,
         qname,
         qtype,
         answers: Vec::new(),
@@ -157,14 +154,10 @@ fn read(bytes: &[u8]) -> Option<Result<Message, Untrue>> {
         scope_bits: None,
         dropped: 0,
     };
-    for _ in 0..answers? {
-        take(&mut reader)?.map_or_else(|| message.dropped += 1, |record| message.answers.push(record));
-    }
-    for _ in 0..authorities? {
-        take(&mut reader)?.map_or_else(|| message.dropped += 1, |record| message.authorities.push(record));
-    }
-    for _ in 0..additionals? {
-        message.take_additional(&mut reader)?;
+    let end = message.take_records(&mut reader, [answers?, authorities?, additionals?]);
+    // RFC 2181 section 9 lets a message end anywhere that says of itself that it is not whole.
+    if !message.is_truncated {
+        end?;
     }
     Some(Ok(message))
 }
@@ -184,6 +177,20 @@ fn take(reader: &mut Reader<'_>) -> Option<Option<Record>> {
 }
 
 impl Message {
+    /// Reads the records; nothing where they end too early.
+    fn take_records(&mut self, reader: &mut Reader<'_>, [answers, authorities, additionals]: [u16; 3]) -> Option<()> {
+        for _ in 0..answers {
+            take(reader)?.map_or_else(|| self.dropped += 1, |record| self.answers.push(record));
+        }
+        for _ in 0..authorities {
+            take(reader)?.map_or_else(|| self.dropped += 1, |record| self.authorities.push(record));
+        }
+        for _ in 0..additionals {
+            self.take_additional(reader)?;
+        }
+        Some(())
+    }
+
     /// Reads a record of the additional section: none is kept, but OPT says something of the message.
     fn take_additional(&mut self, reader: &mut Reader<'_>) -> Option<()> {
         reader.name()?;

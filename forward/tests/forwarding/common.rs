@@ -218,6 +218,7 @@ pub fn config(zones: Vec<ForwardZone>) -> ForwardConfig {
         deadline: Duration::from_secs(4),
         questions_max: 1000,
         questions_per_client_max: 100,
+        questions_per_client_per_second: 0,
         overload: Overload::Refused,
         hedge_after_min: None,
         own: Vec::new(),

@@ -16,4 +16,5 @@ mod network;
 mod normalise;
 mod policies;
 mod refresh;
+mod seen;
 mod under_way;

@@ -49,6 +49,8 @@ pub struct Forward {
     pub questions_max: Option<Spanned<i64>>,
     /// Questions under way of one client.
     pub questions_per_client_max: Option<Spanned<i64>>,
+    /// Questions of one client in a second.
+    pub questions_per_client_per_second: Option<Spanned<i64>>,
     /// `refused`, `servfail` or `drop`.
     pub overload: Option<Spanned<String>>,
     /// `off`, or two prefix lengths.

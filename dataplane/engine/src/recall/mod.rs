@@ -175,7 +175,8 @@ impl Recall {
         // RFC 6840 section 5.8: AD is for those who show that they understand it.
         let wants_ad = bits.has(EntryBits::DNSSEC_OK) || query_flags & FLAG_AD != 0;
         let is_authentic = wants_ad && head.bits.has(EntryBits::AUTHENTIC);
-        let flags = self.flags | if is_authentic { FLAG_AD } else { 0 };
+        let is_truncated = head.bits.has(EntryBits::TRUNCATED);
+        let flags = self.flags | if is_authentic { FLAG_AD } else { 0 } | if is_truncated { FLAG_TC } else { 0 };
         Some(Recalled { found, ttls, flags })
     }
 
