@@ -133,7 +133,10 @@ fn write(path: &Path, keeper: &Keeper, now_seconds: u32, goes_on: impl Fn() -> b
     beside.push(".new");
     let beside = PathBuf::from(beside);
     let mut out = Summing { file: BufWriter::with_capacity(WRITE_BYTES, File::create(&beside)?), sum: SUM_OF_NOTHING };
-    let Some(entries) = take(keeper, now_seconds, &mut out, goes_on)? else { return Ok(None) };
+    let Some(entries) = take(keeper, now_seconds, &mut out, goes_on)? else {
+        fs::remove_file(&beside)?;
+        return Ok(None);
+    };
     let sum = out.sum;
     out.add(&sum.to_be_bytes())?;
     // On disk first: a name that leads to what is not there yet would be worse than the file before.
