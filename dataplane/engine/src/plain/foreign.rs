@@ -14,7 +14,7 @@ impl PlainQuery {
     #[inline(never)]
     pub(crate) fn is_for_forwarder(&self, snapshot: &Snapshot, recall: &Recall, ahead: &Ahead, room: &[u8]) -> bool {
         let Some(window) = room.first_chunk::<{ size_of::<Window>() }>() else { return false };
-        if ahead.may_be_there(recall) || !recall.permits_ipv4(load(window, CLIENT_AT)) {
+        if ahead.may_be_there() || !recall.permits_ipv4(load(window, CLIENT_AT)) {
             return false;
         }
         let Some(labels) = Labels::of(window, usize::from(self.name_bytes)) else { return false };
