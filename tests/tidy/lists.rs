@@ -15,7 +15,8 @@ pub const ARROWS: &[(&str, &[&str])] = &[
     ("ringdns-health", &["ringdns-controlplane"]),
     // Sets up the node; what it is told and shows is the control plane's.
     ("ringdns-nodelocal", &["ringdns-controlplane"]),
-    ("ringdns-kubernetes", &["ringdns-engine", "ringdns-controlplane", "ringdns-health"]),
+    // Its tests alone forward.
+    ("ringdns-kubernetes", &["ringdns-engine", "ringdns-controlplane", "ringdns-forward", "ringdns-health"]),
     (
         "ringdns",
         &[
@@ -32,7 +33,7 @@ pub const ARROWS: &[(&str, &[&str])] = &[
     ),
     // The outer tests' harness runs the built server for the benches too.
     ("ringdns-bench", &["ringdns-engine", "ringdns-dataplane", "ringdns-tests"]),
-    ("ringdns-fuzz", &["ringdns-engine", "ringdns-controlplane"]),
+    ("ringdns-fuzz", &["ringdns-engine", "ringdns-controlplane", "ringdns-forward"]),
     // Runs the binary; links none of it, so that a test cannot lean on the code under test.
     ("ringdns-tests", &[]),
 ];

@@ -61,6 +61,18 @@ pub struct ForwardCounters {
     pub waiting: AtomicU64,
 }
 
+impl ForwardCounters {
+    /// Counts what is sent by these.
+    pub fn new(served: Counters) -> Self {
+        Self { served, ..Self::default() }
+    }
+
+    /// Queries for which nothing was sent: they were to get no answer, or found no room, or their answer did not.
+    pub fn lost(&self) -> u64 {
+        self.unanswered.get() + self.served.reason(Reason::ForwardFull)
+    }
+}
+
 /// A port whose workers hand queries over.
 pub struct ForwardPort {
     /// Serves the queries, and what came of them.
@@ -87,7 +99,11 @@ impl ForwardPort {
 
 /// What the thread's server of a port serves, whose workers serve `config`: answers from the shelf of a [`Handover`].
 ///
-/// Packets have been counted by the workers. Responses have not: those are all of the port that the thread sends.
+/// Packets have been counted by the workers. Responses have not: those are all of the port that the thread sends, and it keeps
+/// accounts of its own of them, at the whole rate. So a client may get up to twice the rate, of what is kept and of what is waited
+/// for. To share accounts, workers and this thread would write the same memory for each answer, and wait for each other's lines; to
+/// share the rate, a client that asks for one kind alone would get half of what it was promised. What the limit is for holds: what
+/// a forged address can be sent is bounded, by a number that is known.
 pub fn server_config(config: &ServerConfig, shelf: &Arc<CacheShelf>) -> ServerConfig {
     let limit =
         |limit: &RateLimit| RateLimit { packets_per_second: 0, workers: std::num::NonZeroU32::MIN, ..limit.clone() };
@@ -345,6 +361,10 @@ impl Work {
         match (verdict, question) {
             (Verdict::Reply, _) => {
                 self.options.counters.answered.add(1);
+                if let Some(census) = self.options.counters.served.census() {
+                    let left = waiting.deadline.saturating_duration_since(Instant::now());
+                    census.note_time(self.options.time_max.saturating_sub(left), 1);
+                }
                 self.send(port, lane);
             }
             // NOTE: the deadline stays.

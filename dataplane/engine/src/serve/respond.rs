@@ -328,6 +328,7 @@ impl Responder {
             qtype: query.qtype,
             bits: question_bits(query.flags, query.edns.is_some_and(|edns| edns.dnssec_ok)),
             client,
+            is_stream: self.is_stream,
         })
     }
 }
