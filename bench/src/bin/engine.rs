@@ -4,7 +4,8 @@
 //! `engine [NAMES...]`: sizes of the zone, 1000 and 1000000 unless given. `engine --count NAMES QUERIES [KIND]` answers that
 //! many queries and prints nothing: for counting instructions. The kinds are `plain`, `tagged`, `nxdomain`, `noise`, `edns`,
 //! `cookie`, `known-cookie`, `recalled` (out of the cache, for names of others), `recalled-ipv6`, `recalled-chain` (an alias and
-//! two addresses) and `recalled-none` (no such name), `beside` (of the zone, beside a cache), and `ruled`, `ruled-nxdomain`, `ruled-noise`, `pod` and `search` of a zone with rules.
+//! two addresses) and `recalled-none` (no such name), `beside` (of the zone, beside a cache), `missed` (names of others that
+//! the cache does not have), and `ruled`, `ruled-nxdomain`, `ruled-noise`, `pod` and `search` of a zone with rules.
 //! `--count-limited` does so with rate limits that let all pass.
 
 use std::error::Error;

@@ -41,9 +41,9 @@ impl ForwardLane {
         let _ = self.bells.worker.set(waker.clone());
     }
 
-    /// Copies queries for the forwarder's thread; gives how many it took. The second [`ForwardLane::take_down`] from then on, which is
-    /// that of the next poll, wakes the thread: to see whether it sleeps the core has to wait until it has handed the queries over, which
-    /// takes it no time once it has answered another burst.
+    /// Copies queries for the forwarder's thread; gives how many it took. The second [`ForwardLane::take_down`] from then on,
+    /// which is that of the next poll, wakes the thread: to see whether it sleeps the core has to wait until it has handed the
+    /// queries over, which it has once it has answered another burst.
     #[inline]
     pub fn pass_up<Frame: FrameBuffer>(&mut self, queries: &Burst<Frame>) -> usize {
         // NOTE: asked once a burst: under a flood the frames are not even looked at.

@@ -12,8 +12,8 @@
 //! fast as ever. The thread keeps the query, has others asked, and serves the query once more when there is an answer, by the
 //! code that serves all queries. On the way down a worker sends some frames a poll, after the replies of that poll.
 //!
-//! 1. [`lane`]: the worker's end. 2. [`path`]: the other end, and the thread. 3. `waiting`: who waits for what. 4. `ring`: what
-//! lies between the ends.
+//! 1. [`lane`]: the worker's end. 2. [`path`]: the other end, and the thread. 3. `waiting`: who waits for what. 4. `ring`: the
+//!    rings between the ends.
 
 pub mod lane;
 mod parcel;

@@ -71,6 +71,13 @@ impl Place {
         Self { value: 0, slot: 0 }
     }
 
+    /// False where there is no entry for the hash that this was found by.
+    #[inline(always)]
+    pub(crate) fn may_be_of(self, hash: u64) -> bool {
+        // Where an empty slot has the tag the others were not looked at.
+        self.value != 0 || has_tag(0, hash)
+    }
+
     /// Where it leads.
     #[inline(always)]
     pub(super) fn spot(self) -> Spot {

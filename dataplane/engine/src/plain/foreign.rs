@@ -8,13 +8,13 @@ use crate::snapshot::Snapshot;
 
 impl PlainQuery {
     /// True where it is certain that others are to be asked for the query in the frame that starts `room`, whose name itself
-    /// was not found: it is one for the cache, which has nothing for it, its name is in no zone, and its client may ask. What is not certain
-    /// is left to the general way. To be asked once nothing else came of the query: those answers are more frequent.
+    /// was not found: it is one for the cache, which has nothing for it, its name is in no zone, and its client may ask. What is
+    /// not certain is left to the general way. To be asked once nothing else came of the query: those answers are more frequent.
     // Not inlined: zones need the registers.
     #[inline(never)]
     pub(crate) fn is_for_forwarder(&self, snapshot: &Snapshot, recall: &Recall, ahead: &Ahead, room: &[u8]) -> bool {
         let Some(window) = room.first_chunk::<{ size_of::<Window>() }>() else { return false };
-        if ahead.may_be_there(recall) || !recall.permits_ipv4(load(window, CLIENT_AT)) {
+        if ahead.may_be_there() || !recall.permits_ipv4(load(window, CLIENT_AT)) {
             return false;
         }
         let Some(labels) = Labels::of(window, usize::from(self.name_bytes)) else { return false };

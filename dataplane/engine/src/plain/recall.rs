@@ -47,8 +47,8 @@ impl Ahead {
 
     /// False where the cache has nothing for the question.
     #[inline(always)]
-    pub(super) fn may_be_there(&self, recall: &Recall) -> bool {
-        recall.shelf().may_have(self.sought.hash)
+    pub(crate) fn may_be_there(&self) -> bool {
+        self.place.may_be_of(self.sought.hash)
     }
 }
 

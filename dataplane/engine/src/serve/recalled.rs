@@ -49,12 +49,16 @@ impl Server {
         counters: &Counters,
     ) {
         let (machine, count) = (self.machine, for_cache.count_ones() as usize);
+        let mut may_answer = false;
         if let Some(recall) = self.others.responder.recall() {
             for ahead in self.aheads.iter_mut().take(count) {
                 ahead.look(recall);
+                may_answer |= ahead.may_be_there();
             }
         }
-        let answered = self.recall_all::<F, START>(frames, verdicts, snapshot, count, counters);
+        // Beside answers from zones there are mostly none or one of these, and the stages of the cache cost what they do.
+        let answered =
+            if may_answer { self.recall_all::<F, START>(frames, verdicts, snapshot, count, counters) } else { 0 };
         if answered != for_cache {
             let seen = (count, answered);
             machine.run(
