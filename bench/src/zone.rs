@@ -146,7 +146,7 @@ pub fn with_rules(snapshot: &Snapshot, searches: bool) -> Result<Snapshot, EditE
 }
 
 /// Frames with the message for each name.
-fn frames_of(count: usize, names: u64, hits: bool, message: impl Fn(&str) -> Vec<u8>) -> Vec<Vec<u8>> {
+pub fn frames_of(count: usize, names: u64, hits: bool, message: impl Fn(&str) -> Vec<u8>) -> Vec<Vec<u8>> {
     let mut numbers = Numbers(7);
     let path = UdpFrame::ipv4();
     (0..count)

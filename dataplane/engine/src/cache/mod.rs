@@ -28,8 +28,8 @@ pub use desk::{CACHE_BYTES_MIN, CacheCounts, CacheDesk, CachedAnswer, InsertErro
 pub use entry::{CacheKey, EntryBits, EntryHead};
 pub(crate) use entry::{key_hash, question_word};
 pub(crate) use index::Place;
-pub(crate) use put::A_BYTES;
 pub use put::Ttls;
+pub(crate) use put::{A_BYTES, AAAA_BYTES};
 pub use scan::{ScanPlace, Seen};
 pub use shelf::{CacheShelf, Found};
 pub(crate) use shelf::{Sought, SoughtName};

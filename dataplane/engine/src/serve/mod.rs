@@ -191,10 +191,7 @@ impl Server {
                 || self.look_among_others::<F, START, HIDES_AAAA>(frames, snapshot, &candidates),
             );
             if count > 0 {
-                recalled = machine.run(
-                    #[inline(always)]
-                    || self.recall_all::<F, START>(frames, verdicts, snapshot, count, counters),
-                );
+                recalled = self.recall_all::<F, START>(frames, verdicts, snapshot, count, counters);
             }
         }
         let seen = Seen { candidates: &candidates, recalled };
