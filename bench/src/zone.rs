@@ -23,6 +23,11 @@ pub fn owner(number: u64) -> String {
     format!("h{number:010}.{APEX}")
 }
 
+/// A name of others that nobody has asked for yet.
+pub fn foreign(number: u64) -> String {
+    format!("x{:010}.storm.example.", number % 10_000_000_000)
+}
+
 /// The address of a name.
 pub fn address(number: u64) -> [u8; 4] {
     let [.., a, b, c] = number.to_be_bytes();

@@ -126,7 +126,7 @@ impl Pool {
         times: Times,
         counts: &Counts,
     ) -> Result<Message, Unasked> {
-        let mut order = self.order().into_iter();
+        let mut order = self.order(counts).into_iter();
         let (results, mut came) = mpsc::unbounded_channel();
         let mut asking: usize = 0;
         // When the next is asked besides, and whether because the one before it has failed.
@@ -194,9 +194,10 @@ impl Pool {
     }
 
     /// Who is asked, in order: those that are up, then the others, unless they are not to be tried.
-    fn order(&self) -> Vec<Arc<Member>> {
+    fn order(&self, counts: &Counts) -> Vec<Arc<Member>> {
         let is_up = |member: &Arc<Member>| member.exchange.is_up();
         let (mut up, mut down): (Vec<_>, Vec<_>) = self.members.iter().cloned().partition(is_up);
+        counts.all_down.add(u64::from(up.is_empty() && !down.is_empty()));
         self.arrange(&mut up);
         if !self.fail_fast {
             shuffle(&mut down);

@@ -23,7 +23,7 @@ impl Default for CacheFiles {
 impl CacheFiles {
     /// What a file holds that can be given at a time in seconds since 1970.
     pub fn read(&self, path: &Path, now_seconds: u32) -> Vec<Entry> {
-        persist::load(path, &self.0, now_seconds, &|_| true);
+        persist::load(path, &self.0, now_seconds, &|_, _| true);
         let entries = self.0.entries(None, 0, usize::MAX);
         self.0.flush(None, None);
         entries

@@ -118,7 +118,8 @@ fn check(policies: &Policies, name: &str) {
     let name: WireName = name.parse().unwrap();
     for qtype in [1, 28, 12, 6, 255] {
         let client = [192, 0, 2, 1].into();
-        let question = ForeignQuestion { name: name.clone(), qtype, bits: EntryBits::default(), client };
+        let question =
+            ForeignQuestion { name: name.clone(), qtype, bits: EntryBits::default(), client, is_stream: false };
         let Ruling::Answer(answer) = policies.rule(&question) else { continue };
         if answer.body.len() <= 64_000 {
             let message = expand(&name, qtype, &answer).unwrap();

@@ -102,6 +102,7 @@ impl Bench {
             "recalled-ipv6" => zone::frames_of(count, names, true, |qname| query(qname, types::AAAA)),
             "plain" | "messages" | "ruled" | "beside" => zone::frames(count, names, true),
             kind if kind.starts_with("recalled") => zone::frames(count, names, true),
+            "missed" => zone::frames_named(count, zone::foreign),
             "tagged" => zone::frames(count, names, true).iter().map(|frame| tagged(frame)).collect(),
             "nxdomain" | "ruled-nxdomain" => zone::frames(count, names, false),
             // What resolvers with a search path ask for that somebody else has.
@@ -179,7 +180,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             snapshot = zone::with_rules(&snapshot, kind == "search")?;
         }
         let mut recall = None;
-        if kind == "beside" {
+        if matches!(kind, "beside" | "missed") {
             recall = Some(recalled(&snapshot, names, kind)?);
         }
         if kind.starts_with("recalled") {
@@ -196,6 +197,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         if kind.starts_with("recalled") && bench.counters.recalled.get() < queries as u64 / COUNTED_FRAMES as u64 {
             return Err("the cache is not used".into());
+        }
+        if kind == "missed" && bench.counters.forwarded.get() < queries as u64 / COUNTED_FRAMES as u64 {
+            return Err("nothing is for others".into());
         }
         return Ok(());
     }

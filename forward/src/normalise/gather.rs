@@ -1,6 +1,7 @@
 //! Gathers from messages the records that lead from a question's name to its type.
 
 use std::collections::HashSet;
+use std::net::IpAddr;
 
 use ringdns_engine::name::WireName;
 
@@ -87,6 +88,23 @@ impl Gather {
     /// What it says so far.
     pub fn outlook(&self) -> Outlook {
         self.outlook
+    }
+
+    /// The addresses in the answer, and their owners.
+    pub fn addresses(&self) -> Vec<(WireName, IpAddr)> {
+        let address = |record: &Record| record.address().map(|address| (record.owner.clone(), address));
+        self.answers.iter().filter_map(address).collect()
+    }
+
+    /// Hides records of a type where all types were asked for. Where nothing is left it is not known for how long that holds.
+    pub fn hide(&mut self, rtype: u16) {
+        if self.qtype != types::ANY || self.outlook != Outlook::Positive {
+            return;
+        }
+        self.answers.retain(|record| record.rtype != rtype && record.covers() != Some(rtype));
+        if self.answers.is_empty() {
+            self.outlook = Outlook::Unproven;
+        }
     }
 
     /// Records that did not belong to the answer.

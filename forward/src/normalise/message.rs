@@ -1,5 +1,7 @@
 //! A message as an upstream sent it, its records with whole names.
 
+use std::net::IpAddr;
+
 use ringdns_engine::name::WireName;
 
 use super::rdata::{self, Rdata};
@@ -41,8 +43,17 @@ impl Record {
     }
 
     /// The name that its rdata begins with, for types that have one there.
-    pub(super) fn target(&self) -> Option<WireName> {
+    pub(crate) fn target(&self) -> Option<WireName> {
         WireName::split_wire(&self.rdata.bytes).ok().map(|(name, _)| name)
+    }
+
+    /// Its address, for types that are one.
+    pub(crate) fn address(&self) -> Option<IpAddr> {
+        match self.rtype {
+            types::A => <[u8; 4]>::try_from(self.rdata()).ok().map(IpAddr::from),
+            types::AAAA => <[u8; 16]>::try_from(self.rdata()).ok().map(IpAddr::from),
+            _ => None,
+        }
     }
 
     /// The type that it covers, where it is a signature (RFC 4034 section 3.1.1).

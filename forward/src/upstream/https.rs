@@ -18,6 +18,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::sync::Mutex as Gate;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use super::counts::Counts;
 use super::dial::{Dialer, SILENT_AFTER, Stream};
 use super::query::Query;
 use super::{Failure, StartError, age};
@@ -37,6 +38,8 @@ pub(super) struct Https {
     dialer: Dialer,
     /// One without a question for so long, or up to twice as long, is closed.
     idle_after: Duration,
+    /// The upstream's counters.
+    counts: Arc<Counts>,
     /// What stands before a question in a URL.
     prefix: String,
     /// The connection; one is begun at a time.
@@ -107,6 +110,7 @@ impl Https {
     pub(super) fn new(
         dialer: Dialer,
         idle_after: Duration,
+        counts: &Arc<Counts>,
         name: &str,
         port: u16,
         path: &str,
@@ -119,7 +123,7 @@ impl Https {
         let uri = Uri::builder().scheme("https").authority(authority).path_and_query(path).build();
         let uri = uri.map_err(|_| StartError::Path(path.to_owned()))?;
         let prefix = format!("{uri}{}dns=", if uri.query().is_some() { '&' } else { '?' });
-        Ok(Self { dialer, idle_after, prefix, session: Gate::new((None, None)) })
+        Ok(Self { dialer, idle_after, counts: Arc::clone(counts), prefix, session: Gate::new((None, None)) })
     }
 
     /// How many connections are open.
@@ -144,13 +148,17 @@ impl Https {
         let come = Instant::now();
         let mut held = timeout_at(until, self.session.lock()).await.map_err(|_| Failure::Timeout)?;
         match &*held {
-            (Some(session), _) if session.is_usable() => return Ok(session.clone()),
+            (Some(session), _) if session.is_usable() => {
+                Counts::add(&self.counts.connections_reused);
+                return Ok(session.clone());
+            }
             // Whoever was before us has just found out that it cannot be.
             (_, Some((at, failure))) if *at >= come => return Err(*failure),
             _ => {}
         }
         match self.begin(until).await {
             Ok(session) => {
+                Counts::add(&self.counts.connections_begun);
                 held.0 = Some(session.clone());
                 Ok(session)
             }

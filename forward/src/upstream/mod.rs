@@ -261,6 +261,9 @@ impl Upstream {
             bad_packets: inner.counts.bad_packets(),
             over_tcp: inner.counts.turns(),
             probes: inner.counts.probes.load(Ordering::Relaxed),
+            probes_failed: inner.counts.probes_failed.load(Ordering::Relaxed),
+            connections_reused: inner.counts.connections_reused.load(Ordering::Relaxed),
+            connections_begun: inner.counts.connections_begun.load(Ordering::Relaxed),
         }
     }
 
@@ -295,7 +298,7 @@ fn way(
         UpstreamConfig::Https { address, name, path, ca_file } => {
             let tls = Tls::new(Some(name), address.ip(), ca_file.as_deref(), https::PROTOCOL)?;
             let dialer = Dialer::new(*address, Some(tls), Some(https::PROTOCOL));
-            Way::Https(Https::new(dialer, idle_after, name, address.port(), path)?)
+            Way::Https(Https::new(dialer, idle_after, counts, name, address.port(), path)?)
         }
     })
 }

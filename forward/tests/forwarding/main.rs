@@ -14,5 +14,7 @@ mod failures;
 mod keeping;
 mod network;
 mod normalise;
+mod policies;
 mod refresh;
+mod seen;
 mod under_way;

@@ -29,6 +29,8 @@ async fn questions_share_a_connection_and_are_answered_in_any_order() {
     assert!(double.asked().iter().all(|asked| asked.over_tcp));
     let ids: std::collections::HashSet<u16> = double.asked().iter().map(crate::reply::Asked::id).collect();
     assert_eq!(ids.len(), 10);
+    let state = upstream.state();
+    assert_eq!((state.connections_begun, state.connections_reused), (1, 9));
 }
 
 #[tokio::test]

@@ -317,8 +317,13 @@ fn who_asks_too_much_at_once_is_refused_and_the_cluster_is_answered() {
     let (told, answers) = std::sync::mpsc::channel();
     for number in 0..5 {
         let qname: WireName = format!("n{number}.example.com.").parse().unwrap();
-        let question =
-            ForeignQuestion { name: qname, qtype: 1, bits: EntryBits::default(), client: [192, 0, 2, 1].into() };
+        let question = ForeignQuestion {
+            name: qname,
+            qtype: 1,
+            bits: EntryBits::default(),
+            client: [192, 0, 2, 1].into(),
+            is_stream: false,
+        };
         let told = told.clone();
         let done = Box::new(move |answer: Option<std::sync::Arc<ringdns_engine::recall::KeptAnswer>>| {
             let _ = told.send(answer.map(|answer| answer.rcode));

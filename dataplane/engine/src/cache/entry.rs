@@ -103,6 +103,11 @@ impl EntryBits {
         self.0 & other.0 == other.0
     }
 
+    /// True for what says that there is nothing, or that no answer could be had.
+    pub const fn is_denial(self) -> bool {
+        self.0 & (Self::NEGATIVE.0 | Self::FAILURE.0) != 0
+    }
+
     /// The same, with what belongs to the question taken from there.
     #[must_use]
     pub(super) const fn for_question(self, question: Self) -> Self {

@@ -113,6 +113,12 @@ impl CacheShelf {
         self.index.ask_for(hash);
     }
 
+    /// False where there is no entry of a hash.
+    #[inline(always)]
+    pub(crate) fn may_have(&self, hash: u64) -> bool {
+        self.index.candidates(hash).next().is_some()
+    }
+
     /// Where the entry of a hash probably is; asks the memory for it. The bucket was asked for before.
     #[inline(always)]
     pub(crate) fn ask_for_entry(&self, hash: u64) -> Place {

@@ -44,6 +44,12 @@ impl Ahead {
     pub(crate) fn look(&mut self, recall: &Recall) {
         self.place = recall.shelf().ask_for_entry(self.sought.hash);
     }
+
+    /// False where the cache has nothing for the question.
+    #[inline(always)]
+    pub(super) fn may_be_there(&self, recall: &Recall) -> bool {
+        recall.shelf().may_have(self.sought.hash)
+    }
 }
 
 impl PlainQuery {

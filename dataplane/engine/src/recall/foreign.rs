@@ -17,6 +17,8 @@ pub struct ForeignQuestion {
     pub bits: EntryBits,
     /// Who asked.
     pub client: IpAddr,
+    /// It came by a stream: its client is where it says, and an answer of any length reaches it.
+    pub is_stream: bool,
 }
 
 /// An answer of others, as it is kept: see [`CachedAnswer`], which borrows what this owns.

@@ -11,18 +11,18 @@ use crate::snapshot::{Candidate, Snapshot};
 use crate::verdict::Verdict;
 
 impl Server {
-    /// Between the stages, for names that no zone has: finds out where the cache probably has them, in two short loops as
-    /// [`look_ahead`](super::look_ahead).
-    /// Returns how many it may have.
+    /// Between the stages, for names that no zone has: asks the memory for where the cache would have them. That is so large that it
+    /// takes as long as some of the burst's answers from zones, which are made meanwhile. Returns which frames the cache may
+    /// answer, a bit for each.
     #[inline(always)]
     pub(super) fn look_among_others<F: FrameBuffer, const START: usize, const HIDES_AAAA: bool>(
         &mut self,
         frames: &mut [F],
         snapshot: &Snapshot,
         candidates: &[Option<Candidate<'_>>; BURST_FRAMES_MAX],
-    ) -> usize {
+    ) -> u64 {
         let Some(recall) = self.others.responder.recall().filter(|_| snapshot.is_complete()) else { return 0 };
-        let mut count = 0;
+        let mut for_cache = 0u64;
         let mut aheads = self.aheads.iter_mut();
         for (((plain, candidate), frame), index) in self.plains.iter().zip(candidates).zip(frames).zip(0..) {
             if candidate.is_none()
@@ -31,13 +31,37 @@ impl Server {
                 && let Some(place) = aheads.next()
             {
                 *place = ahead;
-                count += 1;
+                for_cache |= 1 << index;
             }
         }
-        for ahead in self.aheads.iter_mut().take(count) {
-            ahead.look(recall);
+        for_cache
+    }
+
+    /// Stage two of those that the cache may answer, by their bits. A short loop first, as [`look_ahead`](super::look_ahead): it
+    /// finds out where the cache probably has them.
+    #[inline(always)]
+    pub(super) fn answer_for_cache<F: FrameBuffer, const START: usize, const HIDES_AAAA: bool>(
+        &mut self,
+        frames: &mut [F],
+        verdicts: &mut [Verdict; BURST_FRAMES_MAX],
+        snapshot: &Snapshot,
+        for_cache: u64,
+        counters: &Counters,
+    ) {
+        let (machine, count) = (self.machine, for_cache.count_ones() as usize);
+        if let Some(recall) = self.others.responder.recall() {
+            for ahead in self.aheads.iter_mut().take(count) {
+                ahead.look(recall);
+            }
         }
-        count
+        let answered = self.recall_all::<F, START>(frames, verdicts, snapshot, count, counters);
+        if answered != for_cache {
+            let seen = (count, answered);
+            machine.run(
+                #[inline(always)]
+                || self.answer_unknown::<F, START, HIDES_AAAA>(frames, verdicts, snapshot, seen, counters),
+            );
+        }
     }
 
     /// Stage two of the first `count` that the cache may have. Returns which frames are answered, a bit for each.
