@@ -10,9 +10,22 @@ use crate::forwarder::Entry;
 use crate::keep::Keeper;
 use crate::persist;
 
-/// The entries of a small cache after a file was read into it.
-pub fn load_cache(path: &Path, now_seconds: u32) -> Vec<Entry> {
-    let keeper = Keeper::new(CACHE_BYTES_MIN, Arc::new(|| Arc::new(Snapshot::empty())));
-    persist::load(path, &keeper, now_seconds, &|_, _| true);
-    keeper.entries(None, 0, usize::MAX)
+/// Reads files into a small cache.
+pub struct CacheFiles(Keeper);
+
+impl Default for CacheFiles {
+    fn default() -> Self {
+        let snapshot = Arc::new(Snapshot::empty());
+        Self(Keeper::new(CACHE_BYTES_MIN, Arc::new(move || Arc::clone(&snapshot))))
+    }
+}
+
+impl CacheFiles {
+    /// What a file holds that can be given at a time in seconds since 1970.
+    pub fn read(&self, path: &Path, now_seconds: u32) -> Vec<Entry> {
+        persist::load(path, &self.0, now_seconds, &|_, _| true);
+        let entries = self.0.entries(None, 0, usize::MAX);
+        self.0.flush(None, None);
+        entries
+    }
 }

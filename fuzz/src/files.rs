@@ -12,7 +12,7 @@ use ringdns_engine::name::WireName;
 use ringdns_engine::recall::ForeignQuestion;
 use ringdns_forward::normalise::expand;
 use ringdns_forward::policy::{Policies, Policy as _, Ruling};
-use ringdns_forward::testing::load_cache;
+use ringdns_forward::testing::CacheFiles;
 
 /// The time at which files are read.
 const NOW_SECONDS: u32 = 1_700_000_000;
@@ -47,6 +47,10 @@ impl Scratch {
 /// What is read can be shown.
 pub fn cachefile(input: &[u8]) {
     static FILE: LazyLock<Scratch> = LazyLock::new(Scratch::new);
+    thread_local! {
+        /// Made once: its memory takes longer than a file.
+        static CACHE: CacheFiles = CacheFiles::default();
+    }
     let Some((mode, rest)) = input.split_first() else { return };
     if mode & 1 == 0 {
         FILE.fill(&[rest]);
@@ -57,7 +61,7 @@ pub fn cachefile(input: &[u8]) {
             .fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
         FILE.fill(&[&entries, &sum.to_be_bytes()]);
     }
-    for entry in load_cache(&FILE.path(), NOW_SECONDS) {
+    for entry in CACHE.with(|cache| cache.read(&FILE.path(), NOW_SECONDS)) {
         assert_eq!(entry.name, entry.name.to_lowercase());
         let lives = entry.seconds_left(NOW_SECONDS) + i64::from(entry.answer.stale_seconds);
         assert!(lives > 0, "its time is over: {entry:?}");
