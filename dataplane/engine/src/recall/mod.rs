@@ -22,6 +22,7 @@ use crate::snapshot::Snapshot;
 use crate::writer::{QNAME_OFFSET, Writer, place_in_name};
 
 pub use clients::{ClientLists, Denial, LOCAL_NETWORKS};
+use foreign::CUT_OFF;
 pub use foreign::{AskOthers, Done, ForeignQuestion, KeptAnswer};
 pub use handover::Handover;
 use tail::Tail;
@@ -219,7 +220,8 @@ impl Recall {
         let Recalled { found, ttls, flags } = self.find(key, query_flags)?;
         let head = found.head;
         let origin = if self.config.is_handover { Origin::Ours } else { Origin::Cache };
-        let outcome = |flags| Some(Outcome { origin, ..Outcome::new(head.rcode, flags) });
+        let cut_off = FLAG_TC * u16::from(head.rcode & CUT_OFF != 0);
+        let outcome = |flags| Some(Outcome { origin, ..Outcome::new(head.rcode & !CUT_OFF, flags | cut_off) });
         let Ok((message, to)) = writer.message_and_room(head.body_bytes.into()) else {
             return outcome(flags | FLAG_TC);
         };
@@ -236,7 +238,7 @@ impl Recall {
 /// of data, or ANY, and that comes when all zones of ours are known.
 #[inline]
 pub(crate) fn may_be_for_others(query: &Query, snapshot: &Snapshot) -> bool {
-    query.flags & FLAG_RD != 0 && !matches!(query.qtype, 0 | types::OPT | 128..=254) && snapshot.is_complete()
+    query.flags & FLAG_RD != 0 && !matches!(query.qtype, 0 | types::OPT | 128..=254) && snapshot.knows_zones()
 }
 
 /// The hash of a name as everybody has it who looks names up beside a snapshot: [`CacheKey::name_hash`].
