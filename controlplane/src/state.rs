@@ -21,6 +21,7 @@ use crate::health::Table;
 use crate::node_local::NodeLocalGauges;
 use crate::ports::PortGauges;
 use crate::store::ReplicaState;
+use crate::suffixes::Suffixes;
 use crate::views::Views;
 
 /// Upper bounds in seconds of the buckets of the publication histogram.
@@ -167,6 +168,8 @@ pub struct State {
     pub(crate) node_local: OnceLock<Arc<NodeLocalGauges>>,
     /// What is kept of names of others, where they are asked for.
     pub(crate) foreign: OnceLock<Arc<dyn ForeignCache>>,
+    /// Suffixes whose names others are asked for.
+    pub(crate) suffixes: Arc<Suffixes>,
     /// Whether the server was told to end.
     ending: AtomicBool,
     /// The names of views.
@@ -208,6 +211,7 @@ impl State {
             kdns: OnceLock::new(),
             node_local: OnceLock::new(),
             foreign: OnceLock::new(),
+            suffixes: Arc::default(),
             ending: AtomicBool::new(false),
             views,
             feed: Arc::default(),

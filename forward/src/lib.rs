@@ -5,6 +5,7 @@
 //! ```
 #![deny(unsafe_code)]
 
+mod bootstrap;
 mod counts;
 mod exchange;
 mod flight;

@@ -74,6 +74,8 @@ struct Scope {
     view: Option<u16>,
     /// It may be kept.
     is_kept: bool,
+    /// It is cut off.
+    is_part: bool,
 }
 
 impl Resolving<'_> {
@@ -82,7 +84,8 @@ impl Resolving<'_> {
         let key = self.key;
         let mut gather = Gather::new(&key.name, key.qtype, key.dnssec_ok);
         let snapshot = self.core.keeper.snapshot();
-        let mut scope = Scope { view: None, is_kept: first.config.mode == ForwardMode::Cache };
+        let is_kept = first.config.mode == ForwardMode::Cache;
+        let mut scope = Scope { view: None, is_kept, is_part: false };
         let mut speaker = Speaker::Zone(Arc::clone(first));
         for _ in 0..ASKS_MAX {
             let message = match self.hear(&speaker, gather.current(), &snapshot, &mut scope).await {
@@ -96,7 +99,10 @@ impl Resolving<'_> {
             let is_silent = |name: &WireName| !self.may_speak_of(&speaker, name, &snapshot);
             let step = gather.take(&message, trusts_ad, is_silent);
             match step {
-                Ok(Step::Whole) => return self.conclude(gather, first, &scope),
+                Ok(Step::Whole) => {
+                    scope.is_part = message.is_part;
+                    return self.conclude(gather, first, &scope);
+                }
                 Ok(Step::Open) => speaker = self.speaker(gather.current(), &snapshot),
                 Err(why) => {
                     self.core.counts.untrue(why).add(1);
@@ -180,9 +186,11 @@ impl Resolving<'_> {
             negative_ttl: keep.negative_ttl,
             keeps_ttl: keep.keeps_ttl,
             stale_seconds: self.settings.stale_seconds(keep),
-            is_kept: scope.is_kept && scope.view.is_none(),
+            is_kept: scope.is_kept && scope.view.is_none() && !scope.is_part,
         };
-        match (gather.render(&terms), scope.view) {
+        let rendered = gather.render(&terms);
+        let rendered = rendered.map(|answer| if scope.is_part { answer.cut_off() } else { answer });
+        match (rendered, scope.view) {
             (Ok(answer), None) => Outcome::Answer(answer),
             (Ok(answer), Some(view)) => Outcome::OfView(answer, view),
             (Err(_), _) => Outcome::Failed(rcodes::SERVFAIL),

@@ -255,7 +255,8 @@ impl Desk {
                 to.copy_from_slice(&waiting.message);
             }
             let serve = || server.answer(client, message, waiting.message.len(), snapshot, &monitor.tcp);
-            match others.give(snapshot, &waiting.question, &answer, seconds, serve) {
+            let whole = if answer.is_cut_off() { Arc::new(failure()) } else { answer };
+            match others.give(snapshot, &waiting.question, &whole, seconds, serve) {
                 Ok(bytes) => {
                     *length = u16::try_from(bytes).unwrap_or(u16::MAX).to_be_bytes();
                     work.written += LENGTH_BYTES + bytes;

@@ -71,6 +71,8 @@ pub struct Message {
     pub scope_bits: Option<u8>,
     /// Records that were passed over because they are of another class.
     pub dropped: u32,
+    /// It is cut off: there may be more records than these.
+    pub is_part: bool,
 }
 
 /// Why a message is not used.
@@ -107,7 +109,23 @@ impl Untrue {
 impl Message {
     /// Reads a message.
     pub fn read(bytes: &[u8]) -> Result<Self, Untrue> {
-        read(bytes).ok_or(Untrue::Malformed)?
+        read(bytes, false).ok_or(Untrue::Malformed)?
+    }
+
+    /// Reads a message that may be cut off, as far as it goes.
+    pub fn read_part(bytes: &[u8]) -> Result<Self, Untrue> {
+        read(bytes, true).ok_or(Untrue::Malformed)?
+    }
+
+    /// True where it has records and says of the name neither what it has, nor that it has nothing: an answer to something else.
+    pub fn is_beside_the_question(&self) -> bool {
+        let concerns = |record: &Record| {
+            record.owner == self.qname || (record.rtype == types::DNAME && record.owner.contains(&self.qname))
+        };
+        self.rcode == super::rcodes::NOERROR
+            && !self.answers.is_empty()
+            && !self.answers.iter().any(concerns)
+            && !self.authorities.iter().any(|record| record.rtype == types::SOA && record.owner.contains(&self.qname))
     }
 
     /// True where it says nothing but who is to be asked instead (RFC 2308 section 2.2): whoever sent it does not ask others.
@@ -121,14 +139,15 @@ impl Message {
 }
 
 /// Reads a message; nothing where it ends too early.
-fn read(bytes: &[u8]) -> Option<Result<Message, Untrue>> {
+fn read(bytes: &[u8], takes_part: bool) -> Option<Result<Message, Untrue>> {
     let mut reader = Reader::new(bytes, 2);
     let flags = reader.u16()?;
     let [questions, answers, authorities, additionals] = [(); 4].map(|()| reader.u16());
     if flags & FLAG_QR == 0 || questions? != 1 || reader.at() != HEADER_BYTES {
         return Some(Err(Untrue::OtherQuestion));
     }
-    if flags & FLAG_TC != 0 {
+    let is_part = flags & FLAG_TC != 0;
+    if is_part && !takes_part {
         return Some(Err(Untrue::Truncated));
     }
     let qname = reader.name()?.to_lowercase();
@@ -145,7 +164,14 @@ fn read(bytes: &[u8]) -> Option<Result<Message, Untrue>> {
         authorities: Vec::new(),
         scope_bits: None,
         dropped: 0,
+        is_part,
     };
+    if is_part {
+        // It need not end with a record, and what is behind the answer section may be missing (RFC 2181 section 9).
+        let came = (0..answers?).map_while(|_| take(&mut reader)).flatten();
+        message.answers.extend(came);
+        return Some(Ok(message));
+    }
     for _ in 0..answers? {
         take(&mut reader)?.map_or_else(|| message.dropped += 1, |record| message.answers.push(record));
     }

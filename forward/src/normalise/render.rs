@@ -81,7 +81,12 @@ pub fn expand(qname: &WireName, qtype: u16, answer: &KeptAnswer) -> Result<Messa
     let question = [&qtype.to_be_bytes()[..], &[0, 1]].concat();
     let bytes = [&header, qname.as_bytes(), &question, &answer.body].concat();
     let message = Message::read(&bytes)?;
-    Ok(Message { rcode: answer.rcode, is_authentic: answer.bits.has(EntryBits::AUTHENTIC), ..message })
+    Ok(Message {
+        rcode: answer.rcode,
+        is_part: answer.is_cut_off(),
+        is_authentic: answer.bits.has(EntryBits::AUTHENTIC),
+        ..message
+    })
 }
 
 /// Brings TTLs within bounds.

@@ -185,7 +185,7 @@ impl Upstream {
 
     /// Asks once, over UDP and, where that does not do, TCP; over TLS or HTTPS where the upstream is one of those. Gives the
     /// whole message, of which is checked: that it is from this upstream, an answer to this very question, whole (each record
-    /// within its bounds) and not truncated. What is in it is the caller's to judge. It may be dropped at any time.
+    /// within its bounds) and not truncated; where it is, and there is no way to the whole, it is given as far as it goes. What is in it is the caller's to judge. It may be dropped at any time.
     pub async fn ask(&self, ask: &Ask<'_>, try_time: Duration) -> Result<Vec<u8>, Failure> {
         let inner = &self.0;
         Counts::add(&inner.counts.asked);

@@ -1,6 +1,6 @@
 //! An upstream on loopback, over UDP and TCP (or TLS) on one port, that does as it is told.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -82,8 +82,17 @@ impl Double {
         tls: Option<TlsAcceptor>,
         manner: impl Fn(&Asked) -> Vec<Act> + Send + Sync + 'static,
     ) -> Self {
+        Self::at(Ipv4Addr::LOCALHOST.into(), (tcp, tls), manner).await
+    }
+
+    /// One at an address.
+    pub async fn at(
+        ip: IpAddr,
+        (tcp, tls): (bool, Option<TlsAcceptor>),
+        manner: impl Fn(&Asked) -> Vec<Act> + Send + Sync + 'static,
+    ) -> Self {
         let (udp, listener) = loop {
-            let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+            let udp = UdpSocket::bind((ip, 0)).await.unwrap();
             // The same port is free for TCP nearly always.
             if let Ok(listener) = TcpListener::bind(udp.local_addr().unwrap()).await {
                 break (Arc::new(udp), listener);

@@ -17,6 +17,7 @@ impl ForwardConfig {
         let failure = (&mut running.cache.failure_ttl, &new.cache.failure_ttl);
         changes.live("cache.failure_ttl_seconds", failure.0, failure.1);
         changes.live("forward.zone", &mut running.zones, &new.zones);
+        running.common.clone_from(&new.common);
         // All that is left: who is asked is not among it.
         let rest = Self { zones: running.zones.clone(), cache: running.cache.clone(), ..new.clone() };
         changes.live("forward", running, &rest);
