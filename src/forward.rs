@@ -1,14 +1,14 @@
 //! Who asks others for names that are not served here: started before all that answers, and ended after it.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use ringdns_controlplane::config::Config;
-use ringdns_controlplane::foreign::ForeignCache;
+use ringdns_controlplane::foreign::{self, ForeignCache};
 use ringdns_controlplane::metrics::rcode_name;
 use ringdns_controlplane::metrics::rows::{Labels, counter, gauge};
 use ringdns_controlplane::sockets::Asking;
@@ -17,7 +17,9 @@ use ringdns_dataplane::forward::{
     ForwardCounters, ForwardLane, ForwardOptions, ForwardPath, ForwardPort, server_config,
 };
 use ringdns_engine::cache::CacheShelf;
+use ringdns_engine::counters::Counters;
 use ringdns_engine::publish::Publisher;
+use ringdns_engine::rate::Network;
 use ringdns_engine::recall::{Handover, RecallConfig};
 use ringdns_engine::serve::{Server, ServerConfig};
 use ringdns_engine::verdict::Reason;
@@ -64,6 +66,8 @@ pub struct Forwarding {
     forwarder: Forwarder,
     /// What is decided before.
     policies: Arc<Policies>,
+    /// The networks of clients that lists name, as whoever answers knows them: what is kept for others is not for these.
+    judged: Mutex<Arc<[Network]>>,
     /// Where it waits.
     runtime: Runtime,
     /// Where answers are put for ports whose clients have waited for them; taken by the thread that does it.
@@ -101,28 +105,39 @@ impl Forwarding {
         }));
         policies.watch(runtime.handle());
         let handover = Handover::default();
+        let served = Counters::with_names(config.stats.names).with_census(config.stats.messages);
         Ok(Some(Self {
             forwarder,
             policies,
+            judged: Mutex::new(Arc::default()),
             runtime,
             waited: Arc::clone(handover.shelf()),
             handover: Some(handover),
             ports: Vec::new(),
             path: None,
-            counters: Arc::default(),
+            counters: Arc::new(ForwardCounters::new(served)),
             time_max: forward.deadline + GRACE,
         }))
     }
 
     /// How names of others are answered from the cache.
     pub fn recall(&self, config: &Config) -> RecallConfig {
+        let judged = self.policies.judged();
+        let clients = Some(Arc::new(config.policy.clients_judged(&judged)));
+        *self.judged.lock().unwrap_or_else(PoisonError::into_inner) = judged;
         RecallConfig {
             shelf: self.forwarder.shelf(),
             authoritative: config.forward.as_ref().is_some_and(|forward| forward.cache.authoritative),
             stale_ttl_seconds: self.forwarder.stale_ttl(),
-            clients: Some(Arc::new(config.policy.clients())),
+            clients,
             is_handover: false,
         }
+    }
+
+    /// True where lists have come to name other clients than whoever answers knows of.
+    pub fn judges_others(&self) -> bool {
+        let (told, judged) = (self.judged.lock().unwrap_or_else(PoisonError::into_inner), self.policies.judged());
+        !Arc::ptr_eq(&told, &judged) && *told != judged
     }
 
     /// What the sockets need of it.
@@ -152,6 +167,11 @@ impl Forwarding {
     /// What people are shown of it.
     pub fn shown(&self) -> Arc<dyn ForeignCache> {
         Arc::new(self.forwarder.clone())
+    }
+
+    /// What becomes of the queries of ports that wait for it.
+    pub fn waits(&self) -> Arc<dyn foreign::Waits> {
+        Arc::new(Waits(Arc::clone(&self.counters)))
     }
 
     /// Starts the thread between ports and forwarder; none where there are no ports.
@@ -194,6 +214,16 @@ impl Forwarding {
 /// What became of the queries that waited for the forwarder, of all ports.
 #[derive(Debug)]
 struct Waits(Arc<ForwardCounters>);
+
+impl foreign::Waits for Waits {
+    fn served(&self) -> &Counters {
+        &self.0.served
+    }
+
+    fn lost(&self) -> u64 {
+        self.0.lost()
+    }
+}
 
 impl Collector for Waits {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {

@@ -7,6 +7,7 @@ use ringdns_controlplane::config::{Config, ConfigSource};
 use ringdns_controlplane::reload::Outcome;
 
 use crate::answering::Answering;
+use crate::forward::Forwarding;
 
 /// Reads the file again. What can change does, in the workers before their next burst; what cannot is named. A file with a
 /// mistake changes nothing. Zone files are read again in any case.
@@ -38,4 +39,12 @@ pub fn reload(source: &ConfigSource, running: &mut Config, answering: &Answering
     }
     let zone_files = control.reconfigure(running, &changes);
     Ok((changes, zone_files))
+}
+
+/// Tells whoever answers of the clients that lists of the policy name, where these have come to be others.
+pub fn renew_judged(running: &Config, answering: &Answering, control: &ControlPlane) {
+    if answering.forwarding.as_ref().is_some_and(Forwarding::judges_others) {
+        answering.renew(running);
+        control.renew_answers(answering.message_config(running));
+    }
 }

@@ -30,7 +30,7 @@ use crate::node_local::OnNode;
 use crate::notify::Notifier;
 use crate::ports::{self, OpenPorts, PlannedWorker};
 use crate::preflight::{self, PreflightError};
-use crate::reload::reload;
+use crate::reload::{reload, renew_judged};
 use crate::watch::PortWatch;
 
 /// How often workers and ports are looked at.
@@ -145,7 +145,7 @@ pub fn run(source: &ConfigSource, build: BuildInfo) -> Result<(), RunError> {
     let guests = ringdns_kubernetes::guest(&config).into_iter().collect();
     let control = ControlPlane::start(&config, answering.sockets(&config), counters, publisher, build, guests)?;
     on_node.show(&control);
-    answering.forwarding.iter().for_each(|forwarding| control.show_foreign(forwarding.shown()));
+    answering.forwarding.iter().for_each(|forwarding| control.show_foreign(forwarding.shown(), forwarding.waits()));
     warn_without_tcp(&config, &control);
     let kernel_path = interfaces.start()?;
     let scanner = health::beside(&config, &control)?;
@@ -299,6 +299,7 @@ impl Running<'_> {
             ports.look();
             interfaces.look();
             interfaces.show(&ports.gauges());
+            renew_judged(self.config, self.answering, self.control);
             self.answering.settle();
             if !self.workers.all_running() {
                 tracing::error!("a worker has ended by itself");

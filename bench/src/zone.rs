@@ -23,6 +23,11 @@ pub fn owner(number: u64) -> String {
     format!("h{number:010}.{APEX}")
 }
 
+/// A name of others that nobody has asked for yet.
+pub fn foreign(number: u64) -> String {
+    format!("x{:010}.storm.example.", number % 10_000_000_000)
+}
+
 /// The address of a name.
 pub fn address(number: u64) -> [u8; 4] {
     let [.., a, b, c] = number.to_be_bytes();
@@ -146,7 +151,7 @@ pub fn with_rules(snapshot: &Snapshot, searches: bool) -> Result<Snapshot, EditE
 }
 
 /// Frames with the message for each name.
-fn frames_of(count: usize, names: u64, hits: bool, message: impl Fn(&str) -> Vec<u8>) -> Vec<Vec<u8>> {
+pub fn frames_of(count: usize, names: u64, hits: bool, message: impl Fn(&str) -> Vec<u8>) -> Vec<Vec<u8>> {
     let mut numbers = Numbers(7);
     let path = UdpFrame::ipv4();
     (0..count)

@@ -23,7 +23,7 @@ use crate::cycle::{Cycle, RECLAIM_INTERVAL};
 use crate::etcd::reach::Served;
 use crate::etcd::source::EtcdSource;
 use crate::etcd::state::EtcdState;
-use crate::foreign::ForeignCache;
+use crate::foreign::{ForeignCache, Waits};
 use crate::guest::Guest;
 use crate::health::owners::Owners;
 use crate::health::{Handle, Rule};
@@ -225,7 +225,7 @@ impl ControlPlane {
         runtime.spawn(ready::look(Arc::downgrade(&workers)));
         let context = Arc::new(Context {
             sockets: sockets.monitor().cloned(),
-            stats: Arc::new(Stats::new(counters.clone(), sockets.monitor().cloned())),
+            stats: Arc::new(Stats::new(counters.clone(), sockets.monitor().cloned(), &state)),
             metrics: Metrics::new(
                 counters,
                 sockets.monitor().cloned(),
@@ -289,11 +289,11 @@ impl ControlPlane {
     }
 
     /// Shows from now on what is kept of names of others, and who is asked for them; the first call counts.
-    pub fn show_foreign(&self, cache: Arc<dyn ForeignCache>) {
+    pub fn show_foreign(&self, cache: Arc<dyn ForeignCache>, waits: Arc<dyn Waits>) {
         if let Some(parts) = &self.parts {
             parts.runtime.spawn(suffixes::follow(self.state.suffixes.stubs(), Arc::clone(&cache)));
         }
-        let _ = self.state.foreign.set(cache);
+        self.state.show_foreign(cache, waits);
     }
 
     /// True where a query over the sockets would be answered as it should be: every source has been read, answers are not held

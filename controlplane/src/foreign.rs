@@ -1,10 +1,12 @@
 //! Names of others as people see them: what is kept of answers, and who is asked. Others forward; this is what they show of it.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use ringdns_engine::counters::Counters;
 use ringdns_engine::name::WireName;
+use ringdns_engine::recall::RecallConfig;
 
 use crate::config::forward::UpstreamConfig;
 use crate::suffixes::StubZones;
@@ -22,7 +24,104 @@ pub trait ForeignCache: fmt::Debug + Send + Sync {
 
     /// Has others asked for stub zones: for these, and for none beside them.
     fn set_stub_zones(&self, zones: &StubZones);
+
+    /// Removes all entries of one name, but not of those below it. Gives their number.
+    fn forget(&self, name: &WireName) -> usize;
+
+    /// What was counted so far. Takes no walk.
+    fn totals(&self) -> ForeignTotals;
+
+    /// How answers are given from the cache; nothing where there is none that could be looked into.
+    fn recall(&self) -> Option<RecallConfig>;
+
+    /// The longest TTL in seconds with which answers are kept from now on.
+    fn ttl_seconds_max(&self) -> u32;
+
+    /// Sets it, until the configuration is read again.
+    fn set_ttl_seconds_max(&self, seconds: u32);
+
+    /// Has questions counted by name and by client from now on: nobody pays for that unless it is shown.
+    fn count_askers(&self);
+
+    /// What was counted so, as it was last looked at: see [`Asked`].
+    fn askers(&self) -> Asked;
 }
+
+/// What came of questions that the cache could not answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ForeignTotals {
+    /// Entries of the cache.
+    pub entries: u64,
+    /// Queries for which others were asked, those that waited for the same question among them.
+    pub forwarded: u64,
+}
+
+/// Queries of ports that wait for others, as who keeps them counts them.
+pub trait Waits: fmt::Debug + Send + Sync {
+    /// The answers that were sent to them.
+    fn served(&self) -> &Counters;
+
+    /// Those of them that were to get no answer, or for which there was no room.
+    fn lost(&self) -> u64;
+}
+
+/// Questions by name, and by name and client. They are looked at every ten minutes: what is shown is from then, and nothing before.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// By name.
+    pub names: Vec<AskedName>,
+    /// By name and client.
+    pub clients: Vec<AskedClient>,
+}
+
+/// How often something was asked, and when.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AskedTimes {
+    /// How often.
+    pub queries: u64,
+    /// The first time, in microseconds since 1970.
+    pub first_us: u64,
+    /// The last time.
+    pub last_us: u64,
+}
+
+/// Questions for a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AskedName {
+    /// The name, in lower case.
+    pub name: WireName,
+    /// How often it was asked for.
+    pub times: AskedTimes,
+    /// How long answers took since the look before.
+    pub took: Took,
+}
+
+/// Questions of a client for a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AskedClient {
+    /// The name, in lower case.
+    pub name: WireName,
+    /// The client.
+    pub client: IpAddr,
+    /// How often it asked.
+    pub times: AskedTimes,
+}
+
+/// How long something took, in microseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Took {
+    /// The shortest time; 0 where there is none.
+    pub min_us: u64,
+    /// The longest.
+    pub max_us: u64,
+    /// All of them together.
+    pub sum_us: u64,
+    /// How many took up to [`TOOK_BOUNDS_US`], and how many longer.
+    pub buckets: [u64; 4],
+}
+
+/// Upper bounds of what is counted apart, in microseconds, as kdns has them.
+pub const TOOK_BOUNDS_US: [u64; 3] = [10, 100, 1000];
 
 /// An entry of the cache.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -15,7 +15,7 @@ use crate::compat::kdns::Refusals;
 use crate::config::ZoneFileConfig;
 use crate::etcd::state::EtcdState;
 use crate::feed::Feed;
-use crate::foreign::ForeignCache;
+use crate::foreign::{ForeignCache, Waits};
 use crate::guest::Shown;
 use crate::health::Table;
 use crate::node_local::NodeLocalGauges;
@@ -170,6 +170,10 @@ pub struct State {
     pub(crate) foreign: OnceLock<Arc<dyn ForeignCache>>,
     /// Suffixes whose names others are asked for.
     pub(crate) suffixes: Arc<Suffixes>,
+    /// The queries of ports that wait for others.
+    pub(crate) waits: OnceLock<Arc<dyn Waits>>,
+    /// Whether somebody shows who asks for which names of others.
+    pub(crate) shows_askers: AtomicBool,
     /// Whether the server was told to end.
     ending: AtomicBool,
     /// The names of views.
@@ -212,6 +216,8 @@ impl State {
             node_local: OnceLock::new(),
             foreign: OnceLock::new(),
             suffixes: Arc::default(),
+            waits: OnceLock::new(),
+            shows_askers: AtomicBool::new(false),
             ending: AtomicBool::new(false),
             views,
             feed: Arc::default(),
@@ -233,6 +239,16 @@ impl State {
     pub(crate) fn show_ports(&self, ports: Vec<Arc<PortGauges>>) {
         // The first ones count: ports do not change while the process runs.
         let _ = self.ports.set(ports);
+    }
+
+    /// Shows what is kept of names of others, and what becomes of the queries of ports that wait for them; the first call counts.
+    pub(crate) fn show_foreign(&self, cache: Arc<dyn ForeignCache>, waits: Arc<dyn Waits>) {
+        if self.shows_askers.load(Ordering::Relaxed) {
+            cache.count_askers();
+        }
+        // Nothing changes where it was called before.
+        let _ = self.foreign.set(cache);
+        let _ = self.waits.set(waits);
     }
 
     /// What is served now.

@@ -11,6 +11,7 @@ use ringdns_engine::name::WireName;
 use ringdns_engine::tally::{NameCount, NameTally};
 
 use crate::sockets::Monitor;
+use crate::state::State;
 
 /// Most names of a list.
 pub(crate) const TOP_MAX: usize = 1000;
@@ -29,6 +30,10 @@ pub(crate) struct Totals {
     pub(crate) nodata: u64,
     /// Answers with the TC bit.
     pub(crate) truncated: u64,
+    /// Queries for names of others that were answered from the cache.
+    pub(crate) recalled: u64,
+    /// Queries for names of others that the cache had no answer to.
+    pub(crate) forwarded: u64,
 }
 
 /// Where the numbers come from.
@@ -38,14 +43,16 @@ pub(crate) struct Stats {
     workers: Vec<Arc<Counters>>,
     /// What the sockets count.
     sockets: Option<Arc<Monitor>>,
+    /// Where what counts the queries of ports that have waited for others is found.
+    state: Arc<State>,
     /// The names that were asked for most, the first first, and when that was so.
     top: Mutex<Option<(Instant, Arc<[NameCount]>)>>,
 }
 
 impl Stats {
     /// Reads these.
-    pub(crate) fn new(workers: Vec<Arc<Counters>>, sockets: Option<Arc<Monitor>>) -> Self {
-        Self { workers, sockets, top: Mutex::default() }
+    pub(crate) fn new(workers: Vec<Arc<Counters>>, sockets: Option<Arc<Monitor>>, state: &Arc<State>) -> Self {
+        Self { workers, sockets, state: Arc::clone(state), top: Mutex::default() }
     }
 
     /// What the workers count, one for each.
@@ -53,10 +60,16 @@ impl Stats {
         &self.workers
     }
 
+    /// What counts the answers to queries of ports that have waited for others; nothing where there is no forwarder.
+    pub(crate) fn waited(&self) -> Option<&Counters> {
+        self.state.waits.get().map(|waits| waits.served())
+    }
+
     /// All counters of answers.
     fn counters(&self) -> impl Iterator<Item = &Counters> {
         let sockets = self.sockets.iter().flat_map(|monitor| monitor.counters());
-        self.workers.iter().map(Arc::as_ref).chain(sockets.map(|(_, counters)| counters))
+        let workers = self.workers.iter().map(Arc::as_ref);
+        workers.chain(sockets.map(|(_, counters)| counters)).chain(self.waited())
     }
 
     /// All counts by name; none where names are not counted.
@@ -75,6 +88,8 @@ impl Stats {
         for counters in self.counters() {
             totals.queries += counters.queries_ipv4.get() + counters.queries_ipv6.get();
             totals.truncated += counters.truncated.get();
+            totals.recalled += counters.recalled.get();
+            totals.forwarded += counters.forwarded.get();
             let nxdomain = u16::from(hickory_proto::op::ResponseCode::NXDomain);
             totals.nxdomain +=
                 counters.rcodes().filter(|&(code, _)| code == nxdomain).map(|(_, count)| count).sum::<u64>();
@@ -143,12 +158,13 @@ pub(crate) fn rfc3339(seconds: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use ringdns_engine::snapshot::Snapshot;
+
     use super::*;
 
     /// What one worker knows.
     fn counters(names: &[(&str, usize)]) -> Arc<Counters> {
         use ringdns_engine::serve::{MessageServer, Transport};
-        use ringdns_engine::snapshot::Snapshot;
         use ringdns_engine::testing::{query, server_config};
         let server = server_config();
         let ringdns_engine::serve::ServerConfig {
@@ -176,11 +192,17 @@ mod tests {
         counters
     }
 
+    /// Where nobody forwards.
+    fn state() -> Arc<State> {
+        let views = Arc::new(crate::views::Views::new([]));
+        Arc::new(State::new(Arc::new(Snapshot::empty()), &["store"], views, Vec::new()))
+    }
+
     #[test]
     fn what_workers_know_is_joined() {
         let workers =
             vec![counters(&[("a.", 2), ("B.", 4)]), counters(&[("c.", 1), ("d.", 1), ("A.", 3)]), Arc::default()];
-        let stats = Stats::new(workers, None);
+        let stats = Stats::new(workers, None, &state());
         let a = NameCount { name: "a.".parse().unwrap(), queries: 5, first_seconds: 1, last_seconds: 3 };
         assert_eq!(stats.name(&"A.".parse().unwrap()), Some(a));
         assert_eq!(stats.name(&"x.".parse().unwrap()), None);
@@ -195,7 +217,7 @@ mod tests {
         let names: Vec<String> = (0..TOP_MAX + 200).map(|number| format!("n{number}.")).collect();
         let mut asked: Vec<(&str, usize)> = names.iter().map(|name| (name.as_str(), 1)).collect();
         asked.push(("often.", 3));
-        let top = Stats::new(vec![counters(&asked)], None).top();
+        let top = Stats::new(vec![counters(&asked)], None, &state()).top();
         assert_eq!((top.len(), top.first().map(|count| count.queries)), (TOP_MAX, Some(3)));
     }
 

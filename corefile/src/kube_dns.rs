@@ -60,11 +60,11 @@ fn from_keys(keys: &[(&str, impl AsRef<Path>, String)]) -> Result<KubeDns, Vec<F
         let outcome = match *name {
             "stubDomains" => stub_domains(path, text),
             "upstreamNameservers" => upstreams(path, text).map(|rule| vec![rule]),
-            _ => {
+            _ => federations(path, text).map(|()| {
                 let message = "federations: they are gone from Kubernetes".to_owned();
                 made.notes.push(Note { place: place(path), why: Why::NotNeeded, message });
-                Ok(Vec::new())
-            }
+                Vec::new()
+            }),
         };
         match outcome {
             Ok(rules) => made.forwarding.rules.extend(rules),
@@ -120,7 +120,7 @@ fn stub_domains(path: &Path, text: &str) -> Result<Vec<ForwardRule>, Fault> {
     let object = value.as_object().ok_or_else(|| fault(path, "it is no JSON object", FORM))?;
     let mut rules = Vec::new();
     for (suffix, servers) in object {
-        let zones = zone::zones(suffix).ok().filter(|zones| zones != &["."] && !suffix.contains(['/', ':', '_']));
+        let zones = zone::zones(suffix).ok().filter(|_| is_subdomain(suffix));
         let zones = zones.ok_or_else(|| fault(path, &format!("\"{suffix}\" is no domain"), FORM))?;
         rules.push(rule(path, zones, servers_of(path, servers, true, FORM)?));
     }
@@ -137,16 +137,41 @@ fn upstreams(path: &Path, text: &str) -> Result<ForwardRule, Fault> {
     Ok(rule(path, vec![".".to_owned()], servers))
 }
 
+/// `federations`: nothing comes of them, but what is wrong there spoils the whole as it did.
+fn federations(path: &Path, text: &str) -> Result<(), Fault> {
+    for entry in text.trim().split(',') {
+        let (name, domain) = entry.split_once('=').unwrap_or_default();
+        if name.contains('.') || !is_subdomain(name) || !is_subdomain(domain) {
+            let remedy = "write name=example.org, several with commas between, or remove the key";
+            return Err(fault(path, &format!("\"{entry}\" is no federation"), remedy));
+        }
+    }
+    Ok(())
+}
+
 /// A list of name servers.
 fn servers_of(path: &Path, list: &Json, names: bool, form: &str) -> Result<Vec<Upstream>, Fault> {
     let list = list.as_array().ok_or_else(|| fault(path, "the name servers are no JSON list", form))?;
     let read = |entry: &Json| {
         let text = entry.as_str().unwrap_or_default();
-        let name = || (names && zone::zones(text).is_ok() && text != ".").then(|| Upstream::Name(text.to_owned()));
+        let name = || (names && is_subdomain(text)).then(|| Upstream::Name(text.to_owned()));
         let upstream = server(text, 53).map(Upstream::Address).or_else(name);
         upstream.ok_or_else(|| fault(path, &format!("{entry} is no name server"), form))
     };
     list.iter().map(read).collect()
+}
+
+/// Most bytes of a domain (RFC 1123, as text).
+const SUBDOMAIN_BYTES_MAX: usize = 253;
+
+/// True for what Kubernetes takes for a domain: RFC 1123 in lower case, and no dot at the end.
+fn is_subdomain(text: &str) -> bool {
+    let is_word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let is_label = |label: &str| {
+        let ends_well = label.bytes().next().is_some_and(is_word) && label.bytes().last().is_some_and(is_word);
+        ends_well && label.bytes().all(|byte| is_word(byte) || byte == b'-')
+    };
+    text.len() <= SUBDOMAIN_BYTES_MAX && text.split('.').all(is_label)
 }
 
 #[cfg(test)]
@@ -185,6 +210,14 @@ mod tests {
             ("stubDomains", "{", "no JSON"),
             ("stubDomains", "[]", "no JSON object"),
             ("stubDomains", "{\"a_b\": [\"1.2.3.4\"]}", "no domain"),
+            ("stubDomains", "{\"\": [\"1.2.3.4\"]}", "no domain"),
+            ("stubDomains", "{\"$$$$\": [\"1.2.3.4\"]}", "no domain"),
+            ("stubDomains", "{\"a..b\": [\"1.2.3.4\"]}", "no domain"),
+            ("stubDomains", "{\"-a.b\": [\"1.2.3.4\"]}", "no domain"),
+            ("stubDomains", "{\"A.b\": [\"1.2.3.4\"]}", "no domain"),
+            ("stubDomains", "{\"a.b\": [\"$$$$\"]}", "no name server"),
+            ("federations", "a.b=c", "no federation"),
+            ("federations", "a=b,c", "no federation"),
             ("stubDomains", "{\"a.b\": \"1.2.3.4\"}", "no JSON list"),
             ("stubDomains", "{\"a.b\": [7]}", "no name server"),
             ("upstreamNameservers", "[\"ns.example\"]", "no name server"),

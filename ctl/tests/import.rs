@@ -307,6 +307,7 @@ fn kdns_is_taken_over() {
         "zones = [\"tst.local.\", \"example.com.\", \"168.192.in-addr.arpa.\"]\n",
         "listen = \"127.0.0.1:5500\"\n",
         "# kdns.cfg:25: COMMON.fwd-mode\nmode = \"cache\"\n",
+        "# kdns.cfg:30: COMMON.fwd-per-second\nquestions_per_client_per_second = 10\n",
         "# kdns.cfg:35: COMMON.cert-pem-file = /etc/kdns/server1.pem: not taken: ssl-enable is off\n",
     ] {
         assert!(toml.contains(expected), "{expected} in\n{toml}");
@@ -425,6 +426,15 @@ fn who_is_asked_for_names_of_others_is_taken_over() {
     ] {
         assert!(toml.contains(expected), "{expected} in\n{toml}");
     }
+    let limits = "[COMMON]\nmetrics-host = dns 1\nfwd-per-second = 1k\n";
+    let (toml, report) = imported("kdns.cfg", &base.replace("[COMMON]\n", limits));
+    assert!(
+        toml.contains("questions_per_client_per_second = 1024\n") && toml.contains("metrics_host = \"dns 1\"\n"),
+        "{toml}"
+    );
+    assert!(report.contains("REFUSED unless overload is \"drop\""), "{report}");
+    let (toml, _) = imported("kdns.cfg", &base.replace("[COMMON]\n", &format!("{limits}client-num = 0\n")));
+    assert!(!toml.contains("questions_per_client_per_second ="), "without clients nothing is limited: {toml}");
     let (toml, report) = imported("kdns.cfg", &base.replace("[COMMON]\n", "[COMMON]\nfwd-mode = disable\n"));
     assert!(!toml.contains("[forward]") && report.contains("RingDNS answers REFUSED where the original is silent"));
 }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use ringdns_controlplane::config::forward::ForwardMode;
+use ringdns_engine::cache::EntryBits;
 use ringdns_engine::name::WireName;
 use ringdns_engine::rtype::types;
 use tokio::sync::Notify;
@@ -221,10 +222,12 @@ async fn ask(core: &Core, settings: &Settings, host: &WireName, qtype: u16) -> R
     };
     let deadline = Instant::now() + settings.config.deadline;
     let times = Times { deadline, hedge_after_min: settings.config.hedge_after_min };
-    let resolving = Resolving { core, settings, key: &key, client, times };
+    let resolving = Resolving { core, settings, key: &key, client, times, alias: None };
     let outcome = timeout_at(deadline, resolving.run(zone)).await;
     match outcome.unwrap_or(Outcome::Failed(ringdns_engine::rtype::rcode::SERVFAIL)) {
-        Outcome::Answer(answer) | Outcome::OfView(answer, _) if !answer.is_cut_off() => {
+        Outcome::Answer(answer) | Outcome::OfSome(answer) | Outcome::OfView(answer, _)
+            if !answer.bits.has(EntryBits::TRUNCATED) =>
+        {
             let message = expand(host, qtype, &answer).map_err(|why| format!("{why:?}"))?;
             addresses(message.rcode, &message.answers, qtype)
         }

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::merge::Bound;
 use crate::normalise::Untrue;
 
 /// The first upper bound of the times in seconds; each further one is twice the one before.
@@ -54,6 +55,10 @@ pub(crate) struct Counts {
     pub(crate) refused_questions: Count,
     /// Questions refused: too many of one client.
     pub(crate) refused_clients: Count,
+    /// Questions refused: too many of one client in a second.
+    pub(crate) refused_rates: Count,
+    /// Times that all upstreams of a zone were down, and it was to be asked all the same.
+    pub(crate) all_down: Count,
     /// Questions without an answer.
     pub(crate) failures: Count,
     /// Stale answers that were given here.
@@ -73,13 +78,27 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
+    /// The count of questions that were one too many by a bound.
+    pub(crate) fn refused(&self, bound: Bound) -> &Count {
+        match bound {
+            Bound::Questions => &self.refused_questions,
+            Bound::Client => &self.refused_clients,
+            Bound::Rate => &self.refused_rates,
+        }
+    }
+
+    /// Queries that others were asked for, or that waited for the same question.
+    pub(crate) fn forwarded(&self) -> u64 {
+        // Nobody has asked for what is asked again by itself.
+        (self.merged.get() + self.asked.get()).saturating_sub(self.refreshes.get())
+    }
+
     /// The count of a reason.
     pub(crate) fn untrue(&self, why: Untrue) -> &Count {
-        let [malformed, other_question, truncated, referral, looped] = &self.untrue;
+        let [malformed, other_question, referral, looped] = &self.untrue;
         match why {
             Untrue::Malformed => malformed,
             Untrue::OtherQuestion => other_question,
-            Untrue::Truncated => truncated,
             Untrue::Referral => referral,
             Untrue::Loop => looped,
         }

@@ -12,6 +12,7 @@ use ringdns_engine::recall::{Done, ForeignQuestion, KeptAnswer};
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+use crate::askers::Askers;
 use crate::bootstrap::Hosts;
 use crate::counts::Counts;
 use crate::exchange::Connect;
@@ -23,6 +24,7 @@ use crate::ours;
 use crate::pick::Times;
 use crate::policy::{Policy, Ruling};
 use crate::question::Key;
+use crate::rates::Rates;
 use crate::resolve::{Outcome, Resolving};
 use crate::stale::{Age, Rechecks, age, aged_answer, stale_answer};
 use crate::upstream::Means;
@@ -52,10 +54,25 @@ pub(crate) struct Core {
     pub(crate) flights: Flights,
     /// Questions that failed a short while ago.
     pub(crate) rechecks: Rechecks,
+    /// What each client has had asked of late.
+    pub(crate) rates: Rates,
+    /// Who asks for what.
+    pub(crate) askers: Arc<Askers>,
     /// What happened.
     pub(crate) counts: Counts,
+    /// Held by who writes the cache's file.
+    pub(crate) saving: Mutex<()>,
     /// The end has come.
     pub(crate) is_stopped: AtomicBool,
+}
+
+/// The way that a question takes.
+#[derive(Clone)]
+struct Course {
+    /// Its zone.
+    zone: Arc<Zone>,
+    /// What the policy begins the answer with: an alias.
+    alias: Option<Arc<KeptAnswer>>,
 }
 
 /// A flight: its question, and by what it is asked.
@@ -66,8 +83,8 @@ struct Flight {
     settings: Arc<Settings>,
     /// The question.
     key: Arc<Key>,
-    /// Its zone.
-    zone: Arc<Zone>,
+    /// The way that it takes.
+    course: Course,
     /// Who asked first.
     client: IpAddr,
     /// Everybody was told.
@@ -101,6 +118,7 @@ impl Core {
     /// Has a question answered: the way of [`ringdns_engine::recall::AskOthers::ask`].
     pub(crate) fn ask(self: &Arc<Self>, question: &ForeignQuestion, done: Done) {
         self.counts.questions.add(1);
+        let done = self.askers.watched(question, done, &self.clock);
         let failure = |rcode| Some(Arc::new(KeptAnswer::empty(rcode)));
         if self.is_stopped.load(Ordering::Acquire) {
             return done(failure(rcodes::SERVFAIL));
@@ -114,25 +132,44 @@ impl Core {
         if zone.is_some_and(|zone| zone.pool.is_loop(&key.name, key.qtype)) {
             return done(failure(rcodes::REFUSED));
         }
-        match self.policy.rule(question) {
-            Ruling::Ask => {}
+        let (key, alias) = match self.policy.rule(question) {
+            Ruling::Ask => (key, None),
+            Ruling::AskApart(apart) => (Arc::new(key.of(Some(apart))), None),
+            Ruling::Follow(alias, apart) => (Arc::new(key.of(apart)), Some(alias)),
             ruling => {
                 self.counts.ruled.add(1);
                 return done(self.ruled(&key, ruling, epoch));
             }
-        }
-        let Some(zone) = zone else {
+        };
+        // Nobody need be asked for an alias of the policy: what is kept of its answer is as with any zone then.
+        let any = || settings.table.zones().into_iter().next().filter(|_| alias.is_some());
+        let Some(zone) = zone.or_else(any) else {
             self.counts.unasked.add(1);
             return done(failure(rcodes::REFUSED));
         };
-        let is_short = key.name.label_count() < settings.config.labels_min.into();
+        let is_short = alias.is_none() && key.name.label_count() < settings.config.labels_min.into();
         // The zone came while the question was on its way: whoever asks is served by it now.
         if is_short || ours::is_served(&self.keeper.snapshot(), &key.name) {
             self.counts.unasked.add(1);
             return done(failure(rcodes::SERVFAIL));
         }
         let waiter = Waiter { client: question.client, done };
-        self.enter(&settings, zone, &key, waiter);
+        if self.rates.admit(question.client, settings.config.questions_per_client_per_second) {
+            let course = Course { zone: Arc::clone(zone), alias };
+            self.enter(&settings, &course, &key, waiter);
+        } else {
+            self.refuse(&settings, waiter, Bound::Rate);
+        }
+    }
+
+    /// Tells a client that its question is one too many.
+    fn refuse(&self, settings: &Settings, waiter: Waiter, bound: Bound) {
+        self.counts.refused(bound).add(1);
+        (waiter.done)(match settings.config.overload {
+            Overload::Refused => Some(Arc::new(KeptAnswer::empty(rcodes::REFUSED))),
+            Overload::Servfail => Some(Arc::new(KeptAnswer::empty(rcodes::SERVFAIL))),
+            Overload::Drop => None,
+        });
     }
 
     /// What a policy's ruling comes to.
@@ -143,16 +180,16 @@ impl Core {
                 Some(answer)
             }
             Ruling::Refuse => Some(Arc::new(KeptAnswer::empty(rcodes::REFUSED))),
-            Ruling::Drop | Ruling::Ask => None,
+            Ruling::Drop | Ruling::Ask | Ruling::AskApart(_) | Ruling::Follow(..) => None,
         }
     }
 
     /// Has somebody wait for an answer, or answers at once.
-    fn enter(self: &Arc<Self>, settings: &Arc<Settings>, zone: &Arc<Zone>, key: &Arc<Key>, waiter: Waiter) {
+    fn enter(self: &Arc<Self>, settings: &Arc<Settings>, course: &Course, key: &Arc<Key>, waiter: Waiter) {
         let client = waiter.client;
-        let known = || self.known(settings, zone, key);
+        let known = || self.known(settings, &course.zone, key);
         match self.flights.enter(key, waiter, settings.bounds(), known) {
-            Entered::Leads => self.fly(settings, zone, key, client),
+            Entered::Leads => self.fly(settings, course, key, client),
             Entered::Waits => self.counts.merged.add(1),
             Entered::Known(waiter, answer) => {
                 self.counts.known.add(1);
@@ -161,19 +198,9 @@ impl Core {
             Entered::KnownAndLeads(waiter, answer) => {
                 self.counts.known.add(1);
                 (waiter.done)(Some(answer));
-                self.fly(settings, zone, key, client);
+                self.fly(settings, course, key, client);
             }
-            Entered::Refused(waiter, bound) => {
-                match bound {
-                    Bound::Questions => self.counts.refused_questions.add(1),
-                    Bound::Client => self.counts.refused_clients.add(1),
-                }
-                (waiter.done)(match settings.config.overload {
-                    Overload::Refused => Some(Arc::new(KeptAnswer::empty(rcodes::REFUSED))),
-                    Overload::Servfail => Some(Arc::new(KeptAnswer::empty(rcodes::SERVFAIL))),
-                    Overload::Drop => None,
-                });
-            }
+            Entered::Refused(waiter, bound) => self.refuse(settings, waiter, bound),
         }
     }
 
@@ -183,8 +210,8 @@ impl Core {
         if is_private || zone.config.mode != ForwardMode::Cache {
             return Known::Nothing;
         }
-        let Some(answer) = self.keeper.find(key) else { return Known::Nothing };
         let (now, stale) = (self.now_seconds(), &zone.config.keep.stale);
+        let Some(answer) = self.keeper.find(key, now) else { return Known::Nothing };
         match age(&answer, now, stale) {
             Age::Fresh => Known::Fresh(aged_answer(answer, now)),
             Age::Stale => {
@@ -202,23 +229,27 @@ impl Core {
     /// Asks a question again for which nobody waits; false where there is no room for it.
     pub(crate) fn refresh(self: &Arc<Self>, settings: &Arc<Settings>, zone: &Arc<Zone>, key: &Arc<Key>) -> bool {
         let client = Ipv4Addr::UNSPECIFIED.into();
-        let is_asked = matches!(self.policy.rule(&key.asked_by(client, &key.name)), Ruling::Ask);
-        if !is_asked || !self.flights.begin(key, settings.bounds()) {
+        let alias = match self.policy.rule(&key.asked_by(client, &key.name)) {
+            Ruling::Ask => None,
+            Ruling::Follow(alias, None) => Some(alias),
+            _ => return false,
+        };
+        if !self.flights.begin(key, settings.bounds()) {
             return false;
         }
         self.counts.refreshes.add(1);
-        self.fly(settings, zone, key, client);
+        self.fly(settings, &Course { zone: Arc::clone(zone), alias }, key, client);
         true
     }
 
     /// Starts a flight.
-    fn fly(self: &Arc<Self>, settings: &Arc<Settings>, zone: &Arc<Zone>, key: &Arc<Key>, client: IpAddr) {
+    fn fly(self: &Arc<Self>, settings: &Arc<Settings>, course: &Course, key: &Arc<Key>, client: IpAddr) {
         self.counts.asked.add(1);
         let flight = Flight {
             core: Arc::clone(self),
             settings: Arc::clone(settings),
             key: Arc::clone(key),
-            zone: Arc::clone(zone),
+            course: course.clone(),
             client,
             is_settled: false,
         };
@@ -229,15 +260,15 @@ impl Core {
 impl Flight {
     /// Asks, and tells everybody.
     async fn fly(mut self) {
-        let epoch = self.core.keeper.epoch();
+        let epoch = self.epoch();
         let started = Instant::now();
         let deadline = started + self.settings.config.deadline;
         let times = Times { deadline, hedge_after_min: self.settings.config.hedge_after_min };
         let outcome = {
             let (core, settings, key, client) = (&*self.core, &*self.settings, &self.key, self.client);
-            let resolving = Resolving { core, settings, key, client, times };
-            let mut resolved = std::pin::pin!(timeout_at(deadline, resolving.run(&self.zone)));
-            let in_time = match self.zone.config.keep.stale.when {
+            let resolving = Resolving { core, settings, key, alias: self.course.alias.as_ref(), client, times };
+            let mut resolved = std::pin::pin!(timeout_at(deadline, resolving.run(&self.course.zone)));
+            let in_time = match self.course.zone.config.keep.stale.when {
                 StaleWhen::After(time) if time < self.settings.config.deadline => Some(started + time),
                 _ => None,
             };
@@ -258,6 +289,15 @@ impl Flight {
         self.is_settled = true;
     }
 
+    /// The epoch in which it is asked; none that ever is where the settings were replaced since the question came.
+    ///
+    /// NOTE: settings are replaced first, and the epoch is raised after that. Here the epoch is read first: either it is seen
+    /// that the settings are others, or the answer is found to be of an epoch before.
+    fn epoch(&self) -> u64 {
+        let epoch = self.core.keeper.epoch();
+        if Arc::ptr_eq(&self.settings, &self.core.settings.get()) { epoch } else { u64::MAX }
+    }
+
     /// Tells those who wait a stale answer, if there is one; the question goes on.
     fn give_stale(&self) {
         if let Some(stale) = self.stale() {
@@ -269,14 +309,14 @@ impl Flight {
 
     /// What the zone keeps.
     fn keep_config(&self) -> &KeepConfig {
-        &self.zone.config.keep
+        &self.course.zone.config.keep
     }
 
     /// The stale answer, if there is one.
     fn stale(&self) -> Option<Arc<KeptAnswer>> {
         let (now, stale) = (self.core.now_seconds(), &self.keep_config().stale);
-        let is_private = self.key.whose.view.is_some() || self.zone.config.mode != ForwardMode::Cache;
-        let answer = self.core.keeper.find(&self.key).filter(|_| !is_private)?;
+        let is_private = self.key.whose.view.is_some() || !self.is_kept();
+        let answer = self.core.keeper.find(&self.key, now).filter(|_| !is_private)?;
         (age(&answer, now, stale) == Age::Stale).then(|| stale_answer(answer, now, stale))
     }
 
@@ -284,6 +324,14 @@ impl Flight {
     fn settle(&self, outcome: Outcome, epoch: u64) {
         match outcome {
             Outcome::Answer(answer) => self.settle_answer(answer, epoch),
+            Outcome::OfSome(answer) => self.settle_beside(answer, epoch),
+            Outcome::Changed(answer) => {
+                // What was kept before is not what anybody is to be told now.
+                if self.key.whose.apart.is_none() {
+                    self.core.keeper.remove(&self.key);
+                }
+                self.settle_beside(answer, epoch);
+            }
             Outcome::OfView(answer, view) => self.settle_view(&Arc::new(answer), view),
             Outcome::Failed(rcode) => self.settle_failure(rcode, epoch),
             Outcome::Dropped => tell(self.core.flights.end(&self.key), None),
@@ -307,6 +355,20 @@ impl Flight {
         tell(self.core.flights.end(&self.key), Some(&Arc::new(answer)));
     }
 
+    /// Keeps an answer where workers do not look, and tells it.
+    fn settle_beside(&self, answer: KeptAnswer, epoch: u64) {
+        self.core.rechecks.clear(&self.key);
+        if !self.is_kept() || !self.core.keeper.keep_beside(&self.key, &answer, epoch) {
+            self.core.counts.not_kept.add(1);
+        }
+        tell(self.core.flights.end(&self.key), Some(&Arc::new(answer)));
+    }
+
+    /// True where what the zone says is kept.
+    fn is_kept(&self) -> bool {
+        self.course.zone.config.mode == ForwardMode::Cache
+    }
+
     /// Tells a stale answer, and has upstreams left alone for a while.
     fn settle_stale(&self, answer: &Arc<KeptAnswer>, recheck_seconds: u32) {
         let now = self.core.now_seconds();
@@ -324,7 +386,7 @@ impl Flight {
             return self.settle_stale(&stale, recheck);
         }
         let now = self.core.now_seconds();
-        let before = self.core.keeper.find(&self.key);
+        let before = self.core.keeper.find(&self.key, now);
         let is_good = |before: &KeptAnswer| {
             !before.bits.has(EntryBits::FAILURE) && age(before, now, &self.keep_config().stale) == Age::Fresh
         };
@@ -339,7 +401,7 @@ impl Flight {
             ttl_seconds: failure_seconds(before.as_ref(), now, least),
             ..KeptAnswer::empty(rcode)
         };
-        let is_kept = self.zone.config.mode == ForwardMode::Cache && self.key.whose.view.is_none();
+        let is_kept = self.is_kept() && self.key.whose.view.is_none();
         if is_kept && !before.as_ref().is_some_and(is_good) {
             self.core.keeper.keep(&self.key, &answer, epoch);
         }
@@ -361,7 +423,7 @@ impl Flight {
             key.whose.view = Some(view);
             let key = Arc::new(key);
             for waiter in waiters {
-                self.core.enter(&self.settings, &self.zone, &key, waiter);
+                self.core.enter(&self.settings, &self.course, &key, waiter);
             }
         }
     }
@@ -371,7 +433,8 @@ impl Settings {
     /// For how long an answer may be given stale by who finds it in the cache.
     pub(crate) fn stale_seconds(&self, keep: &KeepConfig) -> u32 {
         // Workers give stale answers at once as soon as a zone has it so: those of other zones are for the forwarder to give.
-        let gives_them = self.stale_ttl.is_none() || keep.stale.when == StaleWhen::AtOnce;
+        // They cannot tell the TTL of stale answers where an entry's TTLs stay as they are.
+        let gives_them = self.stale_ttl.is_none() || keep.stale.when == StaleWhen::AtOnce && !keep.keeps_ttl;
         if gives_them { keep.stale.seconds } else { 0 }
     }
 

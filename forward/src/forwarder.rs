@@ -72,7 +72,7 @@ impl Default for Seams {
 /// The configuration, and what was made of it.
 pub(crate) struct Settings {
     /// As it was given.
-    given: ForwardConfig,
+    pub(crate) given: ForwardConfig,
     /// The same with the zones that came since.
     pub(crate) config: ForwardConfig,
     /// Who is asked for which names.
@@ -97,10 +97,11 @@ impl Settings {
         Self { given, config, table: self.table.by_address(), stale_ttl: None }
     }
 
-    /// True where an answer to a question would be kept now, as it was by a process before this one.
-    fn may_keep(&self, policy: &dyn Policy, question: &ForeignQuestion) -> bool {
+    /// True where an answer would be kept now, as it was by a process before this one.
+    fn may_keep(&self, policy: &dyn Policy, question: &ForeignQuestion, entry: &Entry) -> bool {
         let zone = self.table.zone_of(&question.name);
-        zone.is_some_and(|zone| zone.config.mode == ForwardMode::Cache) && policy.rule(question) == Ruling::Ask
+        let is_kept = zone.is_some_and(|zone| zone.config.mode == ForwardMode::Cache);
+        is_kept && policy.rule(question) == Ruling::Ask && !policy.touches(entry)
     }
 }
 
@@ -136,8 +137,8 @@ impl Core {
         *self.settings.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&settings);
         // What others have said is not what is said now; what they are just saying is not kept either.
         if settings.table.differs(&before.table) {
-            let stays = |name: WireName| settings.table.asks_as(&before.table, &name);
-            self.keeper.flush_where(&|name, _| !WireName::from_wire(name).is_ok_and(stays));
+            let stays = |name: &WireName| settings.table.asks_as(&before.table, name);
+            self.keeper.flush_where(&|entry| !stays(&entry.name));
         }
         self.hosts.wake();
         Ok(())
@@ -250,7 +251,7 @@ impl Forwarder {
         let keeper = Keeper::new(config.cache.bytes, snapshots);
         let now_seconds = clock();
         if let Some(path) = &config.cache.file {
-            persist::load(path, &keeper, now_seconds, &|entry| settings.may_keep(&*policy, entry));
+            persist::load(path, &keeper, now_seconds, &|question, entry| settings.may_keep(&*policy, question, entry));
         }
         let core = Arc::new(Core {
             runtime,
@@ -264,12 +265,16 @@ impl Forwarder {
             keeper,
             flights: Default::default(),
             rechecks: Default::default(),
+            rates: Default::default(),
+            askers: Default::default(),
             counts: Counts::default(),
+            saving: Mutex::default(),
             is_stopped: Default::default(),
         });
         core.runtime.spawn(prefetch::run(Arc::downgrade(&core)));
         core.runtime.spawn(watch::run(Arc::downgrade(&core)));
         core.runtime.spawn(bootstrap::run(Arc::downgrade(&core), Arc::clone(&core.hosts)));
+        core.runtime.spawn(persist::run(Arc::downgrade(&core)));
         Ok(Self(core))
     }
 
@@ -294,10 +299,15 @@ impl Forwarder {
         self.0.keeper.flush(below, qtype)
     }
 
-    /// Removes entries for which a function says so, by name in lower case and type: those that a policy has come to be about.
-    /// Gives their number. Answers under way are not kept.
-    pub fn flush_where(&self, goes: &dyn Fn(&[u8], u16) -> bool) -> usize {
+    /// Removes entries for which a function says so: those that a policy has come to be about. Gives their number. Answers under way
+    /// are not kept. It takes as long as reading all of the cache does, and nobody waits for it.
+    pub fn flush_where(&self, goes: &dyn Fn(&Entry) -> bool) -> usize {
         self.0.keeper.flush_where(goes)
+    }
+
+    /// What is behind it: for those of this crate that show it.
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.0
     }
 
     /// Entries of names at and below one, the oldest first: those behind the first `skipped`, `count` at most.
@@ -344,9 +354,7 @@ impl Forwarder {
             return;
         }
         tell(core.flights.close(), Some(&Arc::new(KeptAnswer::empty(rcodes::SERVFAIL))));
-        if let Some(path) = &core.settings.get().config.cache.file {
-            persist::save(path, &core.keeper, core.now_seconds());
-        }
+        persist::save_at_end(core);
     }
 }
 

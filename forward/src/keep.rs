@@ -3,11 +3,12 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ringdns_engine::cache::{CacheDesk, CacheShelf, EntryBits, ScanPlace, Seen};
+use ringdns_engine::cache::{CacheDesk, CacheKey, CacheShelf, EntryBits, EntryHead, ScanPlace, Seen};
 use ringdns_engine::name::WireName;
-use ringdns_engine::recall::KeptAnswer;
+use ringdns_engine::recall::{KeptAnswer, name_hash};
 use ringdns_engine::snapshot::Snapshot;
 
+use crate::beside::Beside;
 use crate::forwarder::{Entry, Snapshots};
 use crate::ours;
 use crate::pick::chance;
@@ -25,6 +26,8 @@ pub(crate) struct Keeper {
     desk: Mutex<CacheDesk>,
     /// What everybody reads.
     shelf: Arc<CacheShelf>,
+    /// What is not for everybody.
+    beside: Beside,
     /// Which names are ours.
     snapshots: Snapshots,
     /// Raised when entries are removed by hand: what was asked for before is not kept.
@@ -38,7 +41,14 @@ impl Keeper {
     pub(crate) fn new(bytes: usize, snapshots: Snapshots) -> Self {
         let desk = CacheDesk::new(bytes);
         let shelf = Arc::clone(desk.shelf());
-        Self { desk: Mutex::new(desk), shelf, snapshots, epoch: AtomicU64::new(0), swept: Mutex::default() }
+        Self {
+            desk: Mutex::new(desk),
+            shelf,
+            beside: Beside::new(bytes),
+            snapshots,
+            epoch: AtomicU64::new(0),
+            swept: Mutex::default(),
+        }
     }
 
     /// What everybody reads.
@@ -61,9 +71,31 @@ impl Keeper {
         self.epoch.load(Ordering::Acquire)
     }
 
-    /// The entry for a question, however old.
-    pub(crate) fn find(&self, key: &Key) -> Option<KeptAnswer> {
-        self.shelf.read(&key.in_cache(&self.snapshot()))
+    /// What is kept for a question: what is not for everybody while it is fresh, else the entry of the cache, however old.
+    pub(crate) fn find(&self, key: &Key, now_seconds: u32) -> Option<KeptAnswer> {
+        if let Some(answer) = self.beside.find(key, now_seconds) {
+            return Some(KeptAnswer::clone(&answer));
+        }
+        // What is for everybody else is not for those who are asked for apart.
+        if key.whose.apart.is_some() { None } else { self.shelf.read(&key.in_cache(&self.snapshot())) }
+    }
+
+    /// Answers that are not for everybody.
+    pub(crate) fn beside(&self) -> usize {
+        self.beside.len()
+    }
+
+    /// Keeps an answer that was asked for in an epoch for those alone whose it is; false where it is not kept.
+    pub(crate) fn keep_beside(&self, key: &Key, answer: &KeptAnswer, epoch: u64) -> bool {
+        let snapshot = self.snapshot();
+        // NOTE: who removes entries raises the epoch first, and takes what is here after that.
+        let is_wanted = || self.epoch() == epoch && !ours::is_served(&snapshot, &key.name);
+        self.beside.keep(key, answer, is_wanted)
+    }
+
+    /// Removes what everybody is told about a question.
+    pub(crate) fn remove(&self, key: &Key) {
+        self.desk().remove(&key.in_cache(&self.snapshot()));
     }
 
     /// Keeps an answer that was asked for in an epoch; false where it is not kept.
@@ -74,6 +106,9 @@ impl Keeper {
     pub(crate) fn keep(&self, key: &Key, answer: &KeptAnswer, epoch: u64) -> bool {
         if answer.ttl_seconds == 0 {
             return false;
+        }
+        if key.whose.apart.is_some() {
+            return self.keep_beside(key, answer, epoch);
         }
         let mut desk = self.desk();
         let snapshot = self.snapshot();
@@ -96,20 +131,53 @@ impl Keeper {
             removed += usize::from(goes);
             !goes
         });
+        drop(desk);
+        let goes =
+            |key: &Key| qtype.is_none_or(|qtype| key.qtype == qtype) && below.is_none_or(|it| it.contains(&key.name));
+        removed + self.beside.clear_where(goes)
+    }
+
+    /// Removes entries for which a function says so, and all that is not for everybody; gives the number of the former. It takes
+    /// as long as reading the cache does, and nobody waits for it: the lock is held for a part at a time.
+    pub(crate) fn flush_where(&self, goes: &dyn Fn(&Entry) -> bool) -> usize {
+        // Answers under way are not kept from now on. What is kept from now on was asked for after whatever the caller changed, and
+        // may go or stay.
+        drop((self.desk(), self.epoch.fetch_add(1, Ordering::AcqRel)));
+        self.beside.clear();
+        let mut removed = 0;
+        let snapshot = self.snapshot();
+        self.walk(
+            |_| true,
+            |entries| {
+                let going: Vec<Entry> = entries.into_iter().filter(|entry| goes(entry)).collect();
+                let mut desk = self.desk();
+                for Entry { name, qtype, answer, .. } in &going {
+                    let (name_hash, bits) = (name_hash(&snapshot, name), answer.bits);
+                    let key = CacheKey { name_hash, name: name.as_bytes(), qtype: *qtype, bits };
+                    removed += usize::from(desk.remove(&key));
+                }
+                true
+            },
+        );
         removed
     }
 
-    /// Removes entries for which a function says so, by name and type; gives their number.
-    pub(crate) fn flush_where(&self, goes: &dyn Fn(&[u8], u16) -> bool) -> usize {
-        let mut removed = 0;
-        let mut desk = self.desk();
-        self.epoch.fetch_add(1, Ordering::AcqRel);
-        desk.retain(|name, head, _| {
-            let goes = goes(name, head.qtype);
-            removed += usize::from(goes);
-            !goes
-        });
-        removed
+    /// Goes over all entries that are `wanted`, the oldest first, and shows them part by part until that says that it is enough.
+    /// The lock is held while heads are looked at and names are read: who keeps an answer waits for some tenths of a millisecond.
+    pub(crate) fn walk(&self, wanted: impl Fn(&EntryHead) -> bool, mut show: impl FnMut(Vec<Entry>) -> bool) {
+        let snapshot = self.snapshot();
+        let mut place = Some(ScanPlace::default());
+        while let Some(from) = place {
+            let mut found = Vec::new();
+            let note =
+                |seen: &Seen<'_>| found.extend(WireName::from_wire(seen.name).map(|name| (name, seen.head, seen.uses)));
+            place = self.desk().scan(from, HEADS_AT_ONCE_MAX, &wanted, note);
+            // Read when the lock is free again: what has gone in between is none.
+            let read = |(name, head, uses)| Entry::read(&self.shelf, &snapshot, name, &head, uses);
+            if !show(found.into_iter().filter_map(read).collect()) {
+                return;
+            }
+        }
     }
 
     /// Removes what is of zones that came since the last call; or that went, where a zone above them has their names now.
@@ -126,6 +194,7 @@ impl Keeper {
         others.sort();
         let mut removed = 0;
         if !others.is_empty() {
+            self.beside.clear_where(|key| is_below_any(&key.name, &others, &snapshot));
             self.desk().retain(|name, _, _| {
                 let stays = WireName::from_wire(name).is_ok_and(|name| !is_below_any(&name, &others, &snapshot));
                 removed += usize::from(!stays);

@@ -54,6 +54,8 @@ pub(crate) enum Bound {
     Questions,
     /// Of those of a client.
     Client,
+    /// Of those of a client in a second.
+    Rate,
 }
 
 /// How many questions may be under way.

@@ -1,4 +1,4 @@
-//! How what was counted is shown: by names of our own, and by those of CoreDNS for its dashboards and alerts.
+//! How what was counted is shown, by names of our own; [`coredns`] has those of CoreDNS.
 
 use std::fmt::{self, Error};
 use std::sync::Arc;
@@ -8,14 +8,12 @@ use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use ringdns_controlplane::metrics::rows::{Labels, counter, gauge};
 
+use crate::coredns;
 use crate::counts::Count;
 use crate::flight::Core;
 use crate::normalise::Untrue;
 use crate::pick::Member;
 use crate::upstream::UpstreamState;
-
-/// The server's name in CoreDNS's labels.
-const SERVER: &str = "dns://:53";
 
 /// A gauge of an upstream: name, help, value.
 type Gauge = (&'static str, &'static str, fn(&UpstreamState) -> Option<f64>);
@@ -36,13 +34,13 @@ impl fmt::Debug for ForwarderMetrics {
 }
 
 /// An upstream as metrics have it.
-struct Row {
+pub(crate) struct Row {
     /// The zone that it is asked for, and its name.
-    labels: Labels,
+    pub(crate) labels: Labels,
     /// How it is.
-    state: UpstreamState,
+    pub(crate) state: UpstreamState,
     /// The upstream.
-    member: Arc<Member>,
+    pub(crate) member: Arc<Member>,
 }
 
 impl Collector for ForwarderMetrics {
@@ -53,7 +51,7 @@ impl Collector for ForwarderMetrics {
         self.bounds(&mut encoder)?;
         self.cache(&mut encoder)?;
         self.upstreams(&mut encoder)?;
-        self.of_coredns(&mut encoder)
+        coredns::encode(&self.0, &self.rows(), &mut encoder)
     }
 }
 
@@ -71,11 +69,20 @@ impl ForwarderMetrics {
                 "Questions left alone for a while: they failed, and have stale answers.",
                 self.0.rechecks.len(),
             ),
+            (
+                "ringdns_forward_entries_apart",
+                "Answers kept beside the cache because they are not for everybody: of subnets, or by the policy.",
+                self.0.keeper.beside(),
+            ),
         ] {
             gauge(encoder, name, help, [(Labels::new(), value as f64)])?;
         }
         let row = |bound: &str, count: &Count| (vec![("bound", bound.to_owned())], count.get());
-        let rows = [row("questions", &counts.refused_questions), row("client", &counts.refused_clients)];
+        let rows = [
+            row("questions", &counts.refused_questions),
+            row("client", &counts.refused_clients),
+            row("rate", &counts.refused_rates),
+        ];
         counter(encoder, "ringdns_forward_refused", "Questions that were one too many, by the bound.", rows)?;
         let rows = Untrue::ALL.map(|why| (vec![("reason", why.label().to_owned())], counts.untrue(why).get()));
         counter(encoder, "ringdns_forward_untrue", "Messages of upstreams that were not used, by reason.", rows)
@@ -86,6 +93,8 @@ impl ForwarderMetrics {
         let counts = self.0.keeper.desk().counts();
         let help = "Entries of the cache of names of others.";
         gauge(encoder, "ringdns_cache_entries", help, [(Labels::new(), counts.entries as f64)])?;
+        let help = "Entries of the cache that say that there is nothing, or that no answer could be had.";
+        gauge(encoder, "ringdns_cache_denials", help, [(Labels::new(), counts.denials as f64)])?;
         for (name, help, value) in [
             ("ringdns_cache_inserted", "Entries put into the cache.", counts.inserted),
             ("ringdns_cache_replaced", "Entries put into the cache in place of an older one.", counts.replaced),
@@ -117,10 +126,13 @@ impl ForwarderMetrics {
             let rows = rows.iter().filter_map(|row| Some((row.labels.clone(), value(&row.state)?)));
             gauge(encoder, &format!("ringdns_upstream_{name}"), help, rows)?;
         }
-        let counters: [Plain; 3] = [
+        let counters: [Plain; 6] = [
             ("asked", "Exchanges begun with the upstream.", |state| state.asked),
             ("answered", "Exchanges with an answer.", |state| state.answered),
-            ("probes", "Probes of the upstream while it was down.", |state| state.probes),
+            ("probes", "Probes of the upstream while it failed.", |state| state.probes),
+            ("probes_failed", "Such probes without an answer.", |state| state.probes_failed),
+            ("connections_reused", "Questions for which there was a connection.", |state| state.connections_reused),
+            ("connections_begun", "Connections begun for a question.", |state| state.connections_begun),
         ];
         for (name, help, value) in counters {
             let rows = rows.iter().map(|row| (row.labels.clone(), value(&row.state)));
@@ -141,39 +153,6 @@ impl ForwarderMetrics {
         times(encoder, "ringdns_upstream_seconds", &rows, |row| row.labels.clone())
     }
 
-    /// What dashboards of CoreDNS show of its plugins cache and forward. Hits are the workers' to count.
-    fn of_coredns(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
-        let counts = &self.0.counts;
-        let held = self.0.keeper.desk().counts();
-        let server = || vec![("server", SERVER.to_owned()), ("zones", ".".to_owned()), ("view", String::new())];
-        let with_type = || [&server()[..], &[("type", "success".to_owned())]].concat();
-        let help = "Entries of the cache, denials among them.";
-        gauge(encoder, "coredns_cache_entries", help, [(with_type(), held.entries as f64)])?;
-        counter(encoder, "coredns_cache_evictions", "Entries that made room.", [(with_type(), held.evicted)])?;
-        for (name, help, count) in [
-            ("misses", "Questions that the cache had no answer to.", &counts.questions),
-            ("prefetch", "Questions asked again before their answer's time was over.", &counts.refreshes),
-            ("served_stale", "Stale answers that the forwarder gave.", &counts.stale),
-            ("drops", "Answers to other questions.", counts.untrue(Untrue::OtherQuestion)),
-        ] {
-            counter(encoder, &format!("coredns_cache_{name}"), help, [(server(), count.get())])?;
-        }
-        let rejected = counts.refused_questions.get() + counts.refused_clients.get();
-        let help = "Questions that were one too many.";
-        counter(encoder, "coredns_forward_max_concurrent_rejects", help, [(Labels::new(), rejected)])?;
-        let rows = self.rows();
-        // CoreDNS does not have the zone: without it an upstream of two zones would be two rows of the same labels.
-        let to = |row: &Row| {
-            let zone = row.labels.iter().filter(|(label, _)| *label == "zone").cloned();
-            let labels = [("proxy_name", "forward".to_owned()), ("to", row.state.name.clone())];
-            labels.into_iter().chain(zone).collect::<Labels>()
-        };
-        times(encoder, "coredns_proxy_request_duration_seconds", &rows, to)?;
-        let failed = rows.iter().map(|row| (to(row), row.state.failures.iter().map(|(_, count)| count).sum()));
-        let help = "Exchanges and probes without an answer.";
-        counter(encoder, "coredns_proxy_healthcheck_failures", help, failed)
-    }
-
     /// The upstreams of all zones.
     fn rows(&self) -> Vec<Row> {
         let settings = self.0.settings.get();
@@ -191,7 +170,7 @@ impl ForwarderMetrics {
 }
 
 /// Writes how long exchanges took, with the labels that a row is to have.
-fn times(
+pub(crate) fn times(
     encoder: &mut DescriptorEncoder<'_>,
     name: &str,
     rows: &[Row],

@@ -9,15 +9,30 @@
 //! Numbers have their highest byte first. The newest entries stand last, so that they are the newest after reading too.
 
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io::{self, BufWriter, Write as _};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::sync::{PoisonError, Weak};
+use std::time::Duration;
 
-use ringdns_engine::cache::{CacheKey, CachedAnswer, EntryBits};
+use ringdns_engine::cache::{CacheCounts, CacheKey, EntryBits, EntryHead};
 use ringdns_engine::name::WireName;
 use ringdns_engine::recall::{ForeignQuestion, KeptAnswer, name_hash};
+use tokio::time::Instant;
 
+use crate::flight::Core;
+use crate::forwarder::Entry;
 use crate::keep::Keeper;
+
+/// How often it is looked whether it is time to write.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Bytes that are written at once.
+const WRITE_BYTES: usize = 256 << 10;
+
+/// The checksum of no bytes.
+const SUM_OF_NOTHING: u64 = 0xcbf2_9ce4_8422_2325;
 
 /// How a file begins: with its version.
 const MAGIC: &[u8] = b"ringdns cache 1\n";
@@ -44,7 +59,7 @@ enum BadFile {
 }
 
 /// Says whether the answer to a question would be kept now.
-type MayKeep<'a> = &'a dyn Fn(&ForeignQuestion) -> bool;
+type MayKeep<'a> = &'a dyn Fn(&ForeignQuestion, &Entry) -> bool;
 
 /// Puts what a file holds into the cache; a file that is not good is named and passed over. None is no mistake.
 pub(crate) fn load(path: &Path, keeper: &Keeper, now_seconds: u32, may_keep: MayKeep<'_>) {
@@ -55,16 +70,56 @@ pub(crate) fn load(path: &Path, keeper: &Keeper, now_seconds: u32, may_keep: May
     match bytes.and_then(|bytes| put(&bytes, keeper, now_seconds, may_keep)) {
         Ok(entries) => tracing::info!(path = %path.display(), entries, "the cache's file was read"),
         Err(error) => {
-            tracing::warn!(path = %path.display(), "the cache's file is not used: {error}; it is written anew at the end");
+            tracing::warn!(path = %path.display(), "the cache's file is not used: {error}; it is written anew");
         }
     }
 }
 
-/// Writes what can still be given into a file: under another name first, so that there is a whole one at any time.
-pub(crate) fn save(path: &Path, keeper: &Keeper, now_seconds: u32) {
-    let bytes = take(keeper, now_seconds);
-    match write(path, &bytes) {
-        Ok(()) => tracing::info!(path = %path.display(), bytes = bytes.len(), "the cache's file was written"),
+/// Writes the cache's file from time to time, as long as there is a forwarder: what is lost with the process, or the machine, is what
+/// was asked for since. It has a thread of its own while it does.
+pub(crate) async fn run(core: Weak<Core>) {
+    let mut ticks = tokio::time::interval(LOOK_INTERVAL);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let (mut saved_at, mut saved) = (Instant::now(), None);
+    loop {
+        ticks.tick().await;
+        let Some(core) = core.upgrade().filter(|core| !core.is_stopped.load(Ordering::Acquire)) else { return };
+        let settings = core.settings.get();
+        if settings.config.cache.file.is_none() {
+            return;
+        }
+        let interval = settings.config.cache.file_interval;
+        if interval.is_zero() || saved_at.elapsed() < interval {
+            continue;
+        }
+        saved_at = Instant::now();
+        let CacheCounts { inserted, removed, .. } = core.keeper.desk().counts();
+        // What nothing has come to, or gone from, is in the file.
+        if saved.replace((inserted, removed)) != Some((inserted, removed)) {
+            let writing = tokio::task::spawn_blocking(move || {
+                // Whoever ends the forwarder writes it all the same, and is not to wait for this one.
+                save(&core, || !core.is_stopped.load(Ordering::Acquire));
+            });
+            // Only a panic, which has told of itself.
+            drop(writing.await);
+        }
+    }
+}
+
+/// Writes the cache's file at the end.
+pub(crate) fn save_at_end(core: &Core) {
+    save(core, || true);
+}
+
+/// Writes what can still be given into the cache's file, if there is one to be: under another name first, so that there is a whole
+/// one at any time. Nothing is changed where it is not to go on before the end is reached.
+fn save(core: &Core, goes_on: impl Fn() -> bool) {
+    let settings = core.settings.get();
+    let Some(path) = &settings.config.cache.file else { return };
+    let _saving = core.saving.lock().unwrap_or_else(PoisonError::into_inner);
+    match write(path, &core.keeper, core.now_seconds(), goes_on) {
+        Ok(Some(entries)) => tracing::info!(path = %path.display(), entries, "the cache's file was written"),
+        Ok(None) => {}
         Err(error) => tracing::error!(
             path = %path.display(),
             "the cache's file cannot be written: {error}; make its folder writable, or take file out of [cache]"
@@ -72,34 +127,63 @@ pub(crate) fn save(path: &Path, keeper: &Keeper, now_seconds: u32) {
     }
 }
 
-/// Writes a file as a whole.
-fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Writes a file as a whole; gives the number of its entries, or nothing where it was not to go on.
+fn write(path: &Path, keeper: &Keeper, now_seconds: u32, goes_on: impl Fn() -> bool) -> io::Result<Option<usize>> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
     let beside = PathBuf::from(beside);
-    let mut file = File::create(&beside)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&beside, path)
+    let mut out = Summing { file: BufWriter::with_capacity(WRITE_BYTES, File::create(&beside)?), sum: SUM_OF_NOTHING };
+    let Some(entries) = take(keeper, now_seconds, &mut out, goes_on)? else { return Ok(None) };
+    let sum = out.sum;
+    out.add(&sum.to_be_bytes())?;
+    // On disk first: a name that leads to what is not there yet would be worse than the file before.
+    out.file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+    fs::rename(&beside, path)?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+    Ok(Some(entries))
 }
 
-/// What the cache holds, as a file.
-fn take(keeper: &Keeper, now_seconds: u32) -> Vec<u8> {
-    let mut bytes = MAGIC.to_vec();
-    keeper.desk().retain(|name, head, answer| {
-        if head.is_fresh(now_seconds) || head.is_stale_but_good(now_seconds) {
-            append(&mut bytes, name, head.qtype, answer);
-        }
-        true
+/// A file being written, and the checksum of what has been.
+struct Summing {
+    /// It.
+    file: BufWriter<File>,
+    /// The checksum.
+    sum: u64,
+}
+
+impl Summing {
+    /// Writes bytes.
+    fn add(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.sum = checksum(self.sum, bytes);
+        self.file.write_all(bytes)
+    }
+}
+
+/// Writes what the cache holds; gives the number of entries.
+fn take(keeper: &Keeper, now_seconds: u32, out: &mut Summing, goes_on: impl Fn() -> bool) -> io::Result<Option<usize>> {
+    out.add(MAGIC)?;
+    let (mut count, mut wrong, mut is_whole) = (0, None, true);
+    let mut bytes = Vec::new();
+    let wanted = |head: &EntryHead| head.is_fresh(now_seconds) || head.is_stale_but_good(now_seconds);
+    keeper.walk(wanted, |entries| {
+        bytes.clear();
+        count += entries.len();
+        entries.iter().for_each(|entry| append(&mut bytes, entry));
+        wrong = out.add(&bytes).err();
+        is_whole = goes_on();
+        wrong.is_none() && is_whole
     });
-    bytes.push(0);
-    let sum = checksum(&bytes);
-    bytes.extend_from_slice(&sum.to_be_bytes());
-    bytes
+    match wrong {
+        Some(error) => Err(error),
+        None if is_whole => out.add(&[0]).map(|()| Some(count)),
+        None => Ok(None),
+    }
 }
 
 /// Writes an entry.
-fn append(bytes: &mut Vec<u8>, name: &[u8], qtype: u16, answer: &CachedAnswer<'_>) {
+fn append(bytes: &mut Vec<u8>, Entry { name, qtype, answer, .. }: &Entry) {
+    let name = name.as_bytes();
     // What the cache holds has lengths of two bytes, and a name of one.
     let (Ok(name_bytes), Ok(body_bytes)) = (u8::try_from(name.len()), u16::try_from(answer.body.len())) else { return };
     let bits =
@@ -115,12 +199,12 @@ fn append(bytes: &mut Vec<u8>, name: &[u8], qtype: u16, answer: &CachedAnswer<'_
     for number in [answer.fetched_seconds, answer.ttl_seconds, answer.stale_seconds] {
         bytes.extend_from_slice(&number.to_be_bytes());
     }
-    for places in [answer.ttl_places, answer.pointer_places] {
+    for places in [&answer.ttl_places, &answer.pointer_places] {
         bytes.extend_from_slice(&u16::try_from(places.len()).unwrap_or(u16::MAX).to_be_bytes());
         places.iter().for_each(|place| bytes.extend_from_slice(&place.to_be_bytes()));
     }
     bytes.extend_from_slice(&body_bytes.to_be_bytes());
-    bytes.extend_from_slice(answer.body);
+    bytes.extend_from_slice(&answer.body);
 }
 
 /// Puts what a file holds into the cache; gives the number of entries.
@@ -128,7 +212,7 @@ fn put(bytes: &[u8], keeper: &Keeper, now_seconds: u32, may_keep: MayKeep<'_>) -
     let entries = bytes.strip_prefix(MAGIC).ok_or(BadFile::Other)?;
     let (entries, sum) = entries.split_last_chunk::<SUM_BYTES>().ok_or(BadFile::Damaged)?;
     let summed = bytes.get(..bytes.len() - SUM_BYTES).unwrap_or_default();
-    if checksum(summed) != u64::from_be_bytes(*sum) {
+    if checksum(SUM_OF_NOTHING, summed) != u64::from_be_bytes(*sum) {
         return Err(BadFile::Damaged);
     }
     let snapshot = keeper.snapshot();
@@ -141,10 +225,12 @@ fn put(bytes: &[u8], keeper: &Keeper, now_seconds: u32, may_keep: MayKeep<'_>) -
         let age = now_seconds - answer.fetched_seconds;
         let lives = answer.ttl_seconds.saturating_add(answer.stale_seconds);
         let client = Ipv4Addr::UNSPECIFIED.into();
-        let question = ForeignQuestion { name: name.clone(), qtype, bits: answer.bits, client };
-        if age >= lives || crate::ours::is_served(&snapshot, &name) || !may_keep(&question) {
+        let question = ForeignQuestion { name: name.clone(), qtype, bits: answer.bits, client, is_stream: false };
+        let entry = Entry { name, qtype, answer, uses: 0 };
+        if age >= lives || crate::ours::is_served(&snapshot, &entry.name) || !may_keep(&question, &entry) {
             continue;
         }
+        let Entry { name, answer, .. } = entry;
         let name_hash = name_hash(&snapshot, &name);
         let key = CacheKey { name_hash, name: name.as_bytes(), qtype, bits: answer.bits };
         count += usize::from(desk.insert(&key, &answer.as_cached()).is_ok());
@@ -214,7 +300,8 @@ impl<'a> Entries<'a> {
     }
 }
 
-/// FNV-1a of 64 bits: it finds what a disk or a full one does; who can write the file can do other things too.
-fn checksum(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+/// FNV-1a of 64 bits, going on from the sum of what came before: it finds what a disk or a full one does; who can write the file can
+/// do other things too.
+fn checksum(before: u64, bytes: &[u8]) -> u64 {
+    bytes.iter().fold(before, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }

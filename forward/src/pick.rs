@@ -98,7 +98,7 @@ impl Member {
         };
         let started = Instant::now();
         let bytes = self.exchange.ask(ask, try_time).await.map_err(Unasked::Failed)?;
-        let message = Message::read_part(&bytes).map_err(Unasked::Untrue)?;
+        let message = Message::read(&bytes).map_err(Unasked::Untrue)?;
         self.times.note(message.rcode, started.elapsed());
         if message.qname != *name || message.qtype != key.qtype {
             return Err(Unasked::Untrue(Untrue::OtherQuestion));
@@ -138,7 +138,7 @@ impl Pool {
         times: Times,
         counts: &Counts,
     ) -> Result<Message, Unasked> {
-        let mut order = self.order().into_iter();
+        let mut order = self.order(counts).into_iter();
         let (results, mut came) = mpsc::unbounded_channel();
         let mut asking: usize = 0;
         // When the next is asked besides, and whether because the one before it has failed.
@@ -192,10 +192,10 @@ impl Pool {
         }
     }
 
-    /// True for an answer for which no other upstream is asked: whole, about the question, and of no response code that is to lead
-    /// to the next.
+    /// True for an answer for which no other upstream is asked: one that says nothing beside the question, has no response code that
+    /// is to lead to the next, and is whole, for somebody else may have room for all of it.
     fn is_good(&self, message: &Message) -> bool {
-        !message.is_part && !message.is_beside_the_question() && !self.next_rcodes.contains(&message.rcode)
+        !message.is_truncated && !message.is_beside_the_question() && !self.next_rcodes.contains(&message.rcode)
     }
 
     /// Asks an upstream. It goes on by itself where nobody waits for it any more: how slow it is would not be known else.
@@ -215,9 +215,10 @@ impl Pool {
     }
 
     /// Who is asked, in order: those that are up, then the others, unless they are not to be tried.
-    fn order(&self) -> Vec<Arc<Member>> {
+    fn order(&self, counts: &Counts) -> Vec<Arc<Member>> {
         let is_up = |member: &Arc<Member>| member.exchange.is_up();
         let (mut up, mut down): (Vec<_>, Vec<_>) = self.members.iter().cloned().partition(is_up);
+        counts.all_down.add(u64::from(up.is_empty() && !down.is_empty()));
         self.arrange(&mut up);
         if !self.fail_fast {
             shuffle(&mut down);

@@ -40,6 +40,7 @@ pub(crate) async fn run(core: Weak<Core>) {
         ticks.tick().await;
         let Some(core) = core.upgrade().filter(|core| !core.is_stopped.load(Ordering::Acquire)) else { return };
         core.counts.swept.add(core.keeper.sweep() as u64);
+        core.askers.look(core.now_seconds());
         look(&core).await;
     }
 }

@@ -8,6 +8,8 @@ use ringdns_engine::name::WireName;
 use ringdns_engine::recall::{ForeignQuestion, name_hash};
 use ringdns_engine::snapshot::Snapshot;
 
+use crate::policy::{ALL_LISTS, Apart};
+
 /// Bits of an IPv4 client's prefix: an address is a host, or those behind one.
 const CLIENT_BITS_IPV4: u8 = 32;
 /// Bits of an IPv6 client's prefix: a host has a /64 (RFC 7084), and any address in it.
@@ -35,6 +37,8 @@ pub(crate) struct Whose {
     pub(crate) view: Option<u16>,
     /// That of clients in a subnet, which upstreams are told (RFC 7871).
     pub(crate) subnet: Option<(IpAddr, u8)>,
+    /// That of those whom an entry of the policy lets pass.
+    pub(crate) apart: Option<Apart>,
 }
 
 impl Key {
@@ -46,7 +50,7 @@ impl Key {
             qtype: question.qtype,
             dnssec_ok: question.bits.has(EntryBits::DNSSEC_OK),
             checking_disabled: question.bits.has(EntryBits::CHECKING_DISABLED),
-            whose: Whose { view: None, subnet },
+            whose: Whose { subnet, ..Whose::default() },
         }
     }
 
@@ -68,7 +72,17 @@ impl Key {
 
     /// The same question, asked by somebody.
     pub(crate) fn asked_by(&self, client: IpAddr, name: &WireName) -> ForeignQuestion {
-        ForeignQuestion { name: name.clone(), qtype: self.qtype, bits: self.bits(), client }
+        ForeignQuestion { name: name.clone(), qtype: self.qtype, bits: self.bits(), client, is_stream: false }
+    }
+
+    /// How many lists of the policy have a say in its answer.
+    pub(crate) fn lists(&self) -> u8 {
+        self.whose.apart.map_or(ALL_LISTS, |apart| apart.lists)
+    }
+
+    /// The same of those whom an entry of the policy lets pass, if there is one.
+    pub(crate) fn of(&self, apart: Option<Apart>) -> Self {
+        Self { whose: Whose { apart, ..self.whose }, ..self.clone() }
     }
 }
 

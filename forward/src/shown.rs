@@ -3,10 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use ringdns_controlplane::foreign::{CacheEntry, CachedRecord, ForeignCache, Upstream};
+use ringdns_controlplane::foreign::{Asked, CacheEntry, CachedRecord, ForeignCache, ForeignTotals, Upstream};
 use ringdns_controlplane::suffixes::StubZones;
 use ringdns_engine::cache::EntryBits;
 use ringdns_engine::name::WireName;
+use ringdns_engine::recall::RecallConfig;
 
 use crate::bootstrap::Hosts;
 use crate::forwarder::{Entry, Forwarder, ZoneUpstream};
@@ -38,6 +39,61 @@ impl ForeignCache for Forwarder {
 
     fn set_stub_zones(&self, zones: &StubZones) {
         Self::set_stub_zones(self, zones);
+    }
+
+    fn forget(&self, name: &WireName) -> usize {
+        let wanted = name.to_lowercase();
+        self.flush_where(&|entry| entry.name == wanted)
+    }
+
+    fn totals(&self) -> ForeignTotals {
+        let core = self.core();
+        ForeignTotals { entries: core.keeper.desk().counts().entries, forwarded: core.counts.forwarded() }
+    }
+
+    fn recall(&self) -> Option<RecallConfig> {
+        Some(RecallConfig {
+            shelf: self.shelf(),
+            authoritative: self.core().settings.get().config.cache.authoritative,
+            stale_ttl_seconds: self.stale_ttl(),
+            clients: None,
+            is_handover: false,
+        })
+    }
+
+    fn ttl_seconds_max(&self) -> u32 {
+        self.core().settings.get().config.cache.keep.positive_ttl.1
+    }
+
+    fn set_ttl_seconds_max(&self, seconds: u32) {
+        let mut config = self.core().settings.get().given.clone();
+        let zones = config.zones.iter_mut().chain([&mut config.common]).map(|zone| &mut zone.keep);
+        let keeps = zones.chain([&mut config.cache.keep]);
+        for keep in keeps {
+            bound(&mut keep.positive_ttl, seconds);
+            bound(&mut keep.negative_ttl, seconds.min(NEGATIVE_SECONDS_MAX));
+        }
+        if let Err(error) = self.reload(&config) {
+            tracing::error!("answers are kept for as long as before: {error}");
+        }
+    }
+
+    fn count_askers(&self) {
+        self.core().askers.turn_on(self.now_seconds());
+    }
+
+    fn askers(&self) -> Asked {
+        self.core().askers.shown()
+    }
+}
+
+/// Longest time in seconds for which it is kept that there is nothing (RFC 2308 section 5: one to three hours).
+const NEGATIVE_SECONDS_MAX: u32 = 10_800;
+
+/// Sets the longest of two TTLs; what is not kept at all is not kept because of it.
+fn bound((shortest, longest): &mut (u32, u32), seconds: u32) {
+    if *longest > 0 {
+        (*shortest, *longest) = ((*shortest).min(seconds), seconds);
     }
 }
 

@@ -14,6 +14,10 @@ const RECHECKS_MAX: usize = 10_000;
 
 /// Bytes of a TTL.
 const TTL_BYTES: usize = 4;
+/// Bytes of a record's type and class, between its owner and its TTL.
+const TYPE_AND_CLASS_BYTES: usize = 4;
+/// Bytes of the length of its rdata, behind the TTL.
+const LENGTH_BYTES: usize = 2;
 
 /// How an answer stands to the present.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +42,10 @@ pub(crate) fn age(answer: &KeptAnswer, now_seconds: u32, config: &StaleConfig) -
 
 /// A stale answer for those who wait: all TTLs are what is configured (RFC 8767 section 5.2), and it is not kept.
 pub(crate) fn stale_answer(mut answer: KeptAnswer, now_seconds: u32, config: &StaleConfig) -> Arc<KeptAnswer> {
+    if answer.ttl_places.is_empty() {
+        // It was kept so that its TTLs stay as they are, which is for the time in which they hold.
+        answer.ttl_places = ttl_places(&answer.body);
+    }
     for &place in &answer.ttl_places {
         let ttl = answer.body.get_mut(place.into()..).and_then(<[u8]>::first_chunk_mut::<TTL_BYTES>);
         if let Some(ttl) = ttl {
@@ -45,6 +53,32 @@ pub(crate) fn stale_answer(mut answer: KeptAnswer, now_seconds: u32, config: &St
         }
     }
     Arc::new(KeptAnswer { fetched_seconds: now_seconds, ttl_seconds: 0, stale_seconds: 0, ..answer })
+}
+
+/// Where the TTLs stand in records as they are kept.
+fn ttl_places(body: &[u8]) -> Vec<u16> {
+    let (mut places, mut at) = (Vec::new(), 0);
+    while let Some((ttl_at, end)) = record(body, at) {
+        places.extend(u16::try_from(ttl_at));
+        at = end;
+    }
+    places
+}
+
+/// Where the TTL of a record stands, and where the record ends.
+fn record(body: &[u8], mut at: usize) -> Option<(usize, usize)> {
+    let end = loop {
+        match *body.get(at)? {
+            0 => break at + 1,
+            // RFC 1035 section 4.1.4: a pointer ends a name.
+            0xc0.. => break at + 2,
+            length => at += 1 + usize::from(length),
+        }
+    };
+    let ttl_at = end + TYPE_AND_CLASS_BYTES;
+    let rdata_at = ttl_at + TTL_BYTES + LENGTH_BYTES;
+    let length = body.get(rdata_at - LENGTH_BYTES..rdata_at)?.first_chunk()?;
+    Some((ttl_at, rdata_at + usize::from(u16::from_be_bytes(*length))))
 }
 
 /// An answer that is fresh, for those who wait: its TTLs are what is left of them.

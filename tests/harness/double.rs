@@ -251,11 +251,7 @@ impl Service {
                 }
                 // What is no question, nothing, or that nobody took an earlier answer.
                 Ok(_) => {}
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::ConnectionRefused
-                    ) => {}
+                Err(error) if is_nothing(&error) || error.kind() == ErrorKind::ConnectionRefused => {}
                 Err(error) => panic!("a double receives: {error}"),
             }
             while let Some(Due { to, reply, .. }) = next(&mut self.due) {
@@ -299,7 +295,7 @@ fn converse(mut stream: TcpStream, from: SocketAddr, manner: &Manner, seen: &See
         match stream.read(&mut piece) {
             Ok(0) => return Ok(()),
             Ok(bytes) => received.extend(&piece[..bytes]),
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+            Err(error) if is_nothing(&error) => {}
             Err(error) => return Err(error),
         }
         while let Some(length) = received.first_chunk().map(|bytes| usize::from(u16::from_be_bytes(*bytes)))
@@ -321,6 +317,11 @@ fn converse(mut stream: TcpStream, from: SocketAddr, manner: &Manner, seen: &See
         }
     }
     Ok(())
+}
+
+/// Nothing came in time, or the process was stopped and goes on (signal(7): with a timeout such a call does not begin again).
+fn is_nothing(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
 }
 
 /// How long nothing is to be sent.

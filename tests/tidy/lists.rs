@@ -15,7 +15,8 @@ pub const ARROWS: &[(&str, &[&str])] = &[
     ("ringdns-health", &["ringdns-controlplane"]),
     // Sets up the node; what it is told and shows is the control plane's.
     ("ringdns-nodelocal", &["ringdns-controlplane"]),
-    ("ringdns-kubernetes", &["ringdns-engine", "ringdns-controlplane", "ringdns-health"]),
+    // Its tests alone forward.
+    ("ringdns-kubernetes", &["ringdns-engine", "ringdns-controlplane", "ringdns-forward", "ringdns-health"]),
     (
         "ringdns",
         &[
@@ -32,7 +33,7 @@ pub const ARROWS: &[(&str, &[&str])] = &[
     ),
     // The outer tests' harness runs the built server for the benches too.
     ("ringdns-bench", &["ringdns-engine", "ringdns-dataplane", "ringdns-tests"]),
-    ("ringdns-fuzz", &["ringdns-engine", "ringdns-controlplane"]),
+    ("ringdns-fuzz", &["ringdns-engine", "ringdns-controlplane", "ringdns-forward"]),
     // Runs the binary; links none of it, so that a test cannot lean on the code under test.
     ("ringdns-tests", &[]),
 ];
@@ -85,6 +86,7 @@ pub const HOT_PATH: &[&str] = &[
     "dataplane/engine/src/locate.rs",
     "dataplane/engine/src/options.rs",
     "dataplane/engine/src/plain/deny.rs",
+    "dataplane/engine/src/plain/foreign.rs",
     "dataplane/engine/src/plain/mod.rs",
     "dataplane/engine/src/plain/name.rs",
     "dataplane/engine/src/plain/recall.rs",
@@ -117,6 +119,7 @@ pub const HOT_PATH: &[&str] = &[
     "dataplane/engine/src/serve/others.rs",
     "dataplane/engine/src/serve/recalled.rs",
     "dataplane/engine/src/serve/respond.rs",
+    "dataplane/engine/src/serve/unknown.rs",
     "dataplane/engine/src/snapshot/depths.rs",
     "dataplane/engine/src/snapshot/node.rs",
     "dataplane/engine/src/snapshot/steps.rs",
@@ -128,6 +131,7 @@ pub const HOT_PATH: &[&str] = &[
     "dataplane/src/dpdk/mbuf.rs",
     "dataplane/src/dpdk/queue.rs",
     "dataplane/src/forward/lane.rs",
+    "dataplane/src/forward/ring.rs",
     "dataplane/src/idle.rs",
     "dataplane/src/kernel/class.rs",
     "dataplane/src/kernel/lane.rs",

@@ -3,7 +3,8 @@
 //!
 //! `engine [NAMES...]`: sizes of the zone, 1000 and 1000000 unless given. `engine --count NAMES QUERIES [KIND]` answers that
 //! many queries and prints nothing: for counting instructions. The kinds are `plain`, `tagged`, `nxdomain`, `noise`, `edns`,
-//! `cookie`, `known-cookie`, `recalled` (out of the cache, for names of others), `beside` (of the zone, beside a cache), and `ruled`, `ruled-nxdomain`, `ruled-noise`, `pod` and `search` of a zone with rules.
+//! `cookie`, `known-cookie`, `recalled` (out of the cache, for names of others), `recalled-ipv6`, `recalled-chain` (an alias and
+//! two addresses) and `recalled-none` (no such name), `beside` (of the zone, beside a cache), and `ruled`, `ruled-nxdomain`, `ruled-noise`, `pod` and `search` of a zone with rules.
 //! `--count-limited` does so with rate limits that let all pass.
 
 use std::error::Error;
@@ -25,7 +26,7 @@ use ringdns_engine::rtype::types;
 use ringdns_engine::serve::Server;
 use ringdns_engine::snapshot::Snapshot;
 use ringdns_engine::snapshot::edit::Editor;
-use ringdns_engine::testing::server_config;
+use ringdns_engine::testing::{query, server_config};
 use ringdns_engine::verdict::{Reason, Verdict};
 
 /// The server's allocator.
@@ -98,7 +99,10 @@ impl Bench {
     /// Frames that ask for names that exist, with an option of the kind that is named.
     fn frames(&mut self, count: usize, names: u64, kind: &str) -> Result<Vec<Vec<u8>>, Box<dyn Error>> {
         Ok(match kind {
-            "plain" | "messages" | "ruled" | "recalled" | "beside" => zone::frames(count, names, true),
+            "recalled-ipv6" => zone::frames_of(count, names, true, |qname| query(qname, types::AAAA)),
+            "plain" | "messages" | "ruled" | "beside" => zone::frames(count, names, true),
+            kind if kind.starts_with("recalled") => zone::frames(count, names, true),
+            "missed" => zone::frames_named(count, zone::foreign),
             "tagged" => zone::frames(count, names, true).iter().map(|frame| tagged(frame)).collect(),
             "nxdomain" | "ruled-nxdomain" => zone::frames(count, names, false),
             // What resolvers with a search path ask for that somebody else has.
@@ -176,14 +180,14 @@ fn main() -> Result<(), Box<dyn Error>> {
             snapshot = zone::with_rules(&snapshot, kind == "search")?;
         }
         let mut recall = None;
-        if matches!(kind, "recalled" | "beside") {
-            recall = Some(recalled(&snapshot, names)?);
+        if matches!(kind, "beside" | "missed") {
+            recall = Some(recalled(&snapshot, names, kind)?);
         }
-        if kind == "recalled" {
+        if kind.starts_with("recalled") {
             let mut none = Editor::new(&Snapshot::empty());
             none.set_complete(true);
             snapshot = none.commit();
-            recall = Some(recalled(&snapshot, names)?);
+            recall = Some(recalled(&snapshot, names, kind)?);
         }
         let mut bench = Bench::new(snapshot, (flag == "--count-limited").then(limits), vlan, recall);
         bench.counters = Counters::default().with_census(kind == "messages");
@@ -191,8 +195,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         for _ in 0..queries / COUNTED_FRAMES {
             bench.round(&frames, true, |_, _| {});
         }
-        if kind == "recalled" && bench.counters.recalled.get() < queries as u64 / COUNTED_FRAMES as u64 {
+        if kind.starts_with("recalled") && bench.counters.recalled.get() < queries as u64 / COUNTED_FRAMES as u64 {
             return Err("the cache is not used".into());
+        }
+        if kind == "missed" && bench.counters.forwarded.get() < queries as u64 / COUNTED_FRAMES as u64 {
+            return Err("nothing is for others".into());
         }
         return Ok(());
     }
@@ -207,25 +214,50 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// The zone's names as others have answered for them.
-fn recalled(snapshot: &Snapshot, names: u64) -> Result<RecallConfig, Box<dyn Error>> {
+fn recalled(snapshot: &Snapshot, names: u64, kind: &str) -> Result<RecallConfig, Box<dyn Error>> {
     let mut desk = CacheDesk::new(CACHE_BYTES);
     for number in 0..names {
         let name: WireName = zone::owner(number).parse()?;
-        let body = [&[0xc0, 12, 0, 1, 0, 1, 0, 0, 1, 44, 0, 4][..], &zone::address(number)].concat();
+        let answer = kept(kind, zone::address(number));
+        let qtype = if kind == "recalled-ipv6" { types::AAAA } else { types::A };
         let name_hash = name_hash(snapshot, &name);
-        let key = CacheKey { name_hash, name: name.as_bytes(), qtype: types::A, bits: EntryBits::default() };
-        let answer = KeptAnswer {
-            counts: [1, 0],
-            body,
-            ttl_places: vec![6],
-            pointer_places: vec![0],
-            ttl_seconds: 300,
-            ..KeptAnswer::default()
-        };
+        let key = CacheKey { name_hash, name: name.as_bytes(), qtype, bits: EntryBits::default() };
         desk.insert(&key, &answer.as_cached()).map_err(|error| format!("{name} is not kept: {error:?}"))?;
     }
     let shelf = Arc::clone(desk.shelf());
     Ok(RecallConfig { shelf, authoritative: false, stale_ttl_seconds: None, clients: None, is_handover: false })
+}
+
+/// What others have answered, by the kind of query.
+fn kept(kind: &str, address: [u8; 4]) -> KeptAnswer {
+    /// A TTL of 300 seconds.
+    const TTL: [u8; 4] = [0, 0, 1, 44];
+    let record = |owner: &[u8], rtype: u16, rdata: &[u8]| {
+        let length = u16::try_from(rdata.len()).unwrap_or_default();
+        [owner, &rtype.to_be_bytes(), &[0, 1], &TTL, &length.to_be_bytes(), rdata].concat()
+    };
+    let (qname, target) = ([0xc0, 12], *b"\x04edge\x03cdn\x04test\0");
+    let (rcode, counts, records) = match kind {
+        "recalled-ipv6" => {
+            (0, [1, 0], vec![record(&qname, types::AAAA, &[[0x20, 1, 0xd, 0xb8], [0; 4], [0; 4], address].concat())])
+        }
+        "recalled-chain" => {
+            let last = record(&target, types::A, &address);
+            (0, [3, 0], vec![record(&qname, types::CNAME, &target), last.clone(), last])
+        }
+        "recalled-none" => {
+            let soa = [&b"\x02ns\x04test\0\x04host\x04test\0"[..], &[0; 20]].concat();
+            (3, [0, 1], vec![record(b"\x04test\0", types::SOA, &soa)])
+        }
+        _ => (0, [1, 0], vec![record(&qname, types::A, &address)]),
+    };
+    let (mut body, mut ttl_places) = (Vec::new(), Vec::new());
+    for record in records {
+        let at = record.windows(TTL.len()).position(|bytes| bytes == TTL).unwrap_or_default();
+        ttl_places.push(u16::try_from(body.len() + at).unwrap_or_default());
+        body.extend(record);
+    }
+    KeptAnswer { rcode, counts, body, ttl_places, ttl_seconds: 300, ..KeptAnswer::default() }
 }
 
 /// Measures one size of zone.

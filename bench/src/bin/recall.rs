@@ -213,8 +213,9 @@ impl Scene {
 /// The queries with one for a name that is not kept after each `each` of them.
 fn stormy(queries: &[Vec<u8>], each: usize) -> Vec<Vec<u8>> {
     let chunks = queries.chunks(each.max(1));
-    let misses = zone::frames_named(chunks.len(), |number| format!("x{:010}.storm.example.", number % 10_000_000_000));
-    chunks.zip(misses).flat_map(|(queries, miss)| queries.iter().cloned().chain([miss])).collect()
+    let misses = zone::frames_named(chunks.len(), zone::foreign);
+    // All are copies, made in order: as the others a miss lies behind the frame that came before it, where the memory expects it.
+    chunks.zip(&misses).flat_map(|(queries, miss)| queries.iter().chain([miss]).cloned()).collect()
 }
 
 fn main() -> Outcome<()> {

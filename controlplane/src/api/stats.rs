@@ -31,7 +31,7 @@ pub(super) async fn answer(context: &Context, request: &Request<'_>) -> Result<A
 /// The numbers over all workers and sockets.
 fn totals(context: &Context, request: &Request<'_>) -> Result<Value, ApiError> {
     Parameters::parse(request.query, &[])?;
-    let Totals { queries, nxdomain, nodata, truncated } = context.stats.totals();
+    let Totals { queries, nxdomain, nodata, truncated, .. } = context.stats.totals();
     let counts_names = context.stats.counts_names();
     let nodata = counts_names.then_some(nodata);
     Ok(json!({

@@ -9,6 +9,7 @@ use toml::Spanned;
 
 use super::Token;
 use super::change::Changes;
+use super::health;
 use super::problem::Problems;
 use super::secret;
 use super::validate::token;
@@ -16,6 +17,9 @@ use crate::tls::{self, TlsFiles};
 
 /// Where the interface listens unless the file says otherwise: the port of the original, on loopback only.
 const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5500);
+
+/// Longest name of this server in numbers of clients, in bytes: as long as that of a machine.
+const HOST_BYTES_MAX: usize = 255;
 
 /// `[kdns_api]` as written.
 #[derive(Debug, Default, Deserialize)]
@@ -37,6 +41,8 @@ pub struct KdnsApi {
     pub token: Option<Spanned<String>>,
     /// True: whoever reaches the address may write.
     pub open: Option<bool>,
+    /// What this server is called in numbers of clients.
+    pub metrics_host: Option<Spanned<String>>,
 }
 
 /// The record interface of kdns.
@@ -50,6 +56,8 @@ pub struct KdnsApiConfig {
     pub tls: Option<TlsFiles>,
     /// What every request needs; none: nothing.
     pub token: Option<Token>,
+    /// What this server is called in numbers of clients.
+    pub metrics_host: String,
 }
 
 impl KdnsApiConfig {
@@ -60,6 +68,7 @@ impl KdnsApiConfig {
         let (Some(running), Some(new)) = (running, new) else { return };
         changes.live("kdns_api.zones", &mut running.zones, &new.zones);
         changes.restart("kdns_api.cert_file", &running.tls, &new.tls);
+        changes.restart("kdns_api.metrics_host", &running.metrics_host, &new.metrics_host);
         let same_token = match (&running.token, &new.token) {
             (Some(running), Some(new)) => running.is_same(new),
             (None, None) => true,
@@ -92,7 +101,19 @@ pub(super) fn kdns_api(spec: &KdnsApi, base: &Path, problems: &mut Problems<'_>)
             "set kdns_api.token_file or kdns_api.client_ca_file, or open = true if that is meant",
         );
     }
-    Some(KdnsApiConfig { listen, zones, tls, token })
+    Some(KdnsApiConfig { listen, zones, tls, token, metrics_host: metrics_host(spec, problems) })
+}
+
+/// What this server is called in numbers of clients; the machine's name where the file does not say it.
+fn metrics_host(spec: &KdnsApi, problems: &mut Problems<'_>) -> String {
+    const KEY: &str = "kdns_api.metrics_host";
+    let Some(given) = &spec.metrics_host else { return health::name(None, KEY, problems) };
+    let text = given.get_ref();
+    if text.is_empty() || text.len() > HOST_BYTES_MAX || text.chars().any(char::is_control) {
+        let message = format!("\"{text}\" is no name for a server");
+        problems.add(Some(given.span()), KEY, message, format!("write 1 to {HOST_BYTES_MAX} characters"));
+    }
+    text.clone()
 }
 
 /// Checks the zones.
@@ -166,6 +187,9 @@ mod tests {
         assert!(parse("").unwrap().kdns_api.is_none());
         let kdns = parse("zones = [\"TST.local\", \"168.192.in-addr.arpa.\"]").unwrap().kdns_api.unwrap();
         assert_eq!((kdns.listen, kdns.tls, kdns.token.is_some()), (LISTEN_DEFAULT, None, false));
+        assert!(!kdns.metrics_host.is_empty(), "the machine's name");
+        let named = parse("zones = [\"a.\"]\nmetrics_host = \"dns 1 ^^\"").unwrap().kdns_api.unwrap();
+        assert_eq!(named.metrics_host, "dns 1 ^^");
         assert_eq!(kdns.zones, ["tst.local.", "168.192.in-addr.arpa."].map(|zone| zone.parse().unwrap()));
         let open = parse("zones = [\"a.\"]\nlisten = \"192.0.2.1:5500\"\nopen = true").unwrap().kdns_api.unwrap();
         assert_eq!(open.listen, "192.0.2.1:5500".parse().unwrap());
@@ -188,6 +212,10 @@ mod tests {
                 "kdns_api.key_file: /etc/ringdns/k cannot be read",
             ),
             ("zones = [\"a.\"]\ntoken = \"\"", "kdns_api.token: the token is empty"),
+            (
+                "zones = [\"a.\"]\nmetrics_host = \"\"",
+                "kdns_api.metrics_host: \"\" is no name for a server; write 1 to",
+            ),
         ] {
             let problems = parse(lines).unwrap_err();
             assert!(problems.contains(expected), "{expected} in {problems}");

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
+use ringdns_engine::census::Census;
 use ringdns_engine::limits::STREAM_MESSAGE_BYTES_MAX;
 use ringdns_engine::serve::{Transport, Unanswered};
 use ringdns_engine::snapshot::Snapshot;
@@ -140,14 +141,16 @@ impl Desk {
                 }
             }
         }
-        let begun = self.monitor.tcp.census().map(|census| (census.answered(), Instant::now()));
+        let begun = self.monitor.tcp.census().map(|_| Instant::now());
         let mailbox = rest.mailbox.take();
         let mut work = Work { used: 0, written: 0, answered: 0, end: None, is_full: false, sending: None, mailbox };
         let snapshot = state.snapshot();
         self.answer_arrived(client, &mut work, &snapshot);
+        // Those that have waited have times of their own.
+        let before = self.monitor.tcp.census().map_or(0, Census::answered);
         self.answer_all(filled, client, &mut work, &snapshot, state);
         let turn = self.finish(stream, rest, filled, work);
-        if let (Some(census), Some((before, begun))) = (self.monitor.tcp.census(), begun) {
+        if let (Some(census), Some(begun)) = (self.monitor.tcp.census(), begun) {
             // Transfers are not among them: they take as long as their clients do.
             census.note_time(begun.elapsed(), census.answered().wrapping_sub(before));
         }
@@ -229,6 +232,7 @@ impl Desk {
     /// Takes what came of a question to the connection that it is for.
     pub(super) fn deliver(&mut self, outcome: Outcome) {
         if let Some((waiting, answer)) = self.others.as_mut().and_then(|others| others.finish(outcome)) {
+            self.monitor.tcp_waited.lost.add(u64::from(answer.is_none()));
             Mailbox::deliver(waiting, answer);
         }
     }
@@ -255,21 +259,25 @@ impl Desk {
                 to.copy_from_slice(&waiting.message);
             }
             let serve = || server.answer(client, message, waiting.message.len(), snapshot, &monitor.tcp);
-            let whole = if answer.is_cut_off() { Arc::new(failure()) } else { answer };
-            match others.give(snapshot, &waiting.question, &whole, seconds, serve) {
+            match others.give(snapshot, &waiting.question, &answer, seconds, serve) {
                 Ok(bytes) => {
                     *length = u16::try_from(bytes).unwrap_or(u16::MAX).to_be_bytes();
                     work.written += LENGTH_BYTES + bytes;
                     work.answered += 1;
+                    monitor.tcp_waited.answered.add(1);
+                    if let Some(census) = monitor.tcp.census() {
+                        census.note_time(waiting.come.elapsed(), 1);
+                    }
                 }
                 Err(Unanswered::Foreign) => {
                     let Some(question) = server.foreign_question(client) else { continue };
                     mailbox.note_asked(waiting.message.len());
                     if let Err(waiting) = others.ask_again(waiting, question) {
+                        monitor.tcp_waited.lost.add(1);
                         Mailbox::deliver(*waiting, None);
                     }
                 }
-                Err(Unanswered::Dropped(_)) => {}
+                Err(Unanswered::Dropped(_)) => monitor.tcp_waited.lost.add(1),
             }
         }
     }

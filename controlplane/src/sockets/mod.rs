@@ -32,7 +32,7 @@ use std::time::Duration;
 pub use bind::Protocols;
 pub use others::Asking;
 use ringdns_engine::serve::MessageConfig;
-pub(crate) use stats::{Monitor, is_of_messages};
+pub(crate) use stats::{Monitor, Waited, is_of_messages};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tokio::task::LocalSet;

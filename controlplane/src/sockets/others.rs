@@ -47,6 +47,8 @@ pub(super) struct Waiting<To> {
     pub(super) question: ForeignQuestion,
     /// Who it came from.
     pub(super) to: To,
+    /// When it came.
+    pub(super) come: Instant,
     /// How often others have been asked for it.
     asked: u32,
     /// When its client has waited for long enough.
@@ -97,8 +99,9 @@ impl<To> Others<To> {
 
     /// Has others asked for a message; gives it back where as many wait as may.
     pub(super) fn ask(&mut self, message: &[u8], question: ForeignQuestion, to: To) -> Result<(), Box<Waiting<To>>> {
-        let deadline = Instant::now() + self.asking.time_max;
-        self.admit(Waiting { message: message.into(), question, to, asked: 0, deadline })
+        let come = Instant::now();
+        let deadline = come + self.asking.time_max;
+        self.admit(Waiting { message: message.into(), question, to, come, asked: 0, deadline })
     }
 
     /// Has them asked again for one whose question has turned out to be another; gives it back where that is enough.

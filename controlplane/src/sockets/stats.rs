@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use prometheus_client::encoding::DescriptorEncoder;
-use ringdns_engine::counters::Counters;
+use ringdns_engine::counters::{Counter, Counters};
 
 use crate::metrics::{Labels, counter, gauge};
 
@@ -79,6 +79,15 @@ pub(crate) fn is_of_messages(name: &str) -> bool {
     OF_MESSAGES.contains(&name)
 }
 
+/// What became of queries that have waited for others; written by one thread.
+#[derive(Debug, Default)]
+pub(crate) struct Waited {
+    /// Those that were answered.
+    pub(crate) answered: Counter,
+    /// Those that were to get no answer.
+    pub(crate) lost: Counter,
+}
+
 /// What both threads show.
 #[derive(Debug)]
 pub(crate) struct Monitor {
@@ -88,6 +97,10 @@ pub(crate) struct Monitor {
     pub(super) udp: Arc<Counters>,
     /// What becomes of queries over TCP; written by its thread alone.
     pub(super) tcp: Arc<Counters>,
+    /// What became of those queries over UDP that have waited for others.
+    pub(crate) udp_waited: Waited,
+    /// The same over TCP.
+    pub(crate) tcp_waited: Waited,
     /// Connections that are open.
     pub(crate) open: AtomicU64,
     /// Most connections that are kept.
@@ -117,6 +130,8 @@ impl Monitor {
             addresses,
             udp: Arc::new(Counters::with_names(names).with_census(messages)),
             tcp: Arc::new(Counters::with_names(names).with_census(messages)),
+            udp_waited: Waited::default(),
+            tcp_waited: Waited::default(),
             open: AtomicU64::new(0),
             connections_max: connections_max as u64,
             ended: AtomicU64::new(0),
@@ -181,6 +196,20 @@ impl Monitor {
         ] {
             counter(encoder, name, help, [(Labels::new(), value.load(Ordering::Relaxed))])?;
         }
+        for (name, help, of) in [
+            (
+                "answered",
+                "Queries over sockets that others were asked for, and that were answered.",
+                (|waited| &waited.answered) as Of,
+            ),
+            ("lost", "Queries over sockets that others were asked for, and that were to get no answer.", |waited| {
+                &waited.lost
+            }),
+        ] {
+            let row = |transport: &str, waited| (vec![("transport", transport.to_owned())], of(waited).get());
+            let rows = [row("udp", &self.udp_waited), row("tcp", &self.tcp_waited)];
+            counter(encoder, &format!("ringdns_forward_socket_{name}"), help, rows)?;
+        }
         let help = "DNS connections over TCP that were not kept, by cause.";
         counter(encoder, "ringdns_tcp_refused", help, rows("cause", Refused::LABELS, &self.refused))?;
         let help = "Questions for zone transfers over TCP, by what became of them.";
@@ -189,6 +218,9 @@ impl Monitor {
         counter(encoder, "ringdns_tcp_closed", help, rows("cause", Closed::LABELS, &self.closed))
     }
 }
+
+/// One of the numbers of queries that have waited.
+type Of = fn(&Waited) -> &Counter;
 
 /// A row for each cause.
 fn rows<'a>(

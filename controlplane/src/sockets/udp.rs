@@ -187,9 +187,10 @@ impl Service {
 
     /// Answers one who has waited for others.
     fn finish(&mut self, outcome: Outcome) {
-        let finished = self.others.as_mut().and_then(|others| others.finish(outcome));
-        if let Some((waiting, Some(answer))) = finished {
-            self.give(waiting, &answer);
+        match self.others.as_mut().and_then(|others| others.finish(outcome)) {
+            Some((waiting, Some(answer))) => self.give(waiting, &answer),
+            Some((_, None)) => self.monitor.udp_waited.lost.add(1),
+            None => {}
         }
     }
 
@@ -208,11 +209,10 @@ impl Service {
             to.copy_from_slice(&waiting.message);
         }
         let snapshot = self.state.snapshot();
-        let Some(question) = self.answer(length, &waiting.question, answer, &waiting.to, &snapshot) else { return };
-        if let Some(others) = &mut self.others {
-            // Enough is enough: the client asks again.
-            let _ = others.ask_again(waiting, question);
-        }
+        let Some(question) = self.answer(length, &waiting, answer, &snapshot) else { return };
+        let is_asked = self.others.as_mut().is_some_and(|others| others.ask_again(waiting, question).is_ok());
+        // Enough is enough: the client asks again.
+        self.monitor.udp_waited.lost.add(u64::from(!is_asked));
     }
 
     /// Answers the message in the buffer with what came of a question; gives what others are to be asked instead, where that
@@ -220,18 +220,24 @@ impl Service {
     fn answer(
         &mut self,
         length: usize,
-        question: &ForeignQuestion,
+        waiting: &Waiting<Sender>,
         answer: &KeptAnswer,
-        from: &Sender,
         snapshot: &Snapshot,
     ) -> Option<ForeignQuestion> {
         let Self { answerer, buffer, monitor, others, .. } = self;
         let (server, seconds) = answerer.waited()?;
+        let (question, from) = (&waiting.question, &waiting.to);
         let serve = || server.answer(from.client, buffer, length, snapshot, &monitor.udp);
         match others.as_mut()?.give(snapshot, question, answer, seconds, serve) {
-            Ok(bytes) => send(buffer.get(..bytes).unwrap_or_default(), from, monitor),
+            Ok(bytes) => {
+                monitor.udp_waited.answered.add(1);
+                send(buffer.get(..bytes).unwrap_or_default(), from, monitor);
+                if let Some(census) = monitor.udp.census() {
+                    census.note_time(waiting.come.elapsed(), 1);
+                }
+            }
             Err(Unanswered::Foreign) => return server.foreign_question(from.client),
-            Err(Unanswered::Dropped(_)) => {}
+            Err(Unanswered::Dropped(_)) => monitor.udp_waited.lost.add(1),
         }
         None
     }

@@ -10,10 +10,11 @@ use std::time::Duration;
 use crate::common::{Server, wait_until};
 use crate::real::Etcd;
 use crate::source::{address, config, metric, put, records, seen, wait_for};
-use ringdns_controlplane::foreign::{CacheEntry, ForeignCache, Upstream};
+use ringdns_controlplane::foreign::{Asked, CacheEntry, ForeignCache, ForeignTotals, Upstream, Waits};
 use ringdns_controlplane::suffixes::StubZones;
+use ringdns_engine::counters::Counters;
 use ringdns_engine::name::WireName;
-use ringdns_engine::recall::is_foreign;
+use ringdns_engine::recall::{RecallConfig, is_foreign};
 use ringdns_engine::testing::query;
 use serde_json::{Value, json};
 
@@ -178,8 +179,46 @@ impl ForeignCache for Told {
         Vec::new()
     }
 
+    fn forget(&self, _: &WireName) -> usize {
+        0
+    }
+
+    fn totals(&self) -> ForeignTotals {
+        ForeignTotals::default()
+    }
+
+    fn recall(&self) -> Option<RecallConfig> {
+        None
+    }
+
+    fn ttl_seconds_max(&self) -> u32 {
+        0
+    }
+
+    fn set_ttl_seconds_max(&self, _: u32) {}
+
+    fn count_askers(&self) {}
+
+    fn askers(&self) -> Asked {
+        Asked::default()
+    }
+
     fn set_stub_zones(&self, zones: &StubZones) {
         *self.0.lock().unwrap() = zones.iter().map(|(zone, servers)| format!("{zone} {servers:?}")).collect();
+    }
+}
+
+/// Queries of ports, of which there are none.
+#[derive(Debug, Default)]
+struct NoPorts(Counters);
+
+impl Waits for NoPorts {
+    fn served(&self) -> &Counters {
+        &self.0
+    }
+
+    fn lost(&self) -> u64 {
+        0
     }
 }
 
@@ -192,7 +231,7 @@ fn stub_zones_follow_their_keys_and_are_cut_out_of_zones() {
     let text = config(directory.path(), &[etcd.members[0].endpoint()]);
     let mut server = Server::start(directory.path(), &format!("{text}stub_zones = true\n[forward]\n"));
     let told = Arc::new(Told::default());
-    server.plane().show_foreign(Arc::clone(&told) as Arc<dyn ForeignCache>);
+    server.plane().show_foreign(Arc::clone(&told) as Arc<dyn ForeignCache>, Arc::new(NoPorts::default()));
     let is = |expected: &[&str]| *told.0.lock().unwrap() == expected;
     wait_until("the zone is told", || is(&["example.org. [192.0.2.10:53]"]));
     let name: WireName = "www.sub.s.local.".parse().unwrap();

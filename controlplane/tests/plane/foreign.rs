@@ -7,9 +7,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ringdns_controlplane::config::forward::UpstreamConfig;
-use ringdns_controlplane::foreign::{CacheEntry, CachedRecord, ForeignCache, Upstream};
+use ringdns_controlplane::foreign::{
+    Asked, AskedClient, AskedName, AskedTimes, CacheEntry, CachedRecord, ForeignCache, ForeignTotals, Took, Upstream,
+    Waits,
+};
 use ringdns_controlplane::suffixes::StubZones;
+use ringdns_engine::counters::Counters;
 use ringdns_engine::name::WireName;
+use ringdns_engine::recall::RecallConfig;
 use serde_json::{Value, json};
 
 use crate::common::{Server, TOKEN};
@@ -18,6 +23,25 @@ use crate::host::Host;
 /// A cache that is a list.
 #[derive(Debug)]
 pub struct Kept(Mutex<Vec<CacheEntry>>);
+
+/// Ports of which these queries have waited for others.
+#[derive(Debug, Default)]
+pub struct Ports(Counters);
+
+impl Waits for Ports {
+    fn served(&self) -> &Counters {
+        &self.0
+    }
+
+    fn lost(&self) -> u64 {
+        2
+    }
+}
+
+/// No queries of ports.
+pub fn no_ports() -> Arc<Ports> {
+    Arc::default()
+}
 
 /// A name.
 fn name(text: &str) -> WireName {
@@ -97,6 +121,39 @@ impl ForeignCache for Kept {
     }
 
     fn set_stub_zones(&self, _: &StubZones) {}
+
+    fn forget(&self, name: &WireName) -> usize {
+        let mut entries = self.0.lock().unwrap();
+        let before = entries.len();
+        entries.retain(|entry| entry.name != *name);
+        before - entries.len()
+    }
+
+    fn totals(&self) -> ForeignTotals {
+        ForeignTotals { entries: self.0.lock().unwrap().len() as u64, forwarded: 7 }
+    }
+
+    fn recall(&self) -> Option<RecallConfig> {
+        None
+    }
+
+    fn ttl_seconds_max(&self) -> u32 {
+        60
+    }
+
+    fn set_ttl_seconds_max(&self, _seconds: u32) {}
+
+    fn count_askers(&self) {}
+
+    fn askers(&self) -> Asked {
+        let times = AskedTimes { queries: 3, first_us: 1_700_000_000_000_000, last_us: 1_700_000_001_000_000 };
+        let took = Took { min_us: 12, max_us: 2000, sum_us: 2112, buckets: [0, 2, 0, 1] };
+        let of = |client: &str| AskedClient { name: name("www.test."), client: client.parse().unwrap(), times };
+        Asked {
+            names: vec![AskedName { name: name("www.test."), times, took }],
+            clients: vec![of("2001:db8::1"), of("192.168.0.200"), of("192.168.0.1")],
+        }
+    }
 }
 
 /// Names and types of a page.
@@ -121,7 +178,7 @@ fn without_forwarding_it_is_said_how_to_come_by_a_cache() {
 fn the_cache_is_read_by_page_and_name() {
     let directory = tempfile::tempdir().unwrap();
     let server = Server::start(directory.path(), "");
-    server.plane().show_foreign(Arc::new(Kept::default()));
+    server.plane().show_foreign(Arc::new(Kept::default()), no_ports());
     let (status, page) = server.get("/api/v1/cache?limit=3");
     assert_eq!(
         (status, entries(&page)),
@@ -157,7 +214,7 @@ fn entries_are_removed_by_who_may_write() {
     let directory = tempfile::tempdir().unwrap();
     let server = Server::start(directory.path(), "");
     let kept = Arc::new(Kept::default());
-    server.plane().show_foreign(Arc::clone(&kept) as Arc<dyn ForeignCache>);
+    server.plane().show_foreign(Arc::clone(&kept) as Arc<dyn ForeignCache>, no_ports());
     assert_eq!(server.request("DELETE", "/api/v1/cache", &[], "").status, 401);
     let wrong = [("authorization", "Bearer fedcba9876543210")];
     assert_eq!(server.request("DELETE", "/api/v1/cache", &wrong, "").status, 401);
@@ -189,7 +246,7 @@ fn a_token_for_some_zones_is_for_these_names_only() {
         token("writer", "writer-0123456789", "\"read\", \"write\"")
     );
     let server = Server::start(directory.path(), &more);
-    server.plane().show_foreign(Arc::new(Kept::default()));
+    server.plane().show_foreign(Arc::new(Kept::default()), no_ports());
     let ask = |token: &str, method: &str, path: &str| {
         let reply = server.request(method, path, &[("authorization", &format!("Bearer {token}"))], "");
         (reply.status, reply.json())
@@ -214,7 +271,7 @@ fn a_token_for_some_zones_is_for_these_names_only() {
 fn upstreams_are_shown_as_they_are() {
     let directory = tempfile::tempdir().unwrap();
     let server = Server::start(directory.path(), "");
-    server.plane().show_foreign(Arc::new(Kept::default()));
+    server.plane().show_foreign(Arc::new(Kept::default()), no_ports());
     let (status, body) = server.get("/api/v1/upstreams");
     assert_eq!(
         (status, &body["upstreams"][0]),
@@ -244,7 +301,7 @@ fn upstreams_are_shown_as_they_are() {
 fn the_interface_of_kdns_has_the_cache_too() {
     let host = Host::new("");
     let kept = Arc::new(Kept::default());
-    host.server.plane().show_foreign(Arc::clone(&kept) as Arc<dyn ForeignCache>);
+    host.server.plane().show_foreign(Arc::clone(&kept) as Arc<dyn ForeignCache>, no_ports());
     // For clients with DO, and for a while longer: the original has one entry for a name and a type.
     let longer = CacheEntry { dnssec_ok: true, ends_seconds: 1_700_000_060, ..entry("www.test.", 1) };
     kept.0.lock().unwrap().push(longer);
@@ -262,5 +319,42 @@ fn the_interface_of_kdns_has_the_cache_too() {
     assert_eq!(host.ok("DELETE", "/kdns/forward/caches", ""), "OK\n");
     assert!(kept.0.lock().unwrap().is_empty());
     assert_eq!(host.ok("GET", "/kdns/forward/caches", ""), "[]");
+    host.server.stop();
+}
+
+#[test]
+fn the_interface_of_kdns_tells_who_asks_for_what() {
+    let host = Host::new("metrics_host = \"dns 1\"\n");
+    assert_eq!(host.ok("GET", "/kdns/metrics/domains", ""), "[]", "nobody forwards");
+    host.server.plane().show_foreign(Arc::new(Kept::default()), {
+        let ports = Ports::default();
+        ports.0.queries_ipv4.add(5);
+        Arc::new(ports)
+    });
+    let expected = "[{\"Domain\":\"www.test.\",\"QueryNum\":3.0,\"FirstQueryTime\":1700000000000000.0,\
+        \"LastQueryTime\":1700000001000000.0,\"MinTime\":12.0,\"MaxTime\":2000.0,\"SumTime\":2112.0,\"metrics1\":0.0,\
+        \"metrics2\":2.0,\"metrics3\":0.0,\"metrics4\":1.0}]";
+    assert_eq!(host.ok("GET", "/kdns/metrics/domains", ""), expected);
+    let shown: Value = serde_json::from_str(&host.ok("GET", "/kdns/metrics/clientIp", "")).unwrap();
+    let row = |address: i64| {
+        json!({ "Domain": "www.test.", "Host": "dns 1", "QueryNum": 3.0, "FirstQueryTime": 1.7e15,
+                "LastQueryTime": 1.700_000_001e15, "SourceIP": address })
+    };
+    // As the original's machines read an address: the last number is the highest byte, and the highest bit a sign.
+    let mut of_ipv6 = row(0);
+    of_ipv6["SourceIPv6"] = json!("2001:db8::1");
+    assert_eq!(shown, json!([row(0x0100_a8c0), row(i64::from(0xc800_a8c0_u32.cast_signed())), of_ipv6]));
+
+    // What ports' queries came to that have waited is part of the whole, until it is set to zero.
+    host.server.counters.recalled.add(10);
+    host.server.counters.forwarded.add(8);
+    let numbers = || {
+        let all: Value = serde_json::from_str(&host.ok("GET", "/kdns/statistics/get", "")).unwrap();
+        ["udp_fwd_rcv", "udp_fwd_snd", "udp_fwd_lost", "tcp_fwd_rcv", "dns_pkts_snd"]
+            .map(|name| all[name].as_f64().unwrap())
+    };
+    assert_eq!(numbers(), [18.0, 15.0, 2.0, 0.0, 5.0]);
+    assert_eq!(host.ok("POST", "/kdns/statistics/reset", ""), "OK\n");
+    assert_eq!(numbers(), [0.0; 5]);
     host.server.stop();
 }

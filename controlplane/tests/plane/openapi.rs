@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use ringdns_controlplane::health::Status;
 
 use crate::common::{Server, TOKEN, wait_until};
-use crate::foreign::Kept;
+use crate::foreign::{Kept, no_ports};
 use crate::schema::{Dice, fault, make, resolve, spoil};
 use serde_json::{Value, json};
 
@@ -310,7 +310,7 @@ fn every_answer_is_one_that_the_document_announces() {
     let more = "[[view]]\nname = \"office\"\nprefixes = [\"192.0.2.0/24\"]\n[[zone_file]]\nzone = \"file.example\"\npath = \"z\"\n\
                 [sockets]\nlisten = [\"127.0.0.1:0\"]\n[stats]\nnames = 100\n";
     let server = Server::start(directory.path(), more);
-    server.plane().show_foreign(Arc::new(Kept::default()));
+    server.plane().show_foreign(Arc::new(Kept::default()), no_ports());
     server.json("PUT", "/api/v1/zones/example.org", "");
     // So that there is a name that was asked for.
     let asker = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();

@@ -35,6 +35,9 @@ const STALE_SECONDS: i64 = 600;
 /// Longest time of one upstream in seconds.
 const TIMEOUT_SECONDS_MAX: i64 = 30;
 
+/// Most questions of a client in a second that can be configured.
+const PER_SECOND_MAX: i64 = 1_000_000;
+
 /// Why queues and buffers have no keys.
 const SIZED: &str = "queues and buffers are sized from what the NIC has and from the number of workers";
 
@@ -59,23 +62,11 @@ const LACKS: &[Lack] = &[
     ("COMMON", "log-file", "[log]", NO_LOG_FILE),
     (
         "COMMON",
-        "metrics-host",
-        "[admin]",
-        "who is asked is known to who asks: /metrics of [admin] does not name the host",
-    ),
-    (
-        "COMMON",
         "fwd-thread-num",
         "[forward]",
         "others are asked beside the workers, by as many threads as there are cores",
     ),
     ("COMMON", "fwd-mbuf-num", "[forward]", "questions_max bounds what is under way"),
-    (
-        "COMMON",
-        "fwd-per-second",
-        "[forward]",
-        "questions_per_client_max bounds what one client has under way, and [rate_limit] packets_per_second what it sends",
-    ),
 ];
 
 /// Reads the file.
@@ -186,9 +177,10 @@ fn forwarding(settings: &mut Settings, draft: &mut Draft) {
     let mode = settings.take(&["COMMON"], "fwd-mode");
     let (default, suffixes) = (settings.take(&["COMMON"], "fwd-def-addrs"), settings.take(&["COMMON"], "fwd-addrs"));
     let timeout = settings.take(&["COMMON"], "fwd-timeout");
+    let rate = settings.take(&["COMMON"], "fwd-per-second");
     let word = mode.as_ref().map_or("cache".to_owned(), |mode| mode.value.to_ascii_lowercase());
     if word == "disable" {
-        for setting in mode.iter().chain(&default).chain(&suffixes).chain(&timeout) {
+        for setting in mode.iter().chain(&default).chain(&suffixes).chain(&timeout).chain(&rate) {
             draft.remark(
                 "[dns]",
                 setting,
@@ -217,11 +209,30 @@ fn forwarding(settings: &mut Settings, draft: &mut Draft) {
             None => draft.remark(TABLE, setting, "no number of seconds from 1 to 30; 2 is the default"),
         }
     }
+    if let Some(setting) = &rate {
+        per_client(setting, settings.value("client-num"), draft);
+    }
     if let Some(setting) = suffixes.filter(|setting| !setting.value.is_empty()) {
         others::suffixes(draft, &setting, &['%'], &[]);
     }
     others::kept_seconds(draft, KEPT_SECONDS, None);
     others::stale_seconds(draft, STALE_SECONDS, KEPT_SECONDS);
+}
+
+/// How many questions of one client are forwarded in a second. `clients`: how many of them the original knows at once.
+fn per_client(setting: &Setting, clients: Option<&str>, draft: &mut Draft) {
+    const TABLE: &str = others::FORWARD;
+    match number(setting) {
+        Some(limit) if limit > 0 && clients.map(str::trim) != Some("0") => {
+            let limit = limit.min(PER_SECOND_MAX);
+            draft.set(TABLE, "questions_per_client_per_second", Value::Number(limit), Some(setting));
+            let words = "the original counts on each worker apart, also what its cache answers, and drops what is too much; here that is \
+                         REFUSED unless overload is \"drop\"";
+            draft.comment(TABLE, "", words);
+        }
+        Some(_) => draft.remark(TABLE, setting, "nothing is limited, as in the original"),
+        None => draft.remark(TABLE, setting, "no number; nothing is limited"),
+    }
 }
 
 /// Packets of one client.
@@ -272,6 +283,9 @@ fn interface(settings: &mut Settings, draft: &mut Draft) {
          address, and token_file, client_ca_file or open = true says who may",
     );
     draft.set(TABLE, "listen", Value::text(format!("127.0.0.1:{number}")), port.as_ref());
+    if let Some(setting) = settings.take(&["COMMON"], "metrics-host").filter(|setting| !setting.value.is_empty()) {
+        draft.set(TABLE, "metrics_host", Value::text(setting.value.clone()), Some(&setting));
+    }
     let tls = settings.take(&["COMMON"], "ssl-enable");
     let is_on = switch(tls.as_ref(), TABLE, draft);
     for (key, name) in [("cert_file", "cert-pem-file"), ("key_file", "key-pem-file")] {

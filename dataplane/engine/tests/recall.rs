@@ -16,13 +16,14 @@ use common::{Host, cookies, name, snapshot};
 use hickory_proto::op::{Message, ResponseCode};
 use ringdns_engine::cache::{CACHE_BYTES_MIN, CacheDesk, CacheKey, CachedAnswer, EntryBits};
 use ringdns_engine::counters::Counters;
+use ringdns_engine::frame::FrameBuffer as _;
 use ringdns_engine::limits::BURST_FRAMES_MAX;
 use ringdns_engine::recall::{
     ClientLists, Denial, ForeignQuestion, Handover, KeptAnswer, RecallConfig, is_foreign, name_hash,
 };
 use ringdns_engine::rtype::types;
 use ringdns_engine::rules::Rules;
-use ringdns_engine::serve::{MessageConfig, MessageServer, ServerConfig, Transport, Unanswered};
+use ringdns_engine::serve::{MessageConfig, MessageServer, Server, ServerConfig, Transport, Unanswered};
 use ringdns_engine::snapshot::Snapshot;
 use ringdns_engine::snapshot::edit::{Editor, RrsetSpec};
 use ringdns_engine::testing::{TestFrame, UdpFrame, query, query_edns, query_options, reply_message, server_config};
@@ -258,6 +259,17 @@ fn do_and_cd_have_answers_of_their_own_and_ad_is_for_those_who_know_it() {
 }
 
 #[test]
+fn what_others_had_no_room_for_is_said_to_be_missing() {
+    let mut scene = Scene::new(|_| {});
+    scene.put("whole.test.", EntryBits::default(), 1..2, 0);
+    scene.put("cut.test.", EntryBits::TRUNCATED, 1..2, 0);
+    for (qname, is_cut) in [("whole.test.", false), ("cut.test.", true)] {
+        let answer = scene.ask(FETCHED, &query(qname, types::A)).unwrap();
+        assert_eq!((answer[2] & 2 != 0, records(&answer).len()), (is_cut, 1), "{qname}");
+    }
+}
+
+#[test]
 fn what_does_not_fit_is_cut() {
     let mut scene = Scene::new(|config| config.edns.cookies = Some(cookies(false)));
     scene.put("many.test.", EntryBits::default(), 0..100, 0);
@@ -487,6 +499,39 @@ fn clients_that_may_not_ask_are_refused_or_get_nothing() {
 }
 
 #[test]
+fn clients_that_are_judged_are_told_what_they_have_waited_for_and_not_what_is_kept() {
+    let paths = [UdpFrame::ipv4(), UdpFrame::ipv6()];
+    let judged = [UdpFrame::ipv4(), UdpFrame::ipv6()].map(|path| path.addresses.0.to_string().parse().unwrap());
+    let clients = Some(Arc::new(ClientLists::with_judged(&[], &[], &judged, Denial::Refuse)));
+    let mut scene = Scene::new(|config| {
+        config.recall = config.recall.take().map(|recall| RecallConfig { clients: clients.clone(), ..recall });
+    });
+    scene.put("www.others.test.", EntryBits::default(), 1..2, 0);
+    scene.host.server.set_now(FETCHED);
+    for path in &paths {
+        for message in [query("www.others.test.", types::A), query_edns("www.others.test.", types::A, 1232, false)] {
+            assert_eq!(scene.host.frame(&path.build(&message)).0, Verdict::Forward);
+        }
+    }
+    let mut handover = Handover::default();
+    let recall = scene.config.recall.as_ref().map(|recall| recall.on_shelf(handover.shelf()));
+    let mut waited = Server::new(&ServerConfig { recall, ..scene.config.clone() });
+    waited.set_now(FETCHED);
+    let client = [192, 0, 2, 9].into();
+    let (name, bits) = (name("www.others.test."), EntryBits::default());
+    let question = ForeignQuestion { name, qtype: types::A, bits, client, is_stream: false };
+    let answer = KeptAnswer { fetched_seconds: FETCHED, ..KeptAnswer::empty(3) };
+    for path in &paths {
+        let mut frames = [TestFrame::new(&path.build(&query("www.others.test.", types::A)))];
+        let mut verdicts = [Verdict::Forward; BURST_FRAMES_MAX];
+        let Host { snapshot, counters, .. } = &scene.host;
+        let serve = || waited.serve_burst(&mut frames, &mut verdicts, snapshot, counters);
+        handover.give(snapshot, &question, &answer, FETCHED, serve);
+        assert_eq!((verdicts[0], reply_message(frames[0].frame(), path)[3] & 15), (Verdict::Reply, 3));
+    }
+}
+
+#[test]
 fn hidden_addresses_are_hidden_of_others_too_and_every_answer_offers_recursion() {
     let mut scene = Scene::new(|config| config.hides_aaaa = true);
     for qname in ["www.others.test.", "out.example."] {
@@ -520,6 +565,7 @@ fn who_has_waited_gets_what_came_once() {
         qtype: types::A,
         bits: EntryBits::default(),
         client: [192, 0, 2, 9].into(),
+        is_stream: false,
     };
     let now = FETCHED + 1000;
     let mut give = |answer: &KeptAnswer| {
@@ -532,9 +578,6 @@ fn who_has_waited_gets_what_came_once() {
     assert_eq!(ttls(&give(&KeptAnswer { fetched_seconds: now - 20, ..fresh.clone() })), [300, 40, 30]);
     assert_eq!(ttls(&give(&KeptAnswer { stale_seconds: 5000, ..chained() })), [300, 30, 30], "stale");
     assert_eq!(ttls(&give(&chained())), [300, 0, 0], "older than it may be, and all that there is");
-    assert!(fresh.clone().cut_off().is_cut_off() && !fresh.is_cut_off());
-    let part = give(&fresh.clone().cut_off());
-    assert_eq!((ttls(&part), part[2] & 2, part[3] & 15), (vec![300, 60, 50], 2, 0), "cut off: TC");
     let large: Vec<u8> = (0..4000).flat_map(|_| [0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 198, 51, 100, 1]).collect();
     let places = |first: u16| (0..4000).map(|number| first + 16 * number).collect::<Vec<u16>>();
     let large =

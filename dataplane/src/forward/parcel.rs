@@ -3,6 +3,8 @@
 use ringdns_engine::frame::FrameBuffer;
 use ringdns_engine::limits::UDP_ANSWER_BYTES_LIMIT;
 
+use super::ring::Given;
+
 /// Bytes of the longest frame of an answer: Ethernet with a VLAN tag, IPv6, UDP.
 pub(super) const ANSWER_FRAME_BYTES: usize = 14 + 4 + 40 + 8 + UDP_ANSWER_BYTES_LIMIT;
 
@@ -28,6 +30,14 @@ impl Parcel {
         to.copy_from_slice(frame);
         self.length = frame.len();
         true
+    }
+
+    /// Takes a frame out of a ring; false where it is too long.
+    #[inline]
+    pub(super) fn take(&mut self, frame: Given<'_>) -> bool {
+        let length = frame.copy_to(&mut self.room);
+        self.length = length.unwrap_or_default();
+        length.is_some()
     }
 
     /// The frame.

@@ -19,9 +19,10 @@ use ringdns_engine::serve::{Server, ServerConfig};
 use ringdns_engine::snapshot::Snapshot;
 use ringdns_engine::verdict::{Reason, Verdict};
 
+use super::lane::FORWARD_FRAMES_A_POLL;
 use super::parcel::{ANSWER_FRAME_BYTES, Parcel};
 use super::waiting::{Ticket, Waiting, WaitingRoom};
-use super::{ForwardLane, Rings};
+use super::{ForwardLane, Rings, rings};
 use crate::exchange;
 use crate::idle::WAIT_MAX;
 use crate::limits::FORWARD_WAITING_MAX;
@@ -29,7 +30,7 @@ use crate::sleep::{Sleeper, Waker};
 use crate::worker::{milliseconds_since, now};
 
 /// Rounds with nothing to do after which the thread naps.
-const IDLE_ROUNDS_MAX: u32 = 64;
+const IDLE_ROUNDS_MAX: u32 = 4;
 
 /// Naps after which it waits to be woken: under load naps gather what comes, and spare the workers the call that wakes it.
 const NAPS_MAX: u32 = 16;
@@ -60,6 +61,18 @@ pub struct ForwardCounters {
     pub waiting: AtomicU64,
 }
 
+impl ForwardCounters {
+    /// Counts what is sent by these.
+    pub fn new(served: Counters) -> Self {
+        Self { served, ..Self::default() }
+    }
+
+    /// Queries for which nothing was sent: they were to get no answer, or found no room, or their answer did not.
+    pub fn lost(&self) -> u64 {
+        self.unanswered.get() + self.served.reason(Reason::ForwardFull)
+    }
+}
+
 /// A port whose workers hand queries over.
 pub struct ForwardPort {
     /// Serves the queries, and what came of them.
@@ -69,7 +82,7 @@ pub struct ForwardPort {
     /// Where the time starts that the server is told.
     start: Instant,
     /// Rings by queue pair.
-    lanes: Vec<Arc<Rings>>,
+    lanes: Vec<Rings>,
 }
 
 impl ForwardPort {
@@ -79,15 +92,18 @@ impl ForwardPort {
         successor: Option<exchange::Receiver<Server>>,
         queues: usize,
     ) -> (Self, Vec<ForwardLane>) {
-        let lanes: Vec<_> = (0..queues).map(|_| Rings::new()).collect();
-        let ends = lanes.iter().map(ForwardLane::new).collect();
+        let (ends, lanes) = (0..queues).map(|_| rings()).unzip();
         (Self { server, successor, start: Instant::now(), lanes }, ends)
     }
 }
 
 /// What the thread's server of a port serves, whose workers serve `config`: answers from the shelf of a [`Handover`].
 ///
-/// Packets have been counted by the workers. Responses have not: those are all of the port that the thread sends.
+/// Packets have been counted by the workers. Responses have not: those are all of the port that the thread sends, and it keeps
+/// accounts of its own of them, at the whole rate. So a client may get up to twice the rate, of what is kept and of what is waited
+/// for. To share accounts, workers and this thread would write the same memory for each answer, and wait for each other's lines; to
+/// share the rate, a client that asks for one kind alone would get half of what it was promised. What the limit is for holds: what
+/// a forged address can be sent is bounded, by a number that is known.
 pub fn server_config(config: &ServerConfig, shelf: &Arc<CacheShelf>) -> ServerConfig {
     let limit =
         |limit: &RateLimit| RateLimit { packets_per_second: 0, workers: std::num::NonZeroU32::MIN, ..limit.clone() };
@@ -173,7 +189,7 @@ impl ForwardPath {
         };
         for rings in work.ports.iter().flat_map(|port| &port.lanes) {
             // A lane has one thread for life.
-            let _ = rings.thread.set(waker.clone());
+            let _ = rings.bells.thread.set(waker.clone());
         }
         let thread = thread::Builder::new().name("ringdns-forward".to_owned()).spawn(move || work.run(&told))?;
         Ok(Self { stop, waker, thread: Some(thread) })
@@ -267,6 +283,7 @@ impl Work {
                 self.finish(ticket, Some(&KeptAnswer::empty(rcode::SERVFAIL)), seconds);
             }
         }
+        self.give_all();
         self.options.counters.waiting.store(self.room.len() as u64, Ordering::Relaxed);
         done
     }
@@ -274,24 +291,34 @@ impl Work {
     /// Takes a burst of queries of one ring.
     fn take_queries(&mut self, port: usize, lane: usize) -> usize {
         let mut taken = 0;
+        let now = Instant::now();
         while taken < BURST_FRAMES_MAX {
-            let Some(rings) = self.ports.get(port).and_then(|port| port.lanes.get(lane)) else { break };
-            let frame = &mut self.frame;
-            let Some(query) = rings.up.take(|query| frame.fill(query).then(|| Box::from(query))) else { break };
-            taken += 1;
-            if let Some(query) = query {
-                self.take_query(port, lane, query);
+            let Some(rings) = self.ports.get_mut(port).and_then(|port| port.lanes.get_mut(lane)) else { break };
+            if rings.up.look() == 0 {
+                break;
             }
+            let is_whole = rings.up.next().is_some_and(|query| self.frame.take(query));
+            taken += 1;
+            if is_whole {
+                self.take_query(port, lane, now);
+            }
+        }
+        if taken != 0
+            && let Some(rings) = self.ports.get(port).and_then(|port| port.lanes.get(lane))
+        {
+            rings.up.free();
         }
         taken
     }
 
-    /// Has others asked for a query, whose frame is at hand.
-    fn take_query(&mut self, port: usize, lane: usize, query: Box<[u8]>) {
+    /// Has others asked for the query whose frame is at hand, and which was taken at a time.
+    fn take_query(&mut self, port: usize, lane: usize, now: Instant) {
         let Some(Asked { verdict, question }) = self.serve(port) else { return };
         match (verdict, question) {
             (Verdict::Forward, Some(question)) => {
-                let deadline = Instant::now() + self.options.time_max;
+                // A query that others are asked for is as it came.
+                let query = Box::from(self.frame.frame());
+                let deadline = now + self.options.time_max;
                 self.ask(Waiting { frame: query, port, lane, question, asked: 1, deadline });
             }
             // What was unknown to the worker is known now.
@@ -334,6 +361,10 @@ impl Work {
         match (verdict, question) {
             (Verdict::Reply, _) => {
                 self.options.counters.answered.add(1);
+                if let Some(census) = self.options.counters.served.census() {
+                    let left = waiting.deadline.saturating_duration_since(Instant::now());
+                    census.note_time(self.options.time_max.saturating_sub(left), 1);
+                }
                 self.send(port, lane);
             }
             // NOTE: the deadline stays.
@@ -367,13 +398,31 @@ impl Work {
 
     /// Gives the frame at hand to a worker, to be sent.
     fn send(&mut self, port: usize, lane: usize) {
-        let Some(rings) = self.ports.get(port).and_then(|port| port.lanes.get(lane)) else { return };
-        if rings.down.put(self.frame.frame()) {
-            // After the put, so that a worker that goes to sleep sees either the frame or the call.
-            rings.worker.get().map(Waker::wake);
-        } else {
+        let Some(rings) = self.ports.get_mut(port).and_then(|port| port.lanes.get_mut(lane)) else { return };
+        if !rings.down.put(self.frame.frame()) {
             self.options.counters.served.count(Reason::ForwardFull);
         }
+        if rings.down.held() >= FORWARD_FRAMES_A_POLL {
+            rings.give();
+        }
+    }
+
+    /// Gives the workers what was not given yet.
+    fn give_all(&mut self) {
+        for rings in self.ports.iter_mut().flat_map(|port| &mut port.lanes) {
+            if rings.down.held() != 0 {
+                rings.give();
+            }
+        }
+    }
+}
+
+impl Rings {
+    /// Gives the worker the answers that were put.
+    fn give(&mut self) {
+        self.down.give();
+        // After that, so that a worker that goes to sleep sees either the answers or the call.
+        self.bells.worker.get().map(Waker::wake);
     }
 }
 

@@ -108,6 +108,7 @@ mod tests {
             qtype: 1,
             bits: EntryBits::default(),
             client: [192, 0, 2, 1].into(),
+            is_stream: false,
         };
         Waiting { frame: Box::default(), port: 0, lane: 0, question, asked: 1, deadline }
     }

@@ -1,6 +1,7 @@
 //! Gathers from messages the records that lead from a question's name to its type.
 
 use std::collections::HashSet;
+use std::net::IpAddr;
 
 use ringdns_engine::name::WireName;
 
@@ -32,6 +33,8 @@ pub struct Gather {
     pub(super) rcode: u16,
     /// All of it was validated by who is trusted to.
     pub(super) is_authentic: bool,
+    /// Something of it is missing.
+    pub(super) is_truncated: bool,
     /// What came of it.
     pub(super) outlook: Outlook,
     /// Records that did not belong to it.
@@ -71,6 +74,7 @@ impl Gather {
             authorities: Vec::new(),
             rcode: rcodes::NOERROR,
             is_authentic: true,
+            is_truncated: false,
             outlook: Outlook::Unproven,
             dropped: 0,
         }
@@ -84,6 +88,23 @@ impl Gather {
     /// What it says so far.
     pub fn outlook(&self) -> Outlook {
         self.outlook
+    }
+
+    /// The addresses in the answer, and their owners.
+    pub fn addresses(&self) -> Vec<(WireName, IpAddr)> {
+        let address = |record: &Record| record.address().map(|address| (record.owner.clone(), address));
+        self.answers.iter().filter_map(address).collect()
+    }
+
+    /// Hides records of a type where all types were asked for. Where nothing is left it is not known for how long that holds.
+    pub fn hide(&mut self, rtype: u16) {
+        if self.qtype != types::ANY || self.outlook != Outlook::Positive {
+            return;
+        }
+        self.answers.retain(|record| record.rtype != rtype && record.covers() != Some(rtype));
+        if self.answers.is_empty() {
+            self.outlook = Outlook::Unproven;
+        }
     }
 
     /// Records that did not belong to the answer.
@@ -104,6 +125,7 @@ impl Gather {
         }
         let had = self.answers.len() + self.authorities.len();
         self.is_authentic &= trusts_ad && message.is_authentic;
+        self.is_truncated |= message.is_truncated;
         let step = self.follow(message, is_silent_about)?;
         let taken = self.answers.len() + self.authorities.len() - had;
         let came = message.answers.len() + message.authorities.len();
@@ -184,7 +206,7 @@ impl Gather {
         if let Some(soa) = of_type(types::SOA).find(is_above) {
             let apex = soa.owner.clone();
             let mut authorities = rrset(&message.authorities, &apex, types::SOA, self.wants_dnssec);
-            authorities.iter_mut().for_each(limit_by_minimum);
+            limit_by_minimum(&mut authorities);
             if self.wants_dnssec {
                 dnssec::append_denials(&mut authorities, &message.authorities, &apex);
             }
@@ -224,12 +246,13 @@ pub(super) fn rrset(records: &[Record], owner: &WireName, rtype: u16, with_signa
     rrset
 }
 
-/// RFC 2308 section 5: a negative answer is kept no longer than the SOA record's last number says.
-fn limit_by_minimum(record: &mut Record) {
-    let minimum = record.rdata.bytes.last_chunk().map(|bytes| u32::from_be_bytes(*bytes));
-    if let (types::SOA, Some(minimum)) = (record.rtype, minimum) {
-        record.ttl = record.ttl.min(minimum);
-    }
+/// RFC 2308 section 5: a negative answer is kept no longer than the SOA record's last number says; and signatures as long as what
+/// they cover (RFC 4034 section 3).
+fn limit_by_minimum(rrset: &mut [Record]) {
+    let last = |record: &Record| record.rdata.bytes.last_chunk().map(|bytes| u32::from_be_bytes(*bytes));
+    let minimum = rrset.iter().filter(|record| record.rtype == types::SOA).filter_map(last).min();
+    let minimum = minimum.unwrap_or(u32::MAX);
+    rrset.iter_mut().for_each(|record| record.ttl = record.ttl.min(minimum));
 }
 
 /// A name with one suffix in the place of another (RFC 6672 section 2.2); nothing where it becomes too long.

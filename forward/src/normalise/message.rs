@@ -1,5 +1,7 @@
 //! A message as an upstream sent it, its records with whole names.
 
+use std::net::IpAddr;
+
 use ringdns_engine::name::WireName;
 
 use super::rdata::{self, Rdata};
@@ -41,8 +43,17 @@ impl Record {
     }
 
     /// The name that its rdata begins with, for types that have one there.
-    pub(super) fn target(&self) -> Option<WireName> {
+    pub(crate) fn target(&self) -> Option<WireName> {
         WireName::split_wire(&self.rdata.bytes).ok().map(|(name, _)| name)
+    }
+
+    /// Its address, for types that are one.
+    pub(crate) fn address(&self) -> Option<IpAddr> {
+        match self.rtype {
+            types::A => <[u8; 4]>::try_from(self.rdata()).ok().map(IpAddr::from),
+            types::AAAA => <[u8; 16]>::try_from(self.rdata()).ok().map(IpAddr::from),
+            _ => None,
+        }
     }
 
     /// The type that it covers, where it is a signature (RFC 4034 section 3.1.1).
@@ -57,8 +68,10 @@ impl Record {
 pub struct Message {
     /// The response code, with the bits of the OPT record (RFC 6891 section 6.1.3).
     pub rcode: u16,
-    /// AD is set.
+    /// AD is set, and nothing is missing.
     pub is_authentic: bool,
+    /// Whoever sent it had no room for all of it (TC): what there is of it is whole records.
+    pub is_truncated: bool,
     /// The name that it answers for.
     pub qname: WireName,
     /// The type.
@@ -71,8 +84,6 @@ pub struct Message {
     pub scope_bits: Option<u8>,
     /// Records that were passed over because they are of another class.
     pub dropped: u32,
-    /// It is cut off: there may be more records than these.
-    pub is_part: bool,
 }
 
 /// Why a message is not used.
@@ -82,8 +93,6 @@ pub enum Untrue {
     Malformed,
     /// It answers another question.
     OtherQuestion,
-    /// It is cut off.
-    Truncated,
     /// It leads to other servers: whoever sent it does not ask others.
     Referral,
     /// Its chain of aliases is a loop, or too long.
@@ -92,14 +101,13 @@ pub enum Untrue {
 
 impl Untrue {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Malformed, Self::OtherQuestion, Self::Truncated, Self::Referral, Self::Loop];
+    pub const ALL: [Self; 4] = [Self::Malformed, Self::OtherQuestion, Self::Referral, Self::Loop];
 
     /// The metric's label.
     pub fn label(self) -> &'static str {
         match self {
             Self::Malformed => "malformed",
             Self::OtherQuestion => "other_question",
-            Self::Truncated => "truncated",
             Self::Referral => "referral",
             Self::Loop => "loop",
         }
@@ -109,12 +117,7 @@ impl Untrue {
 impl Message {
     /// Reads a message.
     pub fn read(bytes: &[u8]) -> Result<Self, Untrue> {
-        read(bytes, false).ok_or(Untrue::Malformed)?
-    }
-
-    /// Reads a message that may be cut off, as far as it goes.
-    pub fn read_part(bytes: &[u8]) -> Result<Self, Untrue> {
-        read(bytes, true).ok_or(Untrue::Malformed)?
+        read(bytes).ok_or(Untrue::Malformed)?
     }
 
     /// True where it has records and says of the name neither what it has, nor that it has nothing: an answer to something else.
@@ -139,16 +142,12 @@ impl Message {
 }
 
 /// Reads a message; nothing where it ends too early.
-fn read(bytes: &[u8], takes_part: bool) -> Option<Result<Message, Untrue>> {
+fn read(bytes: &[u8]) -> Option<Result<Message, Untrue>> {
     let mut reader = Reader::new(bytes, 2);
     let flags = reader.u16()?;
     let [questions, answers, authorities, additionals] = [(); 4].map(|()| reader.u16());
     if flags & FLAG_QR == 0 || questions? != 1 || reader.at() != HEADER_BYTES {
         return Some(Err(Untrue::OtherQuestion));
-    }
-    let is_part = flags & FLAG_TC != 0;
-    if is_part && !takes_part {
-        return Some(Err(Untrue::Truncated));
     }
     let qname = reader.name()?.to_lowercase();
     let (qtype, qclass) = (reader.u16()?, reader.u16()?);
@@ -157,29 +156,19 @@ fn read(bytes: &[u8], takes_part: bool) -> Option<Result<Message, Untrue>> {
     }
     let mut message = Message {
         rcode: flags & RCODE_MASK,
-        is_authentic: flags & FLAG_AD != 0,
+        is_authentic: flags & (FLAG_AD | FLAG_TC) == FLAG_AD,
+        is_truncated: flags & FLAG_TC != 0,
         qname,
         qtype,
         answers: Vec::new(),
         authorities: Vec::new(),
         scope_bits: None,
         dropped: 0,
-        is_part,
     };
-    if is_part {
-        // It need not end with a record, and what is behind the answer section may be missing (RFC 2181 section 9).
-        let came = (0..answers?).map_while(|_| take(&mut reader)).flatten();
-        message.answers.extend(came);
-        return Some(Ok(message));
-    }
-    for _ in 0..answers? {
-        take(&mut reader)?.map_or_else(|| message.dropped += 1, |record| message.answers.push(record));
-    }
-    for _ in 0..authorities? {
-        take(&mut reader)?.map_or_else(|| message.dropped += 1, |record| message.authorities.push(record));
-    }
-    for _ in 0..additionals? {
-        message.take_additional(&mut reader)?;
+    let end = message.take_records(&mut reader, [answers?, authorities?, additionals?]);
+    // RFC 2181 section 9 lets a message end anywhere that says of itself that it is not whole.
+    if !message.is_truncated {
+        end?;
     }
     Some(Ok(message))
 }
@@ -199,6 +188,20 @@ fn take(reader: &mut Reader<'_>) -> Option<Option<Record>> {
 }
 
 impl Message {
+    /// Reads the records; nothing where they end too early.
+    fn take_records(&mut self, reader: &mut Reader<'_>, [answers, authorities, additionals]: [u16; 3]) -> Option<()> {
+        for _ in 0..answers {
+            take(reader)?.map_or_else(|| self.dropped += 1, |record| self.answers.push(record));
+        }
+        for _ in 0..authorities {
+            take(reader)?.map_or_else(|| self.dropped += 1, |record| self.authorities.push(record));
+        }
+        for _ in 0..additionals {
+            self.take_additional(reader)?;
+        }
+        Some(())
+    }
+
     /// Reads a record of the additional section: none is kept, but OPT says something of the message.
     fn take_additional(&mut self, reader: &mut Reader<'_>) -> Option<()> {
         reader.name()?;

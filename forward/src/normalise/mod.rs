@@ -33,11 +33,15 @@ pub(crate) mod rcodes {
 /// Types that are treated in ways of their own.
 pub(crate) mod types {
     /// RFC 1035.
+    pub(crate) const A: u16 = 1;
+    /// RFC 1035.
     pub(crate) const NS: u16 = 2;
     /// RFC 1035.
     pub(crate) const CNAME: u16 = 5;
     /// RFC 1035.
     pub(crate) const SOA: u16 = 6;
+    /// RFC 3596.
+    pub(crate) const AAAA: u16 = 28;
     /// RFC 6672.
     pub(crate) const DNAME: u16 = 39;
     /// RFC 6891.

@@ -54,13 +54,15 @@ impl Gather {
             return Err(TooLarge);
         }
         let ttls = self.answers.iter().chain(&self.authorities).map(|record| record.ttl);
-        let is_kept = terms.is_kept && self.outlook != Outlook::Unproven && (!is_negative || keeps_negative);
+        let is_whole = !self.is_truncated && self.outlook != Outlook::Unproven;
+        let is_kept = terms.is_kept && is_whole && (!is_negative || keeps_negative);
         let count = |records: &[Record]| u16::try_from(records.len()).map_err(|_| TooLarge);
         Ok(KeptAnswer {
             bits: terms
                 .bits
                 .and(EntryBits::NEGATIVE.when(is_negative))
-                .and(EntryBits::AUTHENTIC.when(self.is_authentic)),
+                .and(EntryBits::AUTHENTIC.when(self.is_authentic))
+                .and(EntryBits::TRUNCATED.when(self.is_truncated)),
             rcode: self.rcode,
             counts: [count(&self.answers)?, count(&self.authorities)?],
             body: body.bytes,
@@ -81,12 +83,7 @@ pub fn expand(qname: &WireName, qtype: u16, answer: &KeptAnswer) -> Result<Messa
     let question = [&qtype.to_be_bytes()[..], &[0, 1]].concat();
     let bytes = [&header, qname.as_bytes(), &question, &answer.body].concat();
     let message = Message::read(&bytes)?;
-    Ok(Message {
-        rcode: answer.rcode,
-        is_part: answer.is_cut_off(),
-        is_authentic: answer.bits.has(EntryBits::AUTHENTIC),
-        ..message
-    })
+    Ok(Message { rcode: answer.rcode, is_authentic: answer.bits.has(EntryBits::AUTHENTIC), ..message })
 }
 
 /// Brings TTLs within bounds.

@@ -9,6 +9,7 @@ use ringdns_controlplane::config::forward::HostsEntry;
 use ringdns_engine::recall::KeptAnswer;
 use ringdns_engine::rtype::types;
 
+use super::action::Asked;
 use super::lines::{Name, each};
 use super::made::Making;
 
@@ -91,18 +92,16 @@ impl Hosts {
     }
 
     /// The answer for a name. Of a name that is here all is here: without an address of a family it has none.
-    pub(super) fn answer(&self, name: &[u8], qtype: u16) -> Option<KeptAnswer> {
+    pub(super) fn answer(&self, asked: Asked<'_>) -> Option<KeptAnswer> {
         let nothing = || Making::new(self.ttl).nothing(true, 0);
-        if let Some(target) = self.reverse.get(name) {
-            return Some(match qtype {
-                types::PTR | types::ANY => Making::new(self.ttl).pointer(target).done(),
-                _ => nothing(),
-            });
+        if let Some(target) = self.reverse.get(asked.name) {
+            let is_wanted = asked.wants(types::PTR);
+            return Some(if is_wanted { Making::new(self.ttl).pointer(target).done() } else { nothing() });
         }
-        let addresses = self.names.get(name)?;
+        let addresses = self.names.get(asked.name)?;
         let answer = addresses
             .iter()
-            .filter(|address| qtype == types::ANY || qtype == if address.is_ipv4() { types::A } else { types::AAAA })
+            .filter(|address| asked.wants_address(**address))
             .fold(Making::new(self.ttl), |making, address| making.address(*address))
             .done();
         Some(if answer.counts[0] == 0 { nothing() } else { answer })

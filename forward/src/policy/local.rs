@@ -7,6 +7,7 @@ use ringdns_engine::name::WireName;
 use ringdns_engine::recall::KeptAnswer;
 use ringdns_engine::rtype::types;
 
+use super::action::Asked;
 use super::lines::suffixes;
 use super::made::Making;
 
@@ -120,22 +121,21 @@ impl LocalNames {
     }
 
     /// The answer for a name.
-    pub(super) fn answer(&self, name: &[u8], qtype: u16) -> Option<KeptAnswer> {
+    pub(super) fn answer(&self, asked: Asked<'_>) -> Option<KeptAnswer> {
+        let name = asked.name;
         let (zone_at, special) = self.zone_of(name)?;
         let making = Making::new(TTL_SECONDS);
-        let wants = |rtype| qtype == rtype || qtype == types::ANY;
-        if zone_at == 0 && qtype == types::SOA {
+        if zone_at == 0 && asked.qtype == types::SOA {
             return Some(making.start_of_authority(0).done());
         }
         if special == Special::Loopback {
-            let addresses: [(u16, IpAddr); 2] =
-                [(types::A, Ipv4Addr::LOCALHOST.into()), (types::AAAA, Ipv6Addr::LOCALHOST.into())];
-            let wanted = addresses.iter().filter(|(rtype, _)| wants(*rtype)).map(|(_, address)| *address);
+            let addresses: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+            let wanted = addresses.into_iter().filter(|address| asked.wants_address(*address));
             let answer = wanted.fold(making, Making::address).done();
             let is_empty = answer.counts[0] == 0;
             return Some(if is_empty { Making::new(TTL_SECONDS).nothing(true, zone_at) } else { answer });
         }
-        if wants(types::PTR) && self.loopback.iter().any(|loopback| loopback == name) {
+        if asked.wants(types::PTR) && self.loopback.iter().any(|loopback| loopback == name) {
             return Some(making.pointer(&self.localhost).done());
         }
         // RFC 8020: what has names below it exists.

@@ -36,19 +36,21 @@ impl Making {
     }
 
     /// Adds an address of the question's name.
-    pub(super) fn address(mut self, address: IpAddr) -> Self {
-        let (rtype, rdata) = match address {
-            IpAddr::V4(address) => (types::A, address.octets().to_vec()),
-            IpAddr::V6(address) => (types::AAAA, address.octets().to_vec()),
-        };
-        self.record(0, rtype, &rdata, &[]);
-        self.answer.counts[0] += 1;
-        self
+    pub(super) fn address(self, address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(address) => self.record_of(types::A, &address.octets()),
+            IpAddr::V6(address) => self.record_of(types::AAAA, &address.octets()),
+        }
     }
 
     /// Adds a name that the question's name points to.
-    pub(super) fn pointer(mut self, target: &[u8]) -> Self {
-        self.record(0, types::PTR, target, &[]);
+    pub(super) fn pointer(self, target: &[u8]) -> Self {
+        self.record_of(types::PTR, target)
+    }
+
+    /// Adds a record of the question's name.
+    pub(super) fn record_of(mut self, rtype: u16, rdata: &[u8]) -> Self {
+        self.record(0, rtype, rdata, &[]);
         self.answer.counts[0] += 1;
         self
     }
@@ -95,7 +97,7 @@ impl Making {
         }
         answer.ttl_places.push(at(&answer.body));
         answer.body.extend_from_slice(&self.ttl.to_be_bytes());
-        // An address, a name, or two names and five numbers.
+        // All of an answer's records are far shorter than a message.
         answer.body.extend_from_slice(&at(rdata).to_be_bytes());
         answer.pointer_places.extend(pointers.iter().map(|place| at(&answer.body).saturating_add(*place)));
         answer.body.extend_from_slice(rdata);

@@ -88,15 +88,15 @@ impl Names {
         Ok(None)
     }
 
-    /// What is done about a name: the first file decides that has it, and in it the longest name.
-    pub(super) fn find(&self, name: &[u8]) -> Option<Hit> {
+    /// What is done about a name by the first so many files: the first of them decides that has it, and in it the longest name.
+    pub(super) fn find(&self, name: &[u8], files: u8) -> Option<Hit> {
         let mut best: Option<Hit> = None;
         if self.count == 0 {
             return None;
         }
         for (at, suffix) in suffixes(name) {
             let other = if at == 0 { Scope::Below } else { Scope::Name };
-            for entry in self.of(suffix).filter(|entry| entry.scope != other as u8) {
+            for entry in self.of(suffix).filter(|entry| entry.scope != other as u8 && entry.file < files) {
                 if best.is_none_or(|best| entry.file < best.file) {
                     best = Some(Hit { file: entry.file, action: entry.action, at });
                 }
@@ -195,11 +195,13 @@ mod tests {
             ("a.below.test", Some((5, 2))),
             ("anexample", Some((6, 10))),
         ] {
-            let found = names.find(&wire(name)).map(|hit| (hit.action, hit.at));
+            let found = names.find(&wire(name), u8::MAX).map(|hit| (hit.action, hit.at));
             assert_eq!(found, expected, "{name}");
         }
-        assert_eq!((names.find(b"\0"), names.len()), (None, 6));
-        assert_eq!(Names::default().find(&wire("a")), None);
+        let of_first = names.find(&wire("x.ads.example"), 1).map(|hit| hit.action);
+        assert_eq!((of_first, names.find(&wire("x.example"), 2).map(|hit| hit.action)), (None, Some(1)));
+        assert_eq!((names.find(b"\0", u8::MAX), names.len()), (None, 6));
+        assert_eq!(Names::default().find(&wire("a"), u8::MAX), None);
     }
 
     #[test]
@@ -211,9 +213,9 @@ mod tests {
         }
         names.shrink();
         for number in 0..20_000 {
-            let found = names.find(&wire(&format!("n{number}.example")));
+            let found = names.find(&wire(&format!("n{number}.example")), u8::MAX);
             assert_eq!(found.map(|hit| hit.action), Some(number));
-            assert_eq!(names.find(&wire(&format!("m{number}.example"))), None);
+            assert_eq!(names.find(&wire(&format!("m{number}.example")), u8::MAX), None);
         }
     }
 }

@@ -1,11 +1,14 @@
 //! The policies of a configuration: made anew when it changes, or a file of theirs.
 
+use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use ringdns_controlplane::config::Config;
+use ringdns_engine::name::WireName;
+use ringdns_engine::rate::Network;
 use ringdns_engine::recall::ForeignQuestion;
 use ringdns_engine::rtype::types;
 use tokio::runtime::Handle;
@@ -13,12 +16,13 @@ use tokio::runtime::Handle;
 use super::block::{BlockError, FileReport};
 use super::tables::{Recipe, Tables};
 use super::{Policy, Ruling};
+use crate::forwarder::Entry;
 
 /// How often files are looked at.
 const INTERVAL: Duration = Duration::from_secs(2);
 
-/// Is told which entries of the cache hold no longer: those for which the function says so, by name in lower case and type.
-pub type Flush = Arc<dyn Fn(&dyn Fn(&[u8], u16) -> bool) + Send + Sync>;
+/// Is told which entries of the cache hold no longer: those for which the function says so.
+pub type Flush = Arc<dyn Fn(&dyn Fn(&Entry) -> bool) + Send + Sync>;
 
 /// Decides by names: hosts, names of special use, lists of names that are not asked for, and AAAA records that nobody is to have.
 /// What clients may ask at all is decided before, where queries come in.
@@ -147,7 +151,13 @@ impl Policies {
         Arc::clone(&self.tables.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Decides by other tables from now on, and has entries removed that one of both is about.
+    /// Networks of clients whose questions are judged each time: what is kept for others is not for them.
+    pub fn judged(&self) -> Arc<[Network]> {
+        Arc::clone(self.tables().judged())
+    }
+
+    /// Decides by other tables from now on, and has entries removed that one of both has something to say of: of their names, of
+    /// those that aliases in them lead to, or of addresses in them.
     ///
     /// NOTE: an answer that was made by the tables before may be kept after this: whoever keeps it looks whether entries were
     /// removed since the question came.
@@ -157,8 +167,11 @@ impl Policies {
         let old = std::mem::replace(&mut *self.tables.write().unwrap_or_else(PoisonError::into_inner), tables);
         let flush = lock(&self.flush).clone();
         if let Some(flush) = flush {
-            let is_aaaa = old.differs_for_aaaa(&new);
-            flush(&|name, qtype| is_aaaa && qtype == types::AAAA || old.is_about(name) || new.is_about(name));
+            let is_aaaa = old.hides_aaaa() != new.hides_aaaa();
+            flush(&|entry| {
+                let may_have = matches!(entry.qtype, types::AAAA | types::ANY);
+                is_aaaa && may_have || old.touches(entry) || new.touches(entry)
+            });
         }
     }
 }
@@ -167,23 +180,50 @@ impl Policy for Policies {
     fn rule(&self, question: &ForeignQuestion) -> Ruling {
         self.tables().rule(question)
     }
+
+    fn rule_target(&self, question: &ForeignQuestion, lists: u8) -> Ruling {
+        self.tables().rule_target(&question.name, question.qtype, lists)
+    }
+
+    fn rule_addresses(&self, question: &ForeignQuestion, lists: u8, found: &[(WireName, IpAddr)]) -> Ruling {
+        self.tables().rule_addresses(&question.name, question.qtype, lists, found)
+    }
+
+    fn hides_aaaa(&self) -> bool {
+        self.tables().hides_aaaa()
+    }
+
+    fn touches(&self, entry: &Entry) -> bool {
+        self.tables().touches(entry)
+    }
 }
 
 /// Makes tables, and tells what was found.
 fn make(recipe: &Recipe) -> Result<Tables, BlockError> {
     let (tables, reports) = Tables::make(recipe)?;
-    for report in &reports {
-        let FileReport { path, names, faults, first_fault, unsupported } = report;
-        let path = path.display();
-        tracing::info!(file = %path, names, "names were read for the policy");
-        if *faults > 0 {
-            tracing::warn!(file = %path, faults, line = first_fault, "lines were passed over that say nothing known");
-        }
-        if *unsupported > 0 {
-            let words = "entries of a response policy zone were passed over: only names trigger, and only NXDOMAIN, NODATA, \
-                         rpz-passthru, rpz-drop and addresses are done";
-            tracing::warn!(file = %path, unsupported, "{words}");
-        }
-    }
+    reports.iter().for_each(tell);
     Ok(tables)
+}
+
+/// Tells what was found in a file.
+fn tell(report: &FileReport) {
+    let FileReport { path, names, faults, first_faults, of_servers, unsupported } = report;
+    let path = path.display();
+    tracing::info!(file = %path, names, "names were read for the policy");
+    for (line, why) in first_faults {
+        tracing::warn!("{path}:{line}: the line is passed over: {why}");
+    }
+    let more = faults.saturating_sub(first_faults.len());
+    if more > 0 {
+        tracing::warn!(file = %path, more, "more lines were passed over");
+    }
+    if *of_servers > 0 {
+        let words = "entries triggered by name servers (rpz-nsdname, rpz-nsip) were passed over: who asks upstreams does not learn \
+                     which servers these have asked";
+        tracing::warn!(file = %path, entries = of_servers, "{words}");
+    }
+    if *unsupported > 0 {
+        let words = "entries with rpz-tcp-only for addresses in answers (rpz-ip) were passed over: use it with names or clients";
+        tracing::warn!(file = %path, entries = unsupported, "{words}");
+    }
 }

@@ -1,18 +1,22 @@
 //! All that is decided by names, as it is at one time.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use ringdns_controlplane::config::{AaaaMode, Config, PolicyConfig};
 use ringdns_engine::name::WireName;
+use ringdns_engine::rate::Network;
 use ringdns_engine::recall::ForeignQuestion;
 use ringdns_engine::rtype::types;
 
 use super::Ruling;
+use super::action::Asked;
 use super::block::{BlockError, Blocks, FileReport};
 use super::hosts::Hosts;
 use super::local::LocalNames;
 use super::made::Making;
+use crate::forwarder::Entry;
 
 /// How long it is told that there are no AAAA records, in seconds.
 const NO_AAAA_TTL_SECONDS: u32 = 60;
@@ -56,6 +60,8 @@ pub(super) struct Tables {
     local: LocalNames,
     /// Names that are not asked for.
     blocks: Blocks,
+    /// The clients that they name.
+    judged: Arc<[Network]>,
     /// No name has AAAA records.
     without_aaaa: bool,
 }
@@ -71,28 +77,66 @@ impl Tables {
             let before = hosts.len();
             let (faults, first) =
                 hosts.read(path).map_err(|error| BlockError::Unreadable { path: path.clone(), error })?;
-            let (names, first_fault) = (hosts.len() - before, first.unwrap_or_default());
-            reports.push(FileReport { path: path.clone(), names, faults, first_fault, unsupported: 0 });
+            let names = hosts.len() - before;
+            let first_faults = first.map(|line| (line, "it has no address, or no name behind it".to_owned()));
+            let first_faults = first_faults.into_iter().collect();
+            reports.push(FileReport { path: path.clone(), names, faults, first_faults, ..FileReport::default() });
         }
         let asked = recipe.asked.iter().map(|zone| zone.as_bytes().to_vec()).collect();
         let local = LocalNames::new(policy.local_names, policy.local_reverse, asked);
-        Ok((Self { hosts, local, blocks, without_aaaa: recipe.without_aaaa }, reports))
+        let judged = blocks.clients().into();
+        Ok((Self { hosts, local, blocks, judged, without_aaaa: recipe.without_aaaa }, reports))
     }
 
     /// What becomes of a question.
     pub(super) fn rule(&self, question: &ForeignQuestion) -> Ruling {
-        let (name, qtype) = (question.name.as_bytes(), question.qtype);
-        let no_aaaa = || Ruling::Answer(Arc::new(Making::new(NO_AAAA_TTL_SECONDS).nothing(true, 0)));
-        let is_without = self.without_aaaa && qtype == types::AAAA;
-        let own = self.hosts.answer(name, qtype).or_else(|| self.local.answer(name, qtype));
-        if let Some(answer) = own {
-            return if is_without && answer.counts[0] > 0 { no_aaaa() } else { Ruling::Answer(Arc::new(answer)) };
-        }
-        match self.blocks.rule(name, qtype) {
-            Some(Ruling::Answer(answer)) if is_without && answer.counts[0] > 0 => no_aaaa(),
-            Some(Ruling::Ask) | None if is_without => no_aaaa(),
-            Some(ruling) => ruling,
-            None => Ruling::Ask,
+        let asked = self.asked(&question.name, question.qtype);
+        self.own(asked).unwrap_or_else(|| {
+            let ruling = self.blocks.rule(asked, question.client, question.is_stream);
+            self.without_aaaa(asked, ruling.unwrap_or(Ruling::Ask))
+        })
+    }
+
+    /// What becomes of a name that an alias leads to, where the first so many lists have a say.
+    pub(super) fn rule_target(&self, name: &WireName, qtype: u16, lists: u8) -> Ruling {
+        let asked = self.asked(name, qtype);
+        self.own(asked).unwrap_or_else(|| {
+            let ruling = self.blocks.rule_target(asked, lists);
+            self.without_aaaa(asked, ruling.unwrap_or(Ruling::Ask))
+        })
+    }
+
+    /// What becomes of an answer with addresses, where the first so many lists have a say.
+    pub(super) fn rule_addresses(
+        &self,
+        name: &WireName,
+        qtype: u16,
+        lists: u8,
+        found: &[(WireName, IpAddr)],
+    ) -> Ruling {
+        self.blocks.rule_addresses(self.asked(name, qtype), lists, found).unwrap_or(Ruling::Ask)
+    }
+
+    /// A question.
+    fn asked<'a>(&self, name: &'a WireName, qtype: u16) -> Asked<'a> {
+        Asked { name: name.as_bytes(), qtype, hides_aaaa: self.without_aaaa }
+    }
+
+    /// What is known here of a name.
+    fn own(&self, asked: Asked<'_>) -> Option<Ruling> {
+        let answer = self.hosts.answer(asked).or_else(|| self.local.answer(asked))?;
+        Some(Ruling::Answer(Arc::new(answer)))
+    }
+
+    /// The ruling, but for a question that others need not be asked.
+    fn without_aaaa(&self, asked: Asked<'_>, ruling: Ruling) -> Ruling {
+        match ruling {
+            Ruling::Ask | Ruling::AskApart(_) | Ruling::Follow(..)
+                if self.without_aaaa && asked.qtype == types::AAAA =>
+            {
+                Ruling::Answer(Arc::new(Making::new(NO_AAAA_TTL_SECONDS).nothing(true, 0)))
+            }
+            ruling => ruling,
         }
     }
 
@@ -101,9 +145,29 @@ impl Tables {
         self.hosts.has(name) || self.local.has(name) || self.blocks.has(name)
     }
 
-    /// True where AAAA records are answered otherwise by others.
-    pub(super) fn differs_for_aaaa(&self, other: &Self) -> bool {
-        self.without_aaaa != other.without_aaaa
+    /// True where an answer that was asked for and kept may be another: for its name, a name that an alias in it leads to, or an
+    /// address in it.
+    pub(super) fn touches(&self, entry: &Entry) -> bool {
+        if self.is_about(entry.name.as_bytes()) {
+            return true;
+        }
+        let Ok([answers, _]) = entry.records() else { return true };
+        answers.iter().any(|record| match record.rtype {
+            types::CNAME | types::DNAME => {
+                record.target().is_some_and(|target| self.is_about(target.to_lowercase().as_bytes()))
+            }
+            _ => record.address().is_some_and(|address| self.blocks.has_address(address)),
+        })
+    }
+
+    /// True where AAAA records are shown to nobody.
+    pub(super) fn hides_aaaa(&self) -> bool {
+        self.without_aaaa
+    }
+
+    /// The clients whose questions are judged each time.
+    pub(super) fn judged(&self) -> &Arc<[Network]> {
+        &self.judged
     }
 
     /// Names that are not asked for, and names of hosts.

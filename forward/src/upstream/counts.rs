@@ -42,6 +42,12 @@ pub(super) struct Counts {
     pub(super) answered: AtomicU64,
     /// Probes sent.
     pub(super) probes: AtomicU64,
+    /// And ended without an answer.
+    pub(super) probes_failed: AtomicU64,
+    /// Questions for which there was a connection.
+    pub(super) connections_reused: AtomicU64,
+    /// Connections that were begun.
+    pub(super) connections_begun: AtomicU64,
     /// By [`Failure::ALL`].
     failures: [AtomicU64; Failure::ALL.len()],
     /// By [`Bad::ALL`].

@@ -53,7 +53,12 @@ impl Dialer {
         let left = until.saturating_duration_since(begun) / 2;
         let usual = *self.latency.lock().unwrap_or_else(PoisonError::into_inner);
         let limit = usual.map_or(left, |usual| left.min((usual * CONNECT_TIMES).max(CONNECT_TIME_MIN)));
-        let stream = timeout(limit, self.connect()).await.map_err(|_| Failure::Timeout)??;
+        let Ok(connected) = timeout(limit, self.connect()).await else {
+            // It may be further away now: what it took before is no measure any more, or no later one would ever be waited for.
+            *self.latency.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            return Err(Failure::Timeout);
+        };
+        let stream = connected?;
         let taken = begun.elapsed();
         let mut latency = self.latency.lock().unwrap_or_else(PoisonError::into_inner);
         *latency = Some(latency.map_or(taken, |usual| (usual * 7 + taken) / 8));

@@ -218,11 +218,10 @@ impl Exchange<'_> {
             self.counts.bad(bad);
             Failure::Malformed
         })?;
-        if found.is_truncated {
-            // There is no way on which more would fit.
-            return Err(Failure::Malformed);
+        // Where it is truncated there is no way on which more would fit: it is what there is. Of options nothing is known then.
+        if !found.is_truncated {
+            self.habits.learn(&found, form.case.is_some(), form.cookie.is_some(), Instant::now());
         }
-        self.habits.learn(&found, form.case.is_some(), form.cookie.is_some(), Instant::now());
         Ok(Round::Message(message, found, form))
     }
 

@@ -12,15 +12,16 @@ use data_encoding::BASE64URL_NOPAD;
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http2::{Builder, Connection, SendRequest};
-use hyper::header::{ACCEPT, CONTENT_TYPE};
+use hyper::header::{ACCEPT, AGE, CONTENT_TYPE};
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::sync::Mutex as Gate;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use super::counts::Counts;
 use super::dial::{Dialer, SILENT_AFTER, Stream};
 use super::query::Query;
-use super::{Failure, StartError};
+use super::{Failure, StartError, age};
 
 /// What a DNS message is called (RFC 8484 section 6).
 const MESSAGE_TYPE: &str = "application/dns-message";
@@ -37,6 +38,8 @@ pub(super) struct Https {
     dialer: Dialer,
     /// One without a question for so long, or up to twice as long, is closed.
     idle_after: Duration,
+    /// The upstream's counters.
+    counts: Arc<Counts>,
     /// What stands before a question in a URL.
     prefix: String,
     /// The connection; one is begun at a time.
@@ -107,6 +110,7 @@ impl Https {
     pub(super) fn new(
         dialer: Dialer,
         idle_after: Duration,
+        counts: &Arc<Counts>,
         name: &str,
         port: u16,
         path: &str,
@@ -119,7 +123,7 @@ impl Https {
         let uri = Uri::builder().scheme("https").authority(authority).path_and_query(path).build();
         let uri = uri.map_err(|_| StartError::Path(path.to_owned()))?;
         let prefix = format!("{uri}{}dns=", if uri.query().is_some() { '&' } else { '?' });
-        Ok(Self { dialer, idle_after, prefix, session: Gate::new((None, None)) })
+        Ok(Self { dialer, idle_after, counts: Arc::clone(counts), prefix, session: Gate::new((None, None)) })
     }
 
     /// How many connections are open.
@@ -144,13 +148,17 @@ impl Https {
         let come = Instant::now();
         let mut held = timeout_at(until, self.session.lock()).await.map_err(|_| Failure::Timeout)?;
         match &*held {
-            (Some(session), _) if session.is_usable() => return Ok(session.clone()),
+            (Some(session), _) if session.is_usable() => {
+                Counts::add(&self.counts.connections_reused);
+                return Ok(session.clone());
+            }
             // Whoever was before us has just found out that it cannot be.
             (_, Some((at, failure))) if *at >= come => return Err(*failure),
             _ => {}
         }
         match self.begin(until).await {
             Ok(session) => {
+                Counts::add(&self.counts.connections_begun);
                 held.0 = Some(session.clone());
                 Ok(session)
             }
@@ -199,9 +207,12 @@ async fn message(response: Response<Incoming>) -> Result<Vec<u8>, Failure> {
     if response.status() != StatusCode::OK || !kind.eq_ignore_ascii_case(MESSAGE_TYPE) {
         return Err(Failure::Http);
     }
+    let seconds = response.headers().get(AGE).and_then(|value| value.to_str().ok()).map_or(0, age::seconds);
     let body = Limited::new(response.into_body(), MESSAGE_BYTES_MAX).collect().await;
     // Too long, or ended too early.
-    Ok(body.map_err(|_| Failure::Http)?.to_bytes().to_vec())
+    let mut message = body.map_err(|_| Failure::Http)?.to_bytes().to_vec();
+    age::lower(&mut message, seconds);
+    Ok(message)
 }
 
 /// What an error of a request says. A question may be asked twice: whatever ends the connection is taken for its end.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf, split};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::check::{Bad, is_answer_to};
 use super::counts::Counts;
@@ -269,10 +269,15 @@ async fn write(mut writer: WriteHalf<Box<dyn Stream>>, mut outgoing: mpsc::Recei
         while let Ok(more) = outgoing.try_recv() {
             bytes.extend_from_slice(&more);
         }
-        if writer.write_all(&bytes).await.is_err() || writer.flush().await.is_err() {
+        // Who takes nothing for so long would keep the connection for ever, with all that waits for it to be written.
+        let written = timeout(desk.idle_after, async {
+            writer.write_all(&bytes).await?;
+            writer.flush().await
+        });
+        if !matches!(written.await, Ok(Ok(()))) {
             return;
         }
     }
     // A close without goodbye is told from an attack by nobody here: what it says is of no use any more.
-    drop(writer.shutdown().await);
+    drop(timeout(desk.idle_after, writer.shutdown()).await);
 }

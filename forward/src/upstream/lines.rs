@@ -69,11 +69,13 @@ impl Lines {
     async fn place(&self, until: Instant) -> Result<Place, Failure> {
         let come = Instant::now();
         if let Some(place) = self.free_place() {
+            Counts::add(&self.counts.connections_reused);
             return Ok(place);
         }
         let mut last_failure = timeout_at(until, self.gate.lock()).await.map_err(|_| Failure::Timeout)?;
         // Whoever was before us may have begun one, or found out that none can be.
         if let Some(place) = self.free_place() {
+            Counts::add(&self.counts.connections_reused);
             return Ok(place);
         }
         match *last_failure {
@@ -85,6 +87,7 @@ impl Lines {
         }
         match self.dialer.dial(until).await {
             Ok(stream) => {
+                Counts::add(&self.counts.connections_begun);
                 let line = Line::start(stream, self.idle_after, &self.counts, &self.habits);
                 let place = line.place(QUESTIONS_MAX).ok_or(Failure::Closed)?;
                 self.open.lock().unwrap_or_else(PoisonError::into_inner).push(line);

@@ -9,6 +9,7 @@
 //! TCP, TLS and HTTPS are our own few hundred lines on tokio, tokio-rustls and hyper: hickory's transports take and give decoded
 //! messages, which would be encoded and decoded twice more and lose what they do not know, and choose ids and ports themselves.
 
+mod age;
 mod check;
 mod cookie;
 mod counts;
@@ -26,6 +27,8 @@ mod query;
 mod random;
 mod state;
 mod tend;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod tls;
 mod udp;
 
@@ -184,8 +187,9 @@ impl Upstream {
     }
 
     /// Asks once, over UDP and, where that does not do, TCP; over TLS or HTTPS where the upstream is one of those. Gives the
-    /// whole message, of which is checked: that it is from this upstream, an answer to this very question, whole (each record
-    /// within its bounds) and not truncated; where it is, and there is no way to the whole, it is given as far as it goes. What is in it is the caller's to judge. It may be dropped at any time.
+    /// whole message, of which is checked: that it is from this upstream, an answer to this very question, and whole (each record
+    /// within its bounds), or truncated over a connection too, or where there is none. What is in it is the caller's to judge. It may be dropped at any
+    /// time.
     pub async fn ask(&self, ask: &Ask<'_>, try_time: Duration) -> Result<Vec<u8>, Failure> {
         let inner = &self.0;
         Counts::add(&inner.counts.asked);
@@ -257,6 +261,9 @@ impl Upstream {
             bad_packets: inner.counts.bad_packets(),
             over_tcp: inner.counts.turns(),
             probes: inner.counts.probes.load(Ordering::Relaxed),
+            probes_failed: inner.counts.probes_failed.load(Ordering::Relaxed),
+            connections_reused: inner.counts.connections_reused.load(Ordering::Relaxed),
+            connections_begun: inner.counts.connections_begun.load(Ordering::Relaxed),
         }
     }
 
@@ -291,7 +298,7 @@ fn way(
         UpstreamConfig::Https { address, name, path, ca_file } => {
             let tls = Tls::new(Some(name), address.ip(), ca_file.as_deref(), https::PROTOCOL)?;
             let dialer = Dialer::new(*address, Some(tls), Some(https::PROTOCOL));
-            Way::Https(Https::new(dialer, idle_after, name, address.port(), path)?)
+            Way::Https(Https::new(dialer, idle_after, counts, name, address.port(), path)?)
         }
     })
 }

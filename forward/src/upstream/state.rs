@@ -40,6 +40,12 @@ pub struct UpstreamState {
     pub over_tcp: Vec<(&'static str, u64)>,
     /// Probes sent while it was down.
     pub probes: u64,
+    /// Those of them that had no answer.
+    pub probes_failed: u64,
+    /// Questions for which a connection was there already.
+    pub connections_reused: u64,
+    /// Connections that were begun for one.
+    pub connections_begun: u64,
 }
 
 /// An upstream as it is written in the configuration, ports left out where they are the usual ones.

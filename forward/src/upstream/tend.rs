@@ -51,7 +51,9 @@ pub(super) async fn tend(upstream: Weak<Inner>, wake: Arc<Notify>) {
         }
         if let Some(due) = probes.as_mut().filter(|probes| probes.at <= now) {
             Counts::add(&inner.counts.probes);
-            drop(inner.ask_once(&question(&WireName::root(), NS), PROBE_TIME).await);
+            if inner.ask_once(&question(&WireName::root(), NS), PROBE_TIME).await.is_err() {
+                Counts::add(&inner.counts.probes_failed);
+            }
             due.put_off();
             continue;
         }

@@ -195,9 +195,21 @@ async fn what_is_for_a_subnet_is_not_kept_for_all() {
     for qname in ["near.test.", "near.test.", "all.test.", "all.test."] {
         assert!(scene.ask(qname, A).await.starts_with("NOERROR"));
     }
-    let subnets: Vec<_> = double.asked.lock().unwrap().iter().map(|asked| asked.client_subnet).collect();
-    assert_eq!(subnets, [Some(("198.51.100.0".parse().unwrap(), 24)); 3]);
+    let subnets = || double.asked.lock().unwrap().iter().map(|asked| asked.client_subnet).collect::<Vec<_>>();
+    assert_eq!(subnets(), [Some(("198.51.100.0".parse().unwrap(), 24)); 2]);
     assert_eq!(scene.entries(), ["all.test. 1"]);
+    pass(10).await;
+    let from = |qname, client: &'static str| scene.begin_with(qname, A, EntryBits::default(), client);
+    let neighbour = from("near.test.", "198.51.100.99").await.unwrap().unwrap();
+    assert_eq!(shown("near.test.", A, &neighbour), "NOERROR near.test. 290 A 192.0.2.9", "it is kept for the subnet");
+    for client in ["203.0.113.5", "203.0.113.6"] {
+        assert_eq!(from("near.test.", client).await.unwrap().unwrap().ttl_seconds, 300);
+        assert!(from("all.test.", client).await.unwrap().is_some());
+    }
+    assert_eq!(subnets()[2..], [Some(("203.0.113.0".parse().unwrap(), 24))], "another subnet is asked for once");
+    pass(295).await;
+    from("near.test.", "198.51.100.99").await.unwrap();
+    assert_eq!((subnets().len(), scene.forwarder.flush(Some(&name("near.test.")), None)), (4, 2), "both are removed");
 }
 
 #[tokio::test(start_paused = true)]

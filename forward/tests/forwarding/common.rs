@@ -220,6 +220,7 @@ pub fn config(zones: Vec<ForwardZone>) -> ForwardConfig {
         deadline: Duration::from_secs(4),
         questions_max: 1000,
         questions_per_client_max: 100,
+        questions_per_client_per_second: 0,
         overload: Overload::Refused,
         hedge_after_min: None,
         own: Vec::new(),
@@ -231,6 +232,7 @@ pub fn config(zones: Vec<ForwardZone>) -> ForwardConfig {
             failure_ttl: Duration::from_secs(1),
             authoritative: false,
             file: None,
+            file_interval: Duration::ZERO,
         },
     }
 }
@@ -301,7 +303,8 @@ impl Scene {
         client: &str,
     ) -> oneshot::Receiver<Option<Arc<KeptAnswer>>> {
         let (done, answer) = oneshot::channel();
-        let question = ForeignQuestion { name: name(qname), qtype, bits, client: client.parse().unwrap() };
+        let client = client.parse().unwrap();
+        let question = ForeignQuestion { name: name(qname), qtype, bits, client, is_stream: false };
         self.forwarder.ask(question, Box::new(move |answer| drop(done.send(answer))));
         answer
     }

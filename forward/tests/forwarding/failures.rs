@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ringdns_controlplane::config::forward::ForwardPolicy;
+use ringdns_engine::cache::EntryBits;
 use ringdns_forward::upstream::Failure;
 use tokio::time::Instant;
 
@@ -89,10 +90,10 @@ async fn what_is_cut_off_is_told_where_nobody_has_the_whole() {
     scene.forwarder.reload(&config(vec![zone])).unwrap();
     for turn in 0..2 {
         let kept = scene.kept("b.test.", A).await;
-        assert!(kept.is_cut_off() && kept.ttl_seconds == 0, "{kept:?}");
+        assert!(kept.bits.has(EntryBits::TRUNCATED) && kept.ttl_seconds == 0, "{kept:?}");
         assert_eq!((kept.counts, good.count()), ([1, 0], 2 + turn), "it is not kept");
     }
-    assert!(!scene.kept("a.test.", A).await.is_cut_off());
+    assert!(!scene.kept("a.test.", A).await.bits.has(EntryBits::TRUNCATED));
 }
 
 #[tokio::test(start_paused = true)]
@@ -193,4 +194,31 @@ async fn failures_are_kept_and_each_longer_than_the_one_before() {
     dead.becomes(|asked| now(message(asked, 2, "", "")));
     pass(60).await;
     assert_eq!(scene.kept("a.test.", A).await.ttl_seconds, 1, "from the beginning after an answer");
+}
+
+/// A policy that has something happen when it is asked for the first time.
+struct Happening(std::sync::Mutex<Option<Box<dyn FnOnce() + Send>>>);
+
+impl ringdns_forward::policy::Policy for Happening {
+    fn rule(&self, _: &ringdns_engine::recall::ForeignQuestion) -> ringdns_forward::policy::Ruling {
+        if let Some(happen) = self.0.lock().unwrap().take() {
+            happen();
+        }
+        ringdns_forward::policy::Ruling::Ask
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_asked_by_settings_that_were_just_replaced_is_not_kept() {
+    let [old, new] = ["192.0.2.1", "192.0.2.2"].map(|said| Double::new(move |asked| address(asked, 300, said)));
+    let policy = Arc::new(Happening(std::sync::Mutex::default()));
+    let before = config(vec![zone(".", &[1])]);
+    let scene = Scene::with_policy(&before, &[Arc::clone(&old), new], policy.clone());
+    let forwarder = scene.forwarder.clone();
+    // Between the question's look at the settings and its flight.
+    let replace = move || forwarder.reload(&config(vec![zone(".", &[2])])).unwrap();
+    *policy.0.lock().unwrap() = Some(Box::new(replace));
+    assert_eq!(scene.ask("a.test.", A).await, "NOERROR a.test. 300 A 192.0.2.1", "who waits is told");
+    assert_eq!(scene.ask("a.test.", A).await, "NOERROR a.test. 300 A 192.0.2.2", "nobody else is");
+    assert_eq!(old.count(), 1);
 }

@@ -220,6 +220,32 @@ async fn what_is_known_survives_a_restart() {
     }
 }
 
+#[tokio::test]
+async fn the_file_is_written_now_and_then_while_something_changes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cache");
+    let double = Double::new(|asked| address(asked, 300, "192.0.2.1"));
+    let mut config = config(vec![zone(".", &[1])]);
+    config.cache.file = Some(path.clone());
+    config.cache.file_interval = Duration::from_secs(1);
+    let first = Scene::new(&config, &[Arc::clone(&double)]);
+    first.ask("a.test.", A).await;
+    let begun = std::time::Instant::now();
+    let has = |entries: &[&str]| Scene::new(&config, &[Arc::clone(&double)]).entries() == entries;
+    while !has(&["a.test. 1"]) {
+        assert!(begun.elapsed() < Duration::from_secs(150), "it is not written");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let written = fs::metadata(&path).unwrap().modified().unwrap();
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    assert_eq!(fs::metadata(&path).unwrap().modified().unwrap(), written, "nothing has come or gone");
+    first.ask("b.test.", A).await;
+    while !has(&["a.test. 1", "b.test. 1"]) {
+        assert!(begun.elapsed() < Duration::from_secs(150), "it is not written again");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn another_configuration_is_taken_as_a_whole() {
     let doubles = ["192.0.2.1", "192.0.2.2"].map(|said| Double::new(move |asked| address(asked, 300, said)));

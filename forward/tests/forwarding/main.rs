@@ -15,5 +15,7 @@ mod keeping;
 mod named;
 mod network;
 mod normalise;
+mod policies;
 mod refresh;
+mod seen;
 mod under_way;

@@ -43,7 +43,8 @@ async fn a_question_goes_to_the_network_and_its_answer_into_the_cache() {
     for _ in 0..2 {
         let (done, answer) = oneshot::channel();
         let client = IpAddr::from([192, 0, 2, 1]);
-        let question = ForeignQuestion { name: name("www.test."), qtype: A, bits: EntryBits::default(), client };
+        let question =
+            ForeignQuestion { name: name("www.test."), qtype: A, bits: EntryBits::default(), client, is_stream: false };
         forwarder.ask(question, Box::new(move |answer| drop(done.send(answer))));
         let answer = timeout(Duration::from_secs(10), answer).await.unwrap().unwrap().unwrap();
         assert!(shown("www.test.", A, &answer).ends_with(" A 192.0.2.9"));

@@ -114,10 +114,13 @@ fn signatures_and_denials_are_for_those_who_want_them() {
     assert_eq!(kept("a.test.", A, true, &bytes).counts, [2, 2], "RFC 4035 section 5.3.4: no closer name exists");
     let straight = compose(0, &[address, raw("a.test.", 46, &rrsig(1, 2))], std::slice::from_ref(&nsec));
     assert_eq!(kept("a.test.", A, true, &straight).counts, [2, 0]);
-    let soa = raw("test.", 6, &[&[0, 0][..], &[0; 16], &[0, 0, 0, 60]].concat());
+    let soa = raw("test.", 6, &[&[0, 0][..], &[0; 16], &[0, 0, 0, 30]].concat());
     let denial = compose(3, &[], &[nsec, soa, raw("test.", 46, &rrsig(6, 1)), raw("*.test.", 46, &rrsig(47, 2))]);
     assert_eq!(kept("a.test.", A, false, &denial).counts, [0, 1]);
-    assert_eq!(kept("a.test.", A, true, &denial).counts, [0, 4]);
+    let signed = kept("a.test.", A, true, &denial);
+    assert_eq!(signed.counts, [0, 4]);
+    let ttls: Vec<u8> = signed.ttl_places.iter().map(|place| signed.body[usize::from(*place) + 3]).collect();
+    assert_eq!(ttls[..2], [30, 30], "RFC 4034 section 3: a signature's TTL is that of what it covers");
 }
 
 #[test]
@@ -127,15 +130,26 @@ fn what_cannot_be_said_is_not_taken() {
     for length in 0..good.len() {
         assert!(Message::read(&good[..length]).is_err(), "{length} bytes");
     }
-    let mut truncated = good.clone();
-    truncated[2] |= 2;
-    assert_eq!(Message::read(&truncated), Err(Untrue::Truncated));
     let mut looped = good.clone();
     let owner = 12 + 10 + 4;
     looped[owner..owner + 2].copy_from_slice(&[0xc0, u8::try_from(owner).unwrap()]);
     assert_eq!(Message::read(&looped), Err(Untrue::Malformed), "a pointer to itself");
     let other = gather("other.test.", A, false, &good).unwrap_err();
     assert_eq!(other, Untrue::OtherQuestion);
+}
+
+#[test]
+fn what_says_that_it_is_truncated_is_read_as_far_as_it_goes_and_not_kept() {
+    let lines = "www.test. 60 IN CNAME a.test.\na.test. 60 IN A 192.0.2.1\na.test. 60 IN A 192.0.2.2";
+    let mut whole = message(&asked("www.test.", A), 0, lines, "");
+    (whole[2], whole[3]) = (whole[2] | 2, whole[3] | 0x20);
+    let counts = [0, 16].map(|cut| {
+        let kept = kept("www.test.", A, false, &whole[..whole.len() - cut]);
+        assert!(kept.bits.has(EntryBits::TRUNCATED) && !kept.bits.has(EntryBits::AUTHENTIC));
+        assert_eq!(kept.ttl_seconds, 0);
+        kept.counts
+    });
+    assert_eq!(counts, [[3, 0], [2, 0]], "with the last record, and with a part of it");
 }
 
 #[test]

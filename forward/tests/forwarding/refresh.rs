@@ -53,6 +53,45 @@ async fn stale_answers_are_given_after_a_failure() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn stale_answers_tell_their_own_ttl_also_where_ttls_stay_as_they_came() {
+    for when in [StaleWhen::After(Duration::from_millis(1800)), StaleWhen::AtOnce] {
+        let double = Double::new(|asked| {
+            let alias = format!("{} 60 IN CNAME b.test.\nb.test. 50 IN A 192.0.2.1", asked.name);
+            if asked.qtype == A {
+                now(message(asked, 0, &alias, ""))
+            } else {
+                now(message(asked, 3, "", &soa("test.", 60, 60)))
+            }
+        });
+        let mut zone = stale_zone(when);
+        zone.keep.keeps_ttl = true;
+        let scene = Scene::new(&config(vec![zone]), &[Arc::clone(&double)]);
+        scene.ask("a.test.", A).await;
+        scene.ask("none.test.", AAAA).await;
+        pass(40).await;
+        let fresh = "NOERROR a.test. 60 CNAME b.test., b.test. 50 A 192.0.2.1";
+        assert_eq!((scene.ask("a.test.", A).await, double.count()), (fresh.to_owned(), 2));
+        double.becomes(|_| Said(Duration::from_millis(100), Err(Failure::Unreachable)));
+        pass(40).await;
+        let stale = "NOERROR a.test. 30 CNAME b.test., b.test. 30 A 192.0.2.1";
+        assert_eq!(scene.ask("a.test.", A).await, stale, "{when:?}");
+        let denial = "NXDOMAIN  / test. 30 SOA ns.test. admin.test. 1 2 3 4 60";
+        assert_eq!(scene.ask("none.test.", AAAA).await, denial);
+        let snapshot = scene.published();
+        let qname = name("a.test.");
+        let key = CacheKey {
+            name_hash: name_hash(&snapshot, &qname),
+            name: qname.as_bytes(),
+            qtype: A,
+            bits: EntryBits::default(),
+        };
+        let is_given =
+            scene.forwarder.stale_ttl().is_some() && scene.forwarder.shelf().read(&key).unwrap().stale_seconds > 0;
+        assert!(!is_given, "workers cannot tell that TTL, and give none");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn stale_answers_are_given_to_those_who_have_waited_long_enough() {
     let double = Double::new(|asked| address(asked, 60, "192.0.2.1"));
     let zone = stale_zone(StaleWhen::After(Duration::from_millis(1800)));

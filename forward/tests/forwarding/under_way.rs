@@ -48,6 +48,47 @@ async fn a_flood_of_names_is_bounded_and_leaves_nothing_behind() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_client_has_so_many_questions_a_second() {
+    let double = Double::new(|asked| address(asked, 300, "192.0.2.1"));
+    let mut config = config(vec![zone(".", &[1])]);
+    config.questions_per_client_per_second = 10;
+    let scene = Scene::new(&config, &[Arc::clone(&double)]);
+    // A name more each time, so that nothing is known of it.
+    let mut number = 0;
+    let mut refused = async |client: &str, count: usize| {
+        let mut refused = 0;
+        for _ in 0..count {
+            number += 1;
+            let answer = scene.begin_with(&format!("n{number}.test."), A, EntryBits::default(), client).await;
+            refused += usize::from(answer.unwrap().unwrap().rcode == 5);
+        }
+        refused
+    };
+    assert_eq!(refused("192.0.2.1", 20).await, 5, "half a second's worth more at once");
+    assert_eq!(refused("192.0.2.2", 15).await, 0, "another client");
+    assert_eq!(refused("2001:db8::1", 15).await, 0);
+    assert_eq!(refused("2001:db8::2", 1).await, 1, "of the same network");
+    pass(1).await;
+    assert_eq!(refused("192.0.2.1", 12).await, 2);
+    assert_eq!(double.count(), 55, "nobody is asked for those");
+    assert_eq!(scene.metric("coredns_forward_max_concurrent_rejects_total"), 8);
+    config.questions_per_client_per_second = 0;
+    scene.forwarder.reload(&config).unwrap();
+    assert_eq!(refused("192.0.2.1", 100).await, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_counted_that_all_upstreams_are_down() {
+    let double = Double::new(|asked| address(asked, 300, "192.0.2.1"));
+    let scene = Scene::new(&config(vec![zone(".", &[1])]), &[Arc::clone(&double)]);
+    scene.ask("a.test.", A).await;
+    assert_eq!(scene.metric("coredns_forward_healthcheck_broken_total"), 0);
+    double.is_up.store(false, Ordering::SeqCst);
+    scene.ask("b.test.", A).await;
+    assert_eq!(scene.metric("coredns_forward_healthcheck_broken_total"), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_end_tells_all_who_wait() {
     let double = Double::new(|_| silence());
     let scene = Scene::new(&config(vec![zone(".", &[1])]), &[Arc::clone(&double)]);

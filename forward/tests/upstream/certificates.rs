@@ -24,10 +24,15 @@ static MADE: LazyLock<HashMap<String, Vec<u8>>> = LazyLock::new(|| {
             ),
         );
     }
-    sign(directory.path(), "good", "ca", "DNS:dns.example,IP:127.0.0.1", 2);
+    sign(directory.path(), "good", "ca", "DNS:dns.example,IP:127.0.0.1,IP:::1", 2);
     sign(directory.path(), "elsewhere", "ca", "DNS:elsewhere.example,IP:127.0.0.9", 2);
-    sign(directory.path(), "expired", "ca", "DNS:dns.example,IP:127.0.0.1", -1);
-    sign(directory.path(), "untrusted", "other-ca", "DNS:dns.example,IP:127.0.0.1", 2);
+    sign(directory.path(), "expired", "ca", "DNS:dns.example,IP:127.0.0.1,IP:::1", -1);
+    sign(directory.path(), "untrusted", "other-ca", "DNS:dns.example,IP:127.0.0.1,IP:::1", 2);
+    openssl(
+        directory.path(),
+        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout own.key -out own.pem -subj /CN=own -days 2 \
+         -addext subjectAltName=DNS:dns.example,IP:127.0.0.1,IP:::1",
+    );
     let files = std::fs::read_dir(directory.path()).unwrap().map(Result::unwrap);
     files.map(|file| (file.file_name().into_string().unwrap(), std::fs::read(file.path()).unwrap())).collect()
 });

@@ -82,13 +82,14 @@ impl Double {
         tls: Option<TlsAcceptor>,
         manner: impl Fn(&Asked) -> Vec<Act> + Send + Sync + 'static,
     ) -> Self {
-        Self::at(Ipv4Addr::LOCALHOST.into(), (tcp, tls), manner).await
+        Self::at(Ipv4Addr::LOCALHOST.into(), tcp, tls, manner).await
     }
 
-    /// One at an address.
+    /// One at a loopback address.
     pub async fn at(
         ip: IpAddr,
-        (tcp, tls): (bool, Option<TlsAcceptor>),
+        tcp: bool,
+        tls: Option<TlsAcceptor>,
         manner: impl Fn(&Asked) -> Vec<Act> + Send + Sync + 'static,
     ) -> Self {
         let (udp, listener) = loop {
@@ -139,7 +140,8 @@ async fn serve_udp(udp: Arc<UdpSocket>, desk: Desk) {
                 match act {
                     Act::Send(message) | Act::Raw(message) => drop(udp.send_to(&message, asker).await),
                     Act::FromElsewhere(message) => {
-                        let other = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+                        let ip = udp.local_addr().unwrap().ip();
+                        let other = UdpSocket::bind((ip, 0)).await.unwrap();
                         drop(other.send_to(&message, asker).await);
                     }
                     Act::Wait(ms) => tokio::time::sleep(Duration::from_millis(ms)).await,
@@ -155,6 +157,8 @@ async fn serve_tcp(listener: TcpListener, tls: Option<TlsAcceptor>, desk: Desk) 
     let mut running = JoinSet::new();
     loop {
         let Ok((stream, asker)) = listener.accept().await else { continue };
+        // Each piece goes out by itself.
+        stream.set_nodelay(true).unwrap();
         let (tls, desk) = (tls.clone(), desk.clone());
         running.spawn(async move {
             desk.connections.lock().unwrap().0 += 1;

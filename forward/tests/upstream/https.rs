@@ -91,6 +91,12 @@ where
             let asked = Asked { over_tcp: true, on_connection: 0, message };
             let (status, kind, body) = manner(&asked);
             let is_silent = asked.name().starts_with(b"\x06silent");
+            let more = match asked.name() {
+                [4, b'a', b'g', b'e', b'd', ..] => Some(("age", "45".to_owned())),
+                [3, b'c', b'u', b't', ..] => Some(("content-length", "500".to_owned())),
+                [4, b'w', b'i', b'd', b'e', ..] => Some(("x-wide", "x".repeat(64 << 10))),
+                _ => None,
+            };
             requests.lock().unwrap().push((uri, asked));
             if is_silent {
                 std::future::pending::<()>().await;
@@ -99,7 +105,10 @@ where
             if *answered.lock().unwrap() >= per_connection {
                 finished.notify_one();
             }
-            let response = Response::builder().status(status).header("content-type", kind);
+            let mut response = Response::builder().status(status).header("content-type", kind);
+            if let Some((header, value)) = more {
+                response = response.header(header, value);
+            }
             Ok::<_, Infallible>(response.body(Full::new(Bytes::from(body))).unwrap())
         }
     });
@@ -191,4 +200,26 @@ async fn certificates_and_the_protocol_are_checked() {
     assert!(matches!(failure, Failure::Tls | Failure::Http), "{failure:?}");
     let server = start("good", b"h2", usize::MAX, honest).await;
     assert_eq!(address(&upstream(&server, "127.0.0.1", "/")).await, HONEST);
+}
+
+#[tokio::test]
+async fn what_was_in_a_cache_of_http_is_as_old_as_that_says() {
+    let server = start("good", b"h2", usize::MAX, honest).await;
+    let upstream = upstream(&server, "dns.example", "/dns-query");
+    for (name, ttl) in [("new.name.example.", 60), ("aged.name.example.", 15)] {
+        let message = ask(&upstream, name, TRY).await.unwrap();
+        let message = hickory_proto::op::Message::from_vec(&message).unwrap();
+        assert_eq!(message.answers[0].ttl, ttl, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_cut_or_headers_without_end_are_no_answer_and_the_next_question_has_one() {
+    let server = start("good", b"h2", usize::MAX, honest).await;
+    let upstream = upstream(&server, "dns.example", "/dns-query");
+    for name in ["cut.name.example.", "wide.name.example."] {
+        let failure = ask(&upstream, name, TRY).await.unwrap_err();
+        assert!(matches!(failure, Failure::Http | Failure::Closed), "{name}: {failure:?}");
+        assert_eq!(address(&upstream).await, HONEST, "after {name}");
+    }
 }

@@ -6,6 +6,7 @@ mod certificates;
 mod cookies;
 mod double;
 mod health;
+mod hostile;
 mod https;
 mod reply;
 mod spoofed;

@@ -199,7 +199,7 @@ async fn upstreams_may_be_at_addresses_of_ipv6() {
         (false, 1) if asked.name()[..5].eq_ignore_ascii_case(b"\x04long") => only(asked.reply().truncated()),
         _ => only(asked.reply()),
     };
-    let double = Double::at(ip, (true, None), manner).await;
+    let double = Double::at(ip, true, None, manner).await;
     assert!(double.address.is_ipv6());
     let upstream = plain(double.address);
     assert_eq!(address(&upstream).await, HONEST);

@@ -15,7 +15,9 @@ use ringdns_controlplane::{BuildInfo, ControlPlane, Refusal};
 use ringdns_engine::counters::Counters;
 use ringdns_engine::name::WireName;
 use ringdns_engine::publish::{Publisher, Reader};
-use ringdns_engine::serve::{ChaosConfig, EdnsConfig, MessageConfig, MessageServer, TransferStart, Transport};
+use ringdns_engine::serve::{
+    ChaosConfig, EdnsConfig, MessageConfig, MessageServer, TransferStart, Transport, Unanswered,
+};
 use ringdns_engine::snapshot::{RrsetView, Snapshot};
 use ringdns_engine::testing::query;
 use ringdns_engine::transfer::{Filled, Shape};
@@ -25,6 +27,7 @@ use ringdns_kubernetes::records::Records;
 use tokio::sync::mpsc;
 
 use crate::message::{self, Reply};
+use crate::others::{Others, now_seconds};
 
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -70,6 +73,8 @@ pub struct Bed {
     zones: [BTreeSet<WireName>; 2],
     /// Answers.
     server: MessageServer,
+    /// Who is asked for names of others, where anybody is.
+    pub others: Option<Others>,
 }
 
 impl Drop for Bed {
@@ -80,18 +85,29 @@ impl Drop for Bed {
     }
 }
 
+/// A configuration with a store in a directory.
+pub fn configuration(directory: &Path, tables: &str) -> Config {
+    let text = format!(
+        "[[port]]\ndevice = \"net_null0\"\naddresses = [\"192.0.2.53\"]\n[store]\npath = \"{}/ringdns.redb\"\n\
+         [admin]\nlisten = \"127.0.0.1:0\"\ntoken = \"0123456789abcdef\"\n{tables}",
+        directory.display()
+    );
+    Config::parse(&directory.join("ringdns.toml"), &text).unwrap()
+}
+
 impl Bed {
     /// Starts with a store in a directory.
     pub fn start(directory: &Path) -> Self {
-        let text = format!(
-            "[[port]]\ndevice = \"net_null0\"\naddresses = [\"192.0.2.53\"]\n[store]\npath = \"{}/ringdns.redb\"\n\
-             [admin]\nlisten = \"127.0.0.1:0\"\ntoken = \"0123456789abcdef\"\n",
-            directory.display()
-        );
-        let config = Config::parse(&directory.join("ringdns.toml"), &text).unwrap();
+        Self::start_with(directory, "")
+    }
+
+    /// The same with more tables of a configuration.
+    pub fn start_with(directory: &Path, tables: &str) -> Self {
+        let config = configuration(directory, tables);
         let publisher = Publisher::new(Snapshot::empty());
         let reader = publisher.reader();
-        let answers = MessageConfig {
+        let mut others = config.forward.as_ref().map(|forward| Others::start(&config, forward, &publisher));
+        let mut answers = MessageConfig {
             udp_answer_bytes_max: 4096,
             hides_aaaa: false,
             edns: EdnsConfig::default(),
@@ -99,6 +115,7 @@ impl Bed {
             rate_limit: None,
             recall: None,
         };
+        answers.recall = others.as_mut().map(|others| others.recall(&config, &answers));
         let sockets =
             SocketOptions { listen: Vec::new(), answers: answers.clone(), names: config.stats.names, others: None };
         let build = BuildInfo { version: "1.2.3".into(), commit: "abc".into(), dpdk: "22.11".into() };
@@ -117,7 +134,7 @@ impl Bed {
         }
         let server = MessageServer::new(&answers, Transport::Tcp);
         let sources = sources.try_into().unwrap();
-        Self { plane: Some(plane), reader, sources, zones: Default::default(), server }
+        Self { plane: Some(plane), reader, sources, zones: Default::default(), server, others }
     }
 
     /// Has a source say something.
@@ -175,8 +192,16 @@ impl Bed {
         let mut buffer = vec![0; 65_535];
         buffer[..question.len()].copy_from_slice(&question);
         let client = "192.0.2.1:4242".parse().unwrap();
-        let length = self.server.answer(client, &mut buffer, question.len(), self.reader.pin(), &Counters::default());
-        message::read(&buffer[..length.unwrap()])
+        self.server.set_time(0, now_seconds());
+        let answered = self.server.answer(client, &mut buffer, question.len(), self.reader.pin(), &Counters::default());
+        let length = match (answered, &mut self.others) {
+            (Err(Unanswered::Foreign), Some(others)) => {
+                let foreign = self.server.foreign_question(client).unwrap();
+                others.answer(foreign, client, &question, &mut buffer, &mut self.reader).unwrap()
+            }
+            (answered, _) => answered.unwrap(),
+        };
+        message::read(&buffer[..length])
     }
 
     /// The messages that answer a question for a transfer as CoreDNS does.

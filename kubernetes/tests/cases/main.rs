@@ -5,12 +5,15 @@
 #![allow(clippy::print_stdout, reason = "where a sequence that fails began, and what was measured")]
 
 mod bed;
+mod forwarding;
 mod manifests;
 mod measure;
 mod message;
 mod objects;
+mod others;
 mod random;
 mod rules;
 mod samples;
 mod transfers;
+mod upstream;
 mod vectors;

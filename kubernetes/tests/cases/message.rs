@@ -24,6 +24,8 @@ pub struct Reply {
     pub rcode: &'static str,
     /// The AA bit.
     pub authoritative: bool,
+    /// The TC bit.
+    pub truncated: bool,
     /// The sections behind the question; OPT is left out.
     pub sections: [Vec<Shown>; 3],
 }
@@ -139,5 +141,5 @@ pub fn read(message: &[u8]) -> Reply {
         5 => "REFUSED",
         other => panic!("response code {other}"),
     };
-    Reply { rcode, authoritative: flags & 0x0400 != 0, sections }
+    Reply { rcode, authoritative: flags & 0x0400 != 0, truncated: flags & 0x0200 != 0, sections }
 }

@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::bed::Bed;
 use crate::message::{Reply, Shown};
 use crate::objects::{self, namespace};
+use crate::upstream::{Known, Upstream};
 
 /// The cases.
 pub const CASES: &str = include_str!("cluster-dns.json");
@@ -123,27 +124,32 @@ fn options(suite: &str, config: &Value) -> Options {
     options
 }
 
-/// An upstream's records as zones of a source behind the cluster: forwarding is not what is looked at here.
-fn serve_upstream(bed: &mut Bed, upstream: &Value) {
-    let records: Vec<&Value> = upstream["records"].as_array().unwrap().iter().collect();
-    let first = name(records[0]["name"].as_str().unwrap());
-    let apex = upstream["zone"]
-        .as_str()
-        .map_or_else(|| (2..first.label_count()).fold(first.clone(), |name, _| name.parent().unwrap()), name);
-    let mut sets: BTreeMap<(String, u16), Rrset> = BTreeMap::new();
-    for record in records {
-        let (owner, rtype) = (record["name"].as_str().unwrap(), record["type"].as_str().unwrap());
+/// The records of an upstream: owner, type, TTL, rdata.
+fn records(upstream: &Value) -> impl Iterator<Item = (WireName, u16, u32, Vec<u8>)> {
+    upstream["records"].as_array().unwrap().iter().map(|record| {
         let rdata = record["rdata"].as_str().unwrap();
-        let rdata = match rtype {
+        let rdata = match record["type"].as_str().unwrap() {
             "A" => rdata.parse::<std::net::Ipv4Addr>().unwrap().octets().to_vec(),
             "AAAA" => rdata.parse::<std::net::Ipv6Addr>().unwrap().octets().to_vec(),
             "NS" | "CNAME" => name(rdata).as_bytes().to_vec(),
             other => panic!("type {other} of an upstream"),
         };
-        let number = crate::message::type_number(rtype);
+        let number = crate::message::type_number(record["type"].as_str().unwrap());
         let ttl = record["ttl"].as_u64().unwrap().try_into().unwrap();
-        let set = sets.entry((owner.to_owned(), number));
-        set.or_insert_with(|| Rrset::new(name(owner), number, ttl, Vec::new())).rdatas.push(rdata);
+        (name(record["name"].as_str().unwrap()), number, ttl, rdata)
+    })
+}
+
+/// The records of a static zone, which a source behind the cluster has.
+fn serve_static(bed: &mut Bed, zone: &Value) {
+    let (first, ..) = records(zone).next().unwrap();
+    let apex = zone["zone"]
+        .as_str()
+        .map_or_else(|| (2..first.label_count()).fold(first.clone(), |name, _| name.parent().unwrap()), name);
+    let mut sets: BTreeMap<(WireName, u16), Rrset> = BTreeMap::new();
+    for (owner, rtype, ttl, rdata) in records(zone) {
+        let set = sets.entry((owner.clone(), rtype));
+        set.or_insert_with(|| Rrset::new(owner, rtype, ttl, Vec::new())).rdatas.push(rdata);
     }
     let soa = [name("ns.invalid.").as_bytes(), name("host.invalid.").as_bytes(), &[0; 20]].concat();
     let mut rrsets: Vec<Rrset> = sets.into_values().collect();
@@ -151,8 +157,27 @@ fn serve_upstream(bed: &mut Bed, upstream: &Value) {
     bed.static_zone(&apex, rrsets);
 }
 
-/// Serves what a case has.
-pub fn serve(bed: &mut Bed, all: &Value, case: &Value) {
+/// What an upstream of all fixtures of a case knows.
+fn known<'v>(fixtures: impl Iterator<Item = &'v Value>) -> Known {
+    // Of a case without others it is not known what they would say of a name.
+    let mut known = Known::default();
+    for fixture in fixtures {
+        // Who is asked for all names and has not heard of one says that there is none.
+        known.otherwise = 3;
+        for (owner, rtype, ttl, rdata) in records(fixture) {
+            known.records.entry((owner, rtype)).or_default().push((ttl, rdata));
+        }
+        known.absent.extend(names(fixture, "nxdomain"));
+        known.truncates |= fixture["tc"] == true;
+        if fixture["otherwise"] == "SERVFAIL" {
+            known.otherwise = 2;
+        }
+    }
+    known
+}
+
+/// Serves what a case has; `upstream` knows what others know in it.
+pub fn serve(bed: &mut Bed, upstream: Option<&Upstream>, all: &Value, case: &Value) {
     let (setup, suite) = (&case["setup"], case["suite"].as_str().unwrap());
     let fixtures: Vec<&str> = strings(setup, "fixtures").collect();
     let of_fixtures = fixtures.iter().filter_map(|fixture| fixture.strip_prefix("k8s/"));
@@ -165,8 +190,16 @@ pub fn serve(bed: &mut Bed, all: &Value, case: &Value) {
         objects.extend(namespaces);
     }
     bed.serve(&options(suite, &setup["config"]), objects);
-    for upstream in fixtures.iter().filter_map(|fixture| fixture.strip_prefix("upstream/")) {
-        serve_upstream(bed, &all["fixtures"]["upstream"][upstream]);
+    let others = fixtures.iter().filter_map(|fixture| fixture.strip_prefix("upstream/"));
+    let others = others.map(|other| &all["fixtures"]["upstream"][other]);
+    let (zones, others): (Vec<&Value>, Vec<&Value>) =
+        others.partition(|other| other["description"].as_str().unwrap().starts_with("static zone"));
+    zones.into_iter().for_each(|zone| serve_static(bed, zone));
+    if let Some(upstream) = upstream {
+        upstream.says(known(others.into_iter()));
+    }
+    if let Some(others) = &bed.others {
+        others.forwarder.flush(None, None);
     }
 }
 
@@ -255,6 +288,7 @@ fn mistakes(case: &Value, reply: &Reply) -> Vec<&'static str> {
     let authoritative = case["flags"]["aa"].as_bool().unwrap_or(true);
     let counts = comparison.nxdomain_aa || reply.rcode != "NXDOMAIN";
     expect(!counts || reply.rcode == "REFUSED" || authoritative == reply.authoritative, "AA");
+    expect(case["flags"]["tc"].as_bool().unwrap_or(false) == reply.truncated, "TC");
     mistakes
 }
 
@@ -262,7 +296,11 @@ fn mistakes(case: &Value, reply: &Reply) -> Vec<&'static str> {
 fn the_sample_cases_are_answered_as_they_say() {
     let all: Value = serde_json::from_str(CASES).unwrap();
     let directory = tempfile::tempdir().unwrap();
-    let mut bed = Bed::start(directory.path());
+    let upstream = Upstream::start();
+    // As a Corefile has it: CoreDNS asks for names of special use too.
+    let policy = "[policy]\nlocal_names = false\nlocal_reverse = false\n";
+    let tables = format!("[forward]\nupstreams = [\"{}\"]\n{policy}", upstream.address);
+    let mut bed = Bed::start_with(directory.path(), &tables);
     let mut setup = &Value::Null;
     let (mut passed, mut failed) = (0, Vec::new());
     for case in all["cases"].as_array().unwrap() {
@@ -271,7 +309,7 @@ fn the_sample_cases_are_answered_as_they_say() {
             continue;
         }
         if *setup != case["setup"] {
-            serve(&mut bed, &all, case);
+            serve(&mut bed, Some(&upstream), &all, case);
             setup = &case["setup"];
         }
         let reply = bed.ask(case["qname"].as_str().unwrap(), case["qtype"].as_str().unwrap());

@@ -52,7 +52,7 @@ fn the_sample_cases_are_transferred_as_they_say() {
         if !["coredns.kubernetes.axfr", "coredns.ci.axfr"].contains(&case["suite"].as_str().unwrap()) {
             continue;
         }
-        serve(&mut bed, &all, case);
+        serve(&mut bed, None, &all, case);
         let soa = &bed.ask("cluster.local.", "SOA").sections[0][0].rdata;
         let serial = soa.split(' ').nth(2).unwrap().parse().unwrap();
         let replies = bed.transfer(&question(case, serial));

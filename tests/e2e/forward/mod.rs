@@ -4,6 +4,7 @@
 //! in a namespace of their own behind a veth pair and have an address each.
 
 mod dead;
+mod kept;
 mod lying;
 mod real;
 mod spoofed;

@@ -198,6 +198,7 @@ fn before_1_7(text: &mut Exposition, flows: &[Flow<'_>], zone: &str) {
 fn plugins(cluster: &Cluster, text: &mut Exposition, flows: &[Flow<'_>], zone: &str) {
     let has_source = |name: &str| cluster.context.state.sources.iter().any(|source| source.name == name);
     let has_files = !cluster.context.state.zone_files().is_empty();
+    let has_others = cluster.context.state.foreign.get().is_some();
     let named = [
         ("prometheus", true),
         ("reload", true),
@@ -206,6 +207,8 @@ fn plugins(cluster: &Cluster, text: &mut Exposition, flows: &[Flow<'_>], zone: &
         ("kubernetes", has_source("kubernetes")),
         ("etcd", has_source("etcd")),
         ("file", has_files),
+        ("cache", has_others),
+        ("forward", has_others),
     ];
     text.family("coredns_plugin_enabled", "gauge", "1 for what is on, by the names of CoreDNS's plugins.");
     for server in by_server(flows).keys() {

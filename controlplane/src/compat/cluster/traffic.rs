@@ -2,6 +2,7 @@
 
 use std::array;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use ringdns_engine::census::{Census, Histogram, QTYPES};
 use ringdns_engine::counters::Counters;
@@ -33,7 +34,8 @@ impl<'a> Flow<'a> {
                 None => flows.push(Self { server, proto, counters: vec![counters] }),
             }
         };
-        for counters in context.stats.workers() {
+        // Those whose clients have waited for others are answered by another thread, by way of the same ports.
+        for counters in context.stats.workers().iter().map(Arc::as_ref).chain(context.stats.waited()) {
             add(dns_port.unwrap_or(53), "udp", counters);
         }
         if let Some(monitor) = &context.sockets {

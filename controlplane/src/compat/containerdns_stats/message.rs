@@ -5,17 +5,19 @@ use hickory_proto::rr::{RData, Record};
 use ringdns_engine::counters::Counters;
 use ringdns_engine::limits::UDP_ANSWER_BYTES_LIMIT;
 use ringdns_engine::name::WireName;
+use ringdns_engine::recall::RecallConfig;
 use ringdns_engine::serve::{ChaosConfig, EdnsConfig, MessageConfig, MessageServer, Transport};
 use ringdns_engine::snapshot::Snapshot;
 use serde_json::{Value, json};
 
+use crate::state::now_ms;
 use crate::text::rdata;
 
 /// Who is said to have asked: selections and views take it in.
 const CLIENT: ([u8; 4], u16) = ([127, 0, 0, 1], 4053);
 
-/// The answer to a question for the IPv4 addresses of a name. Nothing where there is none.
-pub(super) fn show(name: &WireName, snapshot: &Snapshot) -> Option<String> {
+/// The answer to a question for the IPv4 addresses of a name, that of others as `recall` has it. Nothing where there is none.
+pub(super) fn show(name: &WireName, snapshot: &Snapshot, recall: Option<RecallConfig>) -> Option<String> {
     let mut message = vec![0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
     message.extend_from_slice(name.as_bytes());
     message.extend_from_slice(&[0, 1, 0, 1]);
@@ -27,10 +29,11 @@ pub(super) fn show(name: &WireName, snapshot: &Snapshot) -> Option<String> {
         edns: EdnsConfig::default(),
         chaos: ChaosConfig::default(),
         rate_limit: None,
-        recall: None,
+        recall,
     };
     // Not among the counters of queries: nobody asked.
     let mut server = MessageServer::new(&config, Transport::Tcp);
+    server.set_time(0, u32::try_from(now_ms() / 1000).unwrap_or(u32::MAX));
     let length = server.answer(CLIENT.into(), &mut message, length, snapshot, &Counters::default()).ok()?;
     shown(message.get(..length)?)
 }

@@ -2,7 +2,8 @@
 //! of its own. Every outcome is status 200 and one line of text, as clients of the original expect.
 //!
 //! The original keeps two copies of what it serves, which can be shown, dropped and read again. There is one here, which
-//! follows its source at once: both are shown from it, and what drops or reads again finds nothing to do.
+//! follows its source at once: both are shown from it, and what drops or reads again finds nothing to do. Its message cache has the
+//! answers of others too: these are shown and dropped here as they are there, and all members about that cache are about them.
 
 mod message;
 pub(in crate::compat) mod records;
@@ -13,6 +14,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::Stream;
 use ringdns_engine::name::WireName;
+use ringdns_engine::recall::is_foreign;
+use ringdns_engine::rtype::types;
 use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 use warp::Filter as _;
@@ -23,14 +26,18 @@ use super::containerdns::{Answer, BODY_BYTES_MAX, line, not_found, reply, respon
 use crate::api::Context;
 use crate::body;
 use crate::config::Token;
+use crate::foreign::ForeignCache;
 use crate::state::now_ms;
 use crate::stats::{TOP_MAX, rfc3339};
 
 /// What all paths begin with.
 const BASE: &str = "/containerdns/";
 
-/// Lifetime in seconds of forwarded answers, until it is set.
+/// Lifetime in seconds of forwarded answers where nothing is forwarded, until it is set.
 const CACHE_SECONDS: u64 = 60;
+
+/// The longest lifetime: a week (RFC 8767 section 4).
+const CACHE_SECONDS_MAX: u32 = 604_800;
 
 /// Minutes between two readings of all records, until they are set.
 const SYNC_MINUTES: u64 = 10;
@@ -42,7 +49,7 @@ pub(crate) struct Service {
     token: Token,
     /// What is served and what was asked for.
     context: Arc<Context>,
-    /// What was set of the lifetime of forwarded answers, in seconds.
+    /// What was set of the lifetime of forwarded answers, in seconds, where nothing is forwarded.
     cache_seconds: AtomicU64,
     /// What was set of the time between two readings, in minutes.
     sync_minutes: AtomicU64,
@@ -116,13 +123,13 @@ impl Service {
             ("GET", ["stats", "top", count]) => line(&self.top(count).await),
             ("GET", ["stats", domain]) => line(&self.name(domain)),
             ("GET", ["domain", domain]) => line(&self.message(domain)),
-            ("DELETE", ["domain", domain]) => line(&self.drop_message(domain)),
+            ("DELETE", ["domain", domain]) => line(&self.drop_message(domain).await),
             ("GET", ["domainL1", domain]) => line(&self.records(domain)),
             ("DELETE", ["domainL1", domain]) => line(&self.drop_records(domain)),
             // Also for a name that is not known: the original reads nothing again and says so.
             ("POST", ["domainL1", _]) => line(reply::OK),
             ("GET", ["master"]) => line(&self.settings()),
-            ("POST", ["master"]) => line(self.set(&bytes)),
+            ("POST", ["master"]) => line(self.set(&bytes).await),
             _ => (405, String::new()),
         }
     }
@@ -131,8 +138,13 @@ impl Service {
     fn totals(&self) -> String {
         let totals = self.context.stats.totals();
         let snapshot = self.context.state.snapshot();
+        let foreign = self.context.state.foreign.get().map(|cache| cache.totals()).unwrap_or_default();
         let members = [
             ("reqCount", totals.queries),
+            ("forwardCount", foreign.forwarded),
+            ("cacheMissCount", totals.forwarded),
+            ("dataCachedCount", totals.recalled),
+            ("cacheSizeUsed", foreign.entries),
             ("domainSize", snapshot.names()),
             ("noNameCount", totals.nxdomain),
             ("overFlowCount", totals.truncated),
@@ -177,19 +189,34 @@ impl Service {
         )
     }
 
-    /// The answer to a question for addresses, where the name was asked for before: the original shows what it keeps then.
-    fn message(&self, domain: &str) -> String {
-        let asked = name_of(domain).filter(|name| self.context.stats.name(name).is_some());
-        let message = asked.and_then(|name| message::show(&name, &self.context.state.snapshot()));
-        message.unwrap_or_else(|| format!("no found domain: {}", qualified(domain)))
+    /// The cache of names of others, where a name is one of them.
+    fn cache_of(&self, name: &WireName) -> Option<&Arc<dyn ForeignCache>> {
+        let snapshot = self.context.state.snapshot();
+        self.context.state.foreign.get().filter(|_| is_foreign(&snapshot, name, types::A))
     }
 
-    /// Says whether there would have been a message to drop.
-    fn drop_message(&self, domain: &str) -> String {
-        match name_of(domain).and_then(|name| self.context.stats.name(&name)) {
-            Some(_) => reply::OK.to_owned(),
-            None => format!("no found domain: {}", qualified(domain)),
-        }
+    /// The answer to a question for addresses: of a name of others what is kept of it, of another where it was asked for before,
+    /// as the original keeps it from then on.
+    fn message(&self, domain: &str) -> String {
+        let shown = |name: &WireName| {
+            let snapshot = self.context.state.snapshot();
+            match self.cache_of(name) {
+                Some(cache) => message::show(name, &snapshot, Some(cache.recall()?)),
+                None => self.context.stats.name(name).and_then(|_| message::show(name, &snapshot, None)),
+            }
+        };
+        name_of(domain).and_then(|name| shown(&name)).unwrap_or_else(|| no_message(domain))
+    }
+
+    /// Drops what is kept of a name of others; says of another whether there would have been a message to drop.
+    async fn drop_message(&self, domain: &str) -> String {
+        let Some(name) = name_of(domain) else { return no_message(domain) };
+        let is_dropped = match self.cache_of(&name).cloned() {
+            // It goes over all that is kept; it fails only where the program ends.
+            Some(cache) => tokio::task::spawn_blocking(move || cache.forget(&name)).await.is_ok_and(|count| count > 0),
+            None => self.context.stats.name(&name).is_some(),
+        };
+        if is_dropped { reply::OK.to_owned() } else { no_message(domain) }
     }
 
     /// What is served at a name, and when its source last said something.
@@ -214,20 +241,34 @@ impl Service {
 
     /// What can be set.
     fn settings(&self) -> String {
-        let (cache, sync) = (self.cache_seconds.load(Ordering::Relaxed), self.sync_minutes.load(Ordering::Relaxed));
+        let cache = self.context.state.foreign.get().map(|cache| cache.ttl_seconds_max().into());
+        let cache: u64 = cache.unwrap_or_else(|| self.cache_seconds.load(Ordering::Relaxed));
+        let sync = self.sync_minutes.load(Ordering::Relaxed);
         json!({ "cacheTtl": cache, "syncPeriod": sync }).to_string()
     }
 
     /// Sets what a body names and is above 0; the rest stays.
-    fn set(&self, bytes: &[u8]) -> &'static str {
+    async fn set(&self, bytes: &[u8]) -> &'static str {
         let body: Value = serde_json::from_slice(bytes).unwrap_or_default();
-        for (member, setting) in [("cacheTtl", &self.cache_seconds), ("syncPeriod", &self.sync_minutes)] {
-            if let Some(value) = body.get(member).and_then(Value::as_u64).filter(|&value| value > 0) {
-                setting.store(value, Ordering::Relaxed);
+        let given = |member| body.get(member).and_then(Value::as_u64).filter(|&value| value > 0);
+        if let Some(seconds) = given("cacheTtl") {
+            self.cache_seconds.store(seconds, Ordering::Relaxed);
+            if let Some(cache) = self.context.state.foreign.get().cloned() {
+                let seconds = u32::try_from(seconds).unwrap_or(u32::MAX).min(CACHE_SECONDS_MAX);
+                // Files that name upstreams may be read for it.
+                let _ = tokio::task::spawn_blocking(move || cache.set_ttl_seconds_max(seconds)).await;
             }
+        }
+        if let Some(minutes) = given("syncPeriod") {
+            self.sync_minutes.store(minutes, Ordering::Relaxed);
         }
         reply::OK
     }
+}
+
+/// What is told of a name without a message.
+fn no_message(domain: &str) -> String {
+    format!("no found domain: {}", qualified(domain))
 }
 
 /// The members of an object in an order of their own: that of the original, whose text some compare.

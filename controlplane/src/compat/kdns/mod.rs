@@ -133,6 +133,7 @@ impl Service {
     pub(crate) fn new(config: KdnsApiConfig, store: StoreHandle, settings: Arc<Settings>, sources: Sources) -> Self {
         let Sources { counters, cores, sockets, state } = sources;
         let refusals = Arc::clone(state.kdns.get_or_init(Arc::default));
+        state.shows_askers.store(true, Ordering::Relaxed);
         let statistics = Statistics::new(counters, cores, sockets, Arc::clone(&state));
         let (is_running, large_bodies) = (AtomicBool::new(false), Semaphore::new(1));
         let zones = settings.kdns_zones();
@@ -263,8 +264,10 @@ impl Service {
             _ if begins("/kdns/statistics/get") => Answer::json(&self.statistics.all()),
             _ if begins("/kdns/statistics/percore/get") => Answer::json(&self.statistics.each()),
             _ if begins("/kdns/statistics/port/get") => Answer::json(&self.statistics.port()),
-            _ if begins("/kdns/metrics/domains") || begins("/kdns/metrics/clientIp") => {
-                Answer::json(&forward::metrics())
+            _ if begins("/kdns/metrics/domains") => Answer::json(&forward::names(self.state.foreign.get()).await),
+            _ if begins("/kdns/metrics/clientIp") => {
+                let host = &self.config.metrics_host;
+                Answer::json(&forward::clients(self.state.foreign.get(), host).await)
             }
             _ if begins("/kdns/forward/caches") => Answer::json(&forward::cached(self.state.foreign.get()).await),
             _ => Answer::new(404, NOT_FOUND),

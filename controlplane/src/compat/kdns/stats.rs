@@ -8,15 +8,16 @@ use ringdns_engine::verdict::{Fate, Reason};
 use serde::Serialize;
 use serde::ser::{SerializeMap as _, Serializer};
 
+use crate::foreign::Waits;
 use crate::ports::PortGauges;
-use crate::sockets::Monitor;
+use crate::sockets::{Monitor, Waited};
 use crate::state::State;
 
 /// Reasons that are about a length.
 const LENGTH_REASONS: [Reason; 4] = [Reason::FrameShort, Reason::IpLength, Reason::UdpLength, Reason::DnsShort];
 
 /// The members that are counted, in the order in which [`of_worker`] gives them.
-const COUNTED: [&str; 11] = [
+const COUNTED: [&str; 17] = [
     "pkts_rcv",
     "dns_pkts_rcv",
     "dns_pkts_snd",
@@ -28,24 +29,17 @@ const COUNTED: [&str; 11] = [
     "dns_lens_snd",
     "tcp_pkts_rcv",
     "tcp_pkts_snd",
-];
-
-/// Members about what RingDNS does not do or does not measure; they are 0, as the original's are when idle.
-const IDLE: [&str; 13] = [
     "tcp_fwd_rcv",
     "tcp_fwd_snd",
     "tcp_fwd_lost",
     "udp_fwd_rcv",
     "udp_fwd_snd",
     "udp_fwd_lost",
-    "metrics-maxtime",
-    "metrics-mintime",
-    "metrics-sumtime",
-    "metrics1",
-    "metrics2",
-    "metrics3",
-    "metrics4",
 ];
+
+/// Members about what RingDNS does not measure; they are 0, as the original's are when idle.
+const IDLE: [&str; 7] =
+    ["metrics-maxtime", "metrics-mintime", "metrics-sumtime", "metrics1", "metrics2", "metrics3", "metrics4"];
 
 /// The members of a port, in the order in which [`Statistics::port_counts`] gives them.
 const OF_PORT: [&str; 8] = ["ipackets", "opackets", "ibytes", "obytes", "imissed", "ierrors", "oerrors", "rx_nombuf"];
@@ -62,9 +56,17 @@ fn of_messages(counters: &Counters) -> [u64; 2] {
     [answered + counters.reason(Reason::RateLimited), answered]
 }
 
-/// What one worker has counted.
+/// Queries for names of others that came, and those of them that were answered from the cache: in the original both go the way of
+/// queries that are forwarded.
+fn of_others(counters: &Counters) -> [u64; 2] {
+    let recalled = counters.recalled.get();
+    [recalled + counters.forwarded.get(), recalled]
+}
+
+/// What one worker has counted. What became of queries that it handed over is not its to know.
 fn of_worker(counters: &Counters) -> Counts {
     let [received, sent] = of_messages(counters);
+    let [others, others_sent] = of_others(counters);
     let of_reason = |reason: &Reason| counters.reason(*reason);
     [
         counters.rx_frames.get(),
@@ -78,14 +80,35 @@ fn of_worker(counters: &Counters) -> Counts {
         counters.tx_bytes.get(),
         0,
         0,
+        0,
+        0,
+        0,
+        others,
+        others_sent,
+        counters.reason(Reason::ForwardFull),
     ]
+}
+
+/// What the queries of ports came to that have waited for others.
+fn of_waits(waits: &dyn Waits) -> Counts {
+    let [_, sent] = of_messages(waits.served());
+    [0, sent, sent, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, sent, waits.lost()]
 }
 
 /// What the sockets have counted.
 fn of_sockets(sockets: &Monitor) -> Counts {
     let [(_, udp), (_, tcp)] = sockets.counters();
     let ([udp_received, udp_sent], [tcp_received, tcp_sent]) = (of_messages(udp), of_messages(tcp));
-    [0, udp_received, udp_sent, 0, 0, 0, 0, 0, 0, tcp_received, tcp_sent]
+    let forwarded = |counters: &Counters, waited: &Waited| {
+        let [received, recalled] = of_others(counters);
+        [received, recalled + waited.answered.get(), waited.lost.get()]
+    };
+    let [tcp_others, tcp_others_sent, tcp_lost] = forwarded(tcp, &sockets.tcp_waited);
+    let [udp_others, udp_others_sent, udp_lost] = forwarded(udp, &sockets.udp_waited);
+    let others = [tcp_others, tcp_others_sent, tcp_lost, udp_others, udp_others_sent, udp_lost];
+    let mut counts = [0, udp_received, udp_sent, 0, 0, 0, 0, 0, 0, tcp_received, tcp_sent, 0, 0, 0, 0, 0, 0];
+    counts.iter_mut().rev().zip(others.iter().rev()).for_each(|(count, others)| *count = *others);
+    counts
 }
 
 /// What one worker has counted of its queue.
@@ -158,6 +181,8 @@ struct Before {
     workers: Vec<Counts>,
     /// Of the sockets.
     sockets: Option<Counts>,
+    /// Of the queries of ports that have waited for others.
+    waits: Option<Counts>,
     /// Of the port.
     port: Option<[u64; OF_PORT.len()]>,
     /// Of each queue.
@@ -211,9 +236,15 @@ impl Statistics {
     pub(super) fn all(&self) -> Shown {
         let workers = self.workers();
         let sockets = self.sockets.as_deref().map(|sockets| since(of_sockets(sockets), self.before().sockets.as_ref()));
+        let waits = self.waits().map(|counts| since(counts, self.before().waits.as_ref()));
         let names = self.state.snapshot().names();
-        let counts = sum(workers.into_iter().chain(sockets));
+        let counts = sum(workers.into_iter().chain(sockets).chain(waits));
         Shown::new(&[("domain_num", names)]).with(&COUNTED, &counts).with(&IDLE, &[0; IDLE.len()])
+    }
+
+    /// What the queries of ports came to that have waited for others; nothing where there is no forwarder.
+    fn waits(&self) -> Option<Counts> {
+        self.state.waits.get().map(|waits| of_waits(&**waits))
     }
 
     /// By worker.
@@ -231,6 +262,7 @@ impl Statistics {
         let mut before = self.before();
         before.workers = self.counters.iter().map(|counters| of_worker(counters)).collect();
         before.sockets = self.sockets.as_deref().map(of_sockets);
+        before.waits = self.waits();
     }
 
     /// What the port has counted: the original has one port, so it is all of them together.

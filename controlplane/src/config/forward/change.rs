@@ -16,6 +16,8 @@ impl ForwardConfig {
         changes.live("cache", &mut running.cache.keep, &new.cache.keep);
         let failure = (&mut running.cache.failure_ttl, &new.cache.failure_ttl);
         changes.live("cache.failure_ttl_seconds", failure.0, failure.1);
+        let interval = (&mut running.cache.file_interval, &new.cache.file_interval);
+        changes.live("cache.file_interval_seconds", interval.0, interval.1);
         changes.live("forward.zone", &mut running.zones, &new.zones);
         running.common.clone_from(&new.common);
         // All that is left: who is asked is not among it.

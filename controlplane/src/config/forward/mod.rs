@@ -40,6 +40,8 @@ pub struct ForwardConfig {
     pub questions_max: usize,
     /// Questions under way of one client's prefix at most.
     pub questions_per_client_max: usize,
+    /// Questions of one client's prefix in a second at most; 0: as many as come.
+    pub questions_per_client_per_second: u32,
     /// What who comes on top of that is told.
     pub overload: Overload,
     /// A second upstream is asked where the first has not answered after the time in which it answers most questions, but not
@@ -166,8 +168,10 @@ pub struct CacheConfig {
     pub failure_ttl: Duration,
     /// Answers have AA set, as CoreDNS has it.
     pub authoritative: bool,
-    /// Written at the end and read at the start; nothing: a restart begins with an empty cache.
+    /// Written now and then and at the end, and read at the start; nothing: a restart begins with an empty cache.
     pub file: Option<PathBuf>,
+    /// Between two times that it is written; 0: at the end only.
+    pub file_interval: Duration,
 }
 
 /// What is kept of answers, and for how long.

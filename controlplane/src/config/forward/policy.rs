@@ -99,7 +99,12 @@ pub struct HostsEntry {
 impl PolicyConfig {
     /// Who may ask, as workers look it up. Where nobody is named, networks that are not reached from the Internet may.
     pub fn clients(&self) -> ClientLists {
-        ClientLists::new(&self.allow, &self.deny, self.denial)
+        self.clients_judged(&[])
+    }
+
+    /// The same, where clients of some networks are told what is theirs alone.
+    pub fn clients_judged(&self, judged: &[Network]) -> ClientLists {
+        ClientLists::with_judged(&self.allow, &self.deny, judged, self.denial)
     }
 }
 

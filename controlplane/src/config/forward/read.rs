@@ -114,6 +114,8 @@ pub(in crate::config) fn forward(
     let bounds = 1..=QUESTIONS_MAX_MAX;
     let per_client =
         count(&spec.questions_per_client_max, "questions_per_client_max", bounds, "", QUESTIONS_PER_CLIENT_MAX);
+    let bounds = 0..=QUESTIONS_MAX_MAX;
+    let per_second = count(&spec.questions_per_client_per_second, "questions_per_client_per_second", bounds, "", 0);
     let labels = count(&spec.labels_min, "labels_min", 0..=127, "", 0);
     Some(ForwardConfig {
         zones,
@@ -121,6 +123,7 @@ pub(in crate::config) fn forward(
         deadline: milliseconds(deadline),
         questions_max: usize::try_from(questions).unwrap_or_default(),
         questions_per_client_max: usize::try_from(per_client).unwrap_or_default(),
+        questions_per_client_per_second: u32::try_from(per_second).unwrap_or_default(),
         overload: word(spec.overload.as_ref(), "forward.overload", OVERLOADS, Overload::default(), problems),
         hedge_after_min: Some(milliseconds(hedge)).filter(|after| *after > Duration::ZERO),
         own,

@@ -49,6 +49,8 @@ pub struct Forward {
     pub questions_max: Option<Spanned<i64>>,
     /// Questions under way of one client.
     pub questions_per_client_max: Option<Spanned<i64>>,
+    /// Questions of one client in a second.
+    pub questions_per_client_per_second: Option<Spanned<i64>>,
     /// `refused`, `servfail` or `drop`.
     pub overload: Option<Spanned<String>>,
     /// `off`, or two prefix lengths.
@@ -184,6 +186,8 @@ pub struct Cache {
     pub authoritative: Option<bool>,
     /// Where it is over a restart.
     pub file: Option<Spanned<PathBuf>>,
+    /// Seconds between two times that it is written.
+    pub file_interval_seconds: Option<Spanned<i64>>,
     /// Shortest TTL of answers with records.
     pub positive_ttl_min: Option<Spanned<i64>>,
     /// Longest TTL of answers with records.

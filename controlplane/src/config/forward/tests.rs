@@ -54,6 +54,7 @@ fn one_upstream_is_enough_and_nothing_is_asked_without_the_table() {
         failure_ttl: Duration::from_secs(5),
         authoritative: false,
         file: None,
+        file_interval: Duration::from_secs(300),
     };
     assert_eq!(found.cache, cache);
     let stale = &found.cache.keep.stale;
@@ -252,6 +253,8 @@ fn mistakes_are_named_with_place_and_remedy() {
         (zone("zone = \"a\"\nupstreams = [\"192.0.2.1\"]\ncache = { stale = \"no\" }"), "forward.zone[0].cache.stale: \"no\" is none of its words"),
         ("upstreams = [\"192.0.2.1\"]\n[cache]\nsize_mib = 0".into(), "cache.size_mib: 0 is out of bounds"),
         ("upstreams = [\"192.0.2.1\"]\n[cache]\nfile = \"/\"".into(), "cache.file: a directory is given"),
+        ("upstreams = [\"192.0.2.1\"]\n[cache]\nfile = \"c\"\nfile_interval_seconds = 86401".into(), "cache.file_interval_seconds: 86401 is out of bounds; give a number from 0 to 86400 seconds"),
+        ("upstreams = [\"192.0.2.1\"]\n[cache]\nfile_interval_seconds = 1".into(), "cache.file_interval_seconds: there is no file to be written; add file"),
         ("upstreams = [\"192.0.2.1\"]\n[cache]\npositive_ttl_min = 9\npositive_ttl_max = 8".into(), "cache.positive_ttl_min: 9 is more than cache.positive_ttl_max, which is 8"),
         ("upstreams = [\"192.0.2.1\"]\n[cache]\nprefetch_uses = 4".into(), "cache.prefetch_uses: 4 is out of bounds; give a number from 0 to 3"),
         ("upstreams = [\"192.0.2.1\"]\n[policy]\nallow = []".into(), "policy.allow: nobody may ask; name those who may"),
@@ -289,8 +292,8 @@ fn what_can_change_does() {
         ("[forward]\nupstreams = [\"192.0.2.2\"]\n", &["forward.zone"], &[]),
         ("[forward]\nupstreams = [\"192.0.2.1\"]\ndeadline_ms = 900\n", &["forward"], &[]),
         (
-            "[forward]\nupstreams = [\"192.0.2.1\"]\n[cache]\nsize_mib = 2\nauthoritative = true\nfile = \"c\"\nfailure_ttl_seconds = 9\n",
-            &["cache.authoritative", "cache.failure_ttl_seconds"],
+            "[forward]\nupstreams = [\"192.0.2.1\"]\n[cache]\nsize_mib = 2\nauthoritative = true\nfile = \"c\"\nfile_interval_seconds = 5\nfailure_ttl_seconds = 9\n",
+            &["cache.authoritative", "cache.failure_ttl_seconds", "cache.file_interval_seconds"],
             &["cache.size_mib", "cache.file"],
         ),
         (

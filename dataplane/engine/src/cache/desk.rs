@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::compose::{Parts, compose};
+use super::counts::CacheCounts;
 use super::entry::{CacheKey, EntryBits, EntryHead, LINE_WORDS};
 use super::index::{BUCKET_BYTES, BUCKET_SLOTS, Index, Spot, identity};
 use super::log::{FIRST_PLACE, Log, WORD_BYTES};
@@ -51,21 +52,6 @@ pub enum InsertError {
     TooLarge,
     /// No name, one that is too long, or a TTL or a pointer that stands outside of the records.
     Malformed,
-}
-
-/// What the cache holds, and what became of what it held.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CacheCounts {
-    /// Entries that are held.
-    pub entries: u64,
-    /// Entries that were put in.
-    pub inserted: u64,
-    /// Entries that took the place of an older one of the same key.
-    pub replaced: u64,
-    /// Entries that went to make room though they could still be answered.
-    pub evicted: u64,
-    /// Entries that were removed because somebody said so.
-    pub removed: u64,
 }
 
 /// The writer of a cache.
@@ -137,15 +123,17 @@ impl CacheDesk {
         self.words = words;
         let spot = spot.ok_or(InsertError::TooLarge)?;
         // Making room may have moved or removed the old one.
-        match self.shelf.find(key).map(|found| found.slot) {
-            Some(slot) => {
+        match self.shelf.find(key).map(|found| (found.slot, found.head.bits)) {
+            Some((slot, bits)) => {
                 self.counts.replaced += 1;
+                self.counts.gone(bits);
                 self.shelf.index.set(slot, hash, spot);
                 let uses = self.shelf.index.uses(slot);
                 self.shelf.index.set_uses(slot, uses);
             }
             None => self.place_new(hash, spot),
         }
+        self.counts.come(answer.bits);
         self.counts.inserted += 1;
         Ok(())
     }
@@ -153,8 +141,9 @@ impl CacheDesk {
     /// Removes an answer; false where there is none.
     pub fn remove(&mut self, key: &CacheKey<'_>) -> bool {
         let Some(found) = self.shelf.find(key) else { return false };
+        let bits = found.head.bits;
         self.shelf.index.clear(found.slot);
-        self.counts.entries -= 1;
+        self.counts.gone(bits);
         self.counts.removed += 1;
         true
     }
@@ -174,7 +163,7 @@ impl CacheDesk {
                 parts.read(log, at, &head);
                 if !keep(&parts.name, &head, &parts.answer(&head)) {
                     shelf.index.clear(slot);
-                    self.counts.entries -= 1;
+                    self.counts.gone(head.bits);
                     self.counts.removed += 1;
                 }
             }
@@ -184,10 +173,10 @@ impl CacheDesk {
     /// Leads a slot to a new entry; another entry goes where all are taken.
     fn place_new(&mut self, hash: u64, spot: Spot) {
         let Some(slot) = self.shelf.index.slot_for(hash) else { return };
-        if self.shelf.index.is_used(slot) {
-            self.counts.evicted += 1;
-        } else {
-            self.counts.entries += 1;
+        if let Some(spot) = self.shelf.index.leads_to(slot) {
+            let bits = read_head(self.shelf.log(spot), spot.place).bits;
+            self.counts.gone(bits);
+            self.counts.evict(bits);
         }
         self.shelf.index.set_uses(slot, 0);
         self.shelf.index.set(slot, hash, spot);
@@ -245,9 +234,9 @@ impl CacheDesk {
     /// Lets an entry go. What is known of its hash is remembered for a while of one that did not get old.
     fn drop_entry(&mut self, slot: usize, head: &EntryHead, young_hash: Option<u64>) {
         self.shelf.index.clear(slot);
-        self.counts.entries -= 1;
+        self.counts.gone(head.bits);
         if self.can_be_answered(head) {
-            self.counts.evicted += 1;
+            self.counts.evict(head.bits);
             if let Some(hash) = young_hash {
                 let (at, ghost) = self.ghost(hash);
                 if let Some(place) = self.ghosts.get_mut(at) {

@@ -82,6 +82,8 @@ impl EntryBits {
     pub const NEGATIVE: Self = Self(8);
     /// No answer could be had (RFC 9520).
     pub const FAILURE: Self = Self(16);
+    /// Records are missing for which whoever answered had no room (TC, RFC 1035 section 4.1.1): for those who wait only.
+    pub const TRUNCATED: Self = Self(32);
 
     /// All that is in either.
     #[must_use]
@@ -99,6 +101,11 @@ impl EntryBits {
     #[inline(always)]
     pub const fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0
+    }
+
+    /// True for what says that there is nothing, or that no answer could be had.
+    pub const fn is_denial(self) -> bool {
+        self.0 & (Self::NEGATIVE.0 | Self::FAILURE.0) != 0
     }
 
     /// The same, with what belongs to the question taken from there.

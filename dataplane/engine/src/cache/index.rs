@@ -213,8 +213,9 @@ impl Index {
     }
 
     /// Where a slot leads, if anywhere. For the writer.
-    pub(super) fn is_used(&self, slot: usize) -> bool {
-        self.slot(slot).is_some_and(|value| value.load(Ordering::Relaxed) != 0)
+    pub(super) fn leads_to(&self, slot: usize) -> Option<Spot> {
+        let value = self.slot(slot)?.load(Ordering::Relaxed);
+        (value != 0).then(|| spot(value))
     }
 
     /// Leads a slot to an entry that is written; of its hash it takes what is known of it. For the writer.

@@ -51,12 +51,6 @@ impl Log {
         self.words.get(self.at(place)..).unwrap_or_default()
     }
 
-    /// The cache line at a place.
-    #[inline(always)]
-    pub(super) fn line(&self, place: u64) -> Option<&[AtomicU64; LINE_WORDS]> {
-        self.words.as_chunks().0.get(self.at(place) / LINE_WORDS)
-    }
-
     /// So many words from a place on, none where they are not in one piece.
     pub(super) fn words(&self, place: u64, count: usize) -> &[AtomicU64] {
         self.words_from(place).get(..count).unwrap_or_default()

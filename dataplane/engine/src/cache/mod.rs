@@ -14,6 +14,7 @@
 //! trusted before that look: every length is bounded by the slice that it is used on.
 
 mod compose;
+mod counts;
 mod desk;
 mod entry;
 mod index;
@@ -24,12 +25,13 @@ mod shelf;
 #[cfg(test)]
 mod tests;
 
-pub use desk::{CACHE_BYTES_MIN, CacheCounts, CacheDesk, CachedAnswer, InsertError};
+pub use counts::CacheCounts;
+pub use desk::{CACHE_BYTES_MIN, CacheDesk, CachedAnswer, InsertError};
 pub use entry::{CacheKey, EntryBits, EntryHead};
 pub(crate) use entry::{key_hash, question_word};
 pub(crate) use index::Place;
-pub(crate) use put::A_BYTES;
 pub use put::Ttls;
+pub(crate) use put::{A_BYTES, AAAA_BYTES};
 pub use scan::{ScanPlace, Seen};
 pub use shelf::{CacheShelf, Found};
 pub(crate) use shelf::{Sought, SoughtName};

@@ -18,7 +18,7 @@ pub(super) const POINTER_BYTES: usize = 2;
 pub(crate) const A_BYTES: usize = ADDRESS_AT + 4;
 
 /// Bytes of the record of an IPv6 address.
-const AAAA_BYTES: usize = ADDRESS_AT + 16;
+pub(crate) const AAAA_BYTES: usize = ADDRESS_AT + 16;
 
 /// What the TTLs of a copy become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,19 +64,32 @@ fn put_all_ipv4(words: &[AtomicU64], ttl: u32, to: &mut [u8]) -> Option<u16> {
 }
 
 /// The same for IPv6 addresses.
-#[inline(never)]
+#[inline(always)]
 fn put_all_ipv6(words: &[AtomicU64], ttl: u32, to: &mut [u8]) -> Option<u16> {
     let mut sum = Sum::default();
-    for (record, words) in to.as_chunks_mut::<AAAA_BYTES>().0.iter_mut().zip(words.as_chunks::<2>().0) {
-        let (start, length) = record_head(types::AAAA, 16, ttl);
-        let [first, second] = words.each_ref().map(|word| word.load(Ordering::Relaxed).to_le_bytes());
-        let parts: [&[u8]; 4] = [&start.to_le_bytes(), &length.to_le_bytes(), &first, &second];
-        for (byte, value) in record.iter_mut().zip(parts.into_iter().flatten()) {
-            *byte = *value;
-        }
-        sum = sum.add_sum(Sum::default().add(record).fold(), 0);
+    for (record, words) in to.as_chunks_mut::<AAAA_BYTES>().0.iter_mut().zip(words.as_chunks().0) {
+        sum = sum.add_sum(put_ipv6(words, ttl, record).fold(), 0);
     }
     Some(sum.fold())
+}
+
+/// Writes the record of the IPv6 address in two words; gives its sum.
+#[inline(always)]
+pub(super) fn put_ipv6(words: &[AtomicU64; 2], ttl: u32, to: &mut [u8; AAAA_BYTES]) -> Sum {
+    let (start, length) = record_head(types::AAAA, 16, ttl);
+    let (start, length) = (start.to_le_bytes(), length.to_le_bytes());
+    let address = words.each_ref().map(|word| word.load(Ordering::Relaxed).to_le_bytes());
+    let mut sum = Sum::of(u64::from_ne_bytes(start)).add_word(u32::from_ne_bytes(length).into());
+    if let Some((first, rest)) = to.split_first_chunk_mut()
+        && let Some((second, rest)) = rest.split_first_chunk_mut()
+    {
+        (*first, *second) = (start, length);
+        for (to, word) in rest.as_chunks_mut::<WORD_BYTES>().0.iter_mut().zip(address) {
+            *to = word;
+            sum = sum.add_word(u64::from_ne_bytes(word));
+        }
+    }
+    sum
 }
 
 /// Writes the record of the IPv4 address in the lower half of a word; gives its sum.

@@ -8,7 +8,7 @@ use super::entry::{CacheKey, EntryHead, HEAD_WORDS, NAME_WORDS_MAX, NAME_WORDS_M
 use super::index::{Index, Place, Spot};
 use super::log::{Log, WORD_BYTES};
 use super::put::{
-    A_BYTES, POINTER_BYTES, Records, Ttls, address_record_bytes, last_word, lower_half, put_addresses, put_ipv4,
+    POINTER_BYTES, Records, Ttls, address_record_bytes, last_word, lower_half, put_addresses, put_ipv4, put_ipv6,
 };
 
 /// Where the question's name stands in a message, to which pointers of entries lead.
@@ -53,7 +53,7 @@ pub struct Found<'a> {
     pub head: EntryHead,
 }
 
-/// An entry of a single IPv4 address that was found: the most frequent one, which is one cache line. It may go at any time.
+/// An entry of a single address that was found: the most frequent sort. It may go at any time.
 #[derive(Clone, Copy)]
 pub(crate) struct FoundAddress<'a> {
     /// Where its uses are noted.
@@ -66,8 +66,8 @@ pub(crate) struct FoundAddress<'a> {
     place: u64,
     /// When it was fetched, and how long it may be answered, in seconds.
     times: u64,
-    /// The address, in the lower half.
-    word: u64,
+    /// What begins with the address.
+    address: &'a [AtomicU64],
 }
 
 /// What an entry must be, apart from its name.
@@ -113,6 +113,12 @@ impl CacheShelf {
         self.index.ask_for(hash);
     }
 
+    /// False where there is no entry of a hash.
+    #[inline(always)]
+    pub(crate) fn may_have(&self, hash: u64) -> bool {
+        self.index.candidates(hash).next().is_some()
+    }
+
     /// Where the entry of a hash probably is; asks the memory for it. The bucket was asked for before.
     #[inline(always)]
     pub(crate) fn ask_for_entry(&self, hash: u64) -> Place {
@@ -145,8 +151,7 @@ impl CacheShelf {
         Some(Found { index: &self.index, slot: place.slot, spot, log, rest, head })
     }
 
-    /// The entry at a place, if it is the one that is sought and has one IPv4 address, for which it must be sought. The name has
-    /// no words but the first.
+    /// The entry at a place, if it is the one that is sought and has one address. The name has no words but the first.
     #[inline(always)]
     pub(crate) fn address_at(
         &self,
@@ -156,8 +161,8 @@ impl CacheShelf {
     ) -> Option<FoundAddress<'_>> {
         let spot = place.spot();
         let log = self.log(spot);
-        let [first, times, _, stored @ .., word] =
-            log.line(spot.place)?.each_ref().map(|word| word.load(Ordering::Relaxed));
+        let (fixed, address) = log.words_from(spot.place).split_first_chunk::<FIXED_WORDS>()?;
+        let [first, times, _, stored @ ..] = fixed.each_ref().map(|word| word.load(Ordering::Relaxed));
         let mut differs = EntryHead::differs_from_address(first, sought.word);
         for (word, stored) in name.iter().zip(stored) {
             differs |= word ^ stored;
@@ -165,7 +170,7 @@ impl CacheShelf {
         if differs != 0 {
             return None;
         }
-        Some(FoundAddress { index: &self.index, slot: place.slot, log, place: spot.place, times, word })
+        Some(FoundAddress { index: &self.index, slot: place.slot, log, place: spot.place, times, address })
     }
 
     /// The log that an entry is in.
@@ -190,11 +195,15 @@ impl FoundAddress<'_> {
         Some(ttl - age)
     }
 
-    /// Writes its record, and returns the checksum's sum of it, as if it began at an even place. Nothing where the entry went
-    /// away meanwhile; `to` is spoilt then.
+    /// Writes its record over the whole of `to`, which has room for one of its type, and returns the checksum's sum of it, as
+    /// if it began at an even place. Nothing where the entry went away meanwhile; `to` is spoilt then.
     #[inline(always)]
-    pub(crate) fn put(&self, to: &mut [u8; A_BYTES], ttl: u32) -> Option<u16> {
-        let sum = put_ipv4(self.word, ttl, to);
+    pub(crate) fn put<const IPV6: bool>(&self, to: &mut [u8], ttl: u32) -> Option<u16> {
+        let sum = if IPV6 {
+            put_ipv6(self.address.first_chunk()?, ttl, to.first_chunk_mut()?)
+        } else {
+            put_ipv4(self.address.first()?.load(Ordering::Relaxed), ttl, to.first_chunk_mut()?)
+        };
         if self.log.is_intact(self.place) { Some(sum.fold()) } else { None }
     }
 }

@@ -86,6 +86,41 @@ fn an_answer_is_found_by_its_whole_key_and_ages() {
 }
 
 #[test]
+fn denials_are_counted_as_long_as_they_are_held() {
+    let seed = Seed::random();
+    let mut desk = CacheDesk::new(CACHE_BYTES_MIN);
+    let samples: Vec<Sample> = (0..6).map(|number| Sample::new(&seed, number, 33)).collect();
+    let put = |desk: &mut CacheDesk, number: usize, bits| {
+        let sample = &samples[number];
+        desk.insert(&sample.key(), &CachedAnswer { bits, ..sample.answer(1000) }).unwrap();
+        (desk.counts().entries, desk.counts().denials)
+    };
+    assert_eq!(put(&mut desk, 0, EntryBits::default()), (1, 0));
+    assert_eq!(put(&mut desk, 1, EntryBits::NEGATIVE), (2, 1));
+    assert_eq!(put(&mut desk, 2, EntryBits::FAILURE), (3, 2));
+    assert_eq!(put(&mut desk, 0, EntryBits::NEGATIVE), (3, 3), "in place of an answer");
+    assert_eq!(put(&mut desk, 1, EntryBits::default()), (3, 2), "and the other way round");
+    assert!(desk.remove(&samples[2].key()));
+    desk.retain(|name, _, _| name != samples[0].name);
+    assert_eq!((desk.counts().entries, desk.counts().denials, desk.counts().removed), (1, 0, 2));
+    // Whatever makes room: what is counted is what a walk finds.
+    for number in 0..30_000 {
+        let sample = Sample::new(&seed, 100 + number, 33);
+        let bits = EntryBits::NEGATIVE.when(number % 3 == 0);
+        desk.insert(&sample.key(), &CachedAnswer { bits, ..sample.answer(1000) }).unwrap();
+    }
+    let (mut entries, mut denials) = (0, 0);
+    desk.retain(|_, head, _| {
+        entries += 1;
+        denials += u64::from(head.bits.is_denial());
+        true
+    });
+    let counts = desk.counts();
+    assert_eq!((counts.entries, counts.denials), (entries, denials));
+    assert!(0 < counts.evicted_denials && counts.evicted_denials < counts.evicted, "{counts:?}");
+}
+
+#[test]
 fn records_can_stand_behind_another_name() {
     let seed = Seed::random();
     let mut desk = CacheDesk::new(CACHE_BYTES_MIN);
@@ -114,7 +149,7 @@ fn a_newer_answer_takes_the_place_of_the_older() {
     sample.put(&mut desk, 1001);
     assert!(sample.is_in(desk.shelf()));
     assert!(desk.shelf().find(&sample.key()).unwrap().claim_refresh(), "it may be refreshed again");
-    assert_eq!(desk.counts(), CacheCounts { entries: 1, inserted: 2, replaced: 1, evicted: 0, removed: 0 });
+    assert_eq!(desk.counts(), CacheCounts { entries: 1, inserted: 2, replaced: 1, ..CacheCounts::default() });
 }
 
 #[test]

@@ -9,6 +9,7 @@
 //! ```
 
 mod deny;
+mod foreign;
 mod name;
 mod recall;
 mod reply;

@@ -68,15 +68,17 @@ impl<'a> Suffix<'a> {
         part(2).wrapping_add(if self.bytes > 3 * BLOCK_BYTES { part(3) } else { 0 })
     }
 
+    /// Its key.
+    #[inline(always)]
+    pub(super) fn key(&self, seed: &Seed) -> u64 {
+        let key = seed.block(0, self.block(0)).wrapping_add(seed.block(1, self.block(1)));
+        if self.bytes > 2 * BLOCK_BYTES { key.wrapping_add(self.later_key(seed)) } else { key }
+    }
+
     /// Its node in the zone whose apex has `apex_depth` labels, or in any.
     #[inline(always)]
     pub(super) fn node<'b>(&self, snapshot: &'b Snapshot, apex_depth: Option<u8>) -> Option<PlainNode<'b>> {
-        let seed = snapshot.seed();
-        let mut key = seed.block(0, self.block(0)).wrapping_add(seed.block(1, self.block(1)));
-        if self.bytes > 2 * BLOCK_BYTES {
-            key = key.wrapping_add(self.later_key(seed));
-        }
-        let node = PlainNode::decode(snapshot.candidate(key)?)?;
+        let node = PlainNode::decode(snapshot.candidate(self.key(snapshot.seed()))?)?;
         let is_right = apex_depth.is_none_or(|depth| depth == node.apex_depth) && self.is_owner(&node)?;
         is_right.then_some(node)
     }

@@ -3,7 +3,7 @@
 use super::name::Suffix;
 use super::reply::{Head, Maker};
 use super::{CLIENT_AT, HEADER_AT, NAME_AT, PlainQuery, TYPE_BYTES, Window, load};
-use crate::cache::{A_BYTES, EntryBits, Place, Sought, SoughtName, key_hash, question_word};
+use crate::cache::{A_BYTES, AAAA_BYTES, EntryBits, Place, Sought, SoughtName, key_hash, question_word};
 use crate::machine::{BLOCK_BYTES, Block};
 use crate::query::{FLAG_CD, FLAG_RD};
 use crate::recall::{Recall, question_bits};
@@ -26,8 +26,8 @@ pub(crate) struct Ahead {
     flags: u16,
     /// DO and CD of the query.
     bits: EntryBits,
-    /// Whether the answer may be one address whose entry is a cache line: the name is short, and the type is A.
-    is_short: bool,
+    /// The type, where the answer may be one address and the name has no more than two blocks; else 0.
+    short_qtype: u16,
     /// The place of the query in its burst.
     pub index: u8,
 }
@@ -36,13 +36,19 @@ impl Ahead {
     /// No question.
     pub(crate) fn none() -> Self {
         let sought = Sought { hash: 0, word: 0 };
-        Self { sought, place: Place::none(), flags: 0, bits: EntryBits::default(), is_short: false, index: 0 }
+        Self { sought, place: Place::none(), flags: 0, bits: EntryBits::default(), short_qtype: 0, index: 0 }
     }
 
     /// Finds out where the entry probably is, and asks the memory for it. Its bucket was asked for before.
     #[inline(always)]
     pub(crate) fn look(&mut self, recall: &Recall) {
         self.place = recall.shelf().ask_for_entry(self.sought.hash);
+    }
+
+    /// False where the cache has nothing for the question.
+    #[inline(always)]
+    pub(super) fn may_be_there(&self, recall: &Recall) -> bool {
+        recall.shelf().may_have(self.sought.hash)
     }
 }
 
@@ -63,15 +69,15 @@ impl PlainQuery {
         let bits = question_bits(flags & FLAG_CD, dnssec_ok);
         let sought = Sought { hash: key_hash(self.key, qtype, bits), word: question_word(name_bytes, qtype, bits) };
         recall.shelf().ask_for_bucket(sought.hash);
-        let is_short = qtype == types::A && name_bytes <= 2 * BLOCK_BYTES;
-        Some(Ahead { sought, place: Place::none(), flags, bits, is_short, index })
+        let short_qtype = if name_bytes <= 2 * BLOCK_BYTES { qtype } else { 0 };
+        Some(Ahead { sought, place: Place::none(), flags, bits, short_qtype, index })
     }
 
     /// Writes an answer from the cache over the query in the frame that starts `room`, if there is one to be given and it is one
-    /// IPv4 address: what differs from answer to answer elsewhere is known here. Returns the length of the reply's frame; it is
+    /// address: what differs from answer to answer elsewhere is known here. Returns the length of the reply's frame; it is
     /// NOERROR.
     #[inline(always)]
-    pub(crate) fn recall_address<const START: usize>(
+    pub(crate) fn recall_address<const START: usize, const IPV6: bool>(
         &self,
         maker: Maker<'_>,
         recall: &Recall,
@@ -79,13 +85,20 @@ impl PlainQuery {
         room: &mut [u8],
     ) -> Option<usize> {
         let window: &Window = room.first_chunk()?;
-        if !ahead.is_short || ahead.place.is_long() || !recall.permits_ipv4(load(window, CLIENT_AT)) {
+        // Where an IPv4 address's entry is long there are more of them.
+        let is_sought = if IPV6 {
+            ahead.short_qtype == types::AAAA
+        } else {
+            ahead.short_qtype == types::A && !ahead.place.is_long()
+        };
+        if !is_sought || !recall.permits_ipv4(load(window, CLIENT_AT)) {
             return None;
         }
         let found = recall.shelf().address_at(ahead.place, &ahead.sought, self.first_words())?;
         let ttl = found.fresh_ttl(recall.now_seconds())?;
         let head = Head { flags: recall.flags() | rcode::NOERROR, answers: 1, authorities: 0 };
-        self.reply::<START>(maker, room, head, A_BYTES, |to| found.put(to.first_chunk_mut()?, ttl))
+        let bytes = if IPV6 { AAAA_BYTES } else { A_BYTES };
+        self.reply::<START>(maker, room, head, bytes, |to| found.put::<IPV6>(to, ttl))
     }
 
     /// The same for any answer. Returns also the response code.

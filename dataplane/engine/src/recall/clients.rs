@@ -35,13 +35,24 @@ pub enum Denial {
     Drop,
 }
 
+/// How a client stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It may ask.
+    Permitted,
+    /// It may not.
+    Denied,
+    /// It may ask, and each time somebody decides what it is told: what is kept for others is not for it.
+    Judged,
+}
+
 /// The clients that may ask, and those that may not: the smallest network that a client is of decides.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ClientLists {
-    /// Where runs of IPv4 addresses begin, in order, and whether those of a run may ask; the first begins at 0.
-    ipv4: Box<[(u32, bool)]>,
+    /// Where runs of IPv4 addresses begin, in order, and how those of a run stand; the first begins at 0.
+    ipv4: Box<[(u32, Standing)]>,
     /// The same of IPv6.
-    ipv6: Box<[(u128, bool)]>,
+    ipv6: Box<[(u128, Standing)]>,
     /// What those are told that may not.
     denial: Denial,
 }
@@ -49,7 +60,8 @@ pub struct ClientLists {
 impl Default for ClientLists {
     /// Everybody may ask.
     fn default() -> Self {
-        Self { ipv4: Box::new([(0, true)]), ipv6: Box::new([(0, true)]), denial: Denial::default() }
+        let all = Standing::Permitted;
+        Self { ipv4: Box::new([(0, all)]), ipv6: Box::new([(0, all)]), denial: Denial::default() }
     }
 }
 
@@ -64,27 +76,24 @@ impl ClientLists {
     /// Lists of networks. Without any that is allowed, all are but those that are denied. Where one network is in both lists, it
     /// is denied.
     pub fn new(allow: &[Network], deny: &[Network], denial: Denial) -> Self {
-        let mut networks: Vec<(Network, bool)> = Vec::new();
-        networks.extend(allow.iter().map(|network| (*network, true)));
-        networks.extend(deny.iter().map(|network| (*network, false)));
+        Self::with_judged(allow, deny, &[], denial)
+    }
+
+    /// The same, where clients of some networks are judged each time, if they may ask.
+    pub fn with_judged(allow: &[Network], deny: &[Network], judge: &[Network], denial: Denial) -> Self {
         let others = allow.is_empty();
-        let [mut ipv4, mut ipv6] = [Vec::new(), Vec::new()];
-        for &(network, may) in &networks {
-            match network.span() {
-                (IpAddr::V4(first), IpAddr::V4(last)) => {
-                    ipv4.push((u32::from(first).into(), u32::from(last).into(), may));
-                }
-                (first, last) => ipv6.push((bits(first), bits(last), may)),
-            }
-        }
-        let narrow = |(at, may): (u128, bool)| u32::try_from(at).ok().map(|at| (at, may));
-        let ipv4 = runs(ipv4, others).into_iter().filter_map(narrow).collect();
-        Self { ipv4, ipv6: runs(ipv6, others).into(), denial }
+        let lists = allow.iter().map(|network| (network, true)).chain(deny.iter().map(|network| (network, false)));
+        let [may_ipv4, may_ipv6] = families(lists).map(|spans| runs(spans, others));
+        let judged = judge.iter().map(|network| (network, true));
+        let [judged_ipv4, judged_ipv6] = families(judged).map(|spans| runs(spans, false));
+        let narrow = |(at, standing): (u128, Standing)| u32::try_from(at).ok().map(|at| (at, standing));
+        let ipv4 = standings(&may_ipv4, &judged_ipv4).into_iter().filter_map(narrow).collect();
+        Self { ipv4, ipv6: standings(&may_ipv6, &judged_ipv6).into(), denial }
     }
 
     /// True where everybody may ask.
     pub fn is_open(&self) -> bool {
-        matches!((&*self.ipv4, &*self.ipv6), ([(_, true)], [(_, true)]))
+        matches!((&*self.ipv4, &*self.ipv6), ([(_, Standing::Permitted)], [(_, Standing::Permitted)]))
     }
 
     /// What those are told that may not ask.
@@ -93,36 +102,77 @@ impl ClientLists {
         self.denial
     }
 
-    /// Whether a client may ask.
+    /// Whether a client may ask, and is told what everybody is told.
     #[inline]
     pub fn permits(&self, client: IpAddr) -> bool {
+        self.standing(client) == Standing::Permitted
+    }
+
+    /// The same of a client by IPv4.
+    #[inline]
+    pub fn permits_ipv4(&self, client: [u8; 4]) -> bool {
+        self.standing_ipv4(client) == Standing::Permitted
+    }
+
+    /// How a client stands.
+    #[inline]
+    pub fn standing(&self, client: IpAddr) -> Standing {
         match client {
-            IpAddr::V4(client) => self.permits_ipv4(client.octets()),
+            IpAddr::V4(client) => self.standing_ipv4(client.octets()),
             IpAddr::V6(client) => match client.to_ipv4_mapped() {
-                Some(client) => self.permits_ipv4(client.octets()),
-                None => self.permits_ipv6(client.octets()),
+                Some(client) => self.standing_ipv4(client.octets()),
+                None => decide(&self.ipv6, u128::from(client)),
             },
         }
     }
 
-    /// Whether a client by IPv4 may ask.
+    /// How a client by IPv4 stands.
     #[inline]
-    pub fn permits_ipv4(&self, client: [u8; 4]) -> bool {
+    pub fn standing_ipv4(&self, client: [u8; 4]) -> Standing {
         decide(&self.ipv4, u32::from_be_bytes(client))
-    }
-
-    /// Whether a client by IPv6 may ask.
-    #[inline]
-    pub fn permits_ipv6(&self, client: [u8; 16]) -> bool {
-        decide(&self.ipv6, u128::from_be_bytes(client))
     }
 }
 
 /// What is said of the run that an address is in.
 #[inline]
-fn decide<T: Copy + Ord>(runs: &[(T, bool)], address: T) -> bool {
+fn decide<T: Copy + Ord>(runs: &[(T, Standing)], address: T) -> Standing {
     let after = runs.partition_point(|(first, _)| *first <= address);
-    runs.get(after.wrapping_sub(1)).is_some_and(|(_, may)| *may)
+    runs.get(after.wrapping_sub(1)).map_or(Standing::Denied, |(_, standing)| *standing)
+}
+
+/// Networks of IPv4 and IPv6: (first, last, whether they are).
+fn families<'a>(networks: impl Iterator<Item = (&'a Network, bool)>) -> [Vec<(u128, u128, bool)>; 2] {
+    let mut families = [Vec::new(), Vec::new()];
+    let [ipv4, ipv6] = &mut families;
+    for (network, is) in networks {
+        match network.span() {
+            (IpAddr::V4(first), IpAddr::V4(last)) => ipv4.push((u32::from(first).into(), u32::from(last).into(), is)),
+            (first, last) => ipv6.push((bits(first), bits(last), is)),
+        }
+    }
+    families
+}
+
+/// Runs of who may ask, and of who is judged, as one.
+fn standings(may: &[(u128, bool)], judged: &[(u128, bool)]) -> Vec<(u128, Standing)> {
+    let mut borders: Vec<u128> = may.iter().chain(judged).map(|(first, _)| *first).collect();
+    borders.sort_unstable();
+    let of = |runs: &[(u128, bool)], at: u128| {
+        let after = runs.partition_point(|(first, _)| *first <= at);
+        runs.get(after.wrapping_sub(1)).is_some_and(|(_, is)| *is)
+    };
+    let mut standings: Vec<(u128, Standing)> = Vec::new();
+    for at in borders {
+        let standing = match (of(may, at), of(judged, at)) {
+            (false, _) => Standing::Denied,
+            (true, false) => Standing::Permitted,
+            (true, true) => Standing::Judged,
+        };
+        if standings.last().is_none_or(|(_, before)| *before != standing) {
+            standings.push((at, standing));
+        }
+    }
+    standings
 }
 
 /// An address as a number.
@@ -215,6 +265,27 @@ mod tests {
         let most = ClientLists::new(&[], &networks(&["203.0.113.0/24", "::/0"]), Denial::Refuse);
         assert!(!most.is_open() && most.permits("203.0.112.255".parse().unwrap()));
         assert!(!most.permits("203.0.113.0".parse().unwrap()) && !most.permits("::1".parse().unwrap()));
+    }
+
+    #[test]
+    fn those_who_are_judged_may_ask_and_are_told_what_is_theirs() {
+        let [allow, deny, judge] =
+            [&["10.0.0.0/8", "2001:db8::/32"][..], &["10.1.0.0/16"], &["10.0.0.0/15", "2001:db8:1::/48"]];
+        let lists = ClientLists::with_judged(&networks(allow), &networks(deny), &networks(judge), Denial::Drop);
+        for (client, standing) in [
+            ("10.0.255.255", Standing::Judged),
+            ("10.1.0.0", Standing::Denied),
+            ("10.2.0.0", Standing::Permitted),
+            ("11.0.0.0", Standing::Denied),
+            ("::ffff:10.0.0.1", Standing::Judged),
+            ("2001:db8:1::1", Standing::Judged),
+            ("2001:db8:2::", Standing::Permitted),
+        ] {
+            let client = client.parse().unwrap();
+            assert_eq!((lists.standing(client), lists.permits(client)), (standing, standing == Standing::Permitted));
+        }
+        let all = ClientLists::with_judged(&[], &[], &networks(&["0.0.0.0/0"]), Denial::Refuse);
+        assert!(!all.is_open() && !all.permits_ipv4([9; 4]) && all.permits("2001:db8::".parse().unwrap()));
     }
 
     #[test]

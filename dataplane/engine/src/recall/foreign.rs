@@ -17,6 +17,8 @@ pub struct ForeignQuestion {
     pub bits: EntryBits,
     /// Who asked.
     pub client: IpAddr,
+    /// It came by a stream: its client is where it says, and an answer of any length reaches it.
+    pub is_stream: bool,
 }
 
 /// An answer of others, as it is kept: see [`CachedAnswer`], which borrows what this owns.
@@ -24,7 +26,7 @@ pub struct ForeignQuestion {
 pub struct KeptAnswer {
     /// What is true of it.
     pub bits: EntryBits,
-    /// The response code; more, where it is cut off.
+    /// The response code.
     pub rcode: u16,
     /// Records of the answer and the authority section.
     pub counts: [u16; 2],
@@ -42,22 +44,7 @@ pub struct KeptAnswer {
     pub stale_seconds: u32,
 }
 
-/// Set in the response code of an answer that is cut off. Response codes have twelve bits (RFC 6891 section 6.1.3).
-pub(super) const CUT_OFF: u16 = 1 << 15;
-
 impl KeptAnswer {
-    /// The same, cut off: what its upstream had to say was longer than it could send. It is for those who wait for it now, and who
-    /// are told by TC that there is more (RFC 2181 section 9).
-    #[must_use]
-    pub fn cut_off(self) -> Self {
-        Self { rcode: self.rcode | CUT_OFF, ttl_seconds: 0, stale_seconds: 0, ..self }
-    }
-
-    /// True for an answer that is cut off. Over a stream, where nothing is, it is none.
-    pub fn is_cut_off(&self) -> bool {
-        self.rcode & CUT_OFF != 0
-    }
-
     /// An answer without records, for those who wait for it now.
     pub fn empty(rcode: u16) -> Self {
         Self { rcode, ..Self::default() }

@@ -21,8 +21,7 @@ use crate::rules::is_left_to_others;
 use crate::snapshot::Snapshot;
 use crate::writer::{QNAME_OFFSET, Writer, place_in_name};
 
-pub use clients::{ClientLists, Denial, LOCAL_NETWORKS};
-use foreign::CUT_OFF;
+pub use clients::{ClientLists, Denial, LOCAL_NETWORKS, Standing};
 pub use foreign::{AskOthers, Done, ForeignQuestion, KeptAnswer};
 pub use handover::Handover;
 use tail::Tail;
@@ -122,14 +121,14 @@ impl Recall {
         self.config.clients.as_ref().is_none_or(|clients| clients.permits_ipv4(client))
     }
 
-    /// What a client is told that may not ask for names of others; nothing for one that may.
-    fn denial(&self, client: Client) -> Option<Denial> {
-        let clients = self.config.clients.as_deref()?;
-        let is_permitted = match client {
-            Client::Ipv4(client) => clients.permits_ipv4(client),
-            Client::Ipv6(client) => clients.permits(IpAddr::from(client)),
+    /// How a client stands that asks for names of others, and what it is told where it may not.
+    fn standing(&self, client: Client) -> (Standing, Denial) {
+        let Some(clients) = self.config.clients.as_deref() else { return (Standing::Permitted, Denial::default()) };
+        let standing = match client {
+            Client::Ipv4(client) => clients.standing_ipv4(client),
+            Client::Ipv6(client) => clients.standing(IpAddr::from(client)),
         };
-        (!is_permitted).then(|| clients.denial())
+        (standing, clients.denial())
     }
 
     /// True where what comes from the shelf has been waited for.
@@ -176,7 +175,8 @@ impl Recall {
         // RFC 6840 section 5.8: AD is for those who show that they understand it.
         let wants_ad = bits.has(EntryBits::DNSSEC_OK) || query_flags & FLAG_AD != 0;
         let is_authentic = wants_ad && head.bits.has(EntryBits::AUTHENTIC);
-        let flags = self.flags | if is_authentic { FLAG_AD } else { 0 };
+        let is_truncated = head.bits.has(EntryBits::TRUNCATED);
+        let flags = self.flags | if is_authentic { FLAG_AD } else { 0 } | if is_truncated { FLAG_TC } else { 0 };
         Some(Recalled { found, ttls, flags })
     }
 
@@ -196,7 +196,8 @@ impl Recall {
     pub(crate) fn answer(&self, wanted: Wanted<'_>, snapshot: &Snapshot, writer: &mut Writer<'_>) -> Outcome {
         let Wanted { query, client, hidden, name, name_at } = wanted;
         let is_alias = name_at != QNAME_OFFSET;
-        if let Some(denial) = self.denial(client) {
+        let (standing, denial) = self.standing(client);
+        if standing == Standing::Denied {
             // A client that gets an alias alone can go on from there by itself.
             return match denial {
                 _ if is_alias => Outcome { origin: Origin::Denied, ..Outcome::new(rcode::NOERROR, 0) },
@@ -210,7 +211,9 @@ impl Recall {
         let bits = question_bits(query.flags, query.edns.is_some_and(|edns| edns.dnssec_ok));
         let name_hash = name.key(name.depth(), snapshot.seed());
         let key = CacheKey { name_hash, name: name.bytes(), qtype: query.qtype, bits };
-        let known = self.append(&key, query.flags, name_at, writer);
+        // What is kept is not for a client that is judged; what it has waited for is.
+        let is_judged = standing == Standing::Judged && !self.config.is_handover;
+        let known = if is_judged { None } else { self.append(&key, query.flags, name_at, writer) };
         let origin = if is_alias { Origin::ForwarderByAlias } else { Origin::Forwarder };
         known.unwrap_or(Outcome { origin, ..Outcome::default() })
     }
@@ -220,8 +223,7 @@ impl Recall {
         let Recalled { found, ttls, flags } = self.find(key, query_flags)?;
         let head = found.head;
         let origin = if self.config.is_handover { Origin::Ours } else { Origin::Cache };
-        let cut_off = FLAG_TC * u16::from(head.rcode & CUT_OFF != 0);
-        let outcome = |flags| Some(Outcome { origin, ..Outcome::new(head.rcode & !CUT_OFF, flags | cut_off) });
+        let outcome = |flags| Some(Outcome { origin, ..Outcome::new(head.rcode, flags) });
         let Ok((message, to)) = writer.message_and_room(head.body_bytes.into()) else {
             return outcome(flags | FLAG_TC);
         };

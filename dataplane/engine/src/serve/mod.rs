@@ -11,6 +11,7 @@ mod others;
 mod recalled;
 mod respond;
 mod transfer;
+mod unknown;
 
 use core::net::IpAddr;
 
@@ -73,6 +74,8 @@ pub struct Server {
     aheads: [Ahead; BURST_FRAMES_MAX],
     /// Deals with everything else.
     others: Others,
+    /// Whether a query of the last burst was found to be for the forwarder without being taken apart.
+    forwarded_whole: bool,
     /// The time in seconds since 1970, as it was told last.
     now_seconds: u32,
 }
@@ -88,6 +91,7 @@ impl Server {
             plains: core::array::from_fn(|_| PlainQuery::none()),
             aheads: [Ahead::none(); BURST_FRAMES_MAX],
             others,
+            forwarded_whole: false,
             now_seconds: 0,
         }
     }
@@ -141,7 +145,10 @@ impl Server {
     }
 
     /// What others are to be asked for a frame that was alone in its burst, and got [`Verdict::Forward`].
-    pub fn foreign_question<F: FrameBuffer>(&self, frame: &F) -> Option<ForeignQuestion> {
+    pub fn foreign_question<F: FrameBuffer>(&mut self, frame: &F) -> Option<ForeignQuestion> {
+        if self.forwarded_whole {
+            self.others.take_foreign(0, &self.station, frame);
+        }
         self.others.foreign_question(0, frame.frame())
     }
 
@@ -184,24 +191,24 @@ impl Server {
             #[inline(always)]
             || look_ahead(leads.get(..frames.len()).unwrap_or_default(), &mut candidates),
         );
-        let mut recalled = 0;
+        let mut for_cache = 0;
         if HAS_OTHERS {
-            let count = machine.run(
+            for_cache = machine.run(
                 #[inline(always)]
                 || self.look_among_others::<F, START, HIDES_AAAA>(frames, snapshot, &candidates),
             );
-            if count > 0 {
-                recalled = machine.run(
-                    #[inline(always)]
-                    || self.recall_all::<F, START>(frames, verdicts, snapshot, count, counters),
-                );
-            }
         }
-        let seen = Seen { candidates: &candidates, recalled };
+        let seen = Seen { candidates: &candidates, for_cache };
         machine.run(
             #[inline(always)]
             || self.answer_all::<F, START, HIDES_AAAA, HAS_OTHERS>(frames, verdicts, snapshot, seen, counters),
         );
+        if HAS_OTHERS {
+            self.forwarded_whole = false;
+            if for_cache != 0 {
+                self.answer_for_cache::<F, START, HIDES_AAAA>(frames, verdicts, snapshot, for_cache, counters);
+            }
+        }
         if let Some(names) = counters.names() {
             names.count_burst(frames, verdicts, self.now_seconds);
         }
@@ -247,8 +254,8 @@ impl Server {
                 send_plain::<F, START>(&self.station, frame, length);
                 plain_replies += 1;
                 *verdict = Verdict::Reply;
-            } else if HAS_OTHERS && seen.recalled >> index & 1 != 0 {
-                // What the cache answers is in no zone.
+            } else if HAS_OTHERS && seen.for_cache >> index & 1 != 0 {
+                // What the cache may answer is in no zone, and comes when the memory has brought it.
             } else if plain.is_some()
                 && let Some((length, rcode)) = plain.deny::<START, HIDES_AAAA, HAS_OTHERS>(
                     maker,
@@ -276,8 +283,8 @@ impl Server {
 struct Seen<'s, 'a> {
     /// Where zones probably have the names.
     candidates: &'s [Option<Candidate<'a>>; BURST_FRAMES_MAX],
-    /// Which frames the cache has answered, a bit for each.
-    recalled: u64,
+    /// Which frames the cache may answer, a bit for each.
+    for_cache: u64,
 }
 
 /// Between the stages: finds out where the nodes of the names probably are, and asks the memory for them. The loops are short,

@@ -141,6 +141,13 @@ impl Others {
 }
 
 impl Others {
+    /// Takes apart the query at `index`, which was found to be for the forwarder by its own name.
+    pub(super) fn take_foreign<F: FrameBuffer>(&mut self, index: usize, station: &Station, frame: &F) {
+        let Some(slot) = self.slots.get_mut(index) else { return };
+        slot.stage = take_apart(station, None, frame, &mut slot.query, self.responder.has_cookies());
+        self.responder.foreign_by_itself();
+    }
+
     /// What others are to be asked for the frame at `index`, which was the last of its burst to be for the forwarder.
     pub(super) fn foreign_question(&self, index: usize, frame: &[u8]) -> Option<ForeignQuestion> {
         let slot = self.slots.get(index)?;

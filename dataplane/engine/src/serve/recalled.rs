@@ -5,23 +5,24 @@ use crate::counters::Counters;
 use crate::frame::FrameBuffer;
 use crate::limits::BURST_FRAMES_MAX;
 use crate::plain::{Ahead, Maker};
+use crate::recall::Recall;
 use crate::rtype::rcode;
 use crate::snapshot::{Candidate, Snapshot};
 use crate::verdict::Verdict;
 
 impl Server {
-    /// Between the stages, for names that no zone has: finds out where the cache probably has them, in two short loops as
-    /// [`look_ahead`](super::look_ahead).
-    /// Returns how many it may have.
+    /// Between the stages, for names that no zone has: asks the memory for where the cache would have them. That is so large that it
+    /// takes as long as some of the burst's answers from zones, which are made meanwhile. Returns which frames the cache may
+    /// answer, a bit for each.
     #[inline(always)]
     pub(super) fn look_among_others<F: FrameBuffer, const START: usize, const HIDES_AAAA: bool>(
         &mut self,
         frames: &mut [F],
         snapshot: &Snapshot,
         candidates: &[Option<Candidate<'_>>; BURST_FRAMES_MAX],
-    ) -> usize {
+    ) -> u64 {
         let Some(recall) = self.others.responder.recall().filter(|_| snapshot.is_complete()) else { return 0 };
-        let mut count = 0;
+        let mut for_cache = 0u64;
         let mut aheads = self.aheads.iter_mut();
         for (((plain, candidate), frame), index) in self.plains.iter().zip(candidates).zip(frames).zip(0..) {
             if candidate.is_none()
@@ -30,17 +31,41 @@ impl Server {
                 && let Some(place) = aheads.next()
             {
                 *place = ahead;
-                count += 1;
+                for_cache |= 1 << index;
             }
         }
-        for ahead in self.aheads.iter_mut().take(count) {
-            ahead.look(recall);
+        for_cache
+    }
+
+    /// Stage two of those that the cache may answer, by their bits. A short loop first, as [`look_ahead`](super::look_ahead): it
+    /// finds out where the cache probably has them.
+    #[inline(always)]
+    pub(super) fn answer_for_cache<F: FrameBuffer, const START: usize, const HIDES_AAAA: bool>(
+        &mut self,
+        frames: &mut [F],
+        verdicts: &mut [Verdict; BURST_FRAMES_MAX],
+        snapshot: &Snapshot,
+        for_cache: u64,
+        counters: &Counters,
+    ) {
+        let (machine, count) = (self.machine, for_cache.count_ones() as usize);
+        if let Some(recall) = self.others.responder.recall() {
+            for ahead in self.aheads.iter_mut().take(count) {
+                ahead.look(recall);
+            }
         }
-        count
+        let answered = self.recall_all::<F, START>(frames, verdicts, snapshot, count, counters);
+        if answered != for_cache {
+            let seen = (count, answered);
+            machine.run(
+                #[inline(always)]
+                || self.answer_unknown::<F, START, HIDES_AAAA>(frames, verdicts, snapshot, seen, counters),
+            );
+        }
     }
 
     /// Stage two of the first `count` that the cache may have. Returns which frames are answered, a bit for each.
-    // A stage of its own: zones need the registers. And so do answers of one address.
+    // Stages of their own: zones need the registers, and so do answers of one address.
     #[inline(always)]
     pub(super) fn recall_all<F: FrameBuffer, const START: usize>(
         &self,
@@ -54,19 +79,23 @@ impl Server {
         let udp_answer_bytes_max = self.others.responder.udp_answer_bytes_max();
         let maker = Maker { station: &self.station, snapshot, udp_answer_bytes_max };
         let aheads = self.aheads.get(..count).unwrap_or_default();
-        let mut answered = 0u64;
-        for ahead in aheads {
-            let index = usize::from(ahead.index);
-            if let (Some(plain), Some(frame)) = (self.plains.get(index), frames.get_mut(index))
-                && let Some(length) = plain.recall_address::<START>(maker, recall, ahead, plain_room::<F, START>(frame))
-            {
-                send_plain::<F, START>(&self.station, frame, length);
-                answered |= 1 << index;
-            }
+        let mut answered = self.machine.run(
+            #[inline(always)]
+            || self.recall_addresses::<F, START, false>(frames, maker, recall, aheads),
+        );
+        let is_done = |answered: u64| answered.count_ones() as usize == count;
+        if !is_done(answered) {
+            answered |= self.machine.run(
+                #[inline(always)]
+                || self.recall_addresses::<F, START, true>(frames, maker, recall, aheads),
+            );
         }
         counters.answered(rcode::NOERROR, u64::from(answered.count_ones()));
-        if (answered.count_ones() as usize) < count {
-            answered |= self.recall_others::<F, START>(frames, maker, aheads, answered, counters);
+        if !is_done(answered) {
+            answered = self.machine.run(
+                #[inline(always)]
+                || self.recall_others::<F, START>(frames, (maker, recall), aheads, answered, counters),
+            );
         }
         for (index, verdict) in verdicts.iter_mut().enumerate() {
             if answered >> index & 1 != 0 {
@@ -80,17 +109,39 @@ impl Server {
         answered
     }
 
+    /// The same for those that have one address of a sort, which are NOERROR.
+    #[inline(always)]
+    fn recall_addresses<F: FrameBuffer, const START: usize, const IPV6: bool>(
+        &self,
+        frames: &mut [F],
+        maker: Maker<'_>,
+        recall: &Recall,
+        aheads: &[Ahead],
+    ) -> u64 {
+        let mut answered = 0;
+        for ahead in aheads {
+            let index = usize::from(ahead.index);
+            if let (Some(plain), Some(frame)) = (self.plains.get(index), frames.get_mut(index))
+                && let Some(length) =
+                    plain.recall_address::<START, IPV6>(maker, recall, ahead, plain_room::<F, START>(frame))
+            {
+                send_plain::<F, START>(&self.station, frame, length);
+                answered |= 1 << index;
+            }
+        }
+        answered
+    }
+
     /// The same for those that are not answered yet.
     #[inline(always)]
     fn recall_others<F: FrameBuffer, const START: usize>(
         &self,
         frames: &mut [F],
-        maker: Maker<'_>,
+        (maker, recall): (Maker<'_>, &Recall),
         aheads: &[Ahead],
         mut answered: u64,
         counters: &Counters,
     ) -> u64 {
-        let Some(recall) = self.others.responder.recall() else { return 0 };
         for ahead in aheads {
             let index = usize::from(ahead.index);
             if answered >> index & 1 == 0

@@ -315,6 +315,11 @@ impl Responder {
         if self.recall.is_some() { FLAG_AA | FLAG_RA } else { FLAG_AA }
     }
 
+    /// Notes that the name that others are to be asked for is the query's own.
+    pub(super) fn foreign_by_itself(&mut self) {
+        self.foreign_by_alias = false;
+    }
+
     /// What others are to be asked for the sake of a query, which was the last that they were to be asked for.
     pub(super) fn foreign_question(&self, query: &Query, client: IpAddr) -> Option<ForeignQuestion> {
         let name = if self.foreign_by_alias { &self.scratch.name } else { &query.name };
@@ -323,6 +328,7 @@ impl Responder {
             qtype: query.qtype,
             bits: question_bits(query.flags, query.edns.is_some_and(|edns| edns.dnssec_ok)),
             client,
+            is_stream: self.is_stream,
         })
     }
 }
