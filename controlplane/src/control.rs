@@ -37,6 +37,7 @@ use crate::source;
 use crate::state::{State, ZoneFileState};
 use crate::stats::Stats;
 use crate::store::{OpenError, Store, StoreHandle, StoreSource};
+use crate::suffixes;
 use crate::supervise::{spawn_guest, spawn_source};
 use crate::tls::TlsError;
 use crate::views::Views;
@@ -186,6 +187,7 @@ impl ControlPlane {
             SOURCES.into_iter().chain(read.map(|_| "etcd")).chain(guests.iter().map(|guest| guest.name())).collect();
         let state = Arc::new(State::new(Arc::clone(publisher.current()), &names, views, files.collect()));
         show_guests(&state, &guests);
+        state.suffixes.configure(config);
         let sockets = Sockets::start(config, sockets, &state, settings.transfers(), DRAIN)?;
         let (events, waiting) = source::queue();
         let rule = Rule { all_down: config.health.all_down, ..Rule::default() };
@@ -204,7 +206,9 @@ impl ControlPlane {
         let mut tasks = vec![spawn_source(&runtime, &state, ZONE_FILES, zone_files, &events)];
         let mut served = None;
         if let Some(config) = read {
-            let seen = state.etcd.get_or_init(|| Arc::new(EtcdState::new(Arc::clone(&state.members))));
+            let seen = state
+                .etcd
+                .get_or_init(|| Arc::new(EtcdState::new(Arc::clone(&state.members), Arc::clone(&state.suffixes))));
             let etcd = EtcdSource::new(config, Arc::clone(seen));
             tasks.push(spawn_source(&runtime, &state, 2, etcd, &events));
             served = Some(Served::new(Arc::clone(seen), 2, events.downgrade()));
@@ -218,7 +222,7 @@ impl ControlPlane {
         drop(events);
 
         let workers = Arc::new(ready::Workers::new(counters.clone()));
-        spawn_look(&runtime, &workers);
+        runtime.spawn(ready::look(Arc::downgrade(&workers)));
         let context = Arc::new(Context {
             sockets: sockets.monitor().cloned(),
             stats: Arc::new(Stats::new(counters.clone(), sockets.monitor().cloned(), &state)),
@@ -286,6 +290,9 @@ impl ControlPlane {
 
     /// Shows from now on what is kept of names of others, and who is asked for them; the first call counts.
     pub fn show_foreign(&self, cache: Arc<dyn ForeignCache>, waits: Arc<dyn Waits>) {
+        if let Some(parts) = &self.parts {
+            parts.runtime.spawn(suffixes::follow(self.state.suffixes.stubs(), Arc::clone(&cache)));
+        }
         self.state.show_foreign(cache, waits);
     }
 
@@ -338,6 +345,7 @@ impl ControlPlane {
     /// [`Config::take`] gave.
     pub fn reconfigure(&self, config: &Config, changes: &Changes) -> oneshot::Receiver<Reload> {
         self.settings.take(config, changes);
+        self.state.suffixes.configure(config);
         self.request_reload()
     }
 
@@ -434,16 +442,4 @@ fn publish_views(views: &[ViewConfig], publisher: &mut Publisher) -> Arc<Views> 
 fn spawn_cycle(cycle: Cycle) -> Result<JoinHandle<Publisher>, StartError> {
     let builder = std::thread::Builder::new().name("ringdns-cycle".to_owned());
     builder.spawn(move || cycle.run()).map_err(StartError::Thread)
-}
-
-/// Looks at the workers at intervals, as long as anybody can ask.
-fn spawn_look(runtime: &Runtime, workers: &Arc<ready::Workers>) {
-    let workers = Arc::downgrade(workers);
-    runtime.spawn(async move {
-        while let Some(workers) = workers.upgrade() {
-            workers.look();
-            drop(workers);
-            tokio::time::sleep(ready::LOOK_INTERVAL).await;
-        }
-    });
 }

@@ -1,6 +1,7 @@
 //! The cycle: takes what the sources say, merges it, compiles a snapshot and publishes it. One thread owns the publisher
 //! and the merge; everything that waits is taken in one go, so a burst of writes costs one publication.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -33,6 +34,8 @@ pub(crate) struct Cycle {
     walkers: mpsc::WeakSender<Event>,
     /// What is known beyond the snapshot.
     merge: Merge,
+    /// Sources that have said which zones they have.
+    zones_known: BTreeSet<u8>,
     /// What others see.
     state: Arc<State>,
 }
@@ -56,7 +59,7 @@ impl Cycle {
         owners: Owners,
     ) -> Self {
         let merge = Merge::new(Arc::clone(&state.views), origin, clients, owners);
-        Self { publisher, events, walkers, merge, state }
+        Self { publisher, events, walkers, merge, zones_known: BTreeSet::new(), state }
     }
 
     /// Runs on a thread of its own until every source is gone; gives the publisher back.
@@ -65,7 +68,7 @@ impl Cycle {
     pub(crate) fn run(mut self) -> Publisher {
         while let Some(event) = self.events.blocking_recv() {
             match event {
-                Event::Tick => drop(self.publisher.reclaim()),
+                Event::Tick if !self.state.suffixes.are_new() => drop(self.publisher.reclaim()),
                 event => self.turn(event),
             }
             self.walk();
@@ -111,6 +114,7 @@ impl Cycle {
                     self.take(batch, &mut transaction, &mut waiting);
                 }
                 Event::Synced { origin } => synced.push(origin),
+                Event::ZonesKnown { origin } => drop(self.zones_known.insert(origin)),
                 Event::Found(found) => {
                     let mut refusals = Vec::new();
                     self.merge.end_walk(found, &mut transaction, &mut refusals);
@@ -123,9 +127,7 @@ impl Cycle {
                 next = self.events.try_recv().ok();
             }
         }
-        let is_synced =
-            |(origin, source): (u8, &crate::state::SourceState)| source.is_synced() || synced.contains(&origin);
-        transaction.set_complete((0u8..).zip(&self.state.sources).all(is_synced));
+        self.settle(&mut transaction, &synced);
         self.publisher.publish(transaction.commit());
         self.tell(started.elapsed(), changes, &synced, waiting);
         let (after, zones_after) = (self.publisher.current(), self.merge.zones());
@@ -133,6 +135,19 @@ impl Cycle {
         let events =
             touched.and_then(|touched| touched.events(generation, (&before, &zones_before), (after, &zones_after)));
         self.state.feed.note(generation, events);
+    }
+
+    /// Says what follows from all that was said.
+    fn settle(&mut self, transaction: &mut Transaction, synced: &[u8]) {
+        if let Some(suffixes) = self.state.suffixes.take_new() {
+            self.merge.leave(suffixes);
+        }
+        self.merge.place_cuts(transaction);
+        let sources = || (0u8..).zip(&self.state.sources);
+        let is_synced =
+            |(origin, source): &(u8, &crate::state::SourceState)| source.is_synced() || synced.contains(origin);
+        let knows_zones = sources().all(|source| is_synced(&source) || self.zones_known.contains(&source.0));
+        transaction.set_complete(sources().all(|source| is_synced(&source)), knows_zones);
     }
 
     /// Merges one batch.

@@ -9,6 +9,7 @@ use ringdns_engine::name::WireName;
 use ringdns_engine::recall::RecallConfig;
 
 use crate::config::forward::UpstreamConfig;
+use crate::suffixes::StubZones;
 
 /// Shows the cache of names of others, and empties it. Calls may take as long as it takes to walk over all entries.
 pub trait ForeignCache: fmt::Debug + Send + Sync {
@@ -20,6 +21,9 @@ pub trait ForeignCache: fmt::Debug + Send + Sync {
 
     /// The upstreams of all zones of others, in the order of the zones.
     fn upstreams(&self) -> Vec<Upstream>;
+
+    /// Has others asked for stub zones: for these, and for none beside them.
+    fn set_stub_zones(&self, zones: &StubZones);
 
     /// Removes all entries of one name, but not of those below it. Gives their number.
     fn forget(&self, name: &WireName) -> usize;
@@ -166,8 +170,10 @@ pub struct Upstream {
     pub zone: WireName,
     /// As it is written in the configuration.
     pub name: String,
-    /// Where it is.
+    /// Where it is; at no address where that is not known.
     pub config: UpstreamConfig,
+    /// The name that its address was asked for, where it was, and why it is not known.
+    pub host: Option<(WireName, Option<String>)>,
     /// It is used.
     pub is_up: bool,
     /// It leads back to this server.
@@ -189,13 +195,9 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    /// Its address.
-    pub fn address(&self) -> SocketAddr {
-        match &self.config {
-            UpstreamConfig::Plain(address)
-            | UpstreamConfig::Tls { address, .. }
-            | UpstreamConfig::Https { address, .. } => *address,
-        }
+    /// Its address, if that is known.
+    pub fn address(&self) -> Option<SocketAddr> {
+        Some(self.config.address()).filter(|address| !address.ip().is_unspecified())
     }
 
     /// How it is spoken to.

@@ -36,6 +36,7 @@ pub mod source;
 pub mod state;
 mod stats;
 pub mod store;
+pub mod suffixes;
 mod supervise;
 pub mod text;
 mod tls;

@@ -18,7 +18,8 @@ pub trait Source: Send + 'static {
     /// Why a source ends before its time.
     type Error: std::error::Error + Send + 'static;
 
-    /// Tells the sink everything it has, then `synced`, then every change, until it is told to end.
+    /// Tells the sink everything it has, then `synced`, then every change, until it is told to end; as soon as it can, all zones
+    /// and `zones_known`.
     fn run(self, sink: Sink) -> impl Future<Output = Result<(), Self::Error>> + Send;
 }
 
@@ -29,6 +30,11 @@ pub(crate) enum Event {
     Batch(Batch),
     /// Everything that the source had when it started has been said.
     Synced {
+        /// The source.
+        origin: u8,
+    },
+    /// Every zone has been said that the source can have until then.
+    ZonesKnown {
         /// The source.
         origin: u8,
     },
@@ -93,6 +99,17 @@ impl Sink {
     /// [`Sink::apply`] from a thread that may block.
     pub fn blocking_apply(&self, changes: Vec<Change>) -> Result<(), Closed> {
         self.events.blocking_send(self.batch(changes, None)).map_err(|_| Closed)
+    }
+
+    /// Says that each zone has been handed over that the source can have before it is synced: a name that is in no zone is not its
+    /// own. A source that cannot know says nothing, and names of others are not asked for until it is synced.
+    pub async fn zones_known(&self) -> Result<(), Closed> {
+        self.send(Event::ZonesKnown { origin: self.origin }).await
+    }
+
+    /// [`Sink::zones_known`] from a thread that may block.
+    pub(crate) fn blocking_zones_known(&self) -> Result<(), Closed> {
+        self.events.blocking_send(Event::ZonesKnown { origin: self.origin }).map_err(|_| Closed)
     }
 
     /// [`Sink::synced`] from a thread that may block.

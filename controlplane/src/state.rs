@@ -21,6 +21,7 @@ use crate::health::Table;
 use crate::node_local::NodeLocalGauges;
 use crate::ports::PortGauges;
 use crate::store::ReplicaState;
+use crate::suffixes::Suffixes;
 use crate::views::Views;
 
 /// Upper bounds in seconds of the buckets of the publication histogram.
@@ -167,6 +168,8 @@ pub struct State {
     pub(crate) node_local: OnceLock<Arc<NodeLocalGauges>>,
     /// What is kept of names of others, where they are asked for.
     pub(crate) foreign: OnceLock<Arc<dyn ForeignCache>>,
+    /// Suffixes whose names others are asked for.
+    pub(crate) suffixes: Arc<Suffixes>,
     /// The queries of ports that wait for others.
     pub(crate) waits: OnceLock<Arc<dyn Waits>>,
     /// Whether somebody shows who asks for which names of others.
@@ -212,6 +215,7 @@ impl State {
             kdns: OnceLock::new(),
             node_local: OnceLock::new(),
             foreign: OnceLock::new(),
+            suffixes: Arc::default(),
             waits: OnceLock::new(),
             shows_askers: AtomicBool::new(false),
             ending: AtomicBool::new(false),

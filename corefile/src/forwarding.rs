@@ -54,7 +54,7 @@ pub enum Upstream {
     Tls(SocketAddr, Option<String>),
     /// A server over HTTPS.
     Https(String),
-    /// A server by name and port, or a word that another program was to replace.
+    /// A server by name and port, over UDP and TCP or with its scheme, or a word that another program was to replace.
     Name(String),
 }
 

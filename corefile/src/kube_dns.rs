@@ -191,10 +191,10 @@ mod tests {
             made.forwarding.rules.iter().map(|rule| (rule.zones.join(" "), rule.upstreams.len())).collect();
         assert_eq!(shown, [("acme.local.".to_owned(), 2), ("x.org.".to_owned(), 1)]);
         assert_eq!(made.forwarding.rules[1].upstreams, [Upstream::Name("ns.x.org".to_owned())]);
-        assert_eq!(made.notes.iter().map(|note| note.why).collect::<Vec<_>>(), [Why::Unsupported]);
+        assert_eq!(made.notes, []);
         let text = made.document.render().text;
         assert!(text.contains("upstreams = [\"1.2.3.4:53\", \"1.2.3.5:5353\"]"), "{text}");
-        assert!(text.contains("mode = \"disable\""), "who cannot be asked is not asked elsewhere: {text}");
+        assert!(text.contains("upstreams = [\"ns.x.org\"]"), "{text}");
         let made = of("upstreamNameservers", "[\"8.8.8.8\", \"[2001:db8::1]:53\"]").unwrap_or_default();
         assert_eq!(made.forwarding.rules[0].zones, ["."]);
         assert_eq!(made.notes, []);

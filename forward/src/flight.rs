@@ -6,12 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use ringdns_controlplane::config::forward::{ForwardMode, KeepConfig, Overload, StaleWhen};
+use ringdns_controlplane::suffixes::StubZones;
 use ringdns_engine::cache::EntryBits;
 use ringdns_engine::recall::{Done, ForeignQuestion, KeptAnswer};
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::askers::Askers;
+use crate::bootstrap::Hosts;
 use crate::counts::Counts;
 use crate::exchange::Connect;
 use crate::forwarder::{Clock, Settings, Shared};
@@ -42,6 +44,10 @@ pub(crate) struct Core {
     pub(crate) connect: Connect,
     /// What upstreams have in common.
     pub(crate) means: Means,
+    /// Addresses of upstreams that are given by name.
+    pub(crate) hosts: Arc<Hosts>,
+    /// Zones that are asked for beside those of the configuration.
+    pub(crate) stubs: Mutex<StubZones>,
     /// The cache.
     pub(crate) keeper: Keeper,
     /// Questions under way.

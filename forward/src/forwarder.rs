@@ -1,17 +1,20 @@
 //! The forwarder as others see it.
 
+use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use prometheus_client::collector::Collector;
-use ringdns_controlplane::config::forward::{ForwardConfig, ForwardMode, StaleWhen, UpstreamConfig};
+use ringdns_controlplane::config::forward::{ForwardConfig, ForwardMode, ForwardZone, StaleWhen, UpstreamConfig};
+use ringdns_controlplane::suffixes::StubZones;
 use ringdns_engine::cache::{CacheKey, CacheShelf, EntryHead};
 use ringdns_engine::name::WireName;
 use ringdns_engine::recall::{AskOthers, Done, ForeignQuestion, KeptAnswer, name_hash};
 use ringdns_engine::snapshot::Snapshot;
 use tokio::runtime::Handle;
 
+use crate::bootstrap::Hosts;
 use crate::counts::Counts;
 use crate::exchange::{Connect, network};
 use crate::flight::{Core, tell};
@@ -21,11 +24,14 @@ use crate::normalise::{Record, Untrue, expand, rcodes};
 use crate::policy::{Policy, Ruling};
 use crate::upstream::{self, Means, UpstreamState};
 use crate::zones::{Builder, Table};
-use crate::{persist, prefetch, watch};
+use crate::{bootstrap, persist, prefetch, shown, watch};
 
 /// Most UDP sockets that are open at a time, though each question under way may have two: there are some 28,000 ports to choose
 /// from, and chance needs room. Where the process may open fewer files, exchanges fail as such.
 const SOCKETS_MAX: usize = 20_000;
+
+/// Most servers of a stub zone that are asked, as of any other zone.
+const STUB_UPSTREAMS_MAX: usize = 64;
 
 /// Gives the newest published snapshot.
 pub type Snapshots = Arc<dyn Fn() -> Arc<Snapshot> + Send + Sync>;
@@ -66,6 +72,8 @@ impl Default for Seams {
 /// The configuration, and what was made of it.
 pub(crate) struct Settings {
     /// As it was given.
+    pub(crate) given: ForwardConfig,
+    /// The same with the zones that came since.
     pub(crate) config: ForwardConfig,
     /// Who is asked for which names.
     pub(crate) table: Table,
@@ -74,12 +82,19 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// What is made of a configuration.
-    fn new(config: &ForwardConfig, builder: &Builder<'_>) -> Result<Self, StartError> {
+    /// What is made of a configuration, and of zones beside it.
+    fn new(given: &ForwardConfig, stubs: &StubZones, builder: &Builder<'_>) -> Result<Self, StartError> {
+        let config = with_stubs(given, stubs);
         let at_once = config.zones.iter().map(|zone| &zone.keep.stale);
         let at_once = at_once.filter(|stale| stale.seconds > 0 && stale.when == StaleWhen::AtOnce);
         let stale_ttl = at_once.map(|stale| stale.ttl_seconds).min();
-        Ok(Self { config: config.clone(), table: builder.build(config)?, stale_ttl })
+        Ok(Self { given: given.clone(), table: builder.build(&config)?, config, stale_ttl })
+    }
+
+    /// The same without the upstreams whose addresses have to be asked for: by these they are.
+    pub(crate) fn by_address(&self) -> Self {
+        let (given, config) = (self.given.clone(), self.config.clone());
+        Self { given, config, table: self.table.by_address(), stale_ttl: None }
     }
 
     /// True where an answer would be kept now, as it was by a process before this one.
@@ -110,12 +125,14 @@ impl Core {
     pub(crate) fn renew(&self, config: Option<&ForwardConfig>) -> Result<(), StartError> {
         let _renewing = self.settings.renewing.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.settings.get();
-        let mut config = config.unwrap_or(&before.config).clone();
+        let mut config = config.unwrap_or(&before.given).clone();
         // The memory is there, and the file is that of the start.
         config.cache.bytes = before.config.cache.bytes;
         config.cache.file.clone_from(&before.config.cache.file);
-        let builder = Builder { connect: &self.connect, means: &self.means, before: Some(&before.table) };
-        let settings = Settings::new(&config, &builder)?;
+        let (connect, means, hosts) = (&self.connect, &self.means, &self.hosts);
+        let builder = Builder { connect, means, hosts, before: Some(&before.table) };
+        let stubs = self.stubs.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let settings = Settings::new(&config, &stubs, &builder)?;
         let settings = Arc::new(settings);
         *self.settings.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&settings);
         // What others have said is not what is said now; what they are just saying is not kept either.
@@ -123,6 +140,7 @@ impl Core {
             let stays = |name: &WireName| settings.table.asks_as(&before.table, name);
             self.keeper.flush_where(&|entry| !stays(&entry.name));
         }
+        self.hosts.wake();
         Ok(())
     }
 }
@@ -136,10 +154,35 @@ pub struct Forwarder(Arc<Core>);
 pub struct ZoneUpstream {
     /// The zone that it is asked for.
     pub zone: WireName,
-    /// As it is configured.
+    /// As it is configured; at no address where that is not known.
     pub config: UpstreamConfig,
+    /// The name that its address was asked for, if it was, and why it is not known, or not known anew.
+    pub host: Option<(WireName, Option<String>)>,
     /// How it is.
     pub state: UpstreamState,
+}
+
+/// A configuration with zones beside it: those that it does not have itself.
+fn with_stubs(given: &ForwardConfig, stubs: &StubZones) -> ForwardConfig {
+    let mut config = given.clone();
+    let is_new = |zone: &WireName| !given.zones.iter().any(|known| known.zone == *zone);
+    for (zone, servers) in stubs.iter().filter(|(zone, _)| is_new(zone)) {
+        let (own, others): (Vec<&SocketAddr>, Vec<&SocketAddr>) =
+            servers.iter().partition(|server| given.is_own(**server));
+        if let Some(own) = own.first() {
+            tracing::warn!(%zone, "{own} is not asked for the stub zone: RingDNS itself answers there");
+        }
+        let upstreams = others.into_iter().map(|server| UpstreamConfig::Plain(*server)).take(STUB_UPSTREAMS_MAX);
+        // Whoever does not ask for all other names asks for these.
+        let mode = Some(given.common.mode).filter(|mode| *mode != ForwardMode::Disable).unwrap_or_default();
+        config.zones.push(ForwardZone {
+            zone: zone.clone(),
+            upstreams: upstreams.collect(),
+            mode,
+            ..given.common.clone()
+        });
+    }
+    config
 }
 
 /// An entry of the cache, for people.
@@ -202,7 +245,9 @@ impl Forwarder {
         Seams { connect, clock }: Seams,
     ) -> Result<Self, StartError> {
         let means = Means::new(runtime.clone(), SOCKETS_MAX.min(config.questions_max.saturating_mul(2)));
-        let settings = Settings::new(config, &Builder { connect: &connect, means: &means, before: None })?;
+        let hosts = Arc::<Hosts>::default();
+        let builder = Builder { connect: &connect, means: &means, hosts: &hosts, before: None };
+        let settings = Settings::new(config, &StubZones::new(), &builder)?;
         let keeper = Keeper::new(config.cache.bytes, snapshots);
         let now_seconds = clock();
         if let Some(path) = &config.cache.file {
@@ -215,6 +260,8 @@ impl Forwarder {
             settings: Shared { current: RwLock::new(Arc::new(settings)), renewing: Mutex::default() },
             connect,
             means,
+            hosts,
+            stubs: Mutex::default(),
             keeper,
             flights: Default::default(),
             rechecks: Default::default(),
@@ -226,6 +273,7 @@ impl Forwarder {
         });
         core.runtime.spawn(prefetch::run(Arc::downgrade(&core)));
         core.runtime.spawn(watch::run(Arc::downgrade(&core)));
+        core.runtime.spawn(bootstrap::run(Arc::downgrade(&core), Arc::clone(&core.hosts)));
         core.runtime.spawn(persist::run(Arc::downgrade(&core)));
         Ok(Self(core))
     }
@@ -267,19 +315,26 @@ impl Forwarder {
         self.0.keeper.entries(below, skipped, count)
     }
 
-    /// The upstreams of all zones.
+    /// The upstreams of all zones; those whose addresses are not known behind the others of their zone.
     pub fn upstreams(&self) -> Vec<ZoneUpstream> {
         let settings = self.0.settings.get();
-        let of_zone = |zone: &Arc<crate::zones::Zone>| {
-            let name = zone.config.zone.clone();
-            let state = |member: &Arc<crate::pick::Member>| ZoneUpstream {
-                zone: name.clone(),
-                config: member.config.clone(),
-                state: member.exchange.state(),
-            };
-            zone.pool.members().iter().map(state).collect::<Vec<_>>()
-        };
-        settings.table.zones().into_iter().flat_map(of_zone).collect()
+        settings.table.zones().into_iter().flat_map(|zone| shown::upstreams_of(zone, &self.0.hosts)).collect()
+    }
+
+    /// Has others asked for zones beside those of the configuration, which count more; for these, and no others. Entries of names
+    /// for which others are asked from now on are removed.
+    pub fn set_stub_zones(&self, zones: &StubZones) {
+        let core = &self.0;
+        let mut stubs = core.stubs.lock().unwrap_or_else(PoisonError::into_inner);
+        if *stubs == *zones {
+            return;
+        }
+        stubs.clone_from(zones);
+        drop(stubs);
+        match core.renew(None) {
+            Ok(()) => tracing::info!(zones = zones.len(), "the stub zones have changed"),
+            Err(error) => tracing::error!("the stub zones cannot be used: {error}"),
+        }
     }
 
     /// The time, in seconds since 1970.

@@ -180,7 +180,7 @@ impl Keeper {
         }
     }
 
-    /// Removes what is of zones that came since the last call.
+    /// Removes what is of zones that came since the last call; or that went, where a zone above them has their names now.
     pub(crate) fn sweep(&self) -> usize {
         let snapshot = self.snapshot();
         let mut swept = self.swept.lock().unwrap_or_else(PoisonError::into_inner);
@@ -188,12 +188,15 @@ impl Keeper {
         if Arc::ptr_eq(&swept, zones) {
             return 0;
         }
-        let came: Vec<&WireName> = zones.iter().filter(|zone| swept.binary_search(zone).is_err()).collect();
+        let came = zones.iter().filter(|zone| swept.binary_search(zone).is_err());
+        let went = swept.iter().filter(|zone| zones.binary_search(zone).is_err());
+        let mut others: Vec<&WireName> = came.chain(went).collect();
+        others.sort();
         let mut removed = 0;
-        if !came.is_empty() {
-            self.beside.clear_where(|key| is_below_any(&key.name, &came, &snapshot));
+        if !others.is_empty() {
+            self.beside.clear_where(|key| is_below_any(&key.name, &others, &snapshot));
             self.desk().retain(|name, _, _| {
-                let stays = WireName::from_wire(name).is_ok_and(|name| !is_below_any(&name, &came, &snapshot));
+                let stays = WireName::from_wire(name).is_ok_and(|name| !is_below_any(&name, &others, &snapshot));
                 removed += usize::from(!stays);
                 stays
             });
@@ -246,11 +249,11 @@ fn is_below(name: &[u8], above: &WireName) -> bool {
     WireName::from_wire(name).is_ok_and(|name| above.contains(&name))
 }
 
-/// True for names at or below zones that came, where they are answered there.
-fn is_below_any(name: &WireName, came: &[&WireName], snapshot: &Snapshot) -> bool {
+/// True for names at or below zones that came or went, where they are answered here.
+fn is_below_any(name: &WireName, zones: &[&WireName], snapshot: &Snapshot) -> bool {
     let mut above = Some(name.clone());
     while let Some(zone) = above {
-        if came.binary_search(&&zone).is_ok() {
+        if zones.binary_search(&&zone).is_ok() {
             return ours::is_served(snapshot, name);
         }
         above = zone.parent();

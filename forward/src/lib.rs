@@ -7,6 +7,7 @@
 
 mod askers;
 mod beside;
+mod bootstrap;
 mod coredns;
 mod counts;
 mod exchange;

@@ -12,17 +12,28 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::counts::{Counts, ExchangeTimes};
 use crate::exchange::Exchange;
-use crate::normalise::{Message, Untrue};
+use crate::normalise::{Message, Untrue, rcodes};
 use crate::question::Key;
 use crate::upstream::{Ask, Failure, Switches};
 
 /// One question in so many is for another upstream than the fastest, so that it is known how fast that is.
 const LOOK_AROUND: u64 = 16;
 
+/// An upstream that a zone is to have.
+#[derive(Clone)]
+pub(crate) struct Wanted {
+    /// As it is configured.
+    pub(crate) config: UpstreamConfig,
+    /// The name that its address was asked for; nothing: it is given by address.
+    pub(crate) host: Option<WireName>,
+}
+
 /// An upstream of a zone.
 pub(crate) struct Member {
     /// As it is configured.
     pub(crate) config: UpstreamConfig,
+    /// The name that its address was asked for; nothing: it is given by address.
+    pub(crate) host: Option<WireName>,
     /// How it is used.
     pub(crate) switches: Switches,
     /// How it is asked.
@@ -71,8 +82,9 @@ pub(crate) struct Times {
 
 impl Member {
     /// An upstream that was not asked yet.
-    pub(crate) fn new(config: UpstreamConfig, switches: Switches, exchange: Arc<dyn Exchange>) -> Self {
-        Self { config, switches, exchange, times: ExchangeTimes::default() }
+    pub(crate) fn new(wanted: Wanted, switches: Switches, exchange: Arc<dyn Exchange>) -> Self {
+        let Wanted { config, host } = wanted;
+        Self { config, host, switches, exchange, times: ExchangeTimes::default() }
     }
 
     /// Asks it, and reads what it says.
@@ -158,12 +170,15 @@ impl Pool {
             };
             asking -= 1;
             match result {
-                // Somebody else may have room for all of it.
-                Ok(message) if !self.next_rcodes.contains(&message.rcode) && !message.is_truncated => {
+                Ok(message) if self.is_good(&message) => {
                     counts.hedges_won.add(u64::from(is_hedge));
                     return Ok(message);
                 }
-                Ok(message) => second_best = Ok(message),
+                // Part of an answer is more than none.
+                Ok(message) if !second_best.as_ref().is_ok_and(|best| best.rcode == rcodes::NOERROR) => {
+                    second_best = Ok(message);
+                }
+                Ok(_) => {}
                 Err(error) => {
                     if let Unasked::Untrue(why) = error {
                         counts.untrue(why).add(1);
@@ -175,6 +190,12 @@ impl Pool {
             }
             (hedge_at, has_failed) = (Some(Instant::now()), true);
         }
+    }
+
+    /// True for an answer for which no other upstream is asked: one that says nothing beside the question, has no response code that
+    /// is to lead to the next, and is whole, for somebody else may have room for all of it.
+    fn is_good(&self, message: &Message) -> bool {
+        !message.is_truncated && !message.is_beside_the_question() && !self.next_rcodes.contains(&message.rcode)
     }
 
     /// Asks an upstream. It goes on by itself where nobody waits for it any more: how slow it is would not be known else.

@@ -1,14 +1,20 @@
 //! What people are shown of the cache and the upstreams, and what they can do to the cache: the admin API asks for it.
 
 use std::fmt;
+use std::sync::Arc;
 
 use ringdns_controlplane::foreign::{Asked, CacheEntry, CachedRecord, ForeignCache, ForeignTotals, Upstream};
+use ringdns_controlplane::suffixes::StubZones;
 use ringdns_engine::cache::EntryBits;
 use ringdns_engine::name::WireName;
 use ringdns_engine::recall::RecallConfig;
 
+use crate::bootstrap::Hosts;
 use crate::forwarder::{Entry, Forwarder, ZoneUpstream};
 use crate::normalise::Record;
+use crate::pick::Member;
+use crate::upstream::UpstreamState;
+use crate::zones::Zone;
 
 impl fmt::Debug for Forwarder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -29,6 +35,10 @@ impl ForeignCache for Forwarder {
 
     fn upstreams(&self) -> Vec<Upstream> {
         Self::upstreams(self).into_iter().map(upstream).collect()
+    }
+
+    fn set_stub_zones(&self, zones: &StubZones) {
+        Self::set_stub_zones(self, zones);
     }
 
     fn forget(&self, name: &WireName) -> usize {
@@ -56,8 +66,9 @@ impl ForeignCache for Forwarder {
     }
 
     fn set_ttl_seconds_max(&self, seconds: u32) {
-        let mut config = self.core().settings.get().config.clone();
-        let keeps = config.zones.iter_mut().map(|zone| &mut zone.keep).chain([&mut config.cache.keep]);
+        let mut config = self.core().settings.get().given.clone();
+        let zones = config.zones.iter_mut().chain([&mut config.common]).map(|zone| &mut zone.keep);
+        let keeps = zones.chain([&mut config.cache.keep]);
         for keep in keeps {
             bound(&mut keep.positive_ttl, seconds);
             bound(&mut keep.negative_ttl, seconds.min(NEGATIVE_SECONDS_MAX));
@@ -116,12 +127,41 @@ fn shown(entry: Entry, now_seconds: u32) -> CacheEntry {
     }
 }
 
+/// The upstreams of a zone, and behind them those whose addresses are not known.
+pub(crate) fn upstreams_of(zone: &Zone, hosts: &Hosts) -> Vec<ZoneUpstream> {
+    let name = &zone.config.zone;
+    let member = |member: &Arc<Member>| ZoneUpstream {
+        zone: name.clone(),
+        config: member.config.clone(),
+        host: member.host.as_ref().map(|host| (host.clone(), hosts.error(host))),
+        state: member.exchange.state(),
+    };
+    let mut shown: Vec<ZoneUpstream> = zone.pool.members().iter().map(member).collect();
+    for named in &zone.config.named {
+        // Where it has an address that is not used, that is one of ours, or given by itself.
+        let addresses = hosts.addresses(&named.host);
+        let is_shown = |ip| shown.iter().any(|upstream| upstream.config == named.at(ip));
+        if addresses.iter().any(|ip| is_shown(*ip)) {
+            continue;
+        }
+        let own = addresses.first().map(|ip| format!("{ip} is where RingDNS itself answers: it would ask itself"));
+        shown.push(ZoneUpstream {
+            zone: name.clone(),
+            config: named.nowhere().clone(),
+            host: Some((named.host.clone(), own.or_else(|| hosts.error(&named.host)))),
+            state: UpstreamState { name: named.to_string(), ..UpstreamState::default() },
+        });
+    }
+    shown
+}
+
 /// An upstream.
-fn upstream(ZoneUpstream { zone, config, state }: ZoneUpstream) -> Upstream {
+fn upstream(ZoneUpstream { zone, config, host, state }: ZoneUpstream) -> Upstream {
     Upstream {
         zone,
         name: state.name,
         config,
+        host,
         is_up: state.is_up,
         is_loop: state.is_loop,
         latency: state.latency,

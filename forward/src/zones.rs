@@ -7,9 +7,10 @@ use std::sync::Arc;
 use ringdns_controlplane::config::forward::{ForwardConfig, ForwardMode, ForwardZone, UpstreamConfig, resolv_conf};
 use ringdns_engine::name::WireName;
 
+use crate::bootstrap::Hosts;
 use crate::exchange::Connect;
 use crate::forwarder::StartError;
-use crate::pick::{Member, Pool};
+use crate::pick::{Member, Pool, Wanted};
 use crate::upstream::{Means, Switches};
 
 /// A zone of others.
@@ -47,6 +48,8 @@ pub(crate) struct Builder<'a> {
     pub(crate) connect: &'a Connect,
     /// What they have in common.
     pub(crate) means: &'a Means,
+    /// The addresses of those that are given by name.
+    pub(crate) hosts: &'a Hosts,
     /// Whose upstreams are taken over where they are used as before.
     pub(crate) before: Option<&'a Table>,
 }
@@ -69,8 +72,17 @@ impl Builder<'_> {
     }
 
     /// The upstreams of a zone, those of its file behind the others. Where the file names none any more, those that it named stay.
-    fn upstreams(&self, zone: &ForwardZone, config: &ForwardConfig) -> Vec<UpstreamConfig> {
-        let mut upstreams = zone.upstreams.clone();
+    fn upstreams(&self, zone: &ForwardZone, config: &ForwardConfig) -> Vec<Wanted> {
+        let mut upstreams: Vec<Wanted> = Vec::new();
+        for place in 0..=zone.upstreams.len() {
+            for named in zone.named.iter().filter(|named| named.place == place) {
+                let at = self.hosts.addresses(&named.host).into_iter().map(|address| named.at(address));
+                let host = Some(named.host.clone());
+                let others = at.filter(|upstream| !config.is_own(upstream.address()));
+                upstreams.extend(others.map(|config| Wanted { config, host: host.clone() }));
+            }
+            upstreams.extend(zone.upstreams.get(place).map(|config| Wanted { config: config.clone(), host: None }));
+        }
         let named = match servers(zone, config) {
             None => Vec::new(),
             Some(Ok(servers)) => servers.into_iter().map(UpstreamConfig::Plain).collect(),
@@ -78,32 +90,29 @@ impl Builder<'_> {
                 tracing::warn!(zone = %zone.zone, "no upstreams are taken from the zone's file: {error}");
                 let before = self.before.and_then(|table| table.zones.get(zone.zone.to_lowercase().as_bytes()));
                 let members = before.map(|zone| zone.pool.members()).unwrap_or_default();
-                members.iter().map(|member| member.config.clone()).collect()
+                members.iter().filter(|member| member.host.is_none()).map(|member| member.config.clone()).collect()
             }
         };
-        for upstream in named {
-            if !upstreams.contains(&upstream) {
-                upstreams.push(upstream);
-            }
-        }
+        let mut known: HashSet<UpstreamConfig> = zone.upstreams.iter().cloned().collect();
+        let new: Vec<UpstreamConfig> = named.into_iter().filter(|config| known.insert(config.clone())).collect();
+        upstreams.extend(new.into_iter().map(|config| Wanted { config, host: None }));
+        // One that is given in two ways is one: by its address, by which it is there to be asked for names.
+        upstreams.retain(|wanted| wanted.host.is_none() || known.insert(wanted.config.clone()));
         upstreams
     }
 
     /// One upstream of a zone: the one that was there, or a new one.
-    fn member(
-        &self,
-        zone: &ForwardZone,
-        upstream: &UpstreamConfig,
-        switches: &Switches,
-    ) -> Result<Arc<Member>, StartError> {
+    fn member(&self, zone: &ForwardZone, wanted: &Wanted, switches: &Switches) -> Result<Arc<Member>, StartError> {
         let before = self.before.and_then(|table| table.zones.get(zone.zone.to_lowercase().as_bytes()));
-        let same = |member: &&Arc<Member>| member.config == *upstream && member.switches == *switches;
+        let same = |member: &&Arc<Member>| {
+            (&member.config, &member.host, &member.switches) == (&wanted.config, &wanted.host, switches)
+        };
         if let Some(member) = before.and_then(|zone| zone.pool.members().iter().find(same)) {
             return Ok(Arc::clone(member));
         }
-        let exchange = (self.connect)(upstream, switches, self.means)
+        let exchange = (self.connect)(&wanted.config, switches, self.means)
             .map_err(|error| StartError::Upstream { zone: zone.zone.clone(), error })?;
-        Ok(Arc::new(Member::new(upstream.clone(), switches.clone(), exchange)))
+        Ok(Arc::new(Member::new(wanted.clone(), switches.clone(), exchange)))
     }
 }
 
@@ -130,6 +139,20 @@ impl Table {
                 _ => return None,
             };
         }
+    }
+
+    /// The same without upstreams whose addresses have to be asked for, and without zones that then nobody is asked for: the names
+    /// of these are asked of who is asked for the zone above.
+    pub(crate) fn by_address(&self) -> Self {
+        let kept = |(name, zone): (&Vec<u8>, &Arc<Zone>)| {
+            let given = zone.pool.members().iter().filter(|member| member.host.is_none());
+            let members: Vec<Arc<Member>> = given.cloned().collect();
+            let is_kept = !members.is_empty() || zone.config.mode == ForwardMode::Disable;
+            let pool = Pool::new(&zone.config, members);
+            let made = Zone { config: zone.config.clone(), except: zone.except.clone(), pool };
+            is_kept.then(|| (name.clone(), Arc::new(made)))
+        };
+        Self { zones: self.zones.iter().filter_map(kept).collect() }
     }
 
     /// True where other upstreams are asked than before, for whatever names.

@@ -103,6 +103,7 @@ impl ClusterSource {
     /// Says everything, until the cycle is gone.
     async fn serve(&mut self, sink: &Sink) -> Result<(), Closed> {
         sink.apply(self.records.begin()).await?;
+        sink.zones_known().await?;
         self.load(sink).await?;
         let mut following = Following::start(&self.plan, &self.access, self.tempo, &self.state);
         let late = tokio::time::sleep(self.startup_timeout);

@@ -125,7 +125,9 @@ fn upstream(upstream: &Upstream) -> Value {
     json!({
         "zone": upstream.zone.to_string(),
         "name": upstream.name,
-        "address": upstream.address().to_string(),
+        "address": upstream.address().map(|address| address.to_string()),
+        "host": upstream.host.as_ref().map(|(host, _)| host.to_string()),
+        "host_error": upstream.host.as_ref().and_then(|(_, error)| error.as_deref()),
         "transport": upstream.transport(),
         "up": upstream.is_up,
         "loop": upstream.is_loop,

@@ -1,7 +1,7 @@
 //! Readiness and status: have all sources been read, do the workers poll, and what is odd.
 
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use ringdns_engine::counters::Counters;
@@ -14,7 +14,7 @@ use super::answer::Answer;
 const STALLED_AFTER: Duration = Duration::from_secs(3);
 
 /// How often the workers are looked at.
-pub(crate) const LOOK_INTERVAL: Duration = Duration::from_millis(250);
+const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// What was seen of a worker.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +32,15 @@ pub(crate) struct Workers {
     counters: Vec<Arc<Counters>>,
     /// What was seen of each.
     seen: Mutex<Vec<Seen>>,
+}
+
+/// Looks at workers at intervals, as long as anybody can ask.
+pub(crate) async fn look(workers: Weak<Workers>) {
+    while let Some(workers) = workers.upgrade() {
+        workers.look();
+        drop(workers);
+        tokio::time::sleep(LOOK_INTERVAL).await;
+    }
 }
 
 impl Workers {

@@ -290,6 +290,7 @@ mod tests {
             wildcard_names_max: 0,
             generation: Default::default(),
             local: None,
+            stub_zones: false,
         };
         assert_eq!(etcd.trees, [tree]);
         assert_eq!((etcd.status_path, etcd.status_unknown), (None, Status::Up));
@@ -316,6 +317,7 @@ mod tests {
         assert_eq!((tree.generation, tree.ttl_seconds), (crate::etcd::Generation::SkyDns, 3600));
         assert_eq!(tree.local, Some("x.c.local.".parse().unwrap()));
         assert_eq!(with("", "layout = \"skydns\"\nlocal = \"\"").trees[0].local, None);
+        assert!(with("", "layout = \"skydns\"\nstub_zones = true\n[forward]").trees[0].stub_zones);
     }
 
     #[test]
@@ -331,6 +333,14 @@ mod tests {
     fn each_mistake_is_named() {
         let endpoints = "[etcd]\nendpoints = [\"http://a:1\"]\n";
         for (lines, expected) in [
+            (
+                format!("{endpoints}{TREE}stub_zones = true"),
+                "10:14: etcd_tree.stub_zones: nobody is asked for stub zones, since names of others are not asked for; add [forward]",
+            ),
+            (
+                format!("{endpoints}{}stub_zones = true\n[forward]", TREE.replace("skydns", "kdns")),
+                "etcd_tree[0].stub_zones: the layout kdns has no such thing",
+            ),
             (TREE.to_owned(), "etcd_tree: a tree of keys is given, and no etcd to read it from"),
             (endpoints.to_owned(), "etcd.endpoints: nothing says what is to be read"),
             (format!("[etcd]\nendpoints = []\n{TREE}"), "0 endpoints are given"),

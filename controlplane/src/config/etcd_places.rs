@@ -50,6 +50,7 @@ impl EtcdPlaces {
             wildcard_names_max: 0,
             generation: Default::default(),
             local: None,
+            stub_zones: false,
         };
         Self { trees: vec![tree], monitor_prefix: format!("{prefix}{MONITOR}") }
     }

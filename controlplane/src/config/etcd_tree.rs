@@ -56,6 +56,15 @@ pub struct EtcdTree {
     pub generation: Option<Spanned<String>>,
     /// The name whose records `local.dns` has too.
     pub local: Option<Spanned<String>>,
+    /// True: names below `stub.dns` say who is asked for other zones.
+    pub stub_zones: Option<Spanned<bool>>,
+}
+
+impl EtcdTree {
+    /// Where it is said that stub zones are read, if they are.
+    pub(super) fn stubs(&self) -> Option<std::ops::Range<usize>> {
+        self.stub_zones.as_ref().filter(|stubs| *stubs.get_ref()).map(Spanned::span)
+    }
 }
 
 /// Checks the tables. `all_down` is what holds where a tree says nothing of it.
@@ -107,6 +116,7 @@ pub(super) fn trees(specs: &[Spanned<EtcdTree>], all_down: AllDown, problems: &m
                 given => one_of(given.as_ref(), &key("all_down"), &ALL_DOWN, problems),
             },
             wildcard_names_max: usize::try_from(names).unwrap_or_default(),
+            stub_zones: spec.stub_zones.as_ref().is_some_and(|stubs| *stubs.get_ref()),
         });
     }
     trees
@@ -122,6 +132,7 @@ fn misplaced(layout: Layout, spec: &EtcdTree) -> Vec<(&'static str, std::ops::Ra
     let local = spec.local.as_ref().filter(|name| !name.get_ref().is_empty() && layout != Layout::SkyDns);
     let names = spec.wildcard_names_max.as_ref().filter(|names| *names.get_ref() != 0 && layout != Layout::SkyDns);
     let spans = [
+        ("stub_zones", spec.stubs().filter(|_| layout != Layout::SkyDns)),
         ("skip_domain", skip.map(Spanned::span)),
         ("answers", answers.map(Spanned::span)),
         ("wildcard_names_max", names.map(Spanned::span)),

@@ -147,6 +147,7 @@ pub const KEYS: &[&str] = &[
     "etcd_tree.wildcard_names_max",
     "etcd_tree.generation",
     "etcd_tree.local",
+    "etcd_tree.stub_zones",
     "kubernetes.zones",
     "kubernetes.reverse_zones",
     "kubernetes.multicluster_zones",

@@ -59,7 +59,7 @@ pub(super) fn validate(
     match spec {
         Ok(Spec::V1(spec)) => {
             let base = path.parent().unwrap_or(Path::new(""));
-            let config = checked(path, base, *spec, &mut problems);
+            let config = checked((path, base), *spec, corefile.is_some(), &mut problems);
             problems.finish(Config { fingerprint: fingerprint(text), corefile, ..config })
         }
         Err(error) => {
@@ -92,8 +92,8 @@ pub(super) fn add_spec_error(problems: &mut Problems<'_>, error: &SpecError) {
     }
 }
 
-/// Checks table by table.
-fn checked(path: &Path, base: &Path, spec: file::V1, problems: &mut Problems<'_>) -> Config {
+/// Checks table by table, those of a file and of where it is. `is_corefile`: there is a Corefile behind them.
+fn checked((path, base): (&Path, &Path), spec: file::V1, is_corefile: bool, problems: &mut Problems<'_>) -> Config {
     let is_stored = store::is_in_etcd(&spec.store);
     let health = health(&Tables::of(&spec), base, problems);
     let etcd = etcd(&spec.etcd, &spec.etcd_tree, is_stored, health.all_down, base, problems);
@@ -102,7 +102,9 @@ fn checked(path: &Path, base: &Path, spec: file::V1, problems: &mut Problems<'_>
     let sockets = sockets(&spec.sockets, problems);
     let node_local = node_local(spec.node_local.as_ref(), sockets.udp, &cluster_http, problems);
     let ports = ports(&spec.port, !sockets.listen.is_empty() || node_local.is_some(), problems);
-    let tables = forward::Tables { forward: spec.forward, cache: spec.cache };
+    let stubs = spec.etcd_tree.iter().find_map(|tree| tree.get_ref().stubs());
+    let is_translated = is_corefile || spec.kube_dns_config.directory.is_some();
+    let tables = forward::Tables { forward: spec.forward, cache: spec.cache, stubs, is_translated };
     let is_forwarding = tables.forward.is_some();
     // A question that came back by the node's own addresses would go round as by the others.
     let listen: Vec<SocketAddr> =

@@ -64,6 +64,8 @@ pub struct Tree {
     pub generation: Generation,
     /// SkyDNS: the name, in lower case, whose records `local.dns` of its zone has too.
     pub local: Option<WireName>,
+    /// SkyDNS: names below `stub.dns` of its zones say who is asked for other zones.
+    pub stub_zones: bool,
 }
 
 impl Tree {
@@ -90,7 +92,7 @@ impl Tree {
     }
 
     /// The innermost zone that a name is in.
-    fn zone(&self, name: &WireName) -> Option<&WireName> {
+    pub(super) fn zone(&self, name: &WireName) -> Option<&WireName> {
         self.zones.iter().filter(|zone| zone.contains(name)).max_by_key(|zone| zone.label_count())
     }
 

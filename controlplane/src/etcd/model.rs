@@ -13,9 +13,11 @@ use ringdns_engine::name::WireName;
 use super::kdns::Clients;
 use super::layout::{Data, Fault, Item, Layout, Tree, Wanted};
 use super::rrsets::assemble;
+use super::skydns::{self, Stub};
 use super::{kdns, status};
 use crate::health::{Rule, Said as SaidOfMember, Status};
 use crate::model::{Change, Rrset};
+use crate::suffixes::StubZones;
 
 /// Most keys that one owner is made from. What SkyDNS answers for a name high up in its tree is everything below it: nobody
 /// uses the thousands of addresses that this can be, and each change below would cost as much.
@@ -37,6 +39,8 @@ pub(super) struct Outcome {
     pub(super) changes: Vec<Change>,
     /// Keys that say nothing, and why.
     pub(super) faults: Vec<(Arc<[u8]>, Fault)>,
+    /// The stub zones, where they have changed.
+    pub(super) stubs: Option<StubZones>,
 }
 
 /// What etcd has.
@@ -58,6 +62,8 @@ pub(super) struct Model {
     views_paths: Vec<Vec<u8>>,
     /// The clients of views, by the keys that say them.
     clients: BTreeMap<Arc<[u8]>, Clients>,
+    /// Who is asked for stub zones, by the keys that say them.
+    stubs: BTreeMap<Arc<[u8]>, Stub>,
     /// The path of the keys that say which addresses are up; nothing where they are not read.
     status_path: Option<Vec<u8>>,
     /// What addresses without a key are taken to be.
@@ -83,6 +89,7 @@ impl Model {
             malformed: HashSet::new(),
             views_paths,
             clients: BTreeMap::new(),
+            stubs: BTreeMap::new(),
             status_path,
             unknown,
             wildcards,
@@ -156,6 +163,7 @@ impl Model {
             outcome.changes.push(Change::SetMembers(members));
         }
         let clients_change = steps.iter().any(|step| !step.before.clients.is_empty() || !step.after.clients.is_empty());
+        let stubs_change = steps.iter().any(|step| step.before.stub != step.after.stub);
         let former: Vec<(WireName, Vec<Rrset>)> = dirty
             .into_iter()
             .map(|owner| (self.rrsets(&owner), owner))
@@ -164,6 +172,7 @@ impl Model {
         for step in steps {
             self.step(step);
         }
+        outcome.stubs = stubs_change.then(|| skydns::stub_zones(self.stubs.values()));
         if clients_change {
             outcome.changes.push(Change::SetViews(self.clients.values().flatten().cloned().collect()));
         }
@@ -227,6 +236,10 @@ impl Model {
         if !after.clients.is_empty() {
             self.clients.insert(Arc::clone(&key), after.clients);
         }
+        self.stubs.remove(&key);
+        if let Some(stub) = after.stub {
+            self.stubs.insert(Arc::clone(&key), stub);
+        }
         if is_malformed {
             self.malformed.insert(Arc::clone(&key));
         } else {
@@ -269,6 +282,12 @@ impl Model {
         if self.views_paths.iter().any(|path| key.starts_with(path)) {
             return match kdns::clients(value) {
                 Ok((clients, fault)) => (Said { clients, ..Said::default() }, fault),
+                Err(fault) => (Said::default(), Some(fault)),
+            };
+        }
+        if let Some(stub) = self.trees.iter().find_map(|tree| skydns::stub(tree, key, value)) {
+            return match stub {
+                Ok(stub) => (Said { stub: Some(stub), ..Said::default() }, None),
                 Err(fault) => (Said::default(), Some(fault)),
             };
         }
@@ -347,6 +366,8 @@ struct Said {
     clients: Clients,
     /// The status of an address.
     status: Option<(IpAddr, SaidOfMember)>,
+    /// Who is asked for a stub zone.
+    stub: Option<Stub>,
 }
 
 /// One key's new value, read.

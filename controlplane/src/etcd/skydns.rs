@@ -12,9 +12,12 @@
 //! and their number, and questions that mix both words are not answered. The names are labels like any other to the zone
 //! (`Change::SetAsterisks`), and so do not answer for names that are not there, as those of RFC 4592 would.
 
+use std::net::SocketAddr;
+
 use ringdns_engine::name::WireName;
 
-use super::layout::{Data, Fault, Host, Item, Key, Message, Wanted};
+use super::layout::{Data, Fault, Host, Item, Key, Message, Tree, Wanted, json};
+use crate::suffixes::StubZones;
 
 /// The labels that stand for any.
 pub(super) const WILDCARDS: [&[u8]; 2] = [b"*", b"any"];
@@ -27,6 +30,51 @@ pub(super) fn is_wildcard(owner: &WireName) -> bool {
     owner.labels().any(|label| WILDCARDS.contains(&label))
 }
 
+/// A zone of others, and where who is asked for its names is.
+pub(super) type Stub = (WireName, SocketAddr);
+
+/// The port of DNS.
+const DNS_PORT: u16 = 53;
+
+/// What a key `<path of a zone>/dns/stub/<path of a zone of others>/<label of its own>` says; nothing for other keys, and where stub
+/// zones are not read.
+pub(super) fn stub(tree: &Tree, key: &[u8], value: &[u8]) -> Option<Result<Stub, Fault>> {
+    if !tree.stub_zones {
+        return None;
+    }
+    let name = tree.name_of(key)?;
+    let zone = tree.zone(&name).filter(|zone| !is_reverse(zone))?;
+    let key = Key { tree, zone, name };
+    let above = key.in_zone(&[b"stub", b"dns"])?;
+    let below = key.name.label_count().checked_sub(above.label_count()).filter(|below| *below > 0)?;
+    if !above.contains(&key.name) {
+        return None;
+    }
+    let labels: Vec<&[u8]> = key.name.labels().take(below).skip(1).collect();
+    Some(json(value).and_then(|message: Message| {
+        let zone = labels.iter().rev().try_fold(WireName::root(), |zone, label| zone.child(label).ok());
+        let zone = zone.filter(|_| !labels.is_empty());
+        let zone = zone.ok_or_else(|| Fault::new("the key names no zone between dns/stub and its own label"))?;
+        let port = message.port.filter(|port| *port > 0).unwrap_or(DNS_PORT);
+        match message.needed_host()? {
+            Host::Address(ip) if !ip.is_unspecified() && !ip.is_multicast() => Ok((zone, SocketAddr::new(ip, port))),
+            _ => Err(Fault::new("host is no address that could be asked: the server of a stub zone has one")),
+        }
+    }))
+}
+
+/// Stub zones by name, no server twice.
+pub(super) fn stub_zones<'a>(stubs: impl Iterator<Item = &'a Stub>) -> StubZones {
+    let mut zones = StubZones::new();
+    for (zone, server) in stubs {
+        let servers = zones.entry(zone.clone()).or_default();
+        if !servers.contains(server) {
+            servers.push(*server);
+        }
+    }
+    zones
+}
+
 /// What a key says.
 pub(super) fn items(key: &Key<'_>, message: &Message, wanted: Wanted<'_>) -> Result<Vec<Item>, Fault> {
     let host = message.host()?;
@@ -37,7 +85,7 @@ pub(super) fn items(key: &Key<'_>, message: &Message, wanted: Wanted<'_>) -> Res
         };
     }
     if key.is_below(&key.name, &[b"stub", b"dns"]) {
-        // Delegations to other servers, which are configuration and not data.
+        // Delegations to other servers, which are no data: see [`stub`].
         return Ok(Vec::new());
     }
     let target = stripped(key, message.targetstrip.unwrap_or(0));

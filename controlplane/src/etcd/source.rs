@@ -153,6 +153,9 @@ impl EtcdSource {
         self.state.malformed_keys.store(self.model.malformed() as u64, Ordering::Relaxed);
         self.state.note_refused_wildcards(self.model.refused_wildcards());
         self.is_unsaved = true;
+        if let Some(stubs) = outcome.stubs {
+            self.state.suffixes.set_stubs(stubs);
+        }
         match outcome.changes.len() {
             0 => {}
             1..PACED_CHANGES => sink.apply(outcome.changes).await?,
@@ -336,6 +339,7 @@ impl EtcdSource {
     /// Connects again and again, until the cycle is gone.
     async fn serve(&mut self, sink: &Sink) -> Result<Infallible, End> {
         sink.apply(self.model.zones(serial(0))).await?;
+        sink.zones_known().await?;
         let has_copy = self.load(sink).await?;
         let endpoints = self.config.endpoints.clone();
         // Replicas that start together do not all ask the same member.

@@ -10,6 +10,7 @@ use super::reach::Reach;
 use crate::health::Table;
 use crate::metrics::{Labels, counter, gauge};
 use crate::state::now_ms;
+use crate::suffixes::Suffixes;
 
 /// What others see of the source. Written by it alone.
 #[derive(Debug, Default)]
@@ -36,6 +37,8 @@ pub(crate) struct EtcdState {
     pub(super) reach: Reach,
     /// Which addresses are up.
     pub(super) health: Arc<Table>,
+    /// Where stub zones are told.
+    pub(super) suffixes: Arc<Suffixes>,
     /// Prefixes of trees whose questions with `*` and `any` are not answered for their number.
     refused_wildcards: Mutex<Vec<String>>,
     /// Why there is no connection.
@@ -43,9 +46,9 @@ pub(crate) struct EtcdState {
 }
 
 impl EtcdState {
-    /// Of a source that has not said anything, which keeps a table of addresses.
-    pub(crate) fn new(health: Arc<Table>) -> Self {
-        Self { health, ..Self::default() }
+    /// Of a source that has not said anything, which keeps a table of addresses and tells stub zones.
+    pub(crate) fn new(health: Arc<Table>, suffixes: Arc<Suffixes>) -> Self {
+        Self { health, suffixes, ..Self::default() }
     }
 
     /// Notes the trees whose questions with `*` and `any` are not answered for their number.

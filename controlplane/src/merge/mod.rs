@@ -7,6 +7,7 @@
 //! At one owner the candidates are taken in order of priority; each is served unless its type is taken already or cannot
 //! stand beside one that is (CNAME). So the result depends on what the sources say, never on who said it first.
 
+mod cuts;
 mod names;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -24,6 +25,7 @@ use crate::health::owners::{Found, Owners, Place, addresses, has};
 use crate::model::{Change, Rrset, exclude_each_other};
 use crate::text::rtype;
 use crate::views::Views;
+use cuts::Cuts;
 use names::Names;
 
 /// A change that the snapshot could not take. It spoils nothing but itself.
@@ -61,9 +63,10 @@ impl Transaction {
         Self { base: base.clone(), editor: Editor::new(base), dirty: false }
     }
 
-    /// Says whether every source has told all it knows.
-    pub(crate) fn set_complete(&mut self, complete: bool) {
+    /// Says whether every source has told all it knows, and whether each has told its zones at least.
+    pub(crate) fn set_complete(&mut self, complete: bool, zones_known: bool) {
         self.editor.set_complete(complete);
+        self.editor.set_zones_known(zones_known);
     }
 
     /// The result.
@@ -104,6 +107,8 @@ pub(crate) struct Merge {
     losers_count: usize,
     /// Names that exist without RRsets, and the source of each zone's rules.
     names: Names,
+    /// Suffixes within zones whose names are left to others.
+    cuts: Cuts,
     /// The numbers of views.
     views: Arc<Views>,
     /// Who is down, and who has it.
@@ -212,6 +217,7 @@ impl Scene<'_> {
         let origins = Arc::make_mut(&mut self.merge.zones).entry(apex.clone()).or_default();
         origins.push(self.origin);
         origins.sort_unstable();
+        self.merge.cuts.take_back(apex, self.transaction);
         self.transaction.edit().add_zone(apex);
     }
 
@@ -225,6 +231,7 @@ impl Scene<'_> {
             // The only source of a zone loses against nobody, so there are no losers here.
             zones.remove(apex);
             self.merge.names.forget_zone(apex);
+            self.merge.cuts.is_due = true;
             self.transaction.edit().remove_zone(apex);
             return;
         }

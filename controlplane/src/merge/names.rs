@@ -60,6 +60,7 @@ impl Scene<'_> {
         if !self.has_zone(apex) {
             return self.refuse(apex, apex, NO_TYPE, EditError::NoZone);
         }
+        self.merge.cuts.is_due = true;
         match self.transaction.edit().set_rules(apex, rules) {
             Ok(()) => drop(self.merge.names.rules.insert(apex.clone(), self.origin)),
             Err(error) => self.refuse(apex, apex, NO_TYPE, error),
@@ -70,6 +71,7 @@ impl Scene<'_> {
     pub(super) fn remove_rules(&mut self, apex: &WireName) {
         if self.merge.names.rules.get(apex) == Some(&self.origin) {
             self.merge.names.rules.remove(apex);
+            self.merge.cuts.is_due = true;
             // A zone that is there takes rules that are none.
             self.transaction.edit().set_rules(apex, &Rules::default()).unwrap_or_default();
         }

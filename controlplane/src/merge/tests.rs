@@ -1,5 +1,6 @@
 //! What is served when sources contradict each other.
 
+mod cuts;
 mod health;
 
 use ringdns_engine::rules::Rules;
@@ -33,7 +34,7 @@ impl Bench {
     fn apply(&mut self, origin: u8, changes: Vec<Change>) -> Vec<EditError> {
         let base = self.snapshot.take().unwrap_or_else(Snapshot::empty);
         let mut transaction = Transaction::new(&base);
-        transaction.set_complete(true);
+        transaction.set_complete(true, true);
         let mut refusals = Vec::new();
         for change in changes {
             self.merge.apply(origin, change, &mut transaction, &mut refusals);

@@ -191,6 +191,12 @@ impl StoreSource {
                 _ => tracing::error!(key = ?key.value(), "the store has a zone whose key is damaged; it is not served"),
             }
         }
+        // What the file has not got a zone for may be in etcd.
+        let zones = sink.blocking_apply(std::mem::take(&mut changes));
+        let known = || if self.replica.is_some() { Ok(()) } else { sink.blocking_zones_known() };
+        if let Err(closed) = zones.and_then(|()| known()) {
+            return Ok(Err(closed));
+        }
         let mut rrsets = 0;
         for entry in read.open_table(RRSETS)?.iter()? {
             let (key, value) = entry?;

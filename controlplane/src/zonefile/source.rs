@@ -126,6 +126,11 @@ impl Source for ZoneFiles {
     type Error = Infallible;
 
     async fn run(mut self, sink: Sink) -> Result<(), Infallible> {
+        // Reading them may take a while, in which their names are nobody else's.
+        let zones = self.files.iter().map(|file| Change::AddZone(file.zone.clone())).collect();
+        if sink.apply(zones).await.is_err() || sink.zones_known().await.is_err() {
+            return Ok(());
+        }
         for file in Arc::clone(&self.files).iter() {
             let change = match self.load(file, true).await {
                 Some(Ok(zone)) => Change::ReplaceZone { apex: zone.apex, rrsets: zone.rrsets },

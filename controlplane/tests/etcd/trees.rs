@@ -4,12 +4,17 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what a test cannot set up ends it")]
 
 use std::net::UdpSocket;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::common::{Server, wait_until};
 use crate::real::Etcd;
 use crate::source::{address, config, metric, put, records, seen, wait_for};
+use ringdns_controlplane::foreign::{Asked, CacheEntry, ForeignCache, ForeignTotals, Upstream, Waits};
+use ringdns_controlplane::suffixes::StubZones;
+use ringdns_engine::counters::Counters;
 use ringdns_engine::name::WireName;
+use ringdns_engine::recall::{RecallConfig, is_foreign};
 use ringdns_engine::testing::query;
 use serde_json::{Value, json};
 
@@ -154,5 +159,89 @@ fn questions_for_any_label_are_answered_and_names_that_are_missing_are_not() {
     wait_until("none is answered", || ask(&server, "*.rails.east.s.local.") == (3, 0));
     assert_eq!(ask(&server, "rails.east.s.local."), (0, 2));
     assert_eq!(metric(&server, "ringdns_etcd_wildcards_refused"), 1.0);
+    server.stop();
+}
+
+/// Notes the stub zones that it is told.
+#[derive(Debug, Default)]
+struct Told(Mutex<Vec<String>>);
+
+impl ForeignCache for Told {
+    fn entries(&self, _: Option<&WireName>, _: usize, _: usize) -> Vec<CacheEntry> {
+        Vec::new()
+    }
+
+    fn flush(&self, _: Option<&WireName>, _: Option<u16>) -> usize {
+        0
+    }
+
+    fn upstreams(&self) -> Vec<Upstream> {
+        Vec::new()
+    }
+
+    fn forget(&self, _: &WireName) -> usize {
+        0
+    }
+
+    fn totals(&self) -> ForeignTotals {
+        ForeignTotals::default()
+    }
+
+    fn recall(&self) -> Option<RecallConfig> {
+        None
+    }
+
+    fn ttl_seconds_max(&self) -> u32 {
+        0
+    }
+
+    fn set_ttl_seconds_max(&self, _: u32) {}
+
+    fn count_askers(&self) {}
+
+    fn askers(&self) -> Asked {
+        Asked::default()
+    }
+
+    fn set_stub_zones(&self, zones: &StubZones) {
+        *self.0.lock().unwrap() = zones.iter().map(|(zone, servers)| format!("{zone} {servers:?}")).collect();
+    }
+}
+
+/// Queries of ports, of which there are none.
+#[derive(Debug, Default)]
+struct NoPorts(Counters);
+
+impl Waits for NoPorts {
+    fn served(&self) -> &Counters {
+        &self.0
+    }
+
+    fn lost(&self) -> u64 {
+        0
+    }
+}
+
+#[test]
+fn stub_zones_follow_their_keys_and_are_cut_out_of_zones() {
+    let etcd = Etcd::start(1);
+    etcd.put("/skydns/local/s/dns/stub/org/example/ns1", r#"{"host":"192.0.2.10"}"#);
+    etcd.put("/skydns/local/s/sub/www", r#"{"host":"10.0.0.1"}"#);
+    let directory = tempfile::tempdir().unwrap();
+    let text = config(directory.path(), &[etcd.members[0].endpoint()]);
+    let mut server = Server::start(directory.path(), &format!("{text}stub_zones = true\n[forward]\n"));
+    let told = Arc::new(Told::default());
+    server.plane().show_foreign(Arc::clone(&told) as Arc<dyn ForeignCache>, Arc::new(NoPorts::default()));
+    let is = |expected: &[&str]| *told.0.lock().unwrap() == expected;
+    wait_until("the zone is told", || is(&["example.org. [192.0.2.10:53]"]));
+    let name: WireName = "www.sub.s.local.".parse().unwrap();
+    assert!(!is_foreign(server.reader.pin(), &name, 1));
+    etcd.put("/skydns/local/s/dns/stub/local/s/sub/ns1", r#"{"host":"192.0.2.11","port":5353}"#);
+    wait_until("both are told", || is(&["sub.s.local. [192.0.2.11:5353]", "example.org. [192.0.2.10:53]"]));
+    wait_until("it is cut out", || is_foreign(server.reader.pin(), &name, 1));
+    etcd.delete("/skydns/local/s/dns/stub/local/s/sub/ns1");
+    etcd.delete("/skydns/local/s/dns/stub/org/example/ns1");
+    wait_until("none are told", || is(&[]));
+    wait_until("it is served again", || !is_foreign(server.reader.pin(), &name, 1));
     server.stop();
 }

@@ -11,6 +11,7 @@ use ringdns_controlplane::foreign::{
     Asked, AskedClient, AskedName, AskedTimes, CacheEntry, CachedRecord, ForeignCache, ForeignTotals, Took, Upstream,
     Waits,
 };
+use ringdns_controlplane::suffixes::StubZones;
 use ringdns_engine::counters::Counters;
 use ringdns_engine::name::WireName;
 use ringdns_engine::recall::RecallConfig;
@@ -100,6 +101,7 @@ impl ForeignCache for Kept {
             zone: name(zone),
             name: text.to_owned(),
             config,
+            host: (zone == "test.").then(|| (name("dns.test"), Some("no upstream has answered".to_owned()))),
             is_up: zone == ".",
             is_loop: false,
             latency: (zone == ".").then_some(Duration::from_millis(250)),
@@ -110,13 +112,15 @@ impl ForeignCache for Kept {
             failures_in_row: 2,
             failures: vec![("timeout", 3), ("refused", 0)],
         };
-        let address = "192.0.2.1:853".parse().unwrap();
+        let address = "0.0.0.0:853".parse().unwrap();
         let tls = UpstreamConfig::Tls { address, name: None, ca_file: None };
         vec![
             upstream(".", "192.0.2.2", UpstreamConfig::Plain("192.0.2.2:53".parse().unwrap())),
-            upstream("test.", "tls://192.0.2.1", tls),
+            upstream("test.", "tls://dns.test", tls),
         ]
     }
+
+    fn set_stub_zones(&self, _: &StubZones) {}
 
     fn forget(&self, name: &WireName) -> usize {
         let mut entries = self.0.lock().unwrap();
@@ -274,7 +278,7 @@ fn upstreams_are_shown_as_they_are() {
         (
             200,
             &json!({
-                "zone": ".", "name": "192.0.2.2", "address": "192.0.2.2:53", "transport": "udp", "up": true, "loop": false,
+                "zone": ".", "name": "192.0.2.2", "address": "192.0.2.2:53", "host": null, "host_error": null, "transport": "udp", "up": true, "loop": false,
                 "latency_seconds": 0.25, "p95_seconds": null, "connections": 1, "asked": 9, "answered": 6,
                 "failures_in_row": 2, "failed": 3, "failures": { "timeout": 3 }
             })
@@ -284,6 +288,10 @@ fn upstreams_are_shown_as_they_are() {
     assert_eq!(
         (&second["zone"], &second["transport"], &second["up"], &second["latency_seconds"]),
         (&json!("test."), &json!("tls"), &json!(false), &Value::Null)
+    );
+    assert_eq!(
+        (&second["name"], &second["address"], &second["host"], &second["host_error"]),
+        (&json!("tls://dns.test"), &Value::Null, &json!("dns.test."), &json!("no upstream has answered"))
     );
     assert_eq!(server.request("POST", "/api/v1/upstreams", &[], "").status, 405);
     server.stop();

@@ -116,7 +116,7 @@ fn time(line: &Line, out: &mut Out<'_>) -> Option<u64> {
 fn upstream(word: &Word, scope: &Scope<'_>, out: &mut Out<'_>) -> Option<Upstream> {
     let text = word.text.as_str();
     if let Some(rest) = text.strip_prefix("https://") {
-        return https(word, rest, out);
+        return https(word, rest);
     }
     if let Some(rest) = text.strip_prefix("tls://") {
         // ADDRESS%NAME[:PORT]; an address of a link has its interface behind a percent sign, and no upstream is one.
@@ -125,9 +125,13 @@ fn upstream(word: &Word, scope: &Scope<'_>, out: &mut Out<'_>) -> Option<Upstrea
             Some((name, port)) => (Some(name), Some(port)),
             None => (Some(name), None),
         });
-        let address = server(&port.map_or_else(|| address.to_owned(), |port| format!("{address}:{port}")), 853);
-        if let Some(address) = address {
+        let written = port.map_or_else(|| address.to_owned(), |port| format!("{address}:{port}"));
+        if let Some(address) = server(&written, 853) {
             return Some(Upstream::Tls(address, name.map(str::to_owned)));
+        }
+        if zone::zones(&written).is_ok() {
+            let name = name.map(|name| format!("#{name}")).unwrap_or_default();
+            return Some(Upstream::Name(format!("tls://{written}{name}")));
         }
     }
     if let Some(address) = server(text.strip_prefix("dns://").unwrap_or(text), 53) {
@@ -137,8 +141,9 @@ fn upstream(word: &Word, scope: &Scope<'_>, out: &mut Out<'_>) -> Option<Upstrea
         return Some(Upstream::ResolvConf(scope.path(text).into()));
     }
     // node-cache fills such words in.
-    if text.starts_with("__PILLAR__") || zone::zones(text).is_ok() {
-        return Some(Upstream::Name(text.to_owned()));
+    let name = text.strip_prefix("dns://").unwrap_or(text);
+    if text.starts_with("__PILLAR__") || zone::zones(name).is_ok() {
+        return Some(Upstream::Name(name.to_owned()));
     }
     out.fault(
         word,
@@ -148,17 +153,12 @@ fn upstream(word: &Word, scope: &Scope<'_>, out: &mut Out<'_>) -> Option<Upstrea
     None
 }
 
-/// A server over HTTPS. Its host is an address, or its address stands behind "#", as RingDNS has it.
-fn https(word: &Word, rest: &str, out: &mut Out<'_>) -> Option<Upstream> {
+/// A server over HTTPS. Where its host is an address, that stands behind "#" too, as RingDNS has it.
+fn https(word: &Word, rest: &str) -> Option<Upstream> {
     let host = rest.split('/').next().unwrap_or(rest);
     let url = match (rest.contains('#'), server(host, 443)) {
-        (true, _) => word.text.clone(),
         (false, Some(address)) => format!("{}#{}", word.text, address.ip()),
-        (false, None) => {
-            let remedy = format!("write the address of {host} behind it: {}#192.0.2.53", word.text);
-            out.unsupported(word, format!("{host} is a name, which would have to be asked for first"), remedy);
-            return None;
-        }
+        _ => word.text.clone(),
     };
     Some(Upstream::Https(url))
 }

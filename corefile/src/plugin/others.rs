@@ -152,6 +152,8 @@ impl Others<'_> {
                     self.set(header, "resolv_conf", path, place);
                     is_asked = true;
                 }
+                // Its addresses are asked of the others, as CoreDNS asks the machine's resolver once at the start.
+                Upstream::Name(name) if is_host(name) => servers.push(name.clone()),
                 Upstream::Name(name) => {
                     let words =
                         format!("forward: {name} is a name, which would have to be asked for first; name its address");
@@ -255,6 +257,16 @@ impl Others<'_> {
             self.note(place, Why::NotNeeded, words);
         }
     }
+}
+
+/// True for the name of a host, perhaps behind a scheme and before a port or the name of its certificate: what RingDNS takes in the
+/// place of an address.
+fn is_host(text: &str) -> bool {
+    let text = text.strip_prefix("tls://").unwrap_or(text);
+    let host = text.split(['#', ':']).next().unwrap_or(text).trim_end_matches('.');
+    let is_of_host = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.';
+    let last = host.rsplit('.').next().unwrap_or_default();
+    host.bytes().all(is_of_host) && !last.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// A number that fits.

@@ -71,10 +71,8 @@ pub(super) fn suffixes(draft: &mut Draft, setting: &Setting, separators: &[char]
             draft.remark(FORWARD, setting, &format!("\"{item}\" begins with no domain name, and was left out"));
             continue;
         }
-        if let Some(above) = served.iter().find(|above| zone == **above || zone.ends_with(&format!(".{above}"))) {
-            let words = format!(
-                "{zone} is in {above}, which is served: nobody is asked for names in it; delegate it there, by NS records for {zone}"
-            );
+        if served.contains(&zone) {
+            let words = format!("{zone} is served: nobody is asked for names in it");
             draft.remark(FORWARD, setting, &words);
         }
         let servers = servers(draft, FORWARD, setting, list);

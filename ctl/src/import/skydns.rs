@@ -104,8 +104,8 @@ fn forwarding(settings: &mut Settings, draft: &mut Draft) {
             }
         }
     }
-    let words = "stub zones, which SkyDNS reads below dns/stub in etcd, are not read from there: write each as [[forward.zone]]";
-    draft.comment(TABLE, "", words);
+    let words = "stub zones, which SkyDNS reads below dns/stub in etcd with its option -stubzones, are read with stub_zones = true";
+    draft.comment(TREE, "", words);
 }
 
 /// The members of etcd, and who may read them. The object in etcd does not name them.

@@ -8,7 +8,7 @@ use crate::locate::{Zone, locate, zone_above, zone_of};
 use crate::query::{FLAG_AA, FLAG_RA, FLAG_TC, Query, QueryName};
 use crate::recall::{Recall, Wanted};
 use crate::rtype::{rcode, types};
-use crate::rules::{Dangling, REFUSE_ANY, has_whole_names};
+use crate::rules::{Dangling, REFUSE_ANY, has_whole_names, is_for_others};
 use crate::select::{Chooser, Turns, Window};
 use crate::snapshot::{CUT, DNAME, NodeView, RULED, RrsetView, Snapshot};
 use crate::writer::{Full, Owner, QNAME_OFFSET, Section, Writer};
@@ -223,21 +223,23 @@ impl<'a> Walk<'a, '_, '_> {
     #[inline]
     fn step(&mut self, name: &QueryName, owner: Owner<'_>, mut spare: Option<&mut QueryName>) -> Step<'a> {
         let mut next = zone_of(self.snapshot, name, self.qtype);
+        // What is in no zone is known to be there in none before all that zones have is known.
+        let mut is_known = self.snapshot.knows_zones();
         while let Some(zone) = next {
             match self.step_in(zone, name, owner, spare.as_deref_mut()) {
                 Step::Above => next = zone_above(self.snapshot, name, zone.depth),
+                Step::Others => break,
                 step => return step,
             }
+            is_known = self.snapshot.is_complete();
         }
         self.note_zone(None);
-        if self.asks_others {
-            return Step::Others;
-        }
-        match (spare.is_some(), self.snapshot.is_complete()) {
-            (true, true) => Step::Done(rcode::REFUSED),
-            // The zone may still be loading.
-            (_, false) => Step::Done(rcode::SERVFAIL),
-            (false, true) => Step::Done(rcode::NOERROR),
+        match (is_known, self.asks_others) {
+            // The zone, or the name in it, may still be loading.
+            (false, _) => Step::Done(rcode::SERVFAIL),
+            (true, true) => Step::Others,
+            (true, false) if spare.is_some() => Step::Done(rcode::REFUSED),
+            (true, false) => Step::Done(rcode::NOERROR),
         }
     }
 
@@ -260,7 +262,7 @@ impl<'a> Walk<'a, '_, '_> {
         spare: Option<&mut QueryName>,
     ) -> Step<'a> {
         if zone.apex.rrset(types::SOA).is_none() {
-            return Step::Done(rcode::SERVFAIL);
+            return if is_for_others(zone.apex) { Step::Others } else { Step::Done(rcode::SERVFAIL) };
         }
         self.note_zone(Some(zone));
         let first = spare.is_some();

@@ -26,7 +26,7 @@ use ringdns_engine::rtype::types;
 use ringdns_engine::rules::Rules;
 use ringdns_engine::serve::{MessageConfig, MessageServer, Server, ServerConfig, Transport, Unanswered};
 use ringdns_engine::snapshot::Snapshot;
-use ringdns_engine::snapshot::edit::Editor;
+use ringdns_engine::snapshot::edit::{Editor, RrsetSpec};
 use ringdns_engine::testing::{TestFrame, UdpFrame, query, query_edns, query_options, reply_message, server_config};
 use ringdns_engine::verdict::{Reason, Verdict};
 
@@ -382,6 +382,87 @@ fn a_zone_may_leave_names_to_others() {
     ] {
         assert_eq!(is_foreign(&scene.host.snapshot, &name(qname), types::A), expected, "{qname}");
     }
+}
+
+#[test]
+fn once_all_zones_are_known_others_are_asked_for_what_is_in_none() {
+    let mut scene = Scene::new(|_| {});
+    scene.put("kept.test.", EntryBits::default(), 1..2, 0);
+    scene.put("no.left.test.", EntryBits::default(), 1..2, 0);
+    for zones_known in [false, true] {
+        let mut editor = Editor::new(&scene.host.snapshot);
+        editor.set_complete(false);
+        editor.set_zones_known(zones_known);
+        scene.host.snapshot = editor.commit();
+        let before = |scene: &mut Scene, qname: &str| scene.ask(FETCHED, &query(qname, types::A)).unwrap()[3] & 15;
+        for (qname, rcode) in [("none.example.", 2), ("ns.example.", 0), ("no.left.test.", 2), ("in.left.test.", 0)] {
+            assert_eq!(before(&mut scene, qname), rcode, "{qname}: a zone that is loading may yet have it");
+        }
+        assert!(!is_foreign(&scene.host.snapshot, &name("no.left.test."), types::A));
+        if !zones_known {
+            assert_eq!(before(&mut scene, "none.test."), 2);
+            assert_eq!(before(&mut scene, "kept.test."), 2);
+            assert_eq!(before(&mut scene, "out.example."), 2, "what the alias leads to may yet be in a zone");
+            continue;
+        }
+        assert_eq!(scene.question(&query("none.test.", types::A)).name, name("none.test."));
+        assert_eq!(scene.question(&query("out.example.", types::A)).name, name("www.others.test."));
+        assert_eq!(records(&scene.ask(FETCHED, &query("kept.test.", types::A)).unwrap())[0].0, "198.51.100.1");
+        let mut unwanted = query("none.test.", types::A);
+        unwanted[2] = 0;
+        assert_eq!(scene.ask(FETCHED, &unwanted).unwrap()[3] & 15, 5, "REFUSED: it will not come");
+    }
+}
+
+#[test]
+fn a_suffix_within_a_zone_may_be_left_to_others() {
+    let mut scene = Scene::new(|_| {});
+    let put = |editor: &mut Editor, owner: &str, address: [u8; 4]| {
+        let rrset = RrsetSpec { rtype: types::A, ttl: 60, rdatas: vec![address.to_vec()], ..RrsetSpec::default() };
+        editor.put_rrset(&name("example."), &name(owner), &rrset).unwrap();
+    };
+    let before = scene.host.snapshot.clone();
+    let mut editor = Editor::new(&before);
+    put(&mut editor, "a.sub.example.", [192, 0, 2, 8]);
+    put(&mut editor, "deep.a.other.example.", [192, 0, 2, 9]);
+    let alias = RrsetSpec {
+        rtype: types::CNAME,
+        ttl: 60,
+        rdatas: vec![name("b.sub.example.").as_bytes().to_vec()],
+        ..RrsetSpec::default()
+    };
+    editor.put_rrset(&name("example."), &name("to.example."), &alias).unwrap();
+    editor.leave_to_others(&name("Sub.example."));
+    scene.host.snapshot = editor.commit();
+    for qname in ["a.sub.example.", "none.sub.example.", "sub.example.", "x.y.sub.example."] {
+        assert_eq!(scene.question(&query(qname, types::A)).name, name(qname), "although the zone has one of them");
+        assert!(is_foreign(&scene.host.snapshot, &name(qname), types::A));
+    }
+    assert_eq!(scene.question(&query("to.example.", types::A)).name, name("b.sub.example."), "an alias leads there");
+    scene.put("a.sub.example.", EntryBits::default(), 1..2, 0);
+    assert_eq!(records(&scene.ask(FETCHED, &query("a.sub.example.", types::A)).unwrap())[0].0, "198.51.100.1");
+    for (qname, qtype, rcode, count) in [
+        ("ns.example.", types::A, 0, 1),
+        ("deep.a.other.example.", types::A, 0, 1),
+        ("none.example.", types::A, 3, 0),
+        ("none.a.other.example.", types::A, 3, 0),
+        ("sub.example.", types::DS, 0, 0),
+    ] {
+        let answer = scene.ask(FETCHED, &query(qname, qtype)).unwrap();
+        assert_eq!((answer[3] & 15, answer[7]), (rcode, count), "{qname}: the rest of the zone is as it was");
+    }
+    let mut unwanted = query("a.sub.example.", types::A);
+    unwanted[2] = 0;
+    assert_eq!(scene.ask(FETCHED, &unwanted).unwrap()[3] & 15, 5);
+
+    let mut editor = Editor::new(&scene.host.snapshot);
+    editor.take_back(&name("sub.example."));
+    editor.take_back(&name("example."));
+    scene.host.snapshot = editor.commit();
+    assert_eq!(scene.host.snapshot.zones(), before.zones(), "what is a zone is not taken back");
+    assert_eq!(records(&scene.ask(FETCHED, &query("deep.a.other.example.", types::A)).unwrap())[0].0, "192.0.2.9");
+    assert!(!is_foreign(&scene.host.snapshot, &name("none.sub.example."), types::A));
+    assert_eq!(scene.ask(FETCHED, &query("none.sub.example.", types::A)).unwrap()[3] & 15, 3);
 }
 
 #[test]

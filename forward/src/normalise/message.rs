@@ -120,6 +120,17 @@ impl Message {
         read(bytes).ok_or(Untrue::Malformed)?
     }
 
+    /// True where it has records and says of the name neither what it has, nor that it has nothing: an answer to something else.
+    pub fn is_beside_the_question(&self) -> bool {
+        let concerns = |record: &Record| {
+            record.owner == self.qname || (record.rtype == types::DNAME && record.owner.contains(&self.qname))
+        };
+        self.rcode == super::rcodes::NOERROR
+            && !self.answers.is_empty()
+            && !self.answers.iter().any(concerns)
+            && !self.authorities.iter().any(|record| record.rtype == types::SOA && record.owner.contains(&self.qname))
+    }
+
     /// True where it says nothing but who is to be asked instead (RFC 2308 section 2.2): whoever sent it does not ask others.
     pub fn is_referral(&self) -> bool {
         let of_type = |rtype| self.authorities.iter().filter(move |record| record.rtype == rtype);

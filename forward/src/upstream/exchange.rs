@@ -50,7 +50,6 @@ pub(super) struct Exchange<'a> {
 }
 
 /// What has been found out in the course of an exchange.
-#[derive(Clone, Copy)]
 struct Course {
     /// What the upstream was known to do at the start, less what it has shown not to do since.
     manners: Manners,
@@ -64,6 +63,8 @@ struct Course {
     refused_edns: bool,
     /// A cookie was not good enough once.
     cookie_refused: bool,
+    /// The answer as far as a packet had room for it.
+    part: Option<Vec<u8>>,
 }
 
 /// What comes of a round.
@@ -72,6 +73,8 @@ enum Round {
     Message(Vec<u8>, Found, Form),
     /// Nothing that is believed over UDP: TCP is to show it.
     Turn(Turn, Option<Bad>),
+    /// The answer is longer than a packet: TCP is to have all of it.
+    Part(Vec<u8>),
 }
 
 impl Exchange<'_> {
@@ -84,6 +87,7 @@ impl Exchange<'_> {
             overlooked: None,
             refused_edns: false,
             cookie_refused: false,
+            part: None,
         };
         for _ in 0..ROUNDS_MAX {
             match self.round(way, &course).await {
@@ -98,7 +102,15 @@ impl Exchange<'_> {
                     course.over_tcp = true;
                     course.doubt = doubt;
                 }
-                Err(failure) => course.overlook(failure)?,
+                Ok(Round::Part(part)) => {
+                    self.counts.turn(Turn::Truncated);
+                    (course.over_tcp, course.part) = (true, Some(part));
+                }
+                Err(failure) => match course.part.take().filter(|_| is_without_connections(failure)) {
+                    // RFC 2181 section 9: it is not to be relied on, which TC says to whoever gets it.
+                    Some(part) => return Ok(part),
+                    None => course.overlook(failure)?,
+                },
             }
         }
         Err(Failure::Malformed)
@@ -156,7 +168,7 @@ impl Exchange<'_> {
         };
         match udp::exchange(&socket, address, &expected, self.until, self.counts).await {
             Ended::Answer(message, found) => Ok(Round::Message(message, found, form)),
-            Ended::Truncated => Ok(Round::Turn(Turn::Truncated, None)),
+            Ended::Truncated(part) => Ok(Round::Part(part)),
             Ended::Doubt(bad) => Ok(Round::Turn(Turn::Doubt, Some(bad))),
             Ended::Attacked => Ok(Round::Turn(Turn::Attack, None)),
             Ended::Failed(failure) => Err(failure),
@@ -181,7 +193,7 @@ impl Exchange<'_> {
     fn line_until(&self, course: &Course) -> Instant {
         let now = Instant::now();
         let left = self.until.saturating_duration_since(now);
-        now + if course.doubt.is_some() { left / 2 } else { left }
+        now + if course.doubt.is_some() || course.part.is_some() { left / 2 } else { left }
     }
 
     /// Letters' case and id by chance.
@@ -250,14 +262,18 @@ impl Exchange<'_> {
     }
 }
 
+/// True where an upstream may have no connections at all.
+fn is_without_connections(failure: Failure) -> bool {
+    matches!(failure, Failure::Timeout | Failure::Unreachable | Failure::Closed)
+}
+
 impl Course {
     /// After a failure: where a packet was doubted and the upstream has no connections that would tell, it is asked once more
     /// over UDP without what it was doubted for. Whoever would make use of that has guessed port and id once, and must do so
     /// again.
     fn overlook(&mut self, failure: Failure) -> Result<(), Failure> {
-        let is_without_connections = matches!(failure, Failure::Timeout | Failure::Unreachable | Failure::Closed);
         match self.doubt.take() {
-            Some(bad) if self.over_tcp && is_without_connections => {
+            Some(bad) if self.over_tcp && is_without_connections(failure) => {
                 match bad {
                     Bad::Case => self.manners.keeps_case = false,
                     Bad::NoCookie => self.manners.needs_cookie = false,

@@ -188,7 +188,7 @@ impl Upstream {
 
     /// Asks once, over UDP and, where that does not do, TCP; over TLS or HTTPS where the upstream is one of those. Gives the
     /// whole message, of which is checked: that it is from this upstream, an answer to this very question, and whole (each record
-    /// within its bounds), or truncated over a connection too. What is in it is the caller's to judge. It may be dropped at any
+    /// within its bounds), or truncated over a connection too, or where there is none. What is in it is the caller's to judge. It may be dropped at any
     /// time.
     pub async fn ask(&self, ask: &Ask<'_>, try_time: Duration) -> Result<Vec<u8>, Failure> {
         let inner = &self.0;

@@ -20,8 +20,8 @@ const BAD_PACKETS_MAX: usize = 3;
 pub(super) enum Ended {
     /// With an answer.
     Answer(Vec<u8>, Found),
-    /// With the word that the answer is longer than a packet.
-    Truncated,
+    /// With the word that the answer is longer than a packet, and with what of it is there.
+    Truncated(Vec<u8>),
     /// With a packet that has the right id and question, and is not right otherwise.
     Doubt(Bad),
     /// With too many bad packets.
@@ -51,7 +51,7 @@ pub(super) async fn exchange(
         };
         match judge(&packet, received, upstream, expected) {
             Ok((message, found)) if !found.is_truncated => return Ended::Answer(message.to_vec(), found),
-            Ok(_) => return Ended::Truncated,
+            Ok((message, _)) => return Ended::Truncated(message.to_vec()),
             Err(bad) => {
                 counts.bad(bad);
                 if bad.is_near() {

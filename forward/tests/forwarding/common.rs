@@ -199,6 +199,7 @@ pub fn zone(zone: &str, upstreams: &[u16]) -> ForwardZone {
         except: Vec::new(),
         mode: ForwardMode::Cache,
         upstreams: upstreams.iter().map(upstream).collect(),
+        named: Vec::new(),
         resolv_conf: None,
         policy: ForwardPolicy::Sequential,
         tcp_only: false,
@@ -215,6 +216,7 @@ pub fn zone(zone: &str, upstreams: &[u16]) -> ForwardZone {
 pub fn config(zones: Vec<ForwardZone>) -> ForwardConfig {
     ForwardConfig {
         zones,
+        common: zone(".", &[]),
         deadline: Duration::from_secs(4),
         questions_max: 1000,
         questions_per_client_max: 100,

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ringdns_controlplane::config::forward::ForwardPolicy;
+use ringdns_engine::cache::EntryBits;
 use ringdns_forward::upstream::Failure;
 use tokio::time::Instant;
 
@@ -56,6 +57,43 @@ async fn response_codes_that_are_configured_lead_to_the_next() {
     assert_eq!(scene.ask("a.test.", A).await, "NOERROR a.test. 300 A 192.0.2.2");
     good.becomes(|asked| now(message(asked, 2, "", "")));
     assert_eq!(scene.ask("b.test.", A).await, "SERVFAIL", "what the last one said");
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_to_something_else_lead_to_the_next_before_they_are_taken_for_none() {
+    let beside = Double::new(|asked| now(message(asked, 0, "other.test. 9 IN A 192.0.2.1", "")));
+    let good = Double::new(|asked| address(asked, 300, "192.0.2.2"));
+    let scene = Scene::new(&config(vec![zone(".", &[1, 2])]), &[Arc::clone(&beside), Arc::clone(&good)]);
+    assert_eq!(scene.ask("a.test.", A).await, "NOERROR a.test. 300 A 192.0.2.2");
+    good.becomes(|_| Said(Duration::ZERO, Err(Failure::Timeout)));
+    assert_eq!(scene.ask("b.test.", A).await, "NOERROR", "nobody says anything else");
+    good.becomes(|asked| address(asked, 300, "192.0.2.2"));
+    beside.becomes(|asked| now(message(asked, 0, &format!("{} 9 IN TXT x", asked.name), "")));
+    assert_eq!(scene.ask("c.test.", A).await, "NOERROR", "it is about the name");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_cut_off_is_told_where_nobody_has_the_whole() {
+    let part = |asked: &crate::common::Asked| {
+        let mut bytes = message(asked, 0, &format!("{0} 9 IN A 192.0.2.1\n{0} 9 IN A 192.0.2.9", asked.name), "");
+        bytes.truncate(bytes.len() - 3);
+        bytes[2] |= 2;
+        now(bytes)
+    };
+    let cut = Double::new(part);
+    let good = Double::new(|asked| address(asked, 300, "192.0.2.2"));
+    let scene = Scene::new(&config(vec![zone(".", &[1, 2])]), &[Arc::clone(&cut), Arc::clone(&good)]);
+    assert_eq!(scene.ask("a.test.", A).await, "NOERROR a.test. 300 A 192.0.2.2");
+    good.becomes(|asked| now(message(asked, 2, "", "")));
+    let mut zone = zone(".", &[1, 2]);
+    zone.next_rcodes = vec![2];
+    scene.forwarder.reload(&config(vec![zone])).unwrap();
+    for turn in 0..2 {
+        let kept = scene.kept("b.test.", A).await;
+        assert!(kept.bits.has(EntryBits::TRUNCATED) && kept.ttl_seconds == 0, "{kept:?}");
+        assert_eq!((kept.counts, good.count()), ([1, 0], 2 + turn), "it is not kept");
+    }
+    assert!(!scene.kept("a.test.", A).await.bits.has(EntryBits::TRUNCATED));
 }
 
 #[tokio::test(start_paused = true)]

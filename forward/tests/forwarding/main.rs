@@ -12,6 +12,7 @@ mod chains;
 mod common;
 mod failures;
 mod keeping;
+mod named;
 mod network;
 mod normalise;
 mod policies;

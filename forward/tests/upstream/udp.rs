@@ -1,14 +1,14 @@
 //! Over UDP: what is sent, what is believed, and what leads to TCP.
 
 use std::collections::HashSet;
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use hickory_proto::op::Message;
 use ringdns_engine::name::WireName;
 use ringdns_forward::upstream::{Ask, Failure, Switches};
 
-use crate::asking::{SHORT, TRY, address, address_in, ask, bad, plain, quiet, turns, with};
+use crate::asking::{SHORT, TRY, address, address_in, ask, bad, plain, quiet, tcp_only, turns, with};
 use crate::double::{Act, Double, only};
 use crate::reply::{Asked, FORGED, HONEST, Reply, SUBNET};
 
@@ -173,6 +173,40 @@ async fn an_upstream_that_loses_the_case_and_has_no_tcp_is_asked_twice_once() {
         assert!(!upstream.state().varies_case);
         assert_eq!(double.asked().iter().filter(|asked| !asked.over_tcp).count(), 3);
     }
+}
+
+#[tokio::test]
+async fn what_is_cut_off_is_given_where_there_is_no_tcp() {
+    // Whoever listens and does not take connections, and whoever takes and ends them.
+    for closes in [false, true] {
+        let manner = move |asked: &Asked| match asked.over_tcp {
+            true => vec![Act::Close],
+            false => only(asked.reply().truncated().with(&[HONEST])),
+        };
+        let double = if closes { Double::start(manner).await } else { Double::without_tcp(manner).await };
+        let upstream = plain(double.address);
+        let message = ask(&upstream, "some.name.", SHORT).await.unwrap();
+        assert_eq!(message[2] & 2, 2, "TC says that there may be more");
+        assert_eq!(address_in(&message), HONEST);
+        assert_eq!((turns(&upstream, "truncated"), upstream.state().answered), (1, 1));
+    }
+}
+
+#[tokio::test]
+async fn upstreams_may_be_at_addresses_of_ipv6() {
+    let ip = std::net::Ipv6Addr::LOCALHOST.into();
+    let manner = |asked: &Asked| match (asked.over_tcp, asked.qtype()) {
+        (false, 1) if asked.name()[..5].eq_ignore_ascii_case(b"\x04long") => only(asked.reply().truncated()),
+        _ => only(asked.reply()),
+    };
+    let double = Double::at(ip, true, None, manner).await;
+    assert!(double.address.is_ipv6());
+    let upstream = plain(double.address);
+    assert_eq!(address(&upstream).await, HONEST);
+    assert_eq!(address_in(&ask(&upstream, "long.name.", TRY).await.unwrap()), HONEST);
+    assert_eq!(turns(&upstream, "truncated"), 1);
+    assert!(double.askers().iter().all(SocketAddr::is_ipv6));
+    assert_eq!(address(&tcp_only(double.address)).await, HONEST);
 }
 
 #[tokio::test]

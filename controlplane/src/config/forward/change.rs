@@ -19,6 +19,7 @@ impl ForwardConfig {
         let interval = (&mut running.cache.file_interval, &new.cache.file_interval);
         changes.live("cache.file_interval_seconds", interval.0, interval.1);
         changes.live("forward.zone", &mut running.zones, &new.zones);
+        running.common.clone_from(&new.common);
         // All that is left: who is asked is not among it.
         let rest = Self { zones: running.zones.clone(), cache: running.cache.clone(), ..new.clone() };
         changes.live("forward", running, &rest);

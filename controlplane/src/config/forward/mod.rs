@@ -4,6 +4,7 @@
 mod cache;
 mod change;
 mod keep;
+mod named;
 mod own;
 mod policy;
 mod read;
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 use ringdns_engine::name::WireName;
 
+pub use named::NamedUpstream;
 pub(super) use policy::policy;
 pub use policy::{BlockAnswer, BlockFile, BlockFormat, HostsEntry, PolicyConfig};
 pub(super) use read::{Tables, forward};
@@ -30,6 +32,8 @@ pub(super) use read::{Tables, forward};
 pub struct ForwardConfig {
     /// Who is asked for which names: the longest zone that a name is in decides. The root's, if any, is the default.
     pub zones: Vec<ForwardZone>,
+    /// How those are asked for that come while RingDNS runs, which bring their own names and upstreams.
+    pub common: ForwardZone,
     /// From the query's arrival to its answer at most; below what clients wait for.
     pub deadline: Duration,
     /// Questions under way at most.
@@ -74,8 +78,10 @@ pub struct ForwardZone {
     pub except: Vec<WireName>,
     /// Whether and how it is asked.
     pub mode: ForwardMode,
-    /// Who is asked, at least one but where the mode is `Disable` or where `resolv_conf` says it.
+    /// Who is asked, at least one but where the mode is `Disable`, or where `named` or `resolv_conf` says it.
     pub upstreams: Vec<UpstreamConfig>,
+    /// Those among them whose addresses have to be asked for.
+    pub named: Vec<NamedUpstream>,
     /// A file in the form of resolv.conf whose name servers are asked, read again when it changes.
     pub resolv_conf: Option<PathBuf>,
     /// Who of them comes first.

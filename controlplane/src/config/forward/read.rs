@@ -1,6 +1,7 @@
 //! `[forward]` and its zones.
 
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use super::keep::keep;
 use super::own::own;
 use super::words::{OVERLOADS, milliseconds};
 use super::zone::{default_zone, forward_zone, name};
-use super::{ForwardConfig, ForwardMode, ForwardZone, Overload, spec};
+use super::{ForwardConfig, ForwardMode, ForwardZone, Overload, named, spec};
 use crate::config::PortConfig;
 use crate::config::problem::Problems;
 use crate::config::validate::number;
@@ -50,6 +51,10 @@ pub(in crate::config) struct Tables {
     pub(in crate::config) forward: Option<Spanned<spec::Forward>>,
     /// `[cache]`
     pub(in crate::config) cache: Option<Spanned<spec::Cache>>,
+    /// Where it is said that more zones come from etcd.
+    pub(in crate::config) stubs: Option<Range<usize>>,
+    /// Some of it was made of another program's configuration.
+    pub(in crate::config) is_translated: bool,
 }
 
 /// Checks the tables; nothing where there are none.
@@ -64,6 +69,10 @@ pub(in crate::config) fn forward(
             let message = "nothing is kept, since names of others are not asked for";
             problems.add(Some(cache.span()), "cache", message, "add [forward], or remove the table");
         }
+        if let Some(stubs) = tables.stubs {
+            let message = "nobody is asked for stub zones, since names of others are not asked for";
+            problems.add(Some(stubs), "etcd_tree.stub_zones", message, "add [forward], or remove the key");
+        }
         return None;
     };
     let (span, spec) = (spanned.span(), spanned.into_inner());
@@ -75,10 +84,24 @@ pub(in crate::config) fn forward(
     around.signers = spec.ca_file.as_ref().map(|file| base.join(file.get_ref()));
     let mut zones = zones(&spec, &all, &around, problems);
     let is_disabled = all.mode == ForwardMode::Disable;
+    let common =
+        ForwardZone { upstreams: Vec::new(), named: Vec::new(), resolv_conf: None, except: Vec::new(), ..all.clone() };
     if spec.upstreams.is_some() || all.resolv_conf.is_some() || !all.except.is_empty() || is_disabled {
         zones.push(all);
     }
-    if zones.is_empty() {
+    // What is right for another program, which asks the machine's resolver, is no reason not to start: it is told while running.
+    for zone in zones.iter().filter(|_| !tables.is_translated) {
+        let Some(host) = named::unreachable(zone, &zones) else { continue };
+        let message = format!(
+            "an upstream of {} is given by its name, {host}, and nobody is given by address who could be asked for that: \
+             it would be asked through itself",
+            zone.zone
+        );
+        let remedy =
+            format!("write \"#ADDRESS\" behind a URL, or name an upstream by its address in a zone that {host} is in");
+        problems.add(Some(span.clone()), "forward", message, remedy);
+    }
+    if zones.is_empty() && tables.stubs.is_none() {
         let remedy = "set forward.upstreams or forward.resolv_conf, add [[forward.zone]], or remove the table";
         problems.add(Some(span), "forward", "nobody is named who is asked", remedy);
     }
@@ -96,6 +119,7 @@ pub(in crate::config) fn forward(
     let labels = count(&spec.labels_min, "labels_min", 0..=127, "", 0);
     Some(ForwardConfig {
         zones,
+        common,
         deadline: milliseconds(deadline),
         questions_max: usize::try_from(questions).unwrap_or_default(),
         questions_per_client_max: usize::try_from(per_client).unwrap_or_default(),

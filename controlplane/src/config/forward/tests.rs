@@ -30,6 +30,7 @@ fn one_upstream_is_enough_and_nothing_is_asked_without_the_table() {
         except: vec![],
         mode: ForwardMode::Cache,
         upstreams: vec![UpstreamConfig::Plain("192.0.2.1:53".parse().unwrap())],
+        named: vec![],
         resolv_conf: None,
         policy: ForwardPolicy::Fastest,
         tcp_only: false,
@@ -98,6 +99,42 @@ fn upstreams_are_read_in_every_form() {
     let signers: Vec<_> = found.zones.iter().flat_map(|zone| &zone.upstreams).map(signers).collect();
     let hosts = Some(PathBuf::from("/etc/hosts"));
     assert_eq!(signers, [hosts.clone(), None, hosts]);
+}
+
+#[test]
+fn upstreams_by_name_have_places_among_the_others() {
+    let found = forward(
+        "upstreams = [\"NS.Example.\", \"192.0.2.1\", \"tls://dns.example\", \"tls://a.example:8853#dns.example\", \
+         \"https://dns.example/q\", \"ns.example:5353\"]\nca_file = \"/etc/hosts\"\n\
+         [[forward.zone]]\nzone = \"corp.example\"\nupstreams = [\"ns.corp.example\"]",
+    );
+    let [corp, all] = &found.zones[..] else { panic!("{:?}", found.zones) };
+    let shown = |named: &NamedUpstream| (named.place, named.host.to_string(), named.at("192.0.2.7".parse().unwrap()));
+    let plain = |text: &str| UpstreamConfig::Plain(text.parse().unwrap());
+    let ca_file = Some(PathBuf::from("/etc/hosts"));
+    let name = "dns.example".to_owned();
+    let tls = |port: u16| UpstreamConfig::Tls {
+        address: SocketAddr::new("192.0.2.7".parse().unwrap(), port),
+        name: Some(name.clone()),
+        ca_file: ca_file.clone(),
+    };
+    let https = UpstreamConfig::Https {
+        address: "192.0.2.7:443".parse().unwrap(),
+        name: name.clone(),
+        path: "/q".to_owned(),
+        ca_file: ca_file.clone(),
+    };
+    let expected = [
+        (0, "ns.example.", plain("192.0.2.7:53")),
+        (1, "dns.example.", tls(853)),
+        (1, "a.example.", tls(8853)),
+        (1, "dns.example.", https),
+        (1, "ns.example.", plain("192.0.2.7:5353")),
+    ];
+    let expected = expected.map(|(place, host, upstream)| (place, host.to_owned(), upstream));
+    assert_eq!(all.named.iter().map(shown).collect::<Vec<_>>(), expected);
+    assert_eq!((corp.named.len(), corp.upstreams.len(), all.upstreams.len()), (1, 0, 1));
+    assert_eq!((found.common.named.len(), found.common.upstreams.len()), (0, 0));
 }
 
 #[test]
@@ -181,9 +218,14 @@ fn mistakes_are_named_with_place_and_remedy() {
     for (lines, expected) in [
         (String::new(), "r.toml:7:1: forward: nobody is named who is asked; set forward.upstreams or"),
         ("upstreams = []".into(), "r.toml:8:13: forward.upstreams: 0 upstreams are given; name from 1 to 64"),
-        ("upstreams = [\"dns.example\"]".into(), "8:14: forward.upstreams: \"dns.example\" is no upstream: \"dns.example\" is no address: a name would have to be asked for first; write \"192.0.2.1\","),
+        ("upstreams = [\"192.0.2.300\"]".into(), "8:14: forward.upstreams: \"192.0.2.300\" is no upstream: \"192.0.2.300\" is no address; write \"192.0.2.1\","),
+        ("upstreams = [\"dns.example\"]".into(), "7:1: forward: an upstream of . is given by its name, dns.example., and nobody is given by address who could be asked for that"),
+        ("upstreams = [\"192.0.2.1\", \"dns.example:no\"]".into(), "\"no\" is no port"),
+        ("upstreams = [\"192.0.2.1\", \"a.example\", \"A.example.:53\"]".into(), "\"A.example.:53\" is given twice"),
+        (zone("zone = \"a\"\nupstreams = [\"ns.a\"]\n[[forward.zone]]\nzone = \"ns.a\"\nmode = \"disable\"").replace("upstreams = [\"192.0.2.1\"]\n", ""), "an upstream of a. is given by its name, ns.a."),
         ("upstreams = [\"quic://192.0.2.1\"]".into(), "upstreams are not asked by \"quic\""),
-        ("upstreams = [\"https://dns.example/q\"]".into(), "the URL does not say at which address its host is"),
+        ("upstreams = [\"https://192.0.2.1/q\"]".into(), "behind the URL stands no \"#\" with the address of its host"),
+        ("upstreams = [\"192.0.2.1\", \"https://dns.example/{?dns}\"]".into(), "\"/{?dns}\" is no path"),
         ("upstreams = [\"https://dns.example/{?dns}#192.0.2.1\"]".into(), "\"/{?dns}\" is no path"),
         ("upstreams = [\"https://a b#192.0.2.1\"]".into(), "\"a b\" is no name of a host"),
         ("upstreams = [\"tls://192.0.2.1#\"]".into(), "\"\" is no name of a host"),

@@ -1,17 +1,17 @@
 //! What `[forward]` and `[[forward.zone]]` have in common: who is asked for the names of a zone, and how.
 
-use std::collections::HashSet;
 use std::ops::Range;
 
 use ringdns_engine::name::WireName;
 use toml::Spanned;
 
+use super::named::{Given, given};
 use super::policy::readable;
 use super::read::Surroundings;
 use super::spec::{Asking, List};
 use super::upstream::REMEDY;
 use super::words::{MODES, POLICIES, milliseconds, rcodes};
-use super::{ForwardMode, ForwardPolicy, ForwardZone, KeepConfig, UpstreamConfig, resolv_conf};
+use super::{ForwardMode, ForwardPolicy, ForwardZone, KeepConfig, resolv_conf};
 use crate::config::problem::Problems;
 use crate::config::validate::number;
 use crate::config::value::word;
@@ -39,6 +39,7 @@ pub(super) fn default_zone(keep: KeepConfig) -> ForwardZone {
         except: Vec::new(),
         mode: ForwardMode::default(),
         upstreams: Vec::new(),
+        named: Vec::new(),
         resolv_conf: None,
         policy: ForwardPolicy::default(),
         tcp_only: false,
@@ -66,8 +67,13 @@ pub(super) fn forward_zone(
     let policy = word(spec.policy.as_ref(), &key("policy"), POLICIES, before.policy, problems);
     let signers = spec.ca_file.as_ref().map(|file| readable(file, &key("ca_file"), around.base, problems));
     let signers = signers.or_else(|| around.signers.clone());
-    let upstreams: Vec<UpstreamConfig> = upstreams(spec.upstreams, &key("upstreams"), around, problems);
-    let upstreams = upstreams.into_iter().map(|upstream| upstream.signed_by(signers.as_ref())).collect();
+    let (mut upstreams, mut named) = (Vec::new(), Vec::new());
+    for upstream in self::upstreams(spec.upstreams, &key("upstreams"), around, problems) {
+        match upstream {
+            Given::At(upstream) => upstreams.push(upstream.signed_by(signers.as_ref())),
+            Given::Named(upstream) => named.push(upstream.placed(upstreams.len(), signers.as_ref())),
+        }
+    }
     let resolv_conf = spec.resolv_conf.as_ref().map(|given| {
         let path = resolv_conf::path(given.get_ref(), around.base);
         if let Err(error) = resolv_conf::servers(&path, around.own) {
@@ -93,6 +99,7 @@ pub(super) fn forward_zone(
         zone,
         mode,
         upstreams,
+        named,
         resolv_conf,
         policy,
         tcp_only: spec.tcp_only.unwrap_or(before.tcp_only),
@@ -106,8 +113,8 @@ pub(super) fn forward_zone(
     }
 }
 
-/// Who is asked: addresses that are not ours, none twice.
-fn upstreams(list: &List, key: &str, around: &Surroundings<'_>, problems: &mut Problems<'_>) -> Vec<UpstreamConfig> {
+/// Who is asked: names, and addresses that are not ours, none twice.
+fn upstreams(list: &List, key: &str, around: &Surroundings<'_>, problems: &mut Problems<'_>) -> Vec<Given> {
     let Some(list) = list else { return Vec::new() };
     let count = list.get_ref().len();
     if count == 0 || count > UPSTREAMS_MAX {
@@ -115,18 +122,17 @@ fn upstreams(list: &List, key: &str, around: &Surroundings<'_>, problems: &mut P
         problems.add(Some(list.span()), key, format!("{count} upstreams are given"), remedy);
     }
     let mut upstreams = Vec::new();
-    let mut seen = HashSet::new();
     for entry in list.get_ref() {
         let text = entry.get_ref();
-        match text.parse::<UpstreamConfig>() {
+        match given(text) {
             Err(error) => {
                 problems.add(Some(entry.span()), key, format!("\"{text}\" is no upstream: {error}"), REMEDY);
             }
-            Ok(upstream) if super::own::is_own(around.own, upstream.address()) => {
+            Ok(Given::At(upstream)) if super::own::is_own(around.own, upstream.address()) => {
                 let message = format!("{} is where RingDNS itself answers: it would ask itself", upstream.address());
                 problems.add(Some(entry.span()), key, message, "name another server, or another port");
             }
-            Ok(upstream) if !seen.insert(upstream.clone()) => {
+            Ok(upstream) if upstreams.contains(&upstream) => {
                 problems.add(Some(entry.span()), key, format!("\"{text}\" is given twice"), "name each upstream once");
             }
             Ok(upstream) => upstreams.push(upstream),

@@ -111,7 +111,7 @@ impl Case {
             merge.apply(0, change, &mut transaction, &mut refusals);
         }
         assert!(refusals.is_empty(), "{}: {refusals:?}", self.id);
-        transaction.set_complete(true);
+        transaction.set_complete(true, true);
         transaction.commit()
     }
 

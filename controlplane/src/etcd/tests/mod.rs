@@ -38,6 +38,7 @@ fn tree(layout: Layout, zones: &[&str]) -> Tree {
         wildcard_names_max: 0,
         generation: Generation::CoreDns,
         local: None,
+        stub_zones: false,
     }
 }
 

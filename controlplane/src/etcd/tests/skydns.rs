@@ -134,3 +134,40 @@ fn skydns_zones_have_their_servers_and_addresses_below_dns() {
     assert!(lines.contains(&"n1.ns.dns.s.local. A 300 10.0.0.2".to_owned()), "{lines:?}");
     assert_eq!(tried.faults.len(), 3, "{:?}", tried.faults);
 }
+
+#[test]
+fn stub_zones_are_read_where_they_are_wanted() {
+    let stubs = |zones: &crate::suffixes::StubZones| {
+        zones.iter().map(|(zone, servers)| format!("{zone} {servers:?}")).collect::<Vec<_>>()
+    };
+    let keys = [
+        ("/skydns/local/s/dns/stub/org/example/ns1", r#"{"host":"192.0.2.10"}"#),
+        ("/skydns/local/s/dns/stub/org/Example/ns2", r#"{"host":"2001:db8::1","port":5353}"#),
+        ("/skydns/local/s/dns/stub/local/s/sub/x", r#"{"host":"192.0.2.11","port":0}"#),
+        ("/skydns/local/s/dns/stub/named", r#"{"host":"192.0.2.12"}"#),
+        ("/skydns/local/s/dns/stub/org/bad/ns", r#"{"host":"ns.example"}"#),
+        ("/skydns/local/s/dns/other/org/ns", r#"{"host":"192.0.2.13"}"#),
+        ("/skydns/local/elsewhere/dns/stub/org/x/ns", r#"{"host":"192.0.2.14"}"#),
+    ];
+    let apply = |model: &mut Model, keys: &[(&str, &str)]| {
+        let value = |value: &str| Some(value.as_bytes().to_vec()).filter(|value| !value.is_empty());
+        let updates = keys.iter().map(|(key, text)| (key.as_bytes().to_vec(), value(text))).collect();
+        model.apply(updates, 1)
+    };
+    let mut without = Model::new(vec![tree(Layout::SkyDns, &["s.local."])].into(), None, Status::Up);
+    assert_eq!(apply(&mut without, &keys).stubs, None);
+    let with = Tree { stub_zones: true, ..tree(Layout::SkyDns, &["s.local."]) };
+    let mut model = Model::new(vec![with].into(), None, Status::Up);
+    let outcome = apply(&mut model, &keys);
+    assert_eq!(
+        stubs(&outcome.stubs.unwrap()),
+        ["sub.s.local. [192.0.2.11:53]", "example.org. [[2001:db8::1]:5353, 192.0.2.10:53]"]
+    );
+    let faults: Vec<String> = outcome.faults.iter().map(|(_, fault)| fault.to_string()).collect();
+    assert_eq!(faults.len(), 2, "{faults:?}");
+    assert!(faults.iter().any(|fault| fault.contains("names no zone between dns/stub")), "{faults:?}");
+    assert!(faults.iter().any(|fault| fault.contains("host is no address that could be asked")), "{faults:?}");
+    let outcome = apply(&mut model, &[(keys[0].0, ""), (keys[2].0, "")]);
+    assert_eq!(stubs(&outcome.stubs.unwrap()), ["example.org. [[2001:db8::1]:5353]"]);
+    assert_eq!(apply(&mut model, &[("/skydns/local/s/www", r#"{"host":"192.0.2.1"}"#)]).stubs, None);
+}

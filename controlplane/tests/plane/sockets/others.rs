@@ -19,18 +19,23 @@ impl AskOthers for Double {
     }
 }
 
-/// A host that has the test asked for names of others, for so long at most.
-fn host(more: &str, time_max: Duration) -> (Host, Receiver<(ForeignQuestion, Done)>) {
-    let (sender, questions) = channel();
-    let directory = tempfile::tempdir().unwrap();
-    let desk = CacheDesk::new(CACHE_BYTES_MIN);
-    let recall = RecallConfig {
+/// Answers out of a cache.
+fn recall(desk: &CacheDesk) -> RecallConfig {
+    RecallConfig {
         shelf: Arc::clone(desk.shelf()),
         authoritative: false,
         stale_ttl_seconds: None,
         clients: None,
         is_handover: false,
-    };
+    }
+}
+
+/// A host that has the test asked for names of others, for so long at most.
+fn host(more: &str, time_max: Duration) -> (Host, Receiver<(ForeignQuestion, Done)>) {
+    let (sender, questions) = channel();
+    let directory = tempfile::tempdir().unwrap();
+    let desk = CacheDesk::new(CACHE_BYTES_MIN);
+    let recall = recall(&desk);
     let asking = Asking { asker: Arc::new(Double(Mutex::new(sender))), time_max };
     let more = format!("[sockets]\nlisten = [\"127.0.0.1:0\", \"0.0.0.0:0\"]\n{more}");
     let text = config_text(directory.path(), &more);
@@ -111,6 +116,57 @@ fn what_never_comes_is_servfail_and_what_is_not_to_be_given_is_not() {
     assert_eq!((told(&answer).0, told(&answer).1), (4, 2));
     socket.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
     assert!(socket.recv(&mut buffer).is_err(), "it came too late");
+}
+
+#[test]
+fn before_all_sources_are_read_others_are_asked_for_what_no_source_has() {
+    let directory = tempfile::tempdir().unwrap();
+    // Nobody writes to it: the zone's records do not come.
+    let pipe = directory.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let (sender, questions) = channel();
+    let desk = CacheDesk::new(CACHE_BYTES_MIN);
+    let asking = Asking { asker: Arc::new(Double(Mutex::new(sender))), time_max: WAIT };
+    let more = "[sockets]\nlisten = [\"127.0.0.1:0\"]\n[[zone_file]]\nzone = \"slow.test\"\npath = \"pipe\"\n";
+    let text = config_text(directory.path(), more);
+    let mut server =
+        Server::try_start_asking(directory.path(), &text, Vec::new(), Some((asking, recall(&desk)))).unwrap();
+    wait_until("the zones are known", || server.reader.pin().knows_zones());
+    assert!(!server.reader.pin().is_complete());
+    let host = Host { address: server.plane().socket_addresses()[0], server, _directory: directory };
+    assert_eq!(told(&host.ask_udp(&query_with_id(1, "www.slow.test.", types::A))).1, 2, "it may yet come");
+    let mut stream = host.connect();
+    stream.write_all(&framed(&query_with_id(2, "www.others.test.", types::A))).unwrap();
+    let (question, done) = next(&questions);
+    assert_eq!(question.name, "www.others.test.".parse().unwrap());
+    done(address(3));
+    assert_eq!(told(&receive(&mut stream).unwrap()), (2, 0, 3));
+    // Lets the reader go.
+    std::fs::write(&pipe, "").unwrap();
+    wait_until("all is read", || host.server.plane().is_synced());
+}
+
+#[test]
+fn who_is_asked_for_a_suffix_is_asked_for_it_within_a_zone_too() {
+    let forward = "[forward]\nupstreams = [\"192.0.2.9\"]\n[[forward.zone]]\nzone = \"sub.example.org\"\n\
+                   upstreams = [\"192.0.2.10\"]\n";
+    let (host, questions) = host(forward, WAIT);
+    host.put("a.sub", "A", &["192.0.2.1"]);
+    let mut stream = host.connect();
+    stream.write_all(&framed(&query_with_id(1, "a.sub.example.org.", types::A))).unwrap();
+    let (question, done) = next(&questions);
+    assert_eq!(question.name, "a.sub.example.org.".parse().unwrap());
+    done(address(3));
+    assert_eq!(told(&receive(&mut stream).unwrap()), (1, 0, 3));
+    assert_eq!(told(&host.ask_udp(&query_with_id(2, "a.other.example.org.", types::A))).1, 3);
+    assert_eq!(host.server.get("/api/v1/zones").1["zones"].as_array().unwrap().len(), 1, "it is no zone of ours");
+    // Where it becomes one, that answers.
+    assert_eq!(host.server.json("PUT", "/api/v1/zones/sub.example.org", "").0, 201);
+    assert_eq!(told(&host.ask_udp(&query_with_id(3, "a.sub.example.org.", types::A))).1, 3);
+    assert_eq!(host.server.json("DELETE", "/api/v1/zones/sub.example.org", "").0, 204);
+    stream.write_all(&framed(&query_with_id(4, "a.sub.example.org.", types::A))).unwrap();
+    next(&questions).1(address(5));
+    assert_eq!(told(&receive(&mut stream).unwrap()), (4, 0, 5));
 }
 
 #[test]

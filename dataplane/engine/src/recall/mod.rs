@@ -240,7 +240,7 @@ impl Recall {
 /// of data, or ANY, and that comes when all zones of ours are known.
 #[inline]
 pub(crate) fn may_be_for_others(query: &Query, snapshot: &Snapshot) -> bool {
-    query.flags & FLAG_RD != 0 && !matches!(query.qtype, 0 | types::OPT | 128..=254) && snapshot.is_complete()
+    query.flags & FLAG_RD != 0 && !matches!(query.qtype, 0 | types::OPT | 128..=254) && snapshot.knows_zones()
 }
 
 /// The hash of a name as everybody has it who looks names up beside a snapshot: [`CacheKey::name_hash`].

@@ -3,7 +3,7 @@
 use core::net::IpAddr;
 
 use super::pod::{self, POD};
-use super::view::{ANY_NAMESPACE, BAD_POD_NODATA, BARE_PORTS, DEEP_PODS, FALLTHROUGH, PODS, RulesView};
+use super::view::{ANY_NAMESPACE, BAD_POD_NODATA, BARE_PORTS, DEEP_PODS, FALLTHROUGH, FOR_OTHERS, PODS, RulesView};
 use crate::limits::{LABEL_BYTES_MAX, NAME_BYTES_MAX};
 use crate::locate::{Zone, locate, zone_above};
 use crate::machine::BLOCK_BYTES;
@@ -119,13 +119,23 @@ pub(crate) enum Served<'a> {
     Elsewhere,
 }
 
+/// True for the apex of a zone whose names are all those of others.
+pub(crate) fn is_for_others(apex: NodeView<'_>) -> bool {
+    apex.has(RULED) && apex.rules().is_some_and(|rules| rules.has(FOR_OTHERS))
+}
+
 /// True where nobody here answers for a name, which is in `zone`, if in any: each zone that it is in leaves names that it does
-/// not have to the one above, and there is none that does not.
+/// not have to the one above, and there is none that does not, or one whose names are all those of others. What a zone does not
+/// have while sources are loading may yet come.
 pub(crate) fn is_left_to_others(snapshot: &Snapshot, name: &QueryName, zone: Option<Zone<'_>>) -> bool {
     let mut next = zone;
     while let Some(zone) = next {
+        if is_for_others(zone.apex) {
+            return true;
+        }
         let rules = if zone.apex.has(RULED) { zone.apex.rules() } else { None };
-        let Some(rules) = rules.filter(|rules| rules.has(FALLTHROUGH)) else { return false };
+        let may_leave = |rules: &RulesView<'_>| rules.has(FALLTHROUGH) && snapshot.is_complete();
+        let Some(rules) = rules.filter(may_leave) else { return false };
         let is_elsewhere = snapshot.turns(usize::from(zone.depth), name.depth()).any(|depth| {
             let node = snapshot.find(name, depth, zone.depth);
             node.is_some_and(|node| node.has(CUT) || (node.has(DNAME) && depth < name.depth()))

@@ -17,9 +17,9 @@ mod view;
 use crate::limits::SEARCH_HOST_SUFFIXES_MAX;
 use crate::name::WireName;
 pub(crate) use leave::{BRANCH_BYTES, Denial};
-pub(crate) use lookup::is_left_to_others;
+pub(crate) use lookup::{is_for_others, is_left_to_others};
 pub(crate) use step::{Dangling, has_whole_names};
-pub(crate) use view::{ALIASES_BESIDE, REFUSE_ANY, RulesView};
+pub(crate) use view::{ALIASES_BESIDE, FOR_OTHERS, REFUSE_ANY, RulesView};
 use view::{
     ANY_NAMESPACE, BAD_POD_NODATA, BARE_PORTS, CNAME_FOR_ADDRESSES_ONLY, DEEP_PODS, FALLTHROUGH, HEAD_BYTES,
     NO_DANGLING_CNAME, PODS, SEARCH, SEARCH_CNAME, SOA_BELOW_APEX, WHOLE_NAMES, ZONE_CASE,
@@ -53,6 +53,9 @@ pub struct Rules {
     pub refuse_any: bool,
     /// A CNAME record may stand beside records of other types of its owner, which are answered to questions for them.
     pub aliases_beside: bool,
+    /// All names of the zone are those of others, whatever zone is above: it has no records, and others are asked
+    /// (`Editor::leave_to_others`).
+    pub for_others: bool,
     /// The search path is walked for names in `<namespace>.svc.<apex>` that do not exist.
     pub search: Option<Search>,
 }
@@ -101,6 +104,7 @@ impl Rules {
             (self.zone_case, ZONE_CASE),
             (self.refuse_any, REFUSE_ANY),
             (self.aliases_beside, ALIASES_BESIDE),
+            (self.for_others, FOR_OTHERS),
             (self.search.is_some(), SEARCH),
             (self.search.as_ref().is_some_and(|search| search.cname), SEARCH_CNAME),
         ];
@@ -135,6 +139,7 @@ impl Rules {
             zone_case: view.has(ZONE_CASE),
             refuse_any: view.has(REFUSE_ANY),
             aliases_beside: view.has(ALIASES_BESIDE),
+            for_others: view.has(FOR_OTHERS),
             search: view.has(SEARCH).then(search),
         }
     }
@@ -159,6 +164,7 @@ mod tests {
             zone_case: true,
             refuse_any: true,
             aliases_beside: true,
+            for_others: true,
             search: Some(Search { host_suffixes: vec!["a.example".parse().unwrap(), WireName::root()], cname: true }),
         };
         let pods_alone = Rules { pods: Some(PodRule { ttl: u32::MAX, ..PodRule::default() }), ..Rules::default() };

@@ -34,6 +34,9 @@ pub(crate) const REFUSE_ANY: u16 = 1 << 13;
 /// CNAME records may stand beside others.
 pub(crate) const ALIASES_BESIDE: u16 = 1 << 14;
 
+/// The zone's names are those of others, and it has nothing.
+pub(crate) const FOR_OTHERS: u16 = 1 << 15;
+
 /// Bytes before the host suffixes.
 pub(super) const HEAD_BYTES: usize = 8;
 

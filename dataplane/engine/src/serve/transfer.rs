@@ -10,6 +10,7 @@ use crate::options;
 use crate::query::{FLAG_AA, FLAG_CD, FLAG_RD, Query};
 use crate::rate;
 use crate::rtype::{CLASS_IN, rcode, types};
+use crate::rules::is_for_others;
 use crate::snapshot::{RrsetView, Snapshot};
 use crate::transfer::{Shape, Terms, Transfer};
 use crate::verdict::Reason;
@@ -109,7 +110,10 @@ fn decide<'a>(
         return Err(rcode::FORMERR);
     }
     let depth = query.name.depth();
-    let apex = u8::try_from(depth).ok().and_then(|short| snapshot.find(&query.name, depth, short));
+    let apex = u8::try_from(depth)
+        .ok()
+        .and_then(|short| snapshot.find(&query.name, depth, short))
+        .filter(|apex| !is_for_others(*apex));
     let Some(apex) = apex else {
         // RFC 5936 section 2.2.1: "NotAuth" for a zone that is none of ours; until all is loaded it may yet come.
         return Err(if snapshot.is_complete() { rcode::NOTAUTH } else { rcode::SERVFAIL });

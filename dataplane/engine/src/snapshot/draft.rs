@@ -11,7 +11,7 @@ use super::shard::{Shard, ShardBuilder, ShardFull, ShardView};
 use crate::name::WireName;
 use crate::query::QueryName;
 use crate::rtype::types;
-use crate::rules::{ALIASES_BESIDE, RulesView};
+use crate::rules::{ALIASES_BESIDE, FOR_OTHERS, RulesView};
 
 /// The snapshot that comes of a transaction.
 pub(super) struct Draft {
@@ -163,6 +163,29 @@ impl Draft {
         let node = self.overlay.open(&self.next, Place::of(&self.next, name, usize::from(apex_depth), apex_depth));
         node.flags = if rules.is_empty() { node.flags & !RULED } else { node.flags | RULED };
         node.rules = rules;
+        mark(&mut self.next, node, usize::from(apex_depth));
+    }
+
+    /// Removes a zone that has nothing and whose names are left to others, which is told by its apex alone.
+    pub(super) fn take_back(&mut self, apex: &WireName, name: &mut QueryName) {
+        let Some(apex_depth) = self.apex_depth(apex, name) else { return };
+        let node = self.overlay.open(&self.next, Place::of(&self.next, name, name.depth(), apex_depth));
+        if !is_for_others(node) {
+            return;
+        }
+        node.rules = Box::default();
+        mark(&mut self.next, node, name.depth());
+        (node.present, node.children, node.flags) = (false, 0, 0);
+        self.next.totals.names -= 1;
+        self.forget_zone(apex, apex_depth);
+    }
+
+    /// Forgets a zone whose nodes are gone.
+    fn forget_zone(&mut self, apex: &WireName, apex_depth: u8) {
+        self.next.apexes.remove(usize::from(apex_depth));
+        self.zones_changed = true;
+        self.set_asterisks(apex, false);
+        Arc::make_mut(&mut self.next.zones).retain(|zone| zone != apex);
     }
 
     /// Makes a name exist, whatever it has.
@@ -207,16 +230,13 @@ impl Draft {
             }
             rrsets += node.rrsets.len() as u64;
             node.rrsets.clear();
+            node.rules = Box::default();
             mark(&mut self.next, node, name.depth());
             (node.present, node.children, node.flags) = (false, 0, 0);
-            node.rules = Box::default();
             self.next.totals.names -= 1;
         }
         self.next.totals.rrsets -= rrsets;
-        self.next.apexes.remove(usize::from(apex_depth));
-        self.zones_changed = true;
-        self.set_asterisks(apex, false);
-        Arc::make_mut(&mut self.next.zones).retain(|zone| zone != apex);
+        self.forget_zone(apex, apex_depth);
         rrsets
     }
 
@@ -293,6 +313,11 @@ fn is_wildcard(name: &QueryName, depth: usize) -> bool {
     name.suffix(depth).starts_with(b"\x01*")
 }
 
+/// True for the apex of a zone whose names are left to others.
+fn is_for_others(node: &OpenNode) -> bool {
+    RulesView::of(&node.rules).is_some_and(|rules| rules.has(FOR_OTHERS))
+}
+
 /// Brings the flags that follow from a node's RRsets, and the depths where such nodes are, up to date.
 fn mark(next: &mut Snapshot, node: &mut OpenNode, depth: usize) {
     let has = |rtype: u16| node.rrsets.iter().any(|rrset| rrset.head.rtype == rtype);
@@ -300,7 +325,8 @@ fn mark(next: &mut Snapshot, node: &mut OpenNode, depth: usize) {
     for (flag, holds, set) in [
         (CUT, has(types::NS) && !is_apex, &mut next.cuts),
         (DNAME, has(types::DNAME), &mut next.dnames),
-        (SOA, has(types::SOA) && is_apex, &mut next.soas),
+        // A zone whose names are left to others lacks nothing: only one that has none of its own is to be looked at twice.
+        (SOA, is_apex && (has(types::SOA) || is_for_others(node)), &mut next.soas),
     ] {
         match (node.flags & flag != 0, holds) {
             (false, true) => set.add(depth),

@@ -235,6 +235,29 @@ impl Editor {
         self.draft.next.complete = complete;
     }
 
+    /// Says whether every source has told which zones it has: until then, and until all is complete, a name that is in no zone
+    /// may yet be in one, and nobody else is asked for it.
+    pub fn set_zones_known(&mut self, known: bool) {
+        self.draft.next.zones_known = known;
+    }
+
+    /// Leaves all names at and below one to others, whatever zone is above it: as a zone that has nothing and that others are
+    /// asked for. A zone of that name is there already, or has to be put in the place of this by [`Editor::take_back`].
+    pub fn leave_to_others(&mut self, apex: &WireName) {
+        let is_there = self.draft.locate(apex, apex, &mut self.name).is_ok();
+        if !is_there {
+            self.add_zone(apex);
+            let rules = Rules { for_others: true, ..Rules::default() };
+            // The zone is there, and rules without host suffixes are never too many.
+            let _ = self.set_rules(apex, &rules);
+        }
+    }
+
+    /// Takes back [`Editor::leave_to_others`].
+    pub fn take_back(&mut self, apex: &WireName) {
+        self.draft.take_back(apex, &mut self.name);
+    }
+
     /// The new snapshot: shards that were touched are built anew, all others are shared.
     pub fn commit(self) -> Snapshot {
         self.draft.commit()

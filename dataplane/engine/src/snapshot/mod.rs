@@ -95,6 +95,8 @@ pub struct Snapshot {
     generation: u64,
     /// False until every source has said all it knows.
     complete: bool,
+    /// True once every source has said which zones it has, whatever it knows of them yet.
+    zones_known: bool,
     /// The rows of shards.
     rows: Box<[Arc<Row>; FAN_OUT]>,
     /// At which depths there are apexes.
@@ -127,6 +129,7 @@ impl Snapshot {
             seed: Seed::random(),
             generation: 0,
             complete: false,
+            zones_known: false,
             rows: Box::new(core::array::from_fn(|_| Arc::clone(&row))),
             apexes: DepthSet::default(),
             cuts: DepthSet::default(),
@@ -164,6 +167,12 @@ impl Snapshot {
     /// False while sources are still loading: a name that is missing may yet come.
     pub fn is_complete(&self) -> bool {
         self.complete
+    }
+
+    /// True where a name that is in no zone is one of others: no source has a zone that is not here yet.
+    #[inline]
+    pub fn knows_zones(&self) -> bool {
+        self.complete || self.zones_known
     }
 
     /// The apexes in canonical order.
