@@ -144,6 +144,7 @@ fn with_rules(snapshot: &Snapshot) -> Snapshot {
         zone_case: true,
         refuse_any: fallthrough,
         aliases_beside: false,
+        for_others: false,
         search: Some(Search { host_suffixes: host_suffixes.clone(), cname: !fallthrough }),
     };
     for (apex, fallthrough) in [("example.", false), ("sub.example.", true)] {
