@@ -340,7 +340,7 @@ fn byte(word: u64, index: u32) -> u8 {
 /// Two bytes of a word.
 #[inline(always)]
 #[allow(clippy::cast_possible_truncation, reason = "the part is cut out of the word")]
-fn quarter(word: u64, index: u32) -> u16 {
+pub(super) fn quarter(word: u64, index: u32) -> u16 {
     (word >> (16 * index)) as u16
 }
 

@@ -71,6 +71,12 @@ impl Place {
         Self { value: 0, slot: 0 }
     }
 
+    /// True where an entry was found.
+    #[inline(always)]
+    pub(crate) fn is_some(self) -> bool {
+        self.value != 0
+    }
+
     /// False where there is no entry for the hash that this was found by.
     #[inline(always)]
     pub(crate) fn may_be_of(self, hash: u64) -> bool {
@@ -141,24 +147,32 @@ impl Index {
             .map(|(slot, value)| Place { value, slot })
     }
 
-    /// The first entry that a hash may mean, as quickly as that is found; [`Place::none`] where there is none.
+    /// The first entry that a hash may mean, as quickly as that is found, and notes a use of it; [`Place::none`] where there is
+    /// none.
     #[inline(always)]
-    pub(super) fn candidate(&self, hash: u64) -> Place {
+    pub(super) fn use_candidate(&self, hash: u64) -> Place {
         let (number, first) = (self.bucket(hash), first_slot(hash));
-        let value = self.buckets.get(number).and_then(|bucket| bucket.slots.get(first));
-        let value = value.map_or(0, |value| value.load(Ordering::Acquire));
-        // Where an empty slot has the tag, its place is one that no log holds.
-        if has_tag(value, hash) {
-            Place { value, slot: number * BUCKET_NUMBERS + first }
-        } else {
-            self.later_candidate(hash)
+        if let Some(bucket) = self.buckets.get(number)
+            && let (Some(value), Some(uses)) = (bucket.slots.get(first), bucket.uses.get(first))
+        {
+            let value = value.load(Ordering::Acquire);
+            // Where an empty slot has the tag, its place is one that no log holds.
+            if has_tag(value, hash) {
+                note_use(uses);
+                return Place { value, slot: number * BUCKET_NUMBERS + first };
+            }
         }
+        self.later_candidate(hash)
     }
 
     /// The same where the slot that is looked at first has another entry.
     #[inline(never)]
     fn later_candidate(&self, hash: u64) -> Place {
-        self.candidates(hash).next().unwrap_or(Place::none())
+        let found = self.candidates(hash).next().unwrap_or(Place::none());
+        if found.is_some() {
+            self.touch(found.slot);
+        }
+        found
     }
 
     /// Asks the memory for the bucket of a hash.
@@ -172,11 +186,8 @@ impl Index {
     /// Notes a use.
     #[inline(always)]
     pub(super) fn touch(&self, slot: usize) {
-        let Some(uses) = self.uses_of(slot) else { return };
-        let value = uses.load(Ordering::Relaxed);
-        // Of two workers that note a use at once one may be lost: the count is a hint.
-        if value & USES_MAX < USES_MAX {
-            uses.store(value + 1, Ordering::Relaxed);
+        if let Some(uses) = self.uses_of(slot) {
+            note_use(uses);
         }
     }
 
@@ -249,6 +260,16 @@ impl Index {
     #[inline(always)]
     fn uses_of(&self, slot: usize) -> Option<&AtomicU8> {
         self.buckets.get(slot / BUCKET_NUMBERS).and_then(|bucket| bucket.uses.get(slot % BUCKET_NUMBERS))
+    }
+}
+
+/// Notes a use.
+#[inline(always)]
+fn note_use(uses: &AtomicU8) {
+    let value = uses.load(Ordering::Relaxed);
+    // Of two workers that note a use at once one may be lost: the count is a hint.
+    if value & USES_MAX < USES_MAX {
+        uses.store(value + 1, Ordering::Relaxed);
     }
 }
 

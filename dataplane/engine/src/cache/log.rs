@@ -8,6 +8,9 @@ use crate::machine::prefetch;
 /// Bytes of a word.
 pub(super) const WORD_BYTES: usize = 8;
 
+/// A cache line.
+pub(super) type Line = [AtomicU64; LINE_WORDS];
+
 /// A ring of words. Places are counted in words from the log's beginning and never come back.
 pub(super) struct Log {
     /// The words; as many as the log holds.
@@ -51,6 +54,13 @@ impl Log {
         self.words.get(self.at(place)..).unwrap_or_default()
     }
 
+    /// The cache line at a place, and the one behind it.
+    #[inline(always)]
+    pub(super) fn lines(&self, place: u64) -> (Option<&Line>, Option<&Line>) {
+        let (lines, at) = (self.words.as_chunks().0, self.at(place) / LINE_WORDS);
+        (lines.get(at), lines.get(at + 1))
+    }
+
     /// So many words from a place on, none where they are not in one piece.
     pub(super) fn words(&self, place: u64, count: usize) -> &[AtomicU64] {
         self.words_from(place).get(..count).unwrap_or_default()
@@ -59,12 +69,11 @@ impl Log {
     /// Asks the memory for the cache line that an entry begins with, and for the next one where it is longer.
     #[inline(always)]
     pub(super) fn ask_for(&self, place: u64, is_long: bool) {
-        let (lines, _) = self.words.as_chunks::<LINE_WORDS>();
-        let at = self.at(place) / LINE_WORDS;
-        if let Some(line) = lines.get(at) {
+        let (first, second) = self.lines(place);
+        if let Some(line) = first {
             prefetch(line);
         }
-        if is_long && let Some(line) = lines.get(at + 1) {
+        if is_long && let Some(line) = second {
             prefetch(line);
         }
     }

@@ -67,18 +67,19 @@ fn put_all_ipv4(words: &[AtomicU64], ttl: u32, to: &mut [u8]) -> Option<u16> {
 #[inline(always)]
 fn put_all_ipv6(words: &[AtomicU64], ttl: u32, to: &mut [u8]) -> Option<u16> {
     let mut sum = Sum::default();
-    for (record, words) in to.as_chunks_mut::<AAAA_BYTES>().0.iter_mut().zip(words.as_chunks().0) {
-        sum = sum.add_sum(put_ipv6(words, ttl, record).fold(), 0);
+    for (record, words) in to.as_chunks_mut::<AAAA_BYTES>().0.iter_mut().zip(words.as_chunks::<2>().0) {
+        let address = words.each_ref().map(|word| word.load(Ordering::Relaxed));
+        sum = sum.add_sum(put_ipv6(address, ttl, record).fold(), 0);
     }
     Some(sum.fold())
 }
 
 /// Writes the record of the IPv6 address in two words; gives its sum.
 #[inline(always)]
-pub(super) fn put_ipv6(words: &[AtomicU64; 2], ttl: u32, to: &mut [u8; AAAA_BYTES]) -> Sum {
+pub(super) fn put_ipv6(words: [u64; 2], ttl: u32, to: &mut [u8; AAAA_BYTES]) -> Sum {
     let (start, length) = record_head(types::AAAA, 16, ttl);
     let (start, length) = (start.to_le_bytes(), length.to_le_bytes());
-    let address = words.each_ref().map(|word| word.load(Ordering::Relaxed).to_le_bytes());
+    let address = words.map(u64::to_le_bytes);
     let mut sum = Sum::of(u64::from_ne_bytes(start)).add_word(u32::from_ne_bytes(length).into());
     if let Some((first, rest)) = to.split_first_chunk_mut()
         && let Some((second, rest)) = rest.split_first_chunk_mut()

@@ -4,7 +4,7 @@ use core::fmt;
 use core::hint;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use super::entry::{CacheKey, EntryHead, HEAD_WORDS, NAME_WORDS_MAX, NAME_WORDS_MIN, question_word};
+use super::entry::{CacheKey, EntryHead, HEAD_WORDS, NAME_WORDS_MAX, NAME_WORDS_MIN, quarter, question_word};
 use super::index::{Index, Place, Spot};
 use super::log::{Log, WORD_BYTES};
 use super::put::{
@@ -56,18 +56,14 @@ pub struct Found<'a> {
 /// An entry of a single address that was found: the most frequent sort. It may go at any time.
 #[derive(Clone, Copy)]
 pub(crate) struct FoundAddress<'a> {
-    /// Where its uses are noted.
-    index: &'a Index,
     /// The log that it is in.
     log: &'a Log,
-    /// Its slot.
-    slot: usize,
     /// Its place in the log.
     place: u64,
     /// When it was fetched, and how long it may be answered, in seconds.
     times: u64,
     /// What begins with the address.
-    address: &'a [AtomicU64],
+    address: [u64; 2],
 }
 
 /// What an entry must be, apart from its name.
@@ -77,6 +73,14 @@ pub(crate) struct Sought {
     pub hash: u64,
     /// [`question_word`].
     pub word: u64,
+}
+
+impl Sought {
+    /// The type.
+    #[inline(always)]
+    pub(crate) fn qtype(&self) -> u16 {
+        quarter(self.word, 2)
+    }
 }
 
 /// The name of an entry that is sought, as it lies in entries.
@@ -113,10 +117,10 @@ impl CacheShelf {
         self.index.ask_for(hash);
     }
 
-    /// Where the entry of a hash probably is; asks the memory for it. The bucket was asked for before.
+    /// Where the entry of a hash probably is; notes a use of it, and asks the memory for it. The bucket was asked for before.
     #[inline(always)]
     pub(crate) fn ask_for_entry(&self, hash: u64) -> Place {
-        let place = self.index.candidate(hash);
+        let place = self.index.use_candidate(hash);
         let spot = place.spot();
         self.log(spot).ask_for(spot.place, spot.is_long);
         place
@@ -147,7 +151,7 @@ impl CacheShelf {
 
     /// The entry at a place, if it is the one that is sought and has one address. The name has no words but the first.
     #[inline(always)]
-    pub(crate) fn address_at(
+    pub(crate) fn address_at<const IPV6: bool>(
         &self,
         place: Place,
         sought: &Sought,
@@ -155,8 +159,8 @@ impl CacheShelf {
     ) -> Option<FoundAddress<'_>> {
         let spot = place.spot();
         let log = self.log(spot);
-        let (fixed, address) = log.words_from(spot.place).split_first_chunk::<FIXED_WORDS>()?;
-        let [first, times, _, stored @ ..] = fixed.each_ref().map(|word| word.load(Ordering::Relaxed));
+        let (line, next) = log.lines(spot.place);
+        let [first, times, _, stored @ .., start] = line?.each_ref().map(|word| word.load(Ordering::Relaxed));
         let mut differs = EntryHead::differs_from_address(first, sought.word);
         for (word, stored) in name.iter().zip(stored) {
             differs |= word ^ stored;
@@ -164,7 +168,8 @@ impl CacheShelf {
         if differs != 0 {
             return None;
         }
-        Some(FoundAddress { index: &self.index, slot: place.slot, log, place: spot.place, times, address })
+        let end = if IPV6 { next?.first()?.load(Ordering::Relaxed) } else { 0 };
+        Some(FoundAddress { log, place: spot.place, times, address: [start, end] })
     }
 
     /// The log that an entry is in.
@@ -176,7 +181,7 @@ impl CacheShelf {
 }
 
 impl FoundAddress<'_> {
-    /// Notes that it was used, and gives its TTL at a time in seconds since 1970; nothing where it is not fresh any more.
+    /// Its TTL at a time in seconds since 1970; nothing where it is not fresh any more.
     #[inline(always)]
     pub(crate) fn fresh_ttl(&self, now_seconds: u32) -> Option<u32> {
         let (fetched, ttl) = (lower_half(self.times), lower_half(self.times >> 32));
@@ -185,7 +190,6 @@ impl FoundAddress<'_> {
         if age >= ttl {
             return None;
         }
-        self.index.touch(self.slot);
         Some(ttl - age)
     }
 
@@ -194,9 +198,9 @@ impl FoundAddress<'_> {
     #[inline(always)]
     pub(crate) fn put<const IPV6: bool>(&self, to: &mut [u8], ttl: u32) -> Option<u16> {
         let sum = if IPV6 {
-            put_ipv6(self.address.first_chunk()?, ttl, to.first_chunk_mut()?)
+            put_ipv6(self.address, ttl, to.first_chunk_mut()?)
         } else {
-            put_ipv4(self.address.first()?.load(Ordering::Relaxed), ttl, to.first_chunk_mut()?)
+            put_ipv4(self.address[0], ttl, to.first_chunk_mut()?)
         };
         if self.log.is_intact(self.place) { Some(sum.fold()) } else { None }
     }

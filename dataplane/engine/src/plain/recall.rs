@@ -3,7 +3,8 @@
 use super::name::Suffix;
 use super::reply::{Head, Maker};
 use super::{CLIENT_AT, HEADER_AT, NAME_AT, PlainQuery, TYPE_BYTES, Window, load};
-use crate::cache::{A_BYTES, AAAA_BYTES, EntryBits, Place, Sought, SoughtName, key_hash, question_word};
+use crate::cache::{A_BYTES, AAAA_BYTES, Place, Sought, SoughtName, key_hash, question_word};
+use crate::limits::BURST_FRAMES_MAX;
 use crate::machine::{BLOCK_BYTES, Block};
 use crate::query::{FLAG_CD, FLAG_RD};
 use crate::recall::{Recall, question_bits};
@@ -22,41 +23,50 @@ pub(crate) struct Ahead {
     sought: Sought,
     /// Where it probably is.
     place: Place,
-    /// The flags of the query's header.
-    flags: u16,
-    /// DO and CD of the query.
-    bits: EntryBits,
-    /// The type, where the answer may be one address and the name has no more than two blocks; else 0.
-    short_qtype: u16,
     /// The place of the query in its burst.
-    pub index: u8,
+    index: u8,
 }
 
 impl Ahead {
     /// No question.
     pub(crate) fn none() -> Self {
         let sought = Sought { hash: 0, word: 0 };
-        Self { sought, place: Place::none(), flags: 0, bits: EntryBits::default(), short_qtype: 0, index: 0 }
+        Self { sought, place: Place::none(), index: 0 }
     }
 
-    /// Finds out where the entry probably is, and asks the memory for it. Its bucket was asked for before.
+    /// Is a question of the query at a place of its burst from now on.
     #[inline(always)]
-    pub(crate) fn look(&mut self, recall: &Recall) {
+    pub(crate) fn begin(&mut self, sought: Sought, index: u8) {
+        (self.sought, self.index) = (sought, index);
+    }
+
+    /// The place of the query in its burst.
+    #[inline(always)]
+    pub(crate) fn index(&self) -> usize {
+        // No place is beyond; said so that nobody looks again.
+        usize::from(self.index) % BURST_FRAMES_MAX
+    }
+
+    /// Finds out where the entry probably is, notes a use of it, and asks the memory for it. Its bucket was asked for before. False where there
+    /// is probably none.
+    #[inline(always)]
+    pub(crate) fn look(&mut self, recall: &Recall) -> bool {
         self.place = recall.shelf().ask_for_entry(self.sought.hash);
+        self.place.is_some()
     }
 
     /// False where the cache has nothing for the question.
     #[inline(always)]
-    pub(crate) fn may_be_there(&self) -> bool {
+    pub(super) fn may_be_there(&self) -> bool {
         self.place.may_be_of(self.sought.hash)
     }
 }
 
 impl PlainQuery {
-    /// What the cache is asked for the query in the frame that starts `room`, `index` of its burst; nothing where it is not the
-    /// cache's to answer. Asks the memory for the bucket.
+    /// What the cache is asked for the query in the frame that starts `room`. Nothing where it is not the cache's to answer. Asks
+    /// the memory for the bucket.
     #[inline(always)]
-    pub(crate) fn ahead<const HIDES_AAAA: bool>(&self, recall: &Recall, room: &[u8], index: u8) -> Option<Ahead> {
+    pub(crate) fn sought<const HIDES_AAAA: bool>(&self, recall: &Recall, room: &[u8]) -> Option<Sought> {
         let window: &Window = room.first_chunk()?;
         let flags = u16::from_be_bytes(load(window, HEADER_AT + 2));
         let qtype = self.qtype(window)?;
@@ -69,8 +79,7 @@ impl PlainQuery {
         let bits = question_bits(flags & FLAG_CD, dnssec_ok);
         let sought = Sought { hash: key_hash(self.key, qtype, bits), word: question_word(name_bytes, qtype, bits) };
         recall.shelf().ask_for_bucket(sought.hash);
-        let short_qtype = if name_bytes <= 2 * BLOCK_BYTES { qtype } else { 0 };
-        Some(Ahead { sought, place: Place::none(), flags, bits, short_qtype, index })
+        Some(sought)
     }
 
     /// Writes an answer from the cache over the query in the frame that starts `room`, if there is one to be given and it is one
@@ -85,16 +94,15 @@ impl PlainQuery {
         room: &mut [u8],
     ) -> Option<usize> {
         let window: &Window = room.first_chunk()?;
+        let qtype = if IPV6 { types::AAAA } else { types::A };
         // Where an IPv4 address's entry is long there are more of them.
-        let is_sought = if IPV6 {
-            ahead.short_qtype == types::AAAA
-        } else {
-            ahead.short_qtype == types::A && !ahead.place.is_long()
-        };
+        let is_sought = ahead.sought.qtype() == qtype
+            && usize::from(self.name_bytes) <= 2 * BLOCK_BYTES
+            && (IPV6 || !ahead.place.is_long());
         if !is_sought || !recall.permits_ipv4(load(window, CLIENT_AT)) {
             return None;
         }
-        let found = recall.shelf().address_at(ahead.place, &ahead.sought, self.first_words())?;
+        let found = recall.shelf().address_at::<IPV6>(ahead.place, &ahead.sought, self.first_words())?;
         let ttl = found.fresh_ttl(recall.now_seconds())?;
         let head = Head { flags: recall.flags() | rcode::NOERROR, answers: 1, authorities: 0 };
         let bytes = if IPV6 { AAAA_BYTES } else { A_BYTES };
@@ -122,7 +130,8 @@ impl PlainQuery {
         }
         // Of two entries whose hashes begin alike the other one may have been found: the general way looks at all.
         let found = recall.shelf().at(ahead.place, &ahead.sought, SoughtName { first: self.first_words(), more })?;
-        let recalled = recall.judge(found, ahead.bits, ahead.flags)?;
+        let flags = u16::from_be_bytes(load(room.first_chunk::<{ size_of::<Window>() }>()?, HEADER_AT + 2));
+        let recalled = recall.judge(found, found.head.bits, flags)?;
         let (found, ttls) = (recalled.found, recalled.ttls);
         let entry = found.head;
         if entry.rcode > HEADER_RCODE_MAX {

@@ -140,7 +140,9 @@ impl Recall {
     /// The answer for a key, if it may be given; notes the use. `query_flags` are those of the query's header.
     #[inline]
     pub(crate) fn find(&self, key: &CacheKey<'_>, query_flags: u16) -> Option<Recalled<'_>> {
-        self.judge(self.config.shelf.find(key)?, key.bits, query_flags)
+        let recalled = self.judge(self.config.shelf.find(key)?, key.bits, query_flags)?;
+        recalled.found.touch();
+        Some(recalled)
     }
 
     /// The flags that every answer has in its header.
@@ -161,7 +163,7 @@ impl Recall {
         &self.config.shelf
     }
 
-    /// An entry as an answer, if it may be given; notes the use.
+    /// An entry as an answer, if it may be given.
     #[inline(always)]
     pub(crate) fn judge<'a>(&self, found: Found<'a>, bits: EntryBits, query_flags: u16) -> Option<Recalled<'a>> {
         let head = &found.head;
@@ -171,7 +173,6 @@ impl Recall {
             let ttl = self.config.stale_ttl_seconds.filter(|_| head.is_stale_but_good(self.now_seconds))?;
             Ttls::Fixed(ttl)
         };
-        found.touch();
         // RFC 6840 section 5.8: AD is for those who show that they understand it.
         let wants_ad = bits.has(EntryBits::DNSSEC_OK) || query_flags & FLAG_AD != 0;
         let is_authentic = wants_ad && head.bits.has(EntryBits::AUTHENTIC);

@@ -24,7 +24,7 @@ impl Server {
         let maker = Maker { station: &self.station, snapshot, udp_answer_bytes_max };
         let (mut forwarded, mut encloser) = (0, None);
         for ahead in self.aheads.iter().take(count) {
-            let index = usize::from(ahead.index);
+            let index = ahead.index();
             let (Some(plain), Some(frame), Some(verdict)) =
                 (self.plains.get(index), frames.get_mut(index), verdicts.get_mut(index))
             else {
