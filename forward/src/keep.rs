@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ringdns_engine::cache::{CacheDesk, CacheKey, CacheShelf, EntryBits, EntryHead, ScanPlace, Seen};
+use ringdns_engine::cache::{CACHE_BYTES_MIN, CacheDesk, CacheKey, CacheShelf, EntryBits, EntryHead, ScanPlace, Seen};
 use ringdns_engine::name::WireName;
 use ringdns_engine::recall::{KeptAnswer, name_hash};
 use ringdns_engine::snapshot::Snapshot;
@@ -26,6 +26,8 @@ pub(crate) struct Keeper {
     desk: Mutex<CacheDesk>,
     /// What everybody reads.
     shelf: Arc<CacheShelf>,
+    /// The cache's memory in bytes.
+    bytes: usize,
     /// What is not for everybody.
     beside: Beside,
     /// Which names are ours.
@@ -44,6 +46,7 @@ impl Keeper {
         Self {
             desk: Mutex::new(desk),
             shelf,
+            bytes: bytes.max(CACHE_BYTES_MIN),
             beside: Beside::new(bytes),
             snapshots,
             epoch: AtomicU64::new(0),
@@ -54,6 +57,11 @@ impl Keeper {
     /// What everybody reads.
     pub(crate) fn shelf(&self) -> &Arc<CacheShelf> {
         &self.shelf
+    }
+
+    /// The cache's memory in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// The newest snapshot.

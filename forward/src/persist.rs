@@ -8,9 +8,10 @@
 //!
 //! Numbers have their highest byte first. The newest entries stand last, so that they are the newest after reading too.
 
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Write as _};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufWriter, Read as _, Write as _};
 use std::net::Ipv4Addr;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{PoisonError, Weak};
@@ -40,6 +41,16 @@ const MAGIC: &[u8] = b"ringdns cache 1\n";
 /// Bytes of the checksum.
 const SUM_BYTES: usize = 8;
 
+/// How many bytes of the file there are at most for one of the cache: an IPv4 address takes 4 there, and here 20 as a record of 16 with
+/// the places of its TTL and of its pointer. Nothing else grows as much.
+const FILE_BYTES_PER_CACHE_BYTE: u64 = 5;
+
+/// Bytes of the file that are there for no entry, and some more.
+const FILE_BYTES_MORE: u64 = 64 << 10;
+
+/// The file's mode: its owner reads it alone, since it says what is asked for here.
+const MODE: u32 = 0o600;
+
 /// Bits of entries by their places in the file, which are not those of memory.
 const BITS: [EntryBits; 5] =
     [EntryBits::DNSSEC_OK, EntryBits::CHECKING_DISABLED, EntryBits::AUTHENTIC, EntryBits::NEGATIVE, EntryBits::FAILURE];
@@ -50,6 +61,12 @@ enum BadFile {
     /// It cannot be read.
     #[error("it cannot be read: {0}")]
     Unreadable(#[from] io::Error),
+    /// It is a pipe, a device or a folder.
+    #[error("it is no file of bytes")]
+    NoFile,
+    /// It has more bytes than could have been written from a cache of this size.
+    #[error("it has more than the {0} bytes that a cache of cache.size_mib takes in a file")]
+    TooLarge(u64),
     /// It is another file, or of another version.
     #[error("it is no cache of this version")]
     Other,
@@ -63,9 +80,9 @@ type MayKeep<'a> = &'a dyn Fn(&ForeignQuestion, &Entry) -> bool;
 
 /// Puts what a file holds into the cache; a file that is not good is named and passed over. None is no mistake.
 pub(crate) fn load(path: &Path, keeper: &Keeper, now_seconds: u32, may_keep: MayKeep<'_>) {
-    let bytes = match fs::read(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return,
-        read => read.map_err(BadFile::from),
+    let bytes = match read(path, keeper.bytes()) {
+        Err(BadFile::Unreadable(error)) if error.kind() == io::ErrorKind::NotFound => return,
+        read => read,
     };
     match bytes.and_then(|bytes| put(&bytes, keeper, now_seconds, may_keep)) {
         Ok(entries) => tracing::info!(path = %path.display(), entries, "the cache's file was read"),
@@ -73,6 +90,26 @@ pub(crate) fn load(path: &Path, keeper: &Keeper, now_seconds: u32, may_keep: May
             tracing::warn!(path = %path.display(), "the cache's file is not used: {error}; it is written anew");
         }
     }
+}
+
+/// What is in a file, where a cache of so many bytes can have been written into it: what has grown by mistake, or has no end, must not
+/// take the machine's memory.
+fn read(path: &Path, cache_bytes: usize) -> Result<Vec<u8>, BadFile> {
+    // Before it is opened, since a pipe would have us wait for its other end.
+    if !fs::metadata(path)?.is_file() {
+        return Err(BadFile::NoFile);
+    }
+    let cache_bytes = u64::try_from(cache_bytes).unwrap_or(u64::MAX);
+    let bytes_max = cache_bytes.saturating_mul(FILE_BYTES_PER_CACHE_BYTE).saturating_add(FILE_BYTES_MORE);
+    let file = File::open(path)?;
+    let length = file.metadata()?.len();
+    if length > bytes_max {
+        return Err(BadFile::TooLarge(bytes_max));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
+    // What comes to it in the meantime is cut off, which its checksum tells.
+    file.take(bytes_max).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Writes the cache's file from time to time, as long as there is a forwarder: what is lost with the process, or the machine, is what
@@ -132,7 +169,7 @@ fn write(path: &Path, keeper: &Keeper, now_seconds: u32, goes_on: impl Fn() -> b
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
     let beside = PathBuf::from(beside);
-    let mut out = Summing { file: BufWriter::with_capacity(WRITE_BYTES, File::create(&beside)?), sum: SUM_OF_NOTHING };
+    let mut out = Summing { file: BufWriter::with_capacity(WRITE_BYTES, create(&beside)?), sum: SUM_OF_NOTHING };
     let Some(entries) = take(keeper, now_seconds, &mut out, goes_on)? else {
         fs::remove_file(&beside)?;
         return Ok(None);
@@ -145,6 +182,15 @@ fn write(path: &Path, keeper: &Keeper, now_seconds: u32, goes_on: impl Fn() -> b
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
     Ok(Some(entries))
+}
+
+/// Makes a file anew, whatever had its name before: a link that somebody put there is not followed.
+fn create(path: &Path) -> io::Result<File> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    OpenOptions::new().write(true).create_new(true).mode(MODE).open(path)
 }
 
 /// A file being written, and the checksum of what has been.
@@ -307,4 +353,47 @@ impl<'a> Entries<'a> {
 /// do other things too.
 fn checksum(before: u64, bytes: &[u8]) -> u64 {
     bytes.iter().fold(before, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use super::*;
+
+    #[test]
+    fn what_is_no_file_of_a_cache_by_its_size_or_kind_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cache");
+        let told = |path: &Path| read(path, 1000).map(|bytes| bytes.len()).map_err(|error| error.to_string());
+        assert!(
+            matches!(read(&path, 1000), Err(BadFile::Unreadable(error)) if error.kind() == io::ErrorKind::NotFound)
+        );
+        let most = 5 * 1000 + 65_536;
+        File::create(&path).unwrap().set_len(most).unwrap();
+        assert_eq!(told(&path), Ok(70_536));
+        File::create(&path).unwrap().set_len(most + 1).unwrap();
+        let expected = "it has more than the 70536 bytes that a cache of cache.size_mib takes in a file";
+        assert_eq!(told(&path), Err(expected.to_owned()));
+        for other in [folder.path(), Path::new("/dev/zero")] {
+            assert_eq!(told(other), Err("it is no file of bytes".to_owned()), "{}", other.display());
+        }
+    }
+
+    #[test]
+    fn the_file_is_its_owners_and_no_link_is_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, other) = (folder.path().join("cache.new"), folder.path().join("other"));
+        fs::write(&other, "not ours").unwrap();
+        symlink(&other, &path).unwrap();
+        for before in ["a link", "a file"] {
+            create(&path).unwrap().write_all(b"ours").unwrap();
+            let metadata = fs::symlink_metadata(&path).unwrap();
+            assert_eq!((metadata.is_file(), metadata.permissions().mode() & 0o777), (true, 0o600), "{before}");
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        }
+        assert_eq!(fs::read_to_string(&other).unwrap(), "not ours");
+        // What stands in the way is told, and not gone through.
+        assert!(create(folder.path()).is_err());
+    }
 }

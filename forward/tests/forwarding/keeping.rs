@@ -1,6 +1,7 @@
 //! What is kept, for how long, and what is removed.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -195,6 +196,7 @@ async fn what_is_known_survives_a_restart() {
     first.ask("b.ours.test.", A).await;
     first.forwarder.stop();
     let written = fs::read(&path).unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600, "what is asked for is nobody else's");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no other file is left");
     let count = double.count();
     config.zones.push(zone("a.test.", &[1]));
