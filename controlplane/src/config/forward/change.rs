@@ -4,12 +4,14 @@ use super::{ForwardConfig, PolicyConfig};
 use crate::config::change::Changes;
 
 impl ForwardConfig {
-    /// Takes what can change. Whether there is forwarding at all, the cache's memory and its file are settled at the start.
+    /// Takes what can change. Whether there is forwarding at all, the cache's memory and its file are settled at the start, and so is
+    /// the deadline, by which ports and sockets know how long their clients wait.
     pub(in crate::config) fn take(running: &mut Option<Self>, new: &Option<Self>, changes: &mut Changes) {
         let (Some(running), Some(new)) = (running.as_mut(), new.as_ref()) else {
             changes.restart("forward", &running.is_some(), &new.is_some());
             return;
         };
+        changes.restart("forward.deadline_ms", &running.deadline, &new.deadline);
         changes.restart("cache.size_mib", &running.cache.bytes, &new.cache.bytes);
         changes.restart("cache.file", &running.cache.file, &new.cache.file);
         changes.live("cache.authoritative", &mut running.cache.authoritative, &new.cache.authoritative);
@@ -21,7 +23,8 @@ impl ForwardConfig {
         changes.live("forward.zone", &mut running.zones, &new.zones);
         running.common.clone_from(&new.common);
         // All that is left: who is asked is not among it.
-        let rest = Self { zones: running.zones.clone(), cache: running.cache.clone(), ..new.clone() };
+        let (zones, cache) = (running.zones.clone(), running.cache.clone());
+        let rest = Self { zones, cache, deadline: running.deadline, ..new.clone() };
         changes.live("forward", running, &rest);
     }
 }

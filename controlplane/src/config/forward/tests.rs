@@ -290,7 +290,9 @@ fn what_can_change_does() {
     for (lines, live, restart) in [
         ("", &[][..], &["forward"][..]),
         ("[forward]\nupstreams = [\"192.0.2.2\"]\n", &["forward.zone"], &[]),
-        ("[forward]\nupstreams = [\"192.0.2.1\"]\ndeadline_ms = 900\n", &["forward"], &[]),
+        ("[forward]\nupstreams = [\"192.0.2.1\"]\nhedge_after_ms = 90\n", &["forward"], &[]),
+        // A deadline that is raised would be over for clients before it is for who asks.
+        ("[forward]\nupstreams = [\"192.0.2.1\"]\ndeadline_ms = 900\n", &[], &["forward.deadline_ms"]),
         (
             "[forward]\nupstreams = [\"192.0.2.1\"]\n[cache]\nsize_mib = 2\nauthoritative = true\nfile = \"c\"\nfile_interval_seconds = 5\nfailure_ttl_seconds = 9\n",
             &["cache.authoritative", "cache.failure_ttl_seconds", "cache.file_interval_seconds"],
