@@ -3,23 +3,20 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use ringdns_controlplane::config::forward::BlockAnswer;
+use ringdns_controlplane::config::forward::{BlockAnswer, NAME_RECORDS_MAX};
 use ringdns_engine::limits::UDP_ANSWER_BYTES_LIMIT;
 use ringdns_engine::name::WireName;
 use ringdns_engine::recall::KeptAnswer;
 use ringdns_engine::rtype::types;
 
 use super::Ruling;
-use super::made::Making;
+use super::made::{Making, RECORD_BYTES};
 
 /// How long such an answer holds at most, in seconds: a name that is taken off a list is there a minute later.
 pub(super) const TTL_SECONDS: u32 = 60;
 
 /// Most bytes of the records of a name: they are one answer.
 const DATA_BYTES_MAX: usize = 32 << 10;
-
-/// Bytes of a record beside its rdata.
-const RECORD_BYTES: usize = 12;
 
 /// A question, as answers are made for it.
 #[derive(Clone, Copy)]
@@ -102,15 +99,18 @@ impl Action {
     pub(super) fn join(&mut self, other: Self) -> bool {
         match (self, other) {
             (Self::Data(data), Self::Data(more)) => {
-                let bytes = data.iter().chain(&more).map(|datum| datum.rdata.len() + RECORD_BYTES).sum::<usize>();
-                let fits = bytes <= DATA_BYTES_MAX;
-                let fresh = more.into_iter().filter(|_| fits);
-                for datum in fresh {
-                    if !data.iter().any(|known| (known.rtype, &known.rdata) == (datum.rtype, &datum.rdata)) {
-                        data.push(datum);
+                for datum in more {
+                    if data.iter().any(|known| (known.rtype, &known.rdata) == (datum.rtype, &datum.rdata)) {
+                        continue;
                     }
+                    let bytes =
+                        data.iter().chain([&datum]).map(|datum| datum.rdata.len() + RECORD_BYTES).sum::<usize>();
+                    if data.len() >= NAME_RECORDS_MAX || bytes > DATA_BYTES_MAX {
+                        return false;
+                    }
+                    data.push(datum);
                 }
-                fits
+                true
             }
             (known, other) => *known == other,
         }

@@ -5,16 +5,31 @@ use std::io;
 use std::net::IpAddr;
 use std::path::Path;
 
-use ringdns_controlplane::config::forward::HostsEntry;
+use ringdns_controlplane::config::forward::{HostsEntry, NAME_RECORDS_MAX};
 use ringdns_engine::recall::KeptAnswer;
 use ringdns_engine::rtype::types;
 
 use super::action::Asked;
+use super::block::FileReport;
 use super::lines::{Name, each};
 use super::made::Making;
 
 /// Most names and addresses of all files: who has more has a zone.
 const ENTRIES_MAX: usize = 1_000_000;
+
+/// Why a line, or a part of it, is passed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+enum NoEntry {
+    /// It says nothing.
+    #[error("it has no address, or no name behind it")]
+    Unread,
+    /// Its name has too many addresses.
+    #[error("a name of it has {NAME_RECORDS_MAX} addresses already; serve it from a zone")]
+    Addresses,
+    /// There are too many of all.
+    #[error("there are {ENTRIES_MAX} names or addresses already; name fewer files")]
+    Full,
+}
 
 /// Names with their addresses, and addresses with their names.
 #[derive(Debug, Default)]
@@ -41,49 +56,58 @@ impl Hosts {
     /// Adds an entry that was checked.
     pub(super) fn add_entry(&mut self, entry: &HostsEntry) {
         for name in &entry.names {
-            self.add(entry.address, name.as_bytes());
+            let added = self.add(entry.address, name.as_bytes());
+            debug_assert_eq!(added, Ok(()), "how many addresses a name has was checked too");
         }
     }
 
-    /// Adds those of a file; gives the number of lines that are none, and of the first of them. What is over the bound is none.
-    pub(super) fn read(&mut self, path: &Path) -> io::Result<(usize, Option<usize>)> {
-        let (mut faults, mut first) = (0, None);
+    /// Adds those of a file; tells what was found, and which lines are none. What is over a bound is none.
+    pub(super) fn read(&mut self, path: &Path) -> io::Result<FileReport> {
+        let before = self.len();
+        let mut report = FileReport { path: path.to_owned(), ..FileReport::default() };
         each(path, |number, line| {
-            if !line.is_some_and(|line| self.read_line(line)) {
-                faults += 1;
-                first.get_or_insert(number);
+            if let Err(why) = line.ok_or(NoEntry::Unread).and_then(|line| self.read_line(line)) {
+                report.fault(number, || why.to_string());
             }
         })?;
-        Ok((faults, first))
+        report.names = self.len() - before;
+        Ok(report)
     }
 
-    /// Adds the entry of a line; false where it is none, and no comment either.
-    fn read_line(&mut self, line: &[u8]) -> bool {
-        let Some((address, names)) = split(line) else { return true };
+    /// Adds the entry of a line, as far as it is one; a comment is none, and no mistake.
+    fn read_line(&mut self, line: &[u8]) -> Result<(), NoEntry> {
+        let Some((address, names)) = split(line) else { return Ok(()) };
         let Ok(address) = address.parse::<IpAddr>() else {
             // fe80::1%lo0: an address of a link is nobody's answer.
-            return address.contains('%');
+            return if address.contains('%') { Ok(()) } else { Err(NoEntry::Unread) };
         };
-        let mut is_right = true;
+        let mut all = Ok(());
         for name in names {
-            match Name::read(name).filter(|_| self.names.len() < ENTRIES_MAX) {
+            let is_full = self.names.len().max(self.reverse.len()) >= ENTRIES_MAX;
+            let added = match Name::read(name) {
+                None => Err(NoEntry::Unread),
+                Some(_) if is_full => Err(NoEntry::Full),
                 Some(name) => self.add(address, name.wire()),
-                None => is_right = false,
-            }
+            };
+            all = all.and(added);
         }
-        is_right
+        all
     }
 
     /// Adds a name of an address.
-    fn add(&mut self, address: IpAddr, name: &[u8]) {
+    fn add(&mut self, address: IpAddr, name: &[u8]) -> Result<(), NoEntry> {
         let addresses = self.names.entry(name.into()).or_default();
         if !addresses.contains(&address) {
+            if addresses.len() >= NAME_RECORDS_MAX {
+                return Err(NoEntry::Addresses);
+            }
             addresses.push(address);
         }
         // An address for everything that is to lead nowhere has no name.
         if !address.is_unspecified() {
             self.reverse.entry(reverse(address).into()).or_insert_with(|| name.into());
         }
+        Ok(())
     }
 
     /// True where a name is answered here.

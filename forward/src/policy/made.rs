@@ -19,6 +19,9 @@ const NOBODY: &[u8] = b"\x06nobody\x07invalid\0";
 /// Serial, refresh, retry and expire of such records (RFC 6303 section 3).
 const SOA_TIMES: [u32; 4] = [1, 3600, 1200, 604_800];
 
+/// Bytes of a record beside its rdata: pointer, type, class, TTL, length (RFC 1035 section 4.1.3).
+pub(super) const RECORD_BYTES: usize = 12;
+
 /// An answer being made for a question.
 pub(super) struct Making {
     /// What is there of it.
@@ -50,15 +53,13 @@ impl Making {
 
     /// Adds a record of the question's name.
     pub(super) fn record_of(mut self, rtype: u16, rdata: &[u8]) -> Self {
-        self.record(0, rtype, rdata, &[]);
-        self.answer.counts[0] += 1;
+        self.answer.counts[0] += self.record(0, rtype, rdata, &[]);
         self
     }
 
     /// Adds the SOA record of the zone that begins at a byte of the question's name.
     pub(super) fn start_of_authority(mut self, zone_at: usize) -> Self {
-        self.soa(zone_at);
-        self.answer.counts[0] += 1;
+        self.answer.counts[0] += self.soa(zone_at);
         self
     }
 
@@ -70,26 +71,30 @@ impl Making {
     /// The answer that there is nothing, or no such name, by the zone that begins at a byte of the question's name: with its SOA
     /// record, by which clients know how long that holds (RFC 2308 section 3).
     pub(super) fn nothing(mut self, exists: bool, zone_at: usize) -> KeptAnswer {
-        self.soa(zone_at);
-        self.answer.counts[1] = 1;
+        self.answer.counts[1] = self.soa(zone_at);
         self.answer.rcode = if exists { rcode::NOERROR } else { rcode::NXDOMAIN };
         self.answer.bits = self.answer.bits.and(EntryBits::NEGATIVE);
         self.answer
     }
 
-    /// Writes an SOA record.
-    fn soa(&mut self, zone_at: usize) {
+    /// Writes an SOA record; gives the number of records written.
+    fn soa(&mut self, zone_at: usize) -> u16 {
         let mut rdata = pointer_to(zone_at).to_be_bytes().to_vec();
         rdata.extend_from_slice(NOBODY);
         for number in SOA_TIMES.into_iter().chain([self.ttl]) {
             rdata.extend_from_slice(&number.to_be_bytes());
         }
-        self.record(zone_at, types::SOA, &rdata, &[0]);
+        self.record(zone_at, types::SOA, &rdata, &[0])
     }
 
-    /// Writes a record whose owner begins at a byte of the question's name; `pointers` are places in its rdata.
-    fn record(&mut self, owner_at: usize, rtype: u16, rdata: &[u8], pointers: &[u16]) {
+    /// Writes a record whose owner begins at a byte of the question's name; `pointers` are places in its rdata. Gives the number of
+    /// records written: none where a message has no room for it, so that neither places nor counts are ever too large for their two
+    /// bytes. Whoever has records for answers takes fewer than that.
+    fn record(&mut self, owner_at: usize, rtype: u16, rdata: &[u8], pointers: &[u16]) -> u16 {
         let answer = &mut self.answer;
+        if answer.body.len() + RECORD_BYTES + rdata.len() > usize::from(u16::MAX) {
+            return 0;
+        }
         let at = |body: &[u8]| u16::try_from(body.len()).unwrap_or(u16::MAX);
         answer.pointer_places.push(at(&answer.body));
         for number in [pointer_to(owner_at), rtype, CLASS_IN] {
@@ -97,10 +102,10 @@ impl Making {
         }
         answer.ttl_places.push(at(&answer.body));
         answer.body.extend_from_slice(&self.ttl.to_be_bytes());
-        // All of an answer's records are far shorter than a message.
         answer.body.extend_from_slice(&at(rdata).to_be_bytes());
         answer.pointer_places.extend(pointers.iter().map(|place| at(&answer.body).saturating_add(*place)));
         answer.body.extend_from_slice(rdata);
+        1
     }
 }
 

@@ -74,13 +74,8 @@ impl Tables {
         let mut hosts = Hosts::new(policy.hosts_ttl);
         policy.hosts.iter().for_each(|entry| hosts.add_entry(entry));
         for path in &policy.hosts_files {
-            let before = hosts.len();
-            let (faults, first) =
-                hosts.read(path).map_err(|error| BlockError::Unreadable { path: path.clone(), error })?;
-            let names = hosts.len() - before;
-            let first_faults = first.map(|line| (line, "it has no address, or no name behind it".to_owned()));
-            let first_faults = first_faults.into_iter().collect();
-            reports.push(FileReport { path: path.clone(), names, faults, first_faults, ..FileReport::default() });
+            let report = hosts.read(path);
+            reports.push(report.map_err(|error| BlockError::Unreadable { path: path.clone(), error })?);
         }
         let asked = recipe.asked.iter().map(|zone| zone.as_bytes().to_vec()).collect();
         let local = LocalNames::new(policy.local_names, policy.local_reverse, asked);

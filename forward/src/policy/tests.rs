@@ -14,6 +14,8 @@ use ringdns_engine::rtype::types;
 
 use super::action::Asked;
 use super::block::Blocks;
+use super::made::Making;
+use super::tables::{Recipe, Tables};
 use super::{ALL_LISTS, Policies, Policy, Ruling};
 use crate::forwarder::Entry;
 use crate::normalise::expand;
@@ -166,6 +168,35 @@ fn hosts_are_answered_both_ways_and_whole() {
     assert_eq!(told(&policies, "www.example.", types::AAAA), "0 (www.example.)");
     assert_eq!(told(&policies, "www.example.", types::A), "Ask");
     assert_eq!(told(&policies, "a.invalid.", types::AAAA), "3 (invalid.)");
+}
+
+#[test]
+fn a_name_has_so_many_addresses_and_the_rest_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let address = |number: u32| IpAddr::V4(Ipv4Addr::from(0x0a00_0000 + number));
+    // More than counts of two bytes have room for, and some of them again.
+    let lines: Vec<_> = (0..70_000).chain([0, 255]).map(address).collect();
+    let hosts: String = lines.iter().map(|address| format!("{address} many.lan\n")).collect();
+    fs::write(directory.path().join("hosts"), format!("{hosts}192.0.2.1 other.lan\n")).unwrap();
+    let zone: String = lines.iter().map(|address| format!("many.example 9 A {address}\n")).collect();
+    fs::write(directory.path().join("zone"), format!("{zone}other.example 9 A 192.0.2.1\n")).unwrap();
+    let lines = "[policy]\nhosts_files = [\"hosts\"]\nblock_files = [{ path = \"zone\", format = \"rpz\" }]\n";
+    let (tables, reports) = Tables::make(&Recipe::new(&config(directory.path(), lines))).unwrap();
+    for (name, report) in [("many.example.", &reports[0]), ("many.lan.", &reports[1])] {
+        assert_eq!((report.names, report.faults, report.first_faults.len()), (2, 70_000 - 256, 10), "{name}");
+        assert_eq!(report.first_faults[0].0, 257, "{name}");
+        let Ruling::Answer(answer) = tables.rule(&question(name, types::A)) else { panic!("{name} has no answer") };
+        let message = expand(&name.parse().unwrap(), types::A, &answer).unwrap();
+        let found = message.answers.iter().map(|record| record.rdata().to_vec());
+        let first = (0..256).map(|number| (0x0a00_0000u32 + number).to_be_bytes().to_vec());
+        assert!(found.eq(first), "{name}");
+    }
+    assert!(reports[1].first_faults[0].1.contains("has 256 addresses already"), "{reports:?}");
+    for name in ["other.lan.", "other.example."] {
+        assert_eq!(said(tables.rule(&question(name, types::A)), name, types::A), "0 192.0.2.1");
+    }
+    let made = (0..6000).fold(Making::new(1), |making, number| making.address(address(number))).done();
+    assert_eq!((made.counts[0], made.body.len()), (4095, 4095 * 16), "no more than a message has room for");
 }
 
 /// A response policy zone.

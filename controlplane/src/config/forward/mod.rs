@@ -24,7 +24,7 @@ use ringdns_engine::name::WireName;
 
 pub use named::NamedUpstream;
 pub(super) use policy::policy;
-pub use policy::{BlockAnswer, BlockFile, BlockFormat, HostsEntry, PolicyConfig};
+pub use policy::{BlockAnswer, BlockFile, BlockFormat, HostsEntry, NAME_RECORDS_MAX, PolicyConfig};
 pub(super) use read::{Tables, forward};
 
 /// How names of others are asked for.

@@ -1,5 +1,6 @@
 //! `[policy]`: what is decided about names of others before anybody is asked.
 
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,6 +27,9 @@ const HOSTS_TTL_SECONDS: i64 = 60;
 
 /// Most addresses that are answered for a name that is not asked for.
 const ANSWER_ADDRESSES_MAX: usize = 8;
+
+/// Most addresses of a name of hosts, and most records of a name of a list: they are one answer.
+pub const NAME_RECORDS_MAX: usize = 256;
 
 /// What is decided about names of others.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -250,10 +254,19 @@ fn block_answer(given: &Spanned<Words>, key: &str, problems: &mut Problems<'_>) 
 
 /// Lines of a hosts file.
 fn hosts(list: &List, problems: &mut Problems<'_>) -> Vec<HostsEntry> {
-    let mut entries = Vec::new();
+    let (mut entries, mut addresses) = (Vec::<HostsEntry>::new(), HashMap::<WireName, HashSet<IpAddr>>::new());
     for entry in list.iter().flat_map(Spanned::get_ref) {
         match HostsEntry::parse(entry.get_ref()) {
-            Ok(found) => entries.extend(found),
+            Ok(found) => {
+                for (name, address) in found.iter().flat_map(|of| of.names.iter().map(|name| (name, of.address))) {
+                    let addresses = addresses.entry(name.clone()).or_default();
+                    if addresses.insert(address) && addresses.len() == NAME_RECORDS_MAX + 1 {
+                        let message = format!("{name} has more than {NAME_RECORDS_MAX} addresses");
+                        problems.add(Some(entry.span()), "policy.hosts", message, "make it a name of a zone of yours");
+                    }
+                }
+                entries.extend(found);
+            }
             Err(error) => {
                 let message = format!("\"{}\" is no entry: {error}", entry.get_ref());
                 problems.add(Some(entry.span()), "policy.hosts", message, "write \"192.0.2.1 a.example b.example\"");

@@ -261,6 +261,7 @@ fn mistakes_are_named_with_place_and_remedy() {
         ("upstreams = [\"192.0.2.1\"]\n[policy]\ndeny = [\"10.0.0.1/8\"]".into(), "policy.deny: \"10.0.0.1/8\" is no network: bits beyond the prefix are set; the network is 10.0.0.0/8"),
         ("upstreams = [\"192.0.2.1\"]\n[policy]\nhosts = [\"a.lan 192.0.2.1\"]".into(), "policy.hosts: \"a.lan 192.0.2.1\" is no entry: \"a.lan\" is no address"),
         ("upstreams = [\"192.0.2.1\"]\n[policy]\nhosts = [\"192.0.2.1\"]".into(), "no name follows the address"),
+        (format!("upstreams = [\"192.0.2.1\"]\n[policy]\nhosts = [{}]", many_addresses(257)), "policy.hosts: a.lan. has more than 256 addresses"),
         ("upstreams = [\"192.0.2.1\"]\n[policy]\nhosts_files = [\"gone\"]".into(), "policy.hosts_files: /nonexistent/gone cannot be read"),
         ("upstreams = [\"192.0.2.1\"]\n[policy]\nblock_files = [{ path = \"/etc/hosts\", format = \"adblock\", answer = \"no\" }]".into(), "policy.block_files[0].format: \"adblock\" is none of its words"),
         ("upstreams = [\"192.0.2.1\"]\n[policy]\nblock_files = [{ path = \"/\", format = \"rpz\", answer = \"no\" }]".into(), "policy.block_files[0].answer: \"no\" is no answer; write \"nxdomain\""),
@@ -311,6 +312,18 @@ fn what_can_change_does() {
         let again = running.take(&new);
         assert_eq!((again.live.len(), again.restart), (0, changes.restart), "what was taken is taken: {lines}");
     }
+}
+
+/// Lines of a hosts file that give a name so many addresses, one of them twice.
+fn many_addresses(count: u32) -> String {
+    let address = |number| format!("\"{} a.lan\"", std::net::Ipv4Addr::from(0x0a00_0000 + number));
+    (0..count).chain([0]).map(address).collect::<Vec<_>>().join(", ")
+}
+
+#[test]
+fn a_name_has_as_many_addresses_as_an_answer_has_room_for() {
+    let lines = format!("[forward]\nupstreams = [\"192.0.2.1\"]\n[policy]\nhosts = [{}]\n", many_addresses(256));
+    assert_eq!(parse(&lines).unwrap().policy.hosts.len(), 257);
 }
 
 /// Owned strings of a list.
