@@ -20,7 +20,8 @@ impl Server {
         snapshot: &Snapshot,
         candidates: &[Option<Candidate<'_>>; BURST_FRAMES_MAX],
     ) -> u64 {
-        let Some(recall) = self.others.responder.recall().filter(|_| snapshot.knows_zones()) else { return 0 };
+        // While zones are loading the general way knows which names may yet come.
+        let Some(recall) = self.others.responder.recall().filter(|_| snapshot.is_complete()) else { return 0 };
         let mut for_cache = 0u64;
         let mut aheads = self.aheads.iter_mut();
         for (((plain, candidate), frame), index) in self.plains.iter().zip(candidates).zip(frames).zip(0..) {
