@@ -142,7 +142,10 @@ fn only_jobs_with_our_name_are_checked_and_shared_ones_are_observed() {
     let scanner = scanner(&etcd, "", "");
     wait_until("ours is down", || state(&etcd, "127.0.0.1") == "DOWN");
     let observation = "/containerdns/monitor/observation/127.0.0.3/a";
-    wait_until("the shared one is observed", || key(&etcd, observation).is_some());
+    // What it is taken for before its first checks may have been written.
+    wait_until("the shared one is observed", || {
+        key(&etcd, observation).is_some_and(|(seen, ..)| seen["status"] == "DOWN")
+    });
     let (seen, _, lease) = key(&etcd, observation).unwrap();
     assert_eq!((&seen["status"], &seen["by"], lease), (&"DOWN".into(), &"a".into(), key(&etcd, AGENT).unwrap().2));
     assert!(seen["error"].as_str().unwrap().contains("refused") && seen["since"].is_string(), "{seen}");
